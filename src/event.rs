@@ -16,6 +16,8 @@ pub mod name {
     pub const READY: &str = "rowcast:ready";
     /// What was wrong with a client's event that carried no ack.
     pub const ERROR: &str = "rowcast:error";
+    /// Continuity of a room can't be proved: reload it over HTTP.
+    pub const RESYNC: &str = "rowcast:resync";
     /// Someone else in the room began to type.
     pub const TYPING_START: &str = "typing:start";
     /// Nobody else in the room types any more.
@@ -34,6 +36,11 @@ impl Room {
     /// The room's full name, `conversation:<contactId>` for a conversation.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The contact of a conversation's room: what follows the first colon, or nothing.
+    pub fn contact(&self) -> &str {
+        self.0.split_once(':').map_or("", |(_, contact)| contact)
     }
 }
 

@@ -6,8 +6,8 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
-use super::frame;
-use crate::event::{ContactId, name};
+use crate::wire::frame;
+use crate::event::{ContactId, Room, name};
 use crate::offset::{BadOffset, Offset};
 use bytes::Bytes;
 
@@ -47,6 +47,11 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
+    pub(super) fn unknown_event() -> Self {
+        let known = Request::NAMED.map(|(name, _)| name).join(", ");
+        Self::BadRequest(format!("unknown event: {known} are accepted"))
+    }
+
     /// The stable code that clients may test.
     pub(super) fn code(&self) -> &'static str {
         match self {
@@ -149,6 +154,17 @@ impl Outgoing {
     pub(super) fn transient(name: &str, payload: &impl Serialize) -> Self {
         let payload = to_raw_value(payload).expect("our own payloads have string keys");
         Self::encode(name, payload, None)
+    }
+
+    /// The first event on every connection: it gives a stock client its first offset.
+    pub(super) fn ready(offset: String) -> Self {
+        let payload = to_raw_value(&json!({ "server": env!("CARGO_PKG_VERSION") })).expect("it has string keys");
+        Self::stored(name::READY, payload, offset)
+    }
+
+    /// Tells that a room's continuity can't be proved, and why.
+    pub(super) fn resync(room: &Room, reason: &str) -> Self {
+        Self::transient(name::RESYNC, &json!({ "contactId": room.contact(), "reason": reason }))
     }
 
     fn encode(name: &str, payload: Box<RawValue>, offset: Option<String>) -> Self {

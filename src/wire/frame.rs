@@ -5,7 +5,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 const FINAL_TEXT: u8 = 0x81;
 
 /// A text frame around `payload`.
-pub(super) fn text(payload: &[&[u8]]) -> Bytes {
+pub(crate) fn text(payload: &[&[u8]]) -> Bytes {
     let len: usize = payload.iter().map(|part| part.len()).sum();
     let mut frame = BytesMut::with_capacity(len + 10);
     frame.put_u8(FINAL_TEXT);
@@ -27,7 +27,7 @@ pub(super) fn text(payload: &[&[u8]]) -> Bytes {
 }
 
 /// Whether one of these whole frames is a Socket.IO CONNECT (`40`, Socket.IO protocol v5, "Connection to a namespace").
-pub(super) fn holds_connect(mut frames: &[u8]) -> bool {
+pub(crate) fn holds_connect(mut frames: &[u8]) -> bool {
     while let [head, short, rest @ ..] = frames {
         let (len, rest) = match short & 0x7f {
             126 => match rest.split_first_chunk::<2>() {

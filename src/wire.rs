@@ -21,10 +21,10 @@ use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::frame;
+pub(crate) mod frame;
 
 /// What may wait for a client that reads slowly, in bytes. Beyond it the connection is cut; the client comes back.
-pub(super) const MAX_BACKLOG_BYTES: usize = 4 * 1024 * 1024;
+pub(crate) const MAX_BACKLOG_BYTES: usize = 4 * 1024 * 1024;
 /// From here on engineioxide has to wait with what it writes.
 const BUSY_BACKLOG_BYTES: usize = 64 * 1024;
 /// Buffers given to one system call.
@@ -88,7 +88,7 @@ impl Wire {
     }
 
     /// Frames of ours may be sent from now on; they wait until CONNECT has passed.
-    pub(super) fn open(&self) {
+    pub(crate) fn open(&self) {
         let mut out = self.out();
         if out.phase == Phase::Foreign {
             out.phase = Phase::Opening;
@@ -96,7 +96,7 @@ impl Wire {
     }
 
     /// Sends a whole WebSocket frame.
-    pub(super) fn send(&self, frame: Bytes) -> Sent {
+    pub(crate) fn send(&self, frame: Bytes) -> Sent {
         let mut out = self.out();
         match out.phase {
             Phase::Cut | Phase::Foreign => return Sent::Gone,
@@ -122,13 +122,13 @@ impl Wire {
     }
 
     /// Bytes that wait for the client, and how many it has taken so far.
-    pub(super) fn meter(&self) -> (usize, u64) {
+    pub(crate) fn meter(&self) -> (usize, u64) {
         let out = self.out();
         (out.backlog_bytes, out.written)
     }
 
     /// Ends the transport at once: the client sees it closed, and reconnects by itself.
-    pub(super) fn cut(&self) {
+    pub(crate) fn cut(&self) {
         self.cut_now(&mut self.out());
     }
 
