@@ -45,7 +45,7 @@ ENV HOST=0.0.0.0
 EXPOSE 3001
 
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --start-interval=1s --retries=3 \
+HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 \
     CMD ["rowcast", "healthcheck"]
 ENTRYPOINT ["rowcast"]
 CMD ["serve"]
