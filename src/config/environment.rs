@@ -133,8 +133,11 @@ fn data_home(root: bool, xdg: Option<OsString>, home: Option<OsString>) -> Optio
 
 /// A folder's path, made absolute because Postgres is started elsewhere.
 pub(super) fn folder(text: &str) -> Result<PathBuf, Refusal> {
-    std::path::absolute(text)
-        .map_err(|error| Refusal::because(error.to_string(), "the path of a folder"))
+    let accepted = "the path of a folder";
+    if text.starts_with('~') {
+        return Err(Refusal::because("~ is not expanded here", accepted));
+    }
+    std::path::absolute(text).map_err(|error| Refusal::because(error.to_string(), accepted))
 }
 
 fn is_ours(name: &str) -> bool {

@@ -153,96 +153,37 @@ fn every_setting_takes_what_it_says() {
 
 #[test]
 fn every_setting_refuses_in_one_line() {
-    let cases = [
-        (
-            "HOST",
-            "localhost:80",
-            r#"HOST="localhost:80" is not accepted; give an IP address or a host name, such as 127.0.0.1, ::1, 0.0.0.0 or localhost; the port has a variable of its own, PORT"#,
-        ),
-        (
-            "PORT",
-            "70000",
-            r#"PORT="70000" is not accepted; give a port from 0 to 65535 (0 picks a free one)"#,
-        ),
-        (
-            "FRONTEND_URL",
-            "http://a,localhost:3000",
-            r#"FRONTEND_URL="http://a,localhost:3000" is not accepted: "localhost:3000" has no scheme; give origins as scheme://host or scheme://host:port, comma separated, such as https://app.example.com,http://localhost:3000, or * alone"#,
-        ),
-        (
-            "ROWCAST_ADMIN",
-            "3002",
-            r#"ROWCAST_ADMIN="3002" is not accepted; give an IP address with a port, such as 127.0.0.1:3002 or [::1]:3002, or nothing to turn it off"#,
-        ),
-        (
-            "ROWCAST_AUTH",
-            "jwt",
-            r#"ROWCAST_AUTH="jwt" is not accepted: not available in this version; give none"#,
-        ),
-        (
-            "ROWCAST_AUTH",
-            "off",
-            r#"ROWCAST_AUTH="off" is not accepted; give none"#,
-        ),
-        (
-            "ROWCAST_RETENTION",
-            "10ms",
-            r#"ROWCAST_RETENTION="10ms" is not accepted; give a duration from 1s to 365d with its unit (ms, s, m, h or d), such as 500ms or 1h 30m"#,
-        ),
-        (
-            "ROWCAST_POLL",
-            "2h",
-            r#"ROWCAST_POLL="2h" is not accepted; give a duration from 10ms to 1h with its unit (ms, s, m, h or d), such as 500ms or 1h 30m"#,
-        ),
-        (
-            "ROWCAST_DRAIN",
-            "10",
-            r#"ROWCAST_DRAIN="10" is not accepted; give a duration from 0ms to 1h with its unit (ms, s, m, h or d), such as 500ms or 1h 30m"#,
-        ),
-        (
-            "ROWCAST_MAX_PAYLOAD",
-            "1GB",
-            r#"ROWCAST_MAX_PAYLOAD="1GB" is not accepted; give a size from 1KB to 16MiB in bytes, KB, MB, KiB or MiB, such as 64KB"#,
-        ),
-        (
-            "ROWCAST_MAX_ROOMS",
-            "0",
-            r#"ROWCAST_MAX_ROOMS="0" is not accepted; give a whole number from 1 to 100000"#,
-        ),
-        (
-            "ROWCAST_MAX_EVENT_RATE",
-            "fast",
-            r#"ROWCAST_MAX_EVENT_RATE="fast" is not accepted; give a whole number from 1 to 100000"#,
-        ),
-        (
-            "ROWCAST_MAX_MESSAGE_SIZE",
-            "12",
-            r#"ROWCAST_MAX_MESSAGE_SIZE="12" is not accepted; give a size from 1KB to 16MiB in bytes, KB, MB, KiB or MiB, such as 64KB"#,
-        ),
-        (
-            "ROWCAST_HANDSHAKE_TIMEOUT",
-            "6m",
-            r#"ROWCAST_HANDSHAKE_TIMEOUT="6m" is not accepted; give a duration from 100ms to 5m with its unit (ms, s, m, h or d), such as 500ms or 1h 30m"#,
-        ),
-        (
-            "ROWCAST_LOG",
-            "inof",
-            r#"ROWCAST_LOG="inof" is not accepted: "inof" is no level; give off, error, warn, info, debug or trace, alone or by module: info,rowcast=debug"#,
-        ),
-        (
-            "ROWCAST_LOG_FORMAT",
-            "xml",
-            r#"ROWCAST_LOG_FORMAT="xml" is not accepted; give text or json"#,
-        ),
-    ];
-    for (name, value, line) in cases {
+    let mut covered = BTreeSet::from(["DATABASE_URL"]);
+    for line in REFUSALS.trim().lines() {
+        let (name, rest) = line.split_once("=\"").expect("a name");
+        let (value, _) = rest.split_once("\" is not accepted").expect("a value");
         assert_eq!(refused(name, value), line);
+        covered.insert(name);
     }
-    let mut covered: BTreeSet<_> = cases.iter().map(|(name, ..)| *name).collect();
-    // A database has a test of its own; every text is a folder's name.
-    covered.extend(["DATABASE_URL", "ROWCAST_DATA_DIR", "ROWCAST_PG_BINDIR"]);
     assert_eq!(covered, SETTINGS.iter().map(|s| s.name).collect());
 }
+
+/// What is told about a bad value of each setting; a database has a test of its own.
+const REFUSALS: &str = r#"
+HOST="localhost:80" is not accepted; give an IP address or a host name, such as 127.0.0.1, ::1, 0.0.0.0 or localhost; the port has a variable of its own, PORT
+PORT="70000" is not accepted; give a port from 0 to 65535 (0 picks a free one)
+FRONTEND_URL="http://a,localhost:3000" is not accepted: "localhost:3000" has no scheme; give origins as scheme://host or scheme://host:port, comma separated, such as https://app.example.com,http://localhost:3000, or * alone
+ROWCAST_ADMIN="3002" is not accepted; give an IP address with a port, such as 127.0.0.1:3002 or [::1]:3002, or nothing to turn it off
+ROWCAST_AUTH="jwt" is not accepted: not available in this version; give none
+ROWCAST_AUTH="off" is not accepted; give none
+ROWCAST_RETENTION="10ms" is not accepted; give a duration from 1s to 365d with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
+ROWCAST_POLL="2h" is not accepted; give a duration from 10ms to 1h with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
+ROWCAST_DRAIN="10" is not accepted; give a duration from 0ms to 1h with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
+ROWCAST_MAX_PAYLOAD="1GB" is not accepted; give a size from 1KB to 16MiB in bytes, KB, MB, KiB or MiB, such as 64KB
+ROWCAST_MAX_ROOMS="0" is not accepted; give a whole number from 1 to 100000
+ROWCAST_MAX_EVENT_RATE="fast" is not accepted; give a whole number from 1 to 100000
+ROWCAST_MAX_MESSAGE_SIZE="12" is not accepted; give a size from 1KB to 16MiB in bytes, KB, MB, KiB or MiB, such as 64KB
+ROWCAST_HANDSHAKE_TIMEOUT="6m" is not accepted; give a duration from 100ms to 5m with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
+ROWCAST_PG_BINDIR="~/pg/bin" is not accepted: ~ is not expanded here; give the path of a folder
+ROWCAST_LOG="inof" is not accepted: "inof" is no level; give off, error, warn, info, debug or trace, alone or by module: info,rowcast=debug
+ROWCAST_LOG_FORMAT="xml" is not accepted; give text or json
+ROWCAST_DATA_DIR="~/data" is not accepted: ~ is not expanded here; give the path of a folder
+"#;
 
 #[test]
 fn a_value_is_quoted_and_cut() {
