@@ -6,15 +6,17 @@
 //! process dies, by `kill -9` too, Postgres shuts down (on Linux; elsewhere the next start stops it).
 //! Relies on `main` calling [`exec_postgres`] before anything else when [`is_exec_postgres`] says so.
 
+mod address;
 mod binaries;
 mod datadir;
 mod leftovers;
+mod lock;
+mod log;
 mod process;
 mod user;
 
 use std::{
     ffi::{OsStr, OsString},
-    fmt::Write,
     fs::{self, File},
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -26,7 +28,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgSslMode},
 };
 
-use self::{datadir::DataDir, process::Process};
+use self::{datadir::DataDir, log::Log, process::Process};
 
 /// The role that initdb makes; the socket's folder decides who may be it.
 const SUPERUSER: &str = "postgres";
@@ -56,7 +58,8 @@ pub struct Embedded {
     process: Process,
     url: String,
     psql: PathBuf,
-    root: PathBuf,
+    folder: PathBuf,
+    log: PathBuf,
     /// Last, so that the folder is given up after the process.
     _lock: File,
 }
@@ -80,37 +83,50 @@ impl Embedded {
                     dir.root().display()
                 )
             })?;
-        user::reaches(user, &binaries.dir)
-            .context("set ROWCAST_PG_BINDIR to binaries in a folder open to all")?;
-        let lock = dir.lock(root)?;
-        user::reaches(user, dir.root())
-            .context("open that folder (chmod a+x), or set ROWCAST_DATA_DIR to one that is")?;
+        user::reaches(
+            user,
+            &binaries.dir,
+            "set ROWCAST_PG_BINDIR to binaries that all may run",
+        )?;
+        dir.make(root)?;
+        let lock = lock::take(dir.root())?;
+        user::reaches(
+            user,
+            dir.root(),
+            "open that folder (chmod a+x), or set ROWCAST_DATA_DIR to another",
+        )?;
         dir.prepare(user).await?;
         if major.is_none() {
             tracing::info!(folder = %dir.root().display(), major = binaries.major, "creating the embedded database");
             dir.initdb(&binaries, user).await?;
         }
 
-        let (log, end) = dir.open_log()?;
-        let process =
-            Process::start(&binaries.dir.join("postgres"), &arguments(&dir), user, &log).await?;
+        let log = Log::open(dir.root())?;
+        let process = Process::start(
+            &binaries.dir.join("postgres"),
+            &arguments(&dir),
+            user,
+            log.file(),
+        )
+        .await?;
         if let Err(error) = answer(&dir, &process).await {
             process.stop().await;
             return Err(error.context(format!(
                 "the embedded Postgres did not start: {}",
-                dir.complaint(end)
+                log.complaint()
             )));
         }
         let psql = binaries.dir.join("psql");
         Ok(Self {
             process,
-            url: url(&dir.sockets()),
+            url: address::url(&dir.sockets()),
             psql: if binaries::psql_on_path(options.path.as_deref()) || !psql.exists() {
                 "psql".into()
             } else {
                 psql
             },
-            root: dir.root().to_path_buf(),
+            folder: dir.root().to_path_buf(),
+            log: log.path().to_path_buf(),
             _lock: lock,
         })
     }
@@ -122,18 +138,12 @@ impl Embedded {
 
     /// The folder that holds the data and `postgres.log`.
     pub fn folder(&self) -> &Path {
-        &self.root
+        &self.folder
     }
 
     /// A command line that runs `sql`, ready to paste into a shell.
     pub fn psql(&self, sql: &str) -> String {
-        let program = self.psql.to_string_lossy();
-        let program = if program == "psql" {
-            program.into_owned()
-        } else {
-            quote(&program)
-        };
-        format!("{program} {} -c {}", quote(&self.url), quote(sql))
+        address::psql(&self.psql, &self.url, sql)
     }
 
     /// Resolves when Postgres has ended without being asked to.
@@ -151,7 +161,7 @@ impl Embedded {
             Some(status) if status.success() => Ok(()),
             Some(status) => bail!(
                 "the embedded Postgres did not stop cleanly ({status}): see {}",
-                self.root.join("postgres.log").display()
+                self.log.display()
             ),
             None => bail!("the embedded Postgres ended unseen"),
         }
@@ -169,9 +179,12 @@ pub fn exec_postgres(args: impl IntoIterator<Item = OsString>) -> anyhow::Error 
 }
 
 fn arguments(dir: &DataDir) -> Vec<OsString> {
-    let mut sockets = OsString::from("unix_socket_directories=");
-    sockets.push(datadir::quote_folder(&dir.sockets()));
-    let mut args: Vec<OsString> = vec!["-D".into(), dir.data().into(), "-c".into(), sockets];
+    let mut args: Vec<OsString> = vec![
+        "-D".into(),
+        dir.data().into(),
+        "-c".into(),
+        address::socket_setting(&dir.sockets()),
+    ];
     for setting in [
         "listen_addresses=",
         "unix_socket_permissions=0700",
@@ -220,40 +233,4 @@ async fn answer(dir: &DataDir, process: &Process) -> anyhow::Result<()> {
     }
     connection.close().await?;
     Ok(())
-}
-
-/// Says the port and "no TLS" too, since `PGPORT` and `PGSSLMODE` would fill them in.
-fn url(sockets: &Path) -> String {
-    let mut folder = String::new();
-    for byte in sockets.to_string_lossy().bytes() {
-        if byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte) {
-            folder.push(char::from(byte));
-        } else {
-            write!(folder, "%{byte:02X}").expect("a String takes everything");
-        }
-    }
-    format!("postgres://{SUPERUSER}@localhost:{PORT}/{DATABASE}?host={folder}&sslmode=disable")
-}
-
-/// One word for a POSIX shell.
-fn quote(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_url_keeps_odd_folders_whole() {
-        assert_eq!(
-            url(Path::new("/home/a b/sock")),
-            "postgres://postgres@localhost:5432/rowcast?host=/home/a%20b/sock&sslmode=disable"
-        );
-    }
-
-    #[test]
-    fn a_quote_in_sql_survives_the_shell() {
-        assert_eq!(quote("select 'x'"), r"'select '\''x'\'''");
-    }
 }

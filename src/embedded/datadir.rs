@@ -1,32 +1,28 @@
 //! The folder of the embedded Postgres.
 //!
-//! Owns its layout: `data` (the database), `sock` (0700, the only way in), `postgres.log`, `lock`.
-//! Refuses a folder that another process uses, or whose path is too long for a socket.
+//! Owns its layout: `data` (the database), `sock` (0700, the only way in), and beside them `postgres.log` and `lock`.
+//! Refuses a folder whose path is too long for a socket.
 //! Guarantees that `data` is complete where it exists: it is made as `data.new` and renamed.
-//! Relies on the lock for everything that it changes; the kernel drops that when we die.
+//! Relies on its caller holding the lock for everything but a look.
 
 use std::{
     ffi::OsString,
-    fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError},
-    io::{self, Read, Seek, SeekFrom, Write},
-    os::unix::{
-        ffi::OsStrExt,
-        fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
-    },
+    fs::{self, DirBuilder, File, Permissions},
+    io,
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, bail, ensure};
 
 use super::{
-    Options, SUPERUSER, binaries::Binaries, leftovers, process::Process, user, user::User,
+    Options, SUPERUSER, binaries::Binaries, leftovers, log::Log, process::Process, user, user::User,
 };
 
 /// What every system allows for a socket's path (Linux 107 bytes, macOS 103), less a margin.
 const MAX_SOCKET_PATH_BYTES: usize = 100;
-/// At a start, a log larger than this is moved to `postgres.log.old`.
-const MAX_LOG_BYTES: u64 = 10 * 1024 * 1024;
-const CHOOSE: &str = "set ROWCAST_DATA_DIR to a folder that can be written";
+/// What to do about a folder that won't do.
+pub(super) const CHOOSE: &str = "set ROWCAST_DATA_DIR to a folder that can be written";
 
 /// The folder, found but not touched.
 #[derive(Debug)]
@@ -90,10 +86,6 @@ impl DataDir {
         self.root.join("sock")
     }
 
-    fn log(&self) -> PathBuf {
-        self.root.join("postgres.log")
-    }
-
     /// The major of the data; `None` when there is no data.
     pub(super) fn major(&self) -> anyhow::Result<Option<u32>> {
         let data = self.data();
@@ -121,8 +113,8 @@ impl DataDir {
         }
     }
 
-    /// Makes the folder and takes its lock.
-    pub(super) fn lock(&mut self, root: bool) -> anyhow::Result<File> {
+    /// Makes the folder itself.
+    pub(super) fn make(&mut self, root: bool) -> anyhow::Result<()> {
         if !self.root.exists() {
             fs::create_dir_all(&self.root)
                 .with_context(|| format!("can't make {}: {CHOOSE}", self.root.display()))?;
@@ -131,38 +123,7 @@ impl DataDir {
             fs::set_permissions(&self.root, Permissions::from_mode(mode))?;
             self.root = fs::canonicalize(&self.root)?;
         }
-        let path = self.root.join("lock");
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .with_context(|| format!("can't write {}: {CHOOSE}", path.display()))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                // The holder may not have written yet; its number is a help, not needed.
-                let _ = file.read_to_string(&mut holder);
-                bail!(
-                    "the embedded Postgres in {} is in use by another Rowcast (process {}): stop that one, or set \
-                     ROWCAST_DATA_DIR to another folder, or DATABASE_URL to share a database",
-                    self.root.display(),
-                    if holder.trim().is_empty() {
-                        "unknown"
-                    } else {
-                        holder.trim()
-                    }
-                )
-            }
-            Err(TryLockError::Error(error)) => {
-                return Err(error).with_context(|| format!("can't lock {}", path.display()));
-            }
-        }
-        file.set_len(0)?;
-        writeln!(file, "{}", std::process::id())?;
-        Ok(file)
+        Ok(())
     }
 
     /// Makes what Postgres needs beside its data, and clears what a crash left.
@@ -174,39 +135,7 @@ impl DataDir {
             leftovers::stop(&new).await?;
             fs::remove_dir_all(&new).with_context(|| format!("can't remove {}", new.display()))?;
         }
-        if fs::metadata(self.log()).is_ok_and(|metadata| metadata.len() > MAX_LOG_BYTES) {
-            fs::rename(self.log(), self.root.join("postgres.log.old"))?;
-        }
         Ok(())
-    }
-
-    /// Opens the log for Postgres to write to, and says where its end is.
-    pub(super) fn open_log(&self) -> anyhow::Result<(File, u64)> {
-        let path = self.log();
-        let mut file = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(&path)
-            .with_context(|| format!("can't write {}", path.display()))?;
-        let end = file.seek(SeekFrom::End(0))?;
-        Ok((file, end))
-    }
-
-    /// What the log says went wrong after `start`, on one line that names the log.
-    pub(super) fn complaint(&self, start: u64) -> String {
-        let mut bytes = Vec::new();
-        if let Ok(mut file) = File::open(self.log())
-            && file.seek(SeekFrom::Start(start)).is_ok()
-        {
-            // What can't be read is missing from the message, no more.
-            let _ = file.read_to_end(&mut bytes);
-        }
-        format!(
-            "{} (see {})",
-            last_lines(&String::from_utf8_lossy(&bytes)),
-            self.log().display()
-        )
     }
 
     /// Makes the data: all of it, or none.
@@ -230,13 +159,13 @@ impl DataDir {
             ]
             .map(OsString::from),
         );
-        let (log, end) = self.open_log()?;
-        let initdb = Process::start(&binaries.dir.join("initdb"), &args, user, &log).await?;
+        let log = Log::open(&self.root)?;
+        let initdb = Process::start(&binaries.dir.join("initdb"), &args, user, log.file()).await?;
         let status = initdb.exited().await;
         ensure!(
             status.is_some_and(|status| status.success()),
             "initdb failed: {}",
-            self.complaint(end)
+            log.complaint()
         );
         fs::rename(&new, self.data())
             .and_then(|()| File::open(&self.root)?.sync_all())
@@ -255,32 +184,6 @@ fn make_private(path: &Path, owner: Option<&User>) -> anyhow::Result<()> {
     user::give(path, owner)?;
     fs::set_permissions(path, Permissions::from_mode(0o700))
         .with_context(|| format!("can't close {} to others", path.display()))
-}
-
-/// The last three lines that aren't mere progress.
-fn last_lines(text: &str) -> String {
-    let complaints = |line: &&str| !line.trim().is_empty() && !line.contains(" LOG:  ");
-    let mut lines: Vec<&str> = text.lines().rev().filter(complaints).take(3).collect();
-    if lines.is_empty() {
-        return "it said nothing".to_owned();
-    }
-    lines.reverse();
-    lines.join("; ")
-}
-
-/// A list of one folder, in the notation of `unix_socket_directories`.
-pub(super) fn quote_folder(path: &Path) -> OsString {
-    use std::os::unix::ffi::OsStringExt;
-
-    let mut quoted = vec![b'"'];
-    for byte in path.as_os_str().as_bytes() {
-        if *byte == b'"' {
-            quoted.push(b'"');
-        }
-        quoted.push(*byte);
-    }
-    quoted.push(b'"');
-    OsString::from_vec(quoted)
 }
 
 #[cfg(test)]
@@ -327,20 +230,5 @@ mod tests {
             let error = DataDir::locate(&options, false).unwrap_err().to_string();
             assert!(error.contains("ROWCAST_DATA_DIR"), "{error}");
         }
-    }
-
-    #[test]
-    fn complaints_leave_progress_out() {
-        let log = "x LOG:  starting\nx FATAL:  data directory has wrong ownership\nx HINT:  chown\nx LOG:  shut down\n";
-        assert_eq!(
-            last_lines(log),
-            "x FATAL:  data directory has wrong ownership; x HINT:  chown"
-        );
-        assert_eq!(last_lines(""), "it said nothing");
-    }
-
-    #[test]
-    fn a_folder_with_a_comma_or_a_quote_stays_one_folder() {
-        assert_eq!(quote_folder(Path::new("/a,b\"c")), "\"/a,b\"\"c\"");
     }
 }

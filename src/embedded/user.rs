@@ -73,8 +73,8 @@ pub(super) fn give(path: &Path, user: Option<&User>) -> anyhow::Result<()> {
 
 /// Checks that the user may pass every folder down to and including `path`.
 ///
-/// Postgres and initdb would only say "Permission denied" about some file in it.
-pub(super) fn reaches(user: Option<&User>, path: &Path) -> anyhow::Result<()> {
+/// Postgres and initdb would only say "Permission denied" about some file in it. The error ends with the `remedy`.
+pub(super) fn reaches(user: Option<&User>, path: &Path, remedy: &str) -> anyhow::Result<()> {
     let Some(user) = user else { return Ok(()) };
     let mut folders: Vec<&Path> = path.ancestors().collect();
     folders.reverse();
@@ -83,7 +83,7 @@ pub(super) fn reaches(user: Option<&User>, path: &Path) -> anyhow::Result<()> {
             fs::metadata(folder).with_context(|| format!("can't look at {}", folder.display()))?;
         ensure!(
             may_pass(user, metadata.uid(), metadata.gid(), metadata.mode()),
-            "Postgres runs as the user {} here, who can't enter {}",
+            "Postgres runs as the user {} here, who can't enter {}: {remedy}",
             user.name,
             folder.display()
         );
