@@ -1,0 +1,8 @@
+//! Rowcast from the outside: the real binary, a real Postgres, the official client.
+//!
+//! One binary for the whole suite, so that it links once. Each test has a database of its own and all run in parallel.
+//! Each is a sentence about what a user, a client or an operator can rely on.
+
+mod harness;
+
+mod smoke;
