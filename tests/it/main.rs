@@ -5,4 +5,17 @@
 
 mod harness;
 
-mod smoke;
+mod capture;
+mod delivery;
+mod embedded;
+mod faults;
+mod hostile;
+mod http;
+mod join;
+mod limits;
+mod offsets;
+mod order;
+mod start;
+mod stop;
+mod typing;
+mod wake;
