@@ -31,7 +31,17 @@ async fn only_the_room_gets_it() {
 #[tokio::test]
 async fn a_room_is_its_whole_name() {
     let scene = Scene::new().await;
-    let names = ["4", "42", "42 ", "conversation:42", "é", "e\u{301}", "42\n", "{}", "%"];
+    let names = [
+        "4",
+        "42",
+        "42 ",
+        "conversation:42",
+        "é",
+        "e\u{301}",
+        "42\n",
+        "{}",
+        "%",
+    ];
     let mut clients = Vec::new();
     for name in names {
         clients.push(scene.joined(name).await);
@@ -51,8 +61,19 @@ async fn a_room_is_its_whole_name() {
 #[tokio::test]
 async fn each_transport_delivers() {
     let scene = Scene::new().await;
-    for transports in [json!(["websocket"]), json!(["polling"]), json!(["polling", "websocket"])] {
-        let mut client = scene.stock.open(scene.server.address(), &json!({"transports": transports}), &[]).0;
+    for transports in [
+        json!(["websocket"]),
+        json!(["polling"]),
+        json!(["polling", "websocket"]),
+    ] {
+        let mut client = scene
+            .stock
+            .open(
+                scene.server.address(),
+                &json!({"transports": transports}),
+                &[],
+            )
+            .0;
         client.connected().await;
         client.join("42").await;
         for number in 0..50 {
@@ -60,7 +81,11 @@ async fn each_transport_delivers() {
         }
         client.event("rowcast:ready").await;
         for number in 0..50 {
-            assert_eq!(client.next().await.body(), number.to_string(), "{transports}");
+            assert_eq!(
+                client.next().await.body(),
+                number.to_string(),
+                "{transports}"
+            );
         }
     }
 }
@@ -115,11 +140,40 @@ async fn a_server_delivers_what_is_written_after_its_start_only() {
 #[tokio::test]
 async fn the_first_event_is_ready_with_an_offset() {
     let scene = Scene::new().await;
-    let mut client = scene.stock.open(scene.server.address(), &json!({"transports": ["websocket"]}), &[]).0;
+    let mut client = scene
+        .stock
+        .open(
+            scene.server.address(),
+            &json!({"transports": ["websocket"]}),
+            &[],
+        )
+        .0;
     client.connected().await;
     let ready = client.next().await;
     assert_eq!(ready.name, "rowcast:ready");
-    assert_eq!(ready.payload(), &json!({"server": env!("CARGO_PKG_VERSION")}));
+    assert_eq!(
+        ready.payload(),
+        &json!({"server": env!("CARGO_PKG_VERSION")})
+    );
     assert_eq!(ready.arguments.len(), 2);
-    assert!(ready.offset().is_some_and(|offset| !offset.is_empty()), "{ready:?}");
+    assert!(
+        ready.offset().is_some_and(|offset| !offset.is_empty()),
+        "{ready:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_client_that_lost_its_network_comes_back_by_itself() {
+    let scene = Scene::new().await;
+    for transport in ["websocket", "polling"] {
+        let mut client = scene.stock.connect_by(transport, &scene.server).await;
+        client.join("42").await;
+        client.cut();
+        client.disconnected().await;
+        client.connected().await;
+        client.event("rowcast:ready").await;
+        client.join("42").await;
+        scene.database.say("42", transport).await;
+        assert_eq!(client.event("message:new").await.body(), transport);
+    }
 }

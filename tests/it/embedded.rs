@@ -19,7 +19,9 @@ fn launch(folder: &Path) -> Launch {
 /// The database's URL as the server printed it.
 fn url(server: &Server) -> String {
     let lines = server.lines().join("\n");
-    let at = lines.find("postgres://").unwrap_or_else(|| panic!("no URL in:\n{lines}"));
+    let at = lines
+        .find("postgres://")
+        .unwrap_or_else(|| panic!("no URL in:\n{lines}"));
     let end = lines[at..].find(|end: char| end.is_whitespace() || "\"'\\".contains(end));
     lines[at..end.map_or(lines.len(), |end| at + end)].to_owned()
 }
@@ -27,11 +29,18 @@ fn url(server: &Server) -> String {
 /// The processes whose working folder is in there: Postgres's is its data folder.
 fn processes(folder: &Path) -> usize {
     let all = fs::read_dir("/proc").expect("a list of processes");
-    all.flatten().filter(|process| fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(folder))).count()
+    all.flatten()
+        .filter(|process| {
+            fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(folder))
+        })
+        .count()
 }
 
 async fn gone(folder: &Path) {
-    until("Postgres to end with the server", async || (processes(folder) == 0).then_some(())).await;
+    until("Postgres to end with the server", async || {
+        (processes(folder) == 0).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -41,7 +50,10 @@ async fn a_first_start_makes_a_database_and_a_second_keeps_it() {
     for start in 0..3 {
         let server = launch(folder.path()).start().await;
         let database = Database::at(url(&server));
-        assert_eq!(database.value("select count(*) from messages").await, start.to_string());
+        assert_eq!(
+            database.value("select count(*) from messages").await,
+            start.to_string()
+        );
         let mut client = stock.joined(&server, "42").await;
         database.say("42", &format!("start {start}")).await;
         assert_eq!(client.next().await.body(), format!("start {start}"));
@@ -59,11 +71,17 @@ async fn the_printed_line_makes_an_event_appear() {
     let lines = server.lines();
     let line = lines
         .iter()
-        .map(|line| match serde_json::from_str::<serde_json::Value>(line) {
-            Ok(json) => json["message"].as_str().unwrap_or_default().to_owned(),
-            Err(_) => line.clone(),
+        .map(
+            |line| match serde_json::from_str::<serde_json::Value>(line) {
+                Ok(json) => json["message"].as_str().unwrap_or_default().to_owned(),
+                Err(_) => line.clone(),
+            },
+        )
+        .flat_map(|text| {
+            text.lines()
+                .map(|line| line.trim().to_owned())
+                .collect::<Vec<_>>()
         })
-        .flat_map(|text| text.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>())
         .find(|line| line.contains("psql "))
         .unwrap_or_else(|| panic!("no psql line in {lines:#?}"));
     let paste = &line[line.find("psql ").expect("just found")..];
@@ -73,13 +91,23 @@ async fn the_printed_line_makes_an_event_appear() {
     let stock = Stock::start();
     let mut clients = Vec::new();
     // Which contact it names is the line's own business.
-    for contact in (0..100).map(|number| number.to_string()).chain(["demo".to_owned(), "ada".to_owned()]) {
+    for contact in (0..100)
+        .map(|number| number.to_string())
+        .chain(["demo".to_owned(), "ada".to_owned()])
+    {
         if paste.contains(&contact) {
             clients.push(stock.joined(&server, &contact).await);
         }
     }
-    let pasted = Command::new("sh").args(["-c", paste]).output().expect("a shell");
-    assert!(pasted.status.success(), "{paste}: {}", String::from_utf8_lossy(&pasted.stderr));
+    let pasted = Command::new("sh")
+        .args(["-c", paste])
+        .output()
+        .expect("a shell");
+    assert!(
+        pasted.status.success(),
+        "{paste}: {}",
+        String::from_utf8_lossy(&pasted.stderr)
+    );
     until("the event", async || {
         (server.metric("rowcast_deliveries_total", &[]).await >= 1.0).then_some(())
     })
@@ -92,7 +120,10 @@ async fn a_crashed_server_leaves_no_postgres_and_no_trouble() {
     for start in 0..3 {
         let server = launch(folder.path()).start().await;
         let database = Database::at(url(&server));
-        assert_eq!(database.value("select count(*) from messages").await, start.to_string());
+        assert_eq!(
+            database.value("select count(*) from messages").await,
+            start.to_string()
+        );
         database.say("42", "kept").await;
         server.crash().await;
         // At once: the next start meets what the crash left.
@@ -120,21 +151,37 @@ async fn a_killed_postgres_is_noticed() {
     let folder = Scratch::folder();
     let server = launch(folder.path()).start().await;
     let postmaster = until("a postmaster", async || {
-        let paths = [folder.path().join("data/postmaster.pid"), folder.path().join("postmaster.pid")];
-        let text = paths.iter().find_map(|path| fs::read_to_string(path).ok())?;
+        let paths = [
+            folder.path().join("data/postmaster.pid"),
+            folder.path().join("postmaster.pid"),
+        ];
+        let text = paths
+            .iter()
+            .find_map(|path| fs::read_to_string(path).ok())?;
         rustix::process::Pid::from_raw(text.lines().next()?.parse().ok()?)
     })
     .await;
     rustix::process::kill_process(postmaster, rustix::process::Signal::KILL).expect("it runs");
     // It says so, and either mends it or ends: what it must not do is to stand there without a word.
-    server.log("a word about the end of Postgres", |line| line["level"] == "ERROR" || line["level"] == "WARN").await;
-    until_for(Duration::from_secs(20), "the server to end, or to be ready again", async || {
-        if server.exited().is_some_and(|status| !status.success()) {
-            return Some(());
-        }
-        let ready = tokio::net::TcpStream::connect(server.address()).await.is_ok() && server.get("/readyz").await.status == 200;
-        ready.then_some(())
-    })
+    server
+        .log("a word about the end of Postgres", |line| {
+            line["level"] == "ERROR" || line["level"] == "WARN"
+        })
+        .await;
+    until_for(
+        Duration::from_secs(20),
+        "the server to end, or to be ready again",
+        async || {
+            if server.exited().is_some_and(|status| !status.success()) {
+                return Some(());
+            }
+            let ready = tokio::net::TcpStream::connect(server.address())
+                .await
+                .is_ok()
+                && server.get("/readyz").await.status == 200;
+            ready.then_some(())
+        },
+    )
     .await;
     drop(server);
     launch(folder.path()).start().await.stop().await;
@@ -144,7 +191,10 @@ async fn a_killed_postgres_is_noticed() {
 async fn a_data_folder_of_another_major_is_refused() {
     let folder = Scratch::folder();
     launch(folder.path()).start().await.stop().await;
-    let version = ["data/PG_VERSION", "PG_VERSION"].map(|name| folder.path().join(name)).into_iter().find(|path| path.exists());
+    let version = ["data/PG_VERSION", "PG_VERSION"]
+        .map(|name| folder.path().join(name))
+        .into_iter()
+        .find(|path| path.exists());
     fs::write(version.expect("a data folder"), "9.6\n").expect("written");
     launch(folder.path()).refuse(&["9.6"]).await;
 }

@@ -8,13 +8,20 @@ use crate::harness::{Postgres, Scene, Server, Stock, say};
 
 /// Ends the backends of that name, and waits until others stand in their place.
 async fn kill_backends(scene: &Scene, name: &str) {
-    let find = format!("select string_agg(pid::text, ',' order by pid) from pg_stat_activity where datname = current_database() and application_name = '{name}'");
+    let find = format!(
+        "select string_agg(pid::text, ',' order by pid) from pg_stat_activity where datname = current_database() and application_name = '{name}'"
+    );
     let before = until(format!("a backend of `{name}`"), async || {
         let found = scene.database.value(&find).await;
         (!found.is_empty()).then_some(found)
     })
     .await;
-    scene.database.run(&format!("select pg_terminate_backend(pid) from unnest('{{{before}}}'::int[]) pid")).await;
+    scene
+        .database
+        .run(&format!(
+            "select pg_terminate_backend(pid) from unnest('{{{before}}}'::int[]) pid"
+        ))
+        .await;
     until(format!("`{name}` to come back"), async || {
         let now = scene.database.value(&find).await;
         (!now.is_empty() && now != before).then_some(())
@@ -33,18 +40,30 @@ async fn a_killed_listener_loses_nothing() {
         // Killed and written to in one transaction: its notification finds nobody.
         let mut writer = scene.database.pool.begin().await.expect("a transaction");
         say(&mut *writer, "42", &format!("while away {round}")).await;
-        crate::harness::database::run(&mut *writer, &format!("select pg_terminate_backend({listener}, 5000)")).await;
+        crate::harness::database::run(
+            &mut *writer,
+            &format!("select pg_terminate_backend({listener}, 5000)"),
+        )
+        .await;
         writer.commit().await.expect("it commits");
         assert_eq!(client.next().await.body(), format!("while away {round}"));
         until("a listener to stand in its place", async || {
-            let count = scene.database.value(&format!("select count(*) from ({find}) l where pid <> {listener}")).await;
+            let count = scene
+                .database
+                .value(&format!(
+                    "select count(*) from ({find}) l where pid <> {listener}"
+                ))
+                .await;
             (count == "1").then_some(())
         })
         .await;
         scene.database.say("42", &format!("back {round}")).await;
         assert_eq!(client.next().await.body(), format!("back {round}"));
     }
-    scene.server.counted("rowcast_listener_reconnects_total", &[], 3.0).await;
+    scene
+        .server
+        .counted("rowcast_listener_reconnects_total", &[], 3.0)
+        .await;
     scene.server.readiness(200).await;
 }
 
@@ -63,7 +82,13 @@ async fn a_killed_reader_loses_and_doubles_nothing() {
         kill_backends(&scene, "rowcast reader").await;
     }
     for number in 0..600 {
-        assert_eq!(client.event_for(Duration::from_secs(30), "message:new").await.body(), number.to_string());
+        assert_eq!(
+            client
+                .event_for(Duration::from_secs(30), "message:new")
+                .await
+                .body(),
+            number.to_string()
+        );
     }
     scene.database.say("42", "last").await;
     assert_eq!(client.next().await.body(), "last");
@@ -98,7 +123,11 @@ async fn a_restarted_postgres_loses_nothing() {
         assert_eq!(client.next().await.body(), "before");
         postgres.down(signal).await;
         server.readiness(503).await;
-        assert_eq!(server.get("/livez").await.status, 200, "alive, if not ready");
+        assert_eq!(
+            server.get("/livez").await.status,
+            200,
+            "alive, if not ready"
+        );
 
         postgres.up().await;
         until("the test's own connection", async || {
@@ -107,11 +136,15 @@ async fn a_restarted_postgres_loses_nothing() {
         .await;
         // At once: the server may not be back yet.
         database.say("42", "after").await;
-        let event = client.event_for(Duration::from_secs(30), "message:new").await;
+        let event = client
+            .event_for(Duration::from_secs(30), "message:new")
+            .await;
         assert_eq!(event.body(), "after");
-        until_for(Duration::from_secs(30), "/readyz to be 200 again", async || {
-            (server.get("/readyz").await.status == 200).then_some(())
-        })
+        until_for(
+            Duration::from_secs(30),
+            "/readyz to be 200 again",
+            async || (server.get("/readyz").await.status == 200).then_some(()),
+        )
         .await;
     }
     // The client's connection never noticed.
@@ -122,9 +155,15 @@ async fn a_restarted_postgres_loses_nothing() {
 async fn a_postgres_that_comes_late_is_waited_for() {
     let (mut postgres, database) = Postgres::with_chat().await;
     postgres.down(Signal::INT).await;
-    let server = crate::harness::Launch::serve().database(&postgres.url()).spawn();
+    let server = crate::harness::Launch::serve()
+        .database(&postgres.url())
+        .spawn();
     // It says what it waits for, and does not give up.
-    server.log("a word about the database", |line| line["level"] == "WARN" || line["level"] == "ERROR").await;
+    server
+        .log("a word about the database", |line| {
+            line["level"] == "WARN" || line["level"] == "ERROR"
+        })
+        .await;
     assert!(server.exited().is_none());
     postgres.up().await;
     server.ready().await;
@@ -150,5 +189,8 @@ async fn a_row_that_cannot_be_sent_stops_nothing() {
             break;
         }
     }
-    scene.server.counted("rowcast_capture_errors_total", &[], 1.0).await;
+    scene
+        .server
+        .counted("rowcast_capture_errors_total", &[], 1.0)
+        .await;
 }

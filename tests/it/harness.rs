@@ -49,4 +49,15 @@ impl Scene {
     pub(crate) async fn joined(&self, contact: &str) -> Client {
         self.stock.joined(&self.server, contact).await
     }
+
+    /// The next event that the client sees in a conversation is one that is written now.
+    pub(crate) async fn assert_nothing_more(&self, contact: &str, client: &mut Client) {
+        let fence = format!("select rowcast.emit('conversation:{contact}', 'fence', '{{}}')");
+        self.database.run(&fence).await;
+        let event = client.next().await;
+        assert_eq!(
+            event.name, "fence",
+            "nothing was to come before it: {event:?}"
+        );
+    }
 }

@@ -13,7 +13,9 @@ use crate::harness::{Client, Polling, Scene, Wire};
 
 /// Draws values; a failing test prints what it drew.
 fn draw<T: std::fmt::Debug>(runner: &mut TestRunner, from: &impl Strategy<Value = T>) -> T {
-    from.new_tree(runner).expect("a value can be drawn").current()
+    from.new_tree(runner)
+        .expect("a value can be drawn")
+        .current()
 }
 
 /// Somebody else, who must not notice.
@@ -53,13 +55,23 @@ fn frame() -> impl Strategy<Value = String> {
         Just("connect"),
         Just("")
     ];
-    let almost = (event, prop::collection::vec(json_value(), 0..4), "[0-9]{0,25}", any::<prop::sample::Index>(), any::<bool>())
+    let almost = (
+        event,
+        prop::collection::vec(json_value(), 0..4),
+        "[0-9]{0,25}",
+        any::<prop::sample::Index>(),
+        any::<bool>(),
+    )
         .prop_map(|(event, arguments, ack, cut, whole)| {
             let mut packet = vec![json!(event)];
             packet.extend(arguments);
             let mut text = format!("42{ack}{}", Value::Array(packet));
             if !whole {
-                let at = text.char_indices().map(|(at, _)| at).nth(cut.index(text.chars().count())).unwrap_or(0);
+                let at = text
+                    .char_indices()
+                    .map(|(at, _)| at)
+                    .nth(cut.index(text.chars().count()))
+                    .unwrap_or(0);
                 text.truncate(at);
             }
             text
@@ -99,7 +111,8 @@ async fn no_message_panics_or_hangs_the_server() {
             }
         }
         // Either it still answers, or it has closed this one connection: never silence.
-        wire.emit("join:conversation", &json!(["42"]), Some(7)).await;
+        wire.emit("join:conversation", &json!(["42"]), Some(7))
+            .await;
         while let Some(frame) = wire.frame().await {
             if frame.starts_with("437[") {
                 break;
@@ -127,9 +140,18 @@ async fn no_offset_panics_or_hangs_the_server() {
     let offset = prop_oneof![".{0,50}", "[A-Za-z0-9_-]{0,300}", flipped, longer];
     for number in 1..400 {
         let after = draw(&mut runner, &offset);
-        let answer = wire.ask("join:conversation", &json!([{"contactId": "42", "after": after}]), number).await;
+        let answer = wire
+            .ask(
+                "join:conversation",
+                &json!([{"contactId": "42", "after": after}]),
+                number,
+            )
+            .await;
         assert_eq!(answer["ok"], true, "{after:?}: {answer}");
-        assert!(answer["resync"] == true || after == good, "{after:?}: {answer}");
+        assert!(
+            answer["resync"] == true || after == good,
+            "{after:?}: {answer}"
+        );
     }
     assert_unmoved(&scene, &mut bystander, &"the offsets").await;
 
@@ -172,8 +194,18 @@ async fn no_request_panics_or_hangs_the_server() {
     let scene = Scene::new().await;
     let mut bystander = scene.joined("bystander").await;
     let mut runner = TestRunner::default();
-    let query = "[?]?(EIO=[0-9]{0,3}&?)?(transport=(websocket|polling|[a-z]{0,5})&?)?(sid=.{0,12})?";
-    let target = (prop_oneof![Just("/socket.io/"), Just("/socket.io"), Just("/readyz"), Just("/api/"), Just("/")], query);
+    let query =
+        "[?]?(EIO=[0-9]{0,3}&?)?(transport=(websocket|polling|[a-z]{0,5})&?)?(sid=.{0,12})?";
+    let target = (
+        prop_oneof![
+            Just("/socket.io/"),
+            Just("/socket.io"),
+            Just("/readyz"),
+            Just("/api/"),
+            Just("/")
+        ],
+        query,
+    );
     let headers = prop::collection::vec(
         prop_oneof![
             Just("upgrade: websocket".to_owned()),
@@ -193,8 +225,13 @@ async fn no_request_panics_or_hangs_the_server() {
         let (path, query) = draw(&mut runner, &target);
         let method = draw(&mut runner, &"GET|POST|OPTIONS|PUT|[A-Z]{0,8}");
         let body = draw(&mut runner, &prop::collection::vec(any::<u8>(), 0..200));
-        let head = format!("{method} {path}{query} HTTP/1.1\r\nhost: x\r\n{}\r\n\r\n", draw(&mut runner, &headers).join("\r\n"));
-        let mut stream = TcpStream::connect(scene.server.address()).await.expect("the server accepts");
+        let head = format!(
+            "{method} {path}{query} HTTP/1.1\r\nhost: x\r\n{}\r\n\r\n",
+            draw(&mut runner, &headers).join("\r\n")
+        );
+        let mut stream = TcpStream::connect(scene.server.address())
+            .await
+            .expect("the server accepts");
         let _cut = within("the server to take the bytes", async {
             stream.write_all(head.as_bytes()).await?;
             stream.write_all(&body).await

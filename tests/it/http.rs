@@ -11,22 +11,39 @@ const SECOND: &str = "http://localhost:5173";
 const THEIRS: &str = "https://evil.example.com";
 
 fn frontends() -> [(&'static str, &'static str); 1] {
-    [("FRONTEND_URL", "https://app.example.com, http://localhost:5173")]
+    [(
+        "FRONTEND_URL",
+        "https://app.example.com, http://localhost:5173",
+    )]
 }
 
 #[tokio::test]
 async fn a_websocket_of_a_strange_origin_is_refused() {
     let scene = Scene::with(&frontends()).await;
     for origin in [OURS, SECOND] {
-        assert!(Wire::dial(scene.server.address(), &[("origin", origin)]).await.is_ok(), "{origin}");
+        assert!(
+            Wire::dial(scene.server.address(), &[("origin", origin)])
+                .await
+                .is_ok(),
+            "{origin}"
+        );
     }
-    for origin in [THEIRS, "null", "https://app.example.com.evil.example.com", "http://app.example.com", "https://app.example.com:8443"] {
+    for origin in [
+        THEIRS,
+        "null",
+        "https://app.example.com.evil.example.com",
+        "http://app.example.com",
+        "https://app.example.com:8443",
+    ] {
         let refused = Wire::dial(scene.server.address(), &[("origin", origin)]).await;
         assert_eq!(refused.err(), Some(403), "{origin}");
     }
     // No browser, no origin.
     assert!(Wire::dial(scene.server.address(), &[]).await.is_ok());
-    scene.server.counted("rowcast_connects_total", &["efused"], 1.0).await;
+    scene
+        .server
+        .counted("rowcast_connects_total", &["efused"], 1.0)
+        .await;
 }
 
 #[tokio::test]
@@ -35,24 +52,58 @@ async fn polling_answers_its_own_origins_only() {
     for origin in [OURS, SECOND] {
         let answer = http::get(scene.server.address(), OPEN, &[("origin", origin)]).await;
         assert_eq!(answer.status, 200, "{answer:?}");
-        assert_eq!(answer.header("access-control-allow-origin"), Some(origin), "{answer:?}");
-        assert_eq!(answer.header("access-control-allow-credentials"), Some("true"), "{answer:?}");
-        assert!(answer.header("vary").is_some_and(|vary| vary.to_lowercase().contains("origin")), "{answer:?}");
+        assert_eq!(
+            answer.header("access-control-allow-origin"),
+            Some(origin),
+            "{answer:?}"
+        );
+        assert_eq!(
+            answer.header("access-control-allow-credentials"),
+            Some("true"),
+            "{answer:?}"
+        );
+        assert!(
+            answer
+                .header("vary")
+                .is_some_and(|vary| vary.to_lowercase().contains("origin")),
+            "{answer:?}"
+        );
     }
     let answer = http::get(scene.server.address(), OPEN, &[("origin", THEIRS)]).await;
     assert_eq!(answer.status, 403, "{answer:?}");
-    assert_eq!(answer.header("access-control-allow-origin"), None, "{answer:?}");
+    assert_eq!(
+        answer.header("access-control-allow-origin"),
+        None,
+        "{answer:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_preflight_is_answered() {
     let scene = Scene::with(&frontends()).await;
-    let ask = [("origin", OURS), ("access-control-request-method", "POST"), ("access-control-request-headers", "content-type,authorization")];
+    let ask = [
+        ("origin", OURS),
+        ("access-control-request-method", "POST"),
+        (
+            "access-control-request-headers",
+            "content-type,authorization",
+        ),
+    ];
     let answer = request(scene.server.address(), "OPTIONS", OPEN, &ask, "").await;
     assert!((200..300).contains(&answer.status), "{answer:?}");
-    assert_eq!(answer.header("access-control-allow-origin"), Some(OURS), "{answer:?}");
-    assert_eq!(answer.header("access-control-allow-credentials"), Some("true"), "{answer:?}");
-    let methods = answer.header("access-control-allow-methods").unwrap_or_default();
+    assert_eq!(
+        answer.header("access-control-allow-origin"),
+        Some(OURS),
+        "{answer:?}"
+    );
+    assert_eq!(
+        answer.header("access-control-allow-credentials"),
+        Some("true"),
+        "{answer:?}"
+    );
+    let methods = answer
+        .header("access-control-allow-methods")
+        .unwrap_or_default();
     assert!(methods.contains("POST"), "{answer:?}");
 }
 
@@ -61,9 +112,21 @@ async fn any_origin_means_no_credentials() {
     let scene = Scene::with(&[("FRONTEND_URL", "*")]).await;
     let answer = http::get(scene.server.address(), OPEN, &[("origin", THEIRS)]).await;
     assert_eq!(answer.status, 200, "{answer:?}");
-    assert_eq!(answer.header("access-control-allow-origin"), Some("*"), "{answer:?}");
-    assert_eq!(answer.header("access-control-allow-credentials"), None, "{answer:?}");
-    assert!(Wire::dial(scene.server.address(), &[("origin", THEIRS)]).await.is_ok());
+    assert_eq!(
+        answer.header("access-control-allow-origin"),
+        Some("*"),
+        "{answer:?}"
+    );
+    assert_eq!(
+        answer.header("access-control-allow-credentials"),
+        None,
+        "{answer:?}"
+    );
+    assert!(
+        Wire::dial(scene.server.address(), &[("origin", THEIRS)])
+            .await
+            .is_ok()
+    );
 }
 
 #[tokio::test]
@@ -71,9 +134,15 @@ async fn a_stock_client_of_a_strange_origin_gets_a_connect_error() {
     let scene = Scene::with(&frontends()).await;
     for transport in ["websocket", "polling"] {
         let options = |origin: &str| json!({"transports": [transport], "reconnection": false, "extraHeaders": {"origin": origin}});
-        let mut strange = scene.stock.open(scene.server.address(), &options(THEIRS), &[]).0;
+        let mut strange = scene
+            .stock
+            .open(scene.server.address(), &options(THEIRS), &[])
+            .0;
         strange.refused().await;
-        let mut known = scene.stock.open(scene.server.address(), &options(OURS), &[]).0;
+        let mut known = scene
+            .stock
+            .open(scene.server.address(), &options(OURS), &[])
+            .0;
         known.connected().await;
     }
 }
@@ -83,7 +152,12 @@ async fn a_ready_server_says_so() {
     let scene = Scene::new().await;
     assert_eq!(scene.server.get("/livez").await.status, 200);
     let ready = scene.server.readiness(200).await;
-    assert!(ready.header("content-type").is_some_and(|kind| kind.starts_with("application/json")), "{ready:?}");
+    assert!(
+        ready
+            .header("content-type")
+            .is_some_and(|kind| kind.starts_with("application/json")),
+        "{ready:?}"
+    );
     ready.json();
 }
 
@@ -94,7 +168,10 @@ async fn a_path_that_is_not_there_is_not_found() {
         let answer = scene.server.get(path).await;
         assert_eq!(answer.status, 404, "{path}: {answer:?}");
     }
-    assert_eq!(scene.server.get("/nowhere").await.json()["error"]["code"], "not_found");
+    assert_eq!(
+        scene.server.get("/nowhere").await.json()["error"]["code"],
+        "not_found"
+    );
 }
 
 #[tokio::test]
@@ -104,19 +181,46 @@ async fn metrics_tell_what_happened() {
     let mut polling = scene.stock.connect_by("polling", &scene.server).await;
     polling.join("a-room-of-mine").await;
     for number in 0..10 {
-        scene.database.say("a-room-of-mine", &number.to_string()).await;
+        scene
+            .database
+            .say("a-room-of-mine", &number.to_string())
+            .await;
         websocket.next().await;
         polling.next().await;
     }
-    scene.server.counted("rowcast_events_read_total", &[], 10.0).await;
-    scene.server.counted("rowcast_deliveries_total", &[], 20.0).await;
-    scene.server.counted("rowcast_connects_total", &["ew"], 2.0).await;
-    scene.server.counted("rowcast_joins_total", &["oined"], 2.0).await;
-    scene.server.counted("rowcast_commit_to_broadcast_seconds_count", &[], 10.0).await;
-    scene.server.counted("rowcast_sockets", &["ebsocket"], 1.0).await;
-    scene.server.counted("rowcast_sockets", &["olling"], 1.0).await;
+    scene
+        .server
+        .counted("rowcast_events_read_total", &[], 10.0)
+        .await;
+    scene
+        .server
+        .counted("rowcast_deliveries_total", &[], 20.0)
+        .await;
+    scene
+        .server
+        .counted("rowcast_connects_total", &["ew"], 2.0)
+        .await;
+    scene
+        .server
+        .counted("rowcast_joins_total", &["oined"], 2.0)
+        .await;
+    scene
+        .server
+        .counted("rowcast_commit_to_broadcast_seconds_count", &[], 10.0)
+        .await;
+    scene
+        .server
+        .counted("rowcast_sockets", &["ebsocket"], 1.0)
+        .await;
+    scene
+        .server
+        .counted("rowcast_sockets", &["olling"], 1.0)
+        .await;
     websocket.disconnect();
-    scene.server.counted("rowcast_disconnects_total", &[], 1.0).await;
+    scene
+        .server
+        .counted("rowcast_disconnects_total", &[], 1.0)
+        .await;
 
     let page = http::get(scene.server.admin(), "/metrics", &[]).await;
     assert_eq!(page.status, 200);
@@ -134,7 +238,11 @@ async fn metrics_tell_what_happened() {
         "rowcast_typing_events_total",
         "rowcast_http_requests_total",
     ] {
-        assert!(page.body.lines().any(|line| line.starts_with(name)), "{name} is missing:\n{}", page.body);
+        assert!(
+            page.body.lines().any(|line| line.starts_with(name)),
+            "{name} is missing:\n{}",
+            page.body
+        );
     }
     assert!(!page.body.contains("a-room-of-mine"), "rooms are no labels");
 }
@@ -173,7 +281,12 @@ async fn logs_tell_no_secret() {
     assert_eq!(client.event("message:new").await.body(), "a-secret-body");
     server.stop().await;
     for line in server.lines() {
-        for secret in ["a-secret-token", "a-secret-bearer", "a-secret-body", &database.url] {
+        for secret in [
+            "a-secret-token",
+            "a-secret-bearer",
+            "a-secret-body",
+            &database.url,
+        ] {
             assert!(!line.contains(secret), "{line}");
         }
     }

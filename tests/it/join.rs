@@ -10,14 +10,33 @@ use crate::harness::{Scene, Wire};
 async fn a_join_is_answered_with_the_room_and_an_offset() {
     let scene = Scene::new().await;
     let client = scene.stock.connect(&scene.server).await;
-    for contact in [json!("42"), json!(42), json!({"contactId": "42"}), json!({"contactId": 42})] {
+    for contact in [
+        json!("42"),
+        json!(42),
+        json!({"contactId": "42"}),
+        json!({"contactId": 42}),
+    ] {
         let answer = client.ask("join:conversation", json!([contact])).await;
         let offset = answer["offset"].clone();
-        assert!(offset.as_str().is_some_and(|offset| !offset.is_empty()), "{answer}");
-        assert_eq!(answer, json!({"ok": true, "room": "conversation:42", "offset": offset, "replayed": 0}));
+        assert!(
+            offset.as_str().is_some_and(|offset| !offset.is_empty()),
+            "{answer}"
+        );
+        assert_eq!(
+            answer,
+            json!({"ok": true, "room": "conversation:42", "offset": offset, "replayed": 0})
+        );
     }
-    assert_eq!(client.ask("leave:conversation", json!([42])).await, json!({"ok": true}));
-    assert_eq!(client.ask("leave:conversation", json!(["never joined"])).await, json!({"ok": true}));
+    assert_eq!(
+        client.ask("leave:conversation", json!([42])).await,
+        json!({"ok": true})
+    );
+    assert_eq!(
+        client
+            .ask("leave:conversation", json!(["never joined"]))
+            .await,
+        json!({"ok": true})
+    );
 }
 
 #[tokio::test]
@@ -32,7 +51,9 @@ async fn a_thousand_clients_that_join_while_connecting_all_get_the_event() {
     for (number, (_, answers)) in clients.iter_mut().enumerate() {
         let answer = answers.pop().expect("one join");
         let bound = std::time::Duration::from_secs(60);
-        let answer = crate::harness::wait::within_for(bound, format!("the ack of client {number}"), answer).await;
+        let answer =
+            crate::harness::wait::within_for(bound, format!("the ack of client {number}"), answer)
+                .await;
         assert_eq!(only(answer)["ok"], true, "client {number}");
     }
     scene.database.say("42", "to all").await;
@@ -44,7 +65,11 @@ async fn a_thousand_clients_that_join_while_connecting_all_get_the_event() {
 #[tokio::test]
 async fn what_one_socket_sends_is_handled_in_order() {
     // Each answer depends on what came before it: in one room at most, a second join fails until a leave made room.
-    let scene = Scene::with(&[("ROWCAST_MAX_EVENT_RATE", "10000"), ("ROWCAST_MAX_ROOMS", "1")]).await;
+    let scene = Scene::with(&[
+        ("ROWCAST_MAX_EVENT_RATE", "10000"),
+        ("ROWCAST_MAX_ROOMS", "1"),
+    ])
+    .await;
     let options = json!({"transports": ["websocket"]});
     let mut first = Vec::new();
     for number in 0..100 {
@@ -74,13 +99,20 @@ async fn acks_come_in_the_order_of_the_questions() {
     }
     for ack in 0..300 {
         let frame = wire.find("an ack", |frame| frame.starts_with("43")).await;
-        assert!(frame.starts_with(&format!("43{ack}[")), "answer {ack} is {frame}");
+        assert!(
+            frame.starts_with(&format!("43{ack}[")),
+            "answer {ack} is {frame}"
+        );
     }
 }
 
 #[tokio::test]
 async fn nothing_is_lost_between_the_ack_and_the_first_event() {
-    let scene = Scene::with(&[("ROWCAST_MAX_EVENT_RATE", "10000"), ("ROWCAST_MAX_ROOMS", "1000")]).await;
+    let scene = Scene::with(&[
+        ("ROWCAST_MAX_EVENT_RATE", "10000"),
+        ("ROWCAST_MAX_ROOMS", "1000"),
+    ])
+    .await;
     let mut client = scene.stock.connect(&scene.server).await;
     for number in 0..200 {
         let contact = number.to_string();
@@ -96,7 +128,12 @@ async fn a_join_after_the_current_offset_is_continuous() {
     let scene = Scene::new().await;
     let client = scene.stock.connect(&scene.server).await;
     let offset = client.join("42").await["offset"].clone();
-    let again = client.ask("join:conversation", json!([{"contactId": "43", "after": offset}])).await;
+    let again = client
+        .ask(
+            "join:conversation",
+            json!([{"contactId": "43", "after": offset}]),
+        )
+        .await;
     assert_eq!(again["ok"], true, "{again}");
     assert_eq!(again["replayed"], 0, "{again}");
     assert_ne!(again["resync"], true, "{again}");
@@ -124,7 +161,12 @@ async fn a_join_after_what_cannot_be_proved_is_told_to_resync() {
         json!("🎈"),
     ];
     for after in offsets {
-        let answer = client.ask("join:conversation", json!([{"contactId": "42", "after": after}])).await;
+        let answer = client
+            .ask(
+                "join:conversation",
+                json!([{"contactId": "42", "after": after}]),
+            )
+            .await;
         assert_eq!(answer["ok"], true, "{after}: {answer}");
         assert_eq!(answer["resync"], true, "{after}: {answer}");
         assert!(answer["offset"].as_str().is_some(), "{after}: {answer}");
@@ -136,7 +178,12 @@ async fn bad_arguments_are_answered_on_every_event() {
     let scene = Scene::with(&[("ROWCAST_MAX_EVENT_RATE", "10000")]).await;
     let mut client = scene.stock.connect(&scene.server).await;
     client.join("42").await;
-    for event in ["join:conversation", "leave:conversation", "typing:start", "typing:stop"] {
+    for event in [
+        "join:conversation",
+        "leave:conversation",
+        "typing:start",
+        "typing:stop",
+    ] {
         for arguments in bad_arguments(event) {
             let answer = client.ask(event, arguments.clone()).await;
             assert_bad_request(&answer["error"], event, &arguments);
@@ -144,9 +191,16 @@ async fn bad_arguments_are_answered_on_every_event() {
 
             client.emit(event, arguments.clone());
             let error = client.next().await;
-            assert_eq!(error.name, "rowcast:error", "{event} {arguments}: {error:?}");
+            assert_eq!(
+                error.name, "rowcast:error",
+                "{event} {arguments}: {error:?}"
+            );
             assert_bad_request(error.payload(), event, &arguments);
-            assert_eq!(error.arguments.len(), 1, "an error is no place to resume from: {error:?}");
+            assert_eq!(
+                error.arguments.len(),
+                1,
+                "an error is no place to resume from: {error:?}"
+            );
         }
     }
     // It did no harm.
@@ -160,9 +214,16 @@ async fn an_event_that_nobody_knows_is_a_bad_request() {
     let mut client = scene.stock.connect(&scene.server).await;
     for event in ["join", "join:room", "message:new", "rowcast:ready", ""] {
         let answer = client.ask(event, json!(["42"])).await;
-        assert_eq!(answer["error"]["code"], "bad_request", "{event:?}: {answer}");
+        assert_eq!(
+            answer["error"]["code"], "bad_request",
+            "{event:?}: {answer}"
+        );
         client.emit(event, json!(["42"]));
-        assert_eq!(client.next().await.payload()["code"], "bad_request", "{event:?}");
+        assert_eq!(
+            client.next().await.payload()["code"],
+            "bad_request",
+            "{event:?}"
+        );
     }
 }
 

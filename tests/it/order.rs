@@ -26,7 +26,10 @@ async fn a_hundred_thousand_rows_of_one_statement_arrive_in_order_in_bounded_mem
         .run(&format!("insert into messages (contact_id, body) select '42', n::text from generate_series(1, {ROWS}) n"))
         .await;
     for number in 1..=ROWS {
-        assert_eq!(client.event_for(LONG, "message:new").await.body(), number.to_string());
+        assert_eq!(
+            client.event_for(LONG, "message:new").await.body(),
+            number.to_string()
+        );
     }
     scene.database.say("42", "last").await;
     assert_eq!(client.next().await.body(), "last");
@@ -44,7 +47,11 @@ async fn a_long_transaction_delays_nobody_and_arrives_when_it_commits() {
         let written = Instant::now();
         scene.database.say("42", &number.to_string()).await;
         assert_eq!(client.next().await.body(), number.to_string());
-        assert!(written.elapsed() < Duration::from_secs(5), "{:?}", written.elapsed());
+        assert!(
+            written.elapsed() < Duration::from_secs(5),
+            "{:?}",
+            written.elapsed()
+        );
     }
     say(&mut *long, "42", "written last").await;
     long.commit().await.expect("it commits");
@@ -57,18 +64,29 @@ async fn a_long_transaction_delays_nobody_and_arrives_when_it_commits() {
 #[tokio::test]
 async fn a_prepared_transaction_arrives_when_it_is_committed() {
     let scene = Scene::new().await;
-    if scene.database.value("select current_setting('max_prepared_transactions')").await == "0" {
+    if scene
+        .database
+        .value("select current_setting('max_prepared_transactions')")
+        .await
+        == "0"
+    {
         return;
     }
     let mut client = scene.joined("42").await;
     // Two-phase commit and NOTIFY exclude each other, hence poll only.
-    scene.database.run("alter table rowcast.events disable trigger wake").await;
+    scene
+        .database
+        .run("alter table rowcast.events disable trigger wake")
+        .await;
     let name = scene.database.value("select current_database()").await;
     let prepare = "begin; insert into messages (contact_id, body) values ('42', 'prepared'); prepare transaction 'NAME'";
     scene.database.run(&prepare.replace("NAME", &name)).await;
     scene.database.say("42", "meanwhile").await;
     assert_eq!(client.next().await.body(), "meanwhile");
-    scene.database.run(&format!("commit prepared '{name}'")).await;
+    scene
+        .database
+        .run(&format!("commit prepared '{name}'"))
+        .await;
     assert_eq!(client.next().await.body(), "prepared");
 }
 
@@ -87,8 +105,11 @@ async fn twenty_four_writers_lose_double_and_disorder_nothing() {
     const TRANSACTIONS: usize = 60;
     let scene = Scene::new().await;
     let second = crate::harness::Server::on(&scene.database).await;
-    let mut clients =
-        [scene.joined("42").await, scene.joined("42").await, scene.stock.joined(&second, "42").await];
+    let mut clients = [
+        scene.joined("42").await,
+        scene.joined("42").await,
+        scene.stock.joined(&second, "42").await,
+    ];
 
     let latest = Arc::new(std::sync::Mutex::new(String::new()));
     let going = Arc::new(AtomicUsize::new(WRITERS));
@@ -118,7 +139,11 @@ async fn twenty_four_writers_lose_double_and_disorder_nothing() {
                 }
                 // A transaction that stays open while others come and go; longer for some than for others.
                 if (writer + number) % 7 == 0 {
-                    run(&mut connection, &format!("select pg_sleep({})", 0.002 * writer as f64)).await;
+                    run(
+                        &mut connection,
+                        &format!("select pg_sleep({})", 0.002 * writer as f64),
+                    )
+                    .await;
                 }
                 if (writer + number) % 5 == 0 {
                     run(&mut connection, "rollback").await;
@@ -140,20 +165,44 @@ async fn twenty_four_writers_lose_double_and_disorder_nothing() {
     let notes: Vec<Notes> = within_for(LONG, "the writers", writers.join_all()).await;
     scene.database.say("42", "the end").await;
 
-    let expected: HashSet<_> = notes.iter().flat_map(|notes| notes.committed.iter().cloned()).collect();
+    let expected: HashSet<_> = notes
+        .iter()
+        .flat_map(|notes| notes.committed.iter().cloned())
+        .collect();
     for (number, client) in clients.iter_mut().enumerate() {
         let seen = until_the_end(client).await;
-        let place: HashMap<_, _> = seen.iter().enumerate().map(|(at, event)| (event.body().to_owned(), at)).collect();
-        assert_eq!(place.len(), seen.len(), "client {number}: nothing is doubled");
-        let missed: Vec<_> = expected.iter().filter(|body| !place.contains_key(*body)).collect();
+        let place: HashMap<_, _> = seen
+            .iter()
+            .enumerate()
+            .map(|(at, event)| (event.body().to_owned(), at))
+            .collect();
+        assert_eq!(
+            place.len(),
+            seen.len(),
+            "client {number}: nothing is doubled"
+        );
+        let missed: Vec<_> = expected
+            .iter()
+            .filter(|body| !place.contains_key(*body))
+            .collect();
         assert!(missed.is_empty(), "client {number} missed {missed:?}");
-        assert_eq!(seen.len(), expected.len(), "client {number}: nothing undone is told");
+        assert_eq!(
+            seen.len(),
+            expected.len(),
+            "client {number}: nothing undone is told"
+        );
         for notes in &notes {
             for (cause, effect) in &notes.causes {
-                assert!(place[cause] < place[effect], "client {number}: {cause} was over before {effect} began");
+                assert!(
+                    place[cause] < place[effect],
+                    "client {number}: {cause} was over before {effect} began"
+                );
             }
             for transaction in &notes.transactions {
-                assert!(transaction.is_sorted_by_key(|body| place[body]), "client {number}: {transaction:?}");
+                assert!(
+                    transaction.is_sorted_by_key(|body| place[body]),
+                    "client {number}: {transaction:?}"
+                );
             }
         }
     }
@@ -171,7 +220,11 @@ async fn a_message_and_its_changes_stay_in_order_under_concurrent_writers() {
             for _ in 0..MESSAGES {
                 let id = say(&pool, "42", "0").await;
                 for version in 1..=3 {
-                    run(&pool, &format!("update messages set body = '{version}' where id = '{id}'")).await;
+                    run(
+                        &pool,
+                        &format!("update messages set body = '{version}' where id = '{id}'"),
+                    )
+                    .await;
                 }
                 run(&pool, &format!("delete from messages where id = '{id}'")).await;
             }
@@ -181,9 +234,19 @@ async fn a_message_and_its_changes_stay_in_order_under_concurrent_writers() {
     let mut versions: HashMap<String, Vec<String>> = HashMap::new();
     for event in client.take(12 * MESSAGES * 5).await {
         let payload = event.payload();
-        let id = payload["message"]["id"].as_str().or(payload["messageId"].as_str()).expect("an id");
-        let version = if event.name == "message:deleted" { "deleted" } else { event.body() };
-        versions.entry(id.to_owned()).or_default().push(version.to_owned());
+        let id = payload["message"]["id"]
+            .as_str()
+            .or(payload["messageId"].as_str())
+            .expect("an id");
+        let version = if event.name == "message:deleted" {
+            "deleted"
+        } else {
+            event.body()
+        };
+        versions
+            .entry(id.to_owned())
+            .or_default()
+            .push(version.to_owned());
     }
     assert_eq!(versions.len(), 12 * MESSAGES);
     for (id, seen) in versions {
@@ -196,19 +259,36 @@ async fn writers_never_wait_for_a_client_that_does_not_read() {
     let scene = Scene::new().await;
     let mut bystander = scene.joined("42").await;
     let mut stuck = crate::harness::Wire::connect(scene.server.address()).await;
-    assert_eq!(stuck.ask("join:conversation", &json!(["42"]), 1).await["ok"], true);
+    assert_eq!(
+        stuck.ask("join:conversation", &json!(["42"]), 1).await["ok"],
+        true
+    );
     let body = "x".repeat(20_000);
     for number in 0..500 {
         let written = Instant::now();
         scene.database.say("42", &format!("{number} {body}")).await;
-        assert!(written.elapsed() < Duration::from_secs(5), "{:?}", written.elapsed());
-        assert!(bystander.next().await.body().starts_with(&format!("{number} ")));
+        assert!(
+            written.elapsed() < Duration::from_secs(5),
+            "{:?}",
+            written.elapsed()
+        );
+        assert!(
+            bystander
+                .next()
+                .await
+                .body()
+                .starts_with(&format!("{number} "))
+        );
     }
     // It never gets a stream with a hole: what it can still read is a beginning, then the connection ends.
     let mut next = 0;
     while let Some(frame) = stuck.frame().await {
         if frame.contains("message:new") {
-            assert!(frame.contains(&format!("\"body\":\"{next} ")), "a hole before {next}: {}", &frame[..200]);
+            assert!(
+                frame.contains(&format!("\"body\":\"{next} ")),
+                "a hole before {next}: {}",
+                &frame[..200]
+            );
             next += 1;
         }
         if next == 500 {

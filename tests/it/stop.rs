@@ -22,15 +22,25 @@ async fn a_drained_server_ends_well_and_its_clients_find_the_next_one() {
         scene.server.signal(signal);
         for client in &mut clients {
             let reason = client.disconnected().await;
-            assert!(["transport close", "transport error"].contains(&reason.as_str()), "{reason}: no client reconnects after it");
+            assert!(
+                ["transport close", "transport error"].contains(&reason.as_str()),
+                "{reason}: no client reconnects after it"
+            );
         }
         assert_eq!(scene.server.ended().await.code(), Some(0));
         for line in scene.server.lines() {
-            assert!(!line.contains("\"ERROR\""), "an orderly stop is no error: {line}");
+            assert!(
+                !line.contains("\"ERROR\""),
+                "an orderly stop is no error: {line}"
+            );
         }
 
         let (_, port) = scene.server.address().rsplit_once(':').expect("a port");
-        let next = Launch::serve().database(&scene.database.url).env("PORT", port).start().await;
+        let next = Launch::serve()
+            .database(&scene.database.url)
+            .env("PORT", port)
+            .start()
+            .await;
         for client in &mut clients {
             client.connected().await;
             client.join("42").await;
@@ -71,12 +81,22 @@ async fn a_draining_server_accepts_nobody_and_keeps_its_deadline() {
     let _client = scene.joined("42").await;
     let began = Instant::now();
     scene.server.signal(Signal::TERM);
-    until_for(Duration::from_secs(5), "the listener to be closed", async || {
-        tokio::net::TcpStream::connect(scene.server.address()).await.err()
-    })
+    until_for(
+        Duration::from_secs(5),
+        "the listener to be closed",
+        async || {
+            tokio::net::TcpStream::connect(scene.server.address())
+                .await
+                .err()
+        },
+    )
     .await;
     assert_eq!(scene.server.ended().await.code(), Some(0));
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        began.elapsed()
+    );
 }
 
 #[tokio::test]
@@ -87,14 +107,31 @@ async fn a_second_signal_ends_at_once() {
         clients.push(scene.joined("42").await);
     }
     // A request that never ends holds an orderly stop up.
-    let mut half = tokio::net::TcpStream::connect(scene.server.address()).await.expect("accepted");
-    tokio::io::AsyncWriteExt::write_all(&mut half, b"POST /socket.io/?EIO=4&transport=polling HTTP/1.1\r\n").await.expect("written");
+    let mut half = tokio::net::TcpStream::connect(scene.server.address())
+        .await
+        .expect("accepted");
+    tokio::io::AsyncWriteExt::write_all(
+        &mut half,
+        b"POST /socket.io/?EIO=4&transport=polling HTTP/1.1\r\n",
+    )
+    .await
+    .expect("written");
     scene.server.signal(Signal::TERM);
-    scene.server.log("the drain to begin", |line| line.to_string().to_lowercase().contains("drain") || line.to_string().contains("stop")).await;
+    scene
+        .server
+        .log("the drain to begin", |line| {
+            line.to_string().to_lowercase().contains("drain") || line.to_string().contains("stop")
+        })
+        .await;
     if scene.server.exited().is_none() {
         scene.server.signal(Signal::TERM);
     }
-    until_for(Duration::from_secs(3), "the server to end at once", async || scene.server.exited()).await;
+    until_for(
+        Duration::from_secs(3),
+        "the server to end at once",
+        async || scene.server.exited(),
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -106,7 +143,11 @@ async fn a_server_without_a_database_stops_as_well() {
     server.stop().await;
 
     let waiting = Launch::serve().database(&postgres.url()).spawn();
-    waiting.log("a word about the database", |line| line["level"] == "WARN" || line["level"] == "ERROR").await;
+    waiting
+        .log("a word about the database", |line| {
+            line["level"] == "WARN" || line["level"] == "ERROR"
+        })
+        .await;
     waiting.signal(Signal::TERM);
     waiting.ended().await;
 }

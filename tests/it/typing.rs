@@ -18,13 +18,23 @@ async fn a_clients_typing_reaches_the_others_in_the_room() {
         assert_eq!(ada.ask(event, json!(["42"])).await["ok"], true);
         let heard = bob.next().await;
         assert_eq!(heard.name, event);
-        assert_eq!(heard.arguments, [json!({"contactId": "42"})], "no offset: it is transient");
+        assert_eq!(
+            heard.arguments,
+            [json!({"contactId": "42"})],
+            "no offset: it is transient"
+        );
     }
     // Neither the one who types nor another room heard any of it.
     scene.database.run("select rowcast.emit('conversation:' || c, 'fence', '{}') from unnest('{42,43}'::text[]) c").await;
     assert_eq!(ada.next().await.name, "fence");
     assert_eq!(eve.next().await.name, "fence");
-    assert_eq!(scene.database.value("select count(*) from rowcast.events where event like 'typing%'").await, "0");
+    assert_eq!(
+        scene
+            .database
+            .value("select count(*) from rowcast.events where event like 'typing%'")
+            .await,
+        "0"
+    );
 }
 
 #[tokio::test]
@@ -48,7 +58,10 @@ async fn sql_typing_reaches_everybody_on_every_server() {
     let mut here = scene.joined("42").await;
     let mut there = scene.stock.joined(&second, "42").await;
     for (typing, event) in [("true", "typing:start"), ("false", "typing:stop")] {
-        scene.database.run(&format!("select rowcast.typing('42', {typing})")).await;
+        scene
+            .database
+            .run(&format!("select rowcast.typing('42', {typing})"))
+            .await;
         for client in [&mut here, &mut there] {
             let heard = client.next().await;
             assert_eq!(heard.name, event);
@@ -61,10 +74,19 @@ async fn sql_typing_reaches_everybody_on_every_server() {
 async fn typing_of_a_rolled_back_transaction_is_not_told() {
     let scene = Scene::new().await;
     let mut client = scene.joined("42").await;
-    scene.database.run("begin; select rowcast.typing('42', true); rollback").await;
-    scene.database.run("select rowcast.typing('42', true)").await;
+    scene
+        .database
+        .run("begin; select rowcast.typing('42', true); rollback")
+        .await;
+    scene
+        .database
+        .run("select rowcast.typing('42', true)")
+        .await;
     assert_eq!(client.next().await.name, "typing:start");
-    scene.database.run("select rowcast.typing('42', false)").await;
+    scene
+        .database
+        .run("select rowcast.typing('42', false)")
+        .await;
     assert_eq!(client.next().await.name, "typing:stop");
 }
 
@@ -75,7 +97,10 @@ async fn typing_stops_by_itself() {
     let typist = scene.joined("43").await;
     let mut listener = scene.joined("43").await;
     let began = Instant::now();
-    scene.database.run("select rowcast.typing('42', true)").await;
+    scene
+        .database
+        .run("select rowcast.typing('42', true)")
+        .await;
     typist.emit("typing:start", json!(["43"]));
     assert_eq!(client.next().await.name, "typing:start");
     assert_eq!(listener.next().await.name, "typing:start");
@@ -83,20 +108,29 @@ async fn typing_stops_by_itself() {
     assert_eq!(stopped.arguments, [json!({"contactId": "42"})]);
     listener.event_for(TTL * 2, "typing:stop").await;
     let lasted = began.elapsed();
-    assert!((TTL - Duration::from_secs(1)..TTL + Duration::from_secs(3)).contains(&lasted), "{lasted:?}");
+    assert!(
+        (TTL - Duration::from_secs(1)..TTL + Duration::from_secs(3)).contains(&lasted),
+        "{lasted:?}"
+    );
 }
 
 #[tokio::test]
 async fn who_joins_late_sees_that_a_bot_is_typing() {
     let scene = Scene::new().await;
     let mut early = scene.joined("42").await;
-    scene.database.run("select rowcast.typing('42', true)").await;
+    scene
+        .database
+        .run("select rowcast.typing('42', true)")
+        .await;
     assert_eq!(early.next().await.name, "typing:start");
     let mut late = scene.joined("42").await;
     let seen = late.next().await;
     assert_eq!(seen.name, "typing:start");
     assert_eq!(seen.arguments, [json!({"contactId": "42"})]);
-    scene.database.run("select rowcast.typing('42', false)").await;
+    scene
+        .database
+        .run("select rowcast.typing('42', false)")
+        .await;
     assert_eq!(late.next().await.name, "typing:stop");
     // Who comes after the end sees nothing of it.
     let mut last = scene.joined("42").await;

@@ -34,7 +34,10 @@ async fn notify_alone_delivers_single_commits_at_any_moment() {
 async fn the_poll_alone_delivers() {
     let scene = Scene::with(&[("ROWCAST_POLL", "50ms")]).await;
     let mut client = scene.joined("42").await;
-    scene.database.run("alter table rowcast.events disable trigger wake").await;
+    scene
+        .database
+        .run("alter table rowcast.events disable trigger wake")
+        .await;
     for number in 0..20 {
         scene.database.say("42", &number.to_string()).await;
         assert_eq!(client.next().await.body(), number.to_string());
@@ -81,8 +84,10 @@ async fn no_interleaving_with_a_dozing_reader_leaves_an_event_lying() {
                 commits
             });
         }
-        let commits: usize =
-            within_for(Duration::from_secs(30), "the writers", writers.join_all()).await.into_iter().sum();
+        let commits: usize = within_for(Duration::from_secs(30), "the writers", writers.join_all())
+            .await
+            .into_iter()
+            .sum();
         for client in [&mut here, &mut there] {
             for event in client.take(commits).await {
                 assert_eq!(event.name, "message:new", "round {round}");
@@ -108,19 +113,30 @@ async fn a_busy_reader_spares_the_writers_their_notifications() {
     within_for(Duration::from_secs(60), "the writers", writers.join_all()).await;
     client.take(2_000).await;
     let wakes = scene.server.metric("rowcast_wakes_total", &["otify"]).await - before;
-    assert!(wakes < 1_000.0, "{wakes} wakes for 2,000 commits of busy writers");
+    assert!(
+        wakes < 1_000.0,
+        "{wakes} wakes for 2,000 commits of busy writers"
+    );
 }
 
 #[tokio::test]
 async fn a_writer_pays_no_notification_when_nobody_reads() {
     let scene = Scene::new().await;
-    let mut listener = sqlx::postgres::PgListener::connect(&scene.database.url).await.expect("a listener");
+    let mut listener = sqlx::postgres::PgListener::connect(&scene.database.url)
+        .await
+        .expect("a listener");
     listener.listen("rowcast").await.expect("it listens");
     let mut client = scene.joined("42").await;
     scene.database.say("42", "asleep").await;
     client.next().await;
     // While a reader sleeps, a commit notifies.
-    within_for(Duration::from_secs(10), "a notification", listener.try_recv()).await.expect("it is received");
+    within_for(
+        Duration::from_secs(10),
+        "a notification",
+        listener.try_recv(),
+    )
+    .await
+    .expect("it is received");
 
     scene.server.stop().await;
     until("the reader's key to be dropped", async || {
@@ -138,6 +154,10 @@ async fn a_writer_pays_no_notification_when_nobody_reads() {
             break;
         }
         // What the drain itself caused may still be under way, but only from other backends.
-        assert_ne!(notification.payload(), "", "a commit notified although nobody reads");
+        assert_ne!(
+            notification.payload(),
+            "",
+            "a commit notified although nobody reads"
+        );
     }
 }

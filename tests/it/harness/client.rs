@@ -39,24 +39,31 @@ impl Event {
 
     /// The body of the message that the payload carries.
     pub(crate) fn body(&self) -> &str {
-        self.payload()["message"]["body"].as_str().unwrap_or_default()
+        self.payload()["message"]["body"]
+            .as_str()
+            .unwrap_or_default()
     }
 }
 
 impl Client {
     pub(super) fn new(number: u64, pipe: Arc<Pipe>, inbox: mpsc::UnboundedReceiver<Value>) -> Self {
-        Self { number, pipe, inbox, aside: VecDeque::new() }
+        Self {
+            number,
+            pipe,
+            inbox,
+            aside: VecDeque::new(),
+        }
     }
 
     /// Emits without an ack.
     pub(crate) fn emit(&self, event: &str, arguments: Value) {
-        self.command("emit", json!({"event": event, "args": arguments}));
+        self.command("emit", json!({"event": event}), arguments);
     }
 
     /// Emits with an ack, and returns where its answer (the array of its arguments) will be.
     pub(crate) fn ask_later(&self, event: &str, arguments: Value) -> oneshot::Receiver<Value> {
         let (ack, answer) = self.pipe.expect_ack();
-        self.command("emit", json!({"event": event, "args": arguments, "ack": ack}));
+        self.command("emit", json!({"event": event, "ack": ack}), arguments);
         answer
     }
 
@@ -96,7 +103,9 @@ impl Client {
 
     /// The next event, whatever its name.
     pub(crate) async fn next(&mut self) -> Event {
-        let report = self.report(PATIENCE, "any event", |report| report["saw"] == "event").await;
+        let report = self
+            .report(PATIENCE, "any event", |report| report["saw"] == "event")
+            .await;
         event(&report)
     }
 
@@ -111,38 +120,55 @@ impl Client {
 
     /// Waits for a connection, and says whether it was recovered.
     pub(crate) async fn connected(&mut self) -> bool {
-        let report = self.report(PATIENCE, "the connection", |report| report["saw"] == "connect").await;
+        let report = self
+            .report(PATIENCE, "the connection", |report| {
+                report["saw"] == "connect"
+            })
+            .await;
         report["recovered"] == true
     }
 
     /// Waits for the loss of the connection, and returns the reason.
     pub(crate) async fn disconnected(&mut self) -> String {
-        let report = self.report(PATIENCE, "a disconnect", |report| report["saw"] == "disconnect").await;
+        let report = self
+            .report(PATIENCE, "a disconnect", |report| {
+                report["saw"] == "disconnect"
+            })
+            .await;
         report["reason"].as_str().unwrap_or_default().to_owned()
     }
 
     /// Waits for a refused connection, and returns what the client was told.
     pub(crate) async fn refused(&mut self) -> Value {
-        self.report(PATIENCE, "connect_error", |report| report["saw"] == "connect_error").await
+        self.report(PATIENCE, "connect_error", |report| {
+            report["saw"] == "connect_error"
+        })
+        .await
     }
 
     /// Closes the transport as a lost network does: the client will reconnect by itself.
     pub(crate) fn cut(&self) {
-        self.command("cut", json!({}));
+        self.command("cut", json!({}), Value::Null);
     }
 
     /// Disconnects for good.
     pub(crate) fn disconnect(&self) {
-        self.command("disconnect", json!({}));
+        self.command("disconnect", json!({}), Value::Null);
     }
 
-    fn command(&self, op: &str, mut command: Value) {
+    fn command(&self, op: &str, mut command: Value, arguments: Value) {
+        command["args"] = arguments;
         command["op"] = json!(op);
         command["client"] = json!(self.number);
         self.pipe.send(&command);
     }
 
-    async fn report(&mut self, patience: Duration, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    async fn report(
+        &mut self,
+        patience: Duration,
+        what: &str,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Value {
         if let Some(at) = self.aside.iter().position(&wanted) {
             return self.aside.remove(at).expect("it was just found");
         }
@@ -157,7 +183,10 @@ impl Client {
         };
         match tokio::time::timeout(patience, arrival).await {
             Ok(report) => report,
-            Err(_) => panic!("waited {patience:?} for {what}; saw meanwhile: {:?}", self.aside),
+            Err(_) => panic!(
+                "waited {patience:?} for {what}; saw meanwhile: {:?}",
+                self.aside
+            ),
         }
     }
 }
@@ -172,6 +201,10 @@ fn event(report: &Value) -> Event {
 /// The only argument of an ack.
 pub(crate) fn only(answer: Result<Value, oneshot::error::RecvError>) -> Value {
     let mut arguments = answer.expect("node runs");
-    assert_eq!(arguments.as_array().map(Vec::len), Some(1), "an ack has one argument: {arguments}");
+    assert_eq!(
+        arguments.as_array().map(Vec::len),
+        Some(1),
+        "an ack has one argument: {arguments}"
+    );
     arguments[0].take()
 }

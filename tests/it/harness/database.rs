@@ -9,7 +9,9 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, PgPool, Postgres, Row};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, PgPool, Postgres, Row,
+};
 
 use super::cluster::{Cluster, fnv, with_database};
 use super::launch::Launch;
@@ -127,7 +129,9 @@ impl Drop for Database {
         let drop = format!("drop database if exists {} with (force)", self.name);
         // A thread with a runtime of its own, because the test's may be gone by now.
         let dropped = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
             runtime.block_on(async {
                 let mut postgres = PgConnection::connect(&maintenance).await?;
                 postgres.execute(AssertSqlSafe(drop)).await?;
@@ -141,7 +145,11 @@ impl Drop for Database {
 }
 
 /// Writes an inbound message over any connection, in a transaction or not, and returns its id.
-pub(crate) async fn say<'c>(to: impl Executor<'c, Database = Postgres>, contact: &str, body: &str) -> String {
+pub(crate) async fn say<'c>(
+    to: impl Executor<'c, Database = Postgres>,
+    contact: &str,
+    body: &str,
+) -> String {
     sqlx::query_scalar("insert into messages (contact_id, body) values ($1, $2) returning id::text")
         .bind(contact)
         .bind(body)
@@ -152,7 +160,10 @@ pub(crate) async fn say<'c>(to: impl Executor<'c, Database = Postgres>, contact:
 
 /// Runs SQL that answers nothing over any connection.
 pub(crate) async fn run<'c>(on: impl Executor<'c, Database = Postgres>, sql: &str) {
-    if let Err(error) = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(on).await {
+    if let Err(error) = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
+        .execute(on)
+        .await
+    {
         panic!("{sql}: {error}");
     }
 }
@@ -189,16 +200,27 @@ async fn template(cluster: &Cluster) -> String {
     let found = format!("select count(*) from pg_database where datname = '{name}'");
     if value(&mut postgres, &found).await == "0" {
         let building = format!("{name}_building");
-        run(&mut postgres, &format!("drop database if exists {building} with (force)")).await;
+        run(
+            &mut postgres,
+            &format!("drop database if exists {building} with (force)"),
+        )
+        .await;
         run(&mut postgres, &format!("create database {building}")).await;
         let url = with_database(&cluster.url_of("postgres"), &building);
-        Launch::command(["migrate", "--chat"]).database(&url).succeed().await;
+        Launch::command(["migrate", "--chat"])
+            .database(&url)
+            .succeed()
+            .await;
         run(
             &mut postgres,
             &format!("alter database {building} with allow_connections false"),
         )
         .await;
-        run(&mut postgres, &format!("alter database {building} rename to {name}")).await;
+        run(
+            &mut postgres,
+            &format!("alter database {building} rename to {name}"),
+        )
+        .await;
     }
     postgres.close().await.expect("the connection closes");
     name

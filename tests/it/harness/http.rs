@@ -36,7 +36,14 @@ pub(crate) async fn get(address: &str, path: &str, headers: &[(&str, &str)]) -> 
 
 /// `POST path` with a text body.
 pub(crate) async fn post(address: &str, path: &str, body: &str) -> Response {
-    request(address, "POST", path, &[("content-type", "text/plain;charset=UTF-8")], body).await
+    request(
+        address,
+        "POST",
+        path,
+        &[("content-type", "text/plain;charset=UTF-8")],
+        body,
+    )
+    .await
 }
 
 /// Any request, on a connection of its own.
@@ -55,7 +62,9 @@ pub(crate) async fn request(
 
     let what = format!("the answer to {method} {path}");
     let answer = within_for(Duration::from_secs(40), what, async {
-        let mut stream = TcpStream::connect(address).await.expect("the server accepts");
+        let mut stream = TcpStream::connect(address)
+            .await
+            .expect("the server accepts");
         // A server may refuse on the headers alone and close before it has read a large body.
         let _refused_early = stream.write_all(head.as_bytes()).await;
         let mut answer = Vec::new();
@@ -81,9 +90,15 @@ fn parse(answer: &[u8]) -> Response {
         .iter()
         .any(|(name, value)| name == "transfer-encoding" && value == "chunked");
     Response {
-        status: status.and_then(|code| code.parse().ok()).expect("a status code"),
+        status: status
+            .and_then(|code| code.parse().ok())
+            .expect("a status code"),
         headers,
-        body: if chunked { unchunk(body) } else { body.to_owned() },
+        body: if chunked {
+            unchunk(body)
+        } else {
+            body.to_owned()
+        },
     }
 }
 

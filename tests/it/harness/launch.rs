@@ -33,7 +33,14 @@ impl Launch {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        for inherited in ["PATH", "HOME", "LANG", "TMPDIR", "ROWCAST_PG_BINDIR", "RUST_BACKTRACE"] {
+        for inherited in [
+            "PATH",
+            "HOME",
+            "LANG",
+            "TMPDIR",
+            "ROWCAST_PG_BINDIR",
+            "RUST_BACKTRACE",
+        ] {
             if let Some(value) = std::env::var_os(inherited) {
                 command.env(inherited, value);
             }

@@ -25,7 +25,8 @@ impl Scratch {
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let path = scratch().join(format!("rowcast-{}-{number}", std::process::id()));
         fs::create_dir(&path).expect("a scratch folder can be made");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("permissions can be set");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))
+            .expect("permissions can be set");
         Self(path)
     }
 
@@ -58,14 +59,33 @@ impl Postgres {
         if let Some((uid, gid)) = user {
             chown(folder.path(), Some(uid), Some(gid)).expect("root may chown");
         }
-        let mut postgres = Self { postmaster: None, binaries: binaries(), user, folder };
+        let mut postgres = Self {
+            postmaster: None,
+            binaries: binaries(),
+            user,
+            folder,
+        };
         let made = postgres
             .program("initdb")
-            .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N", "-D"])
+            .args([
+                "-U",
+                "postgres",
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--locale=C",
+                "-N",
+                "-D",
+            ])
             .arg(postgres.folder.path().join("data"))
             .output()
             .expect("initdb starts");
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        assert!(
+            made.status.success(),
+            "{}",
+            String::from_utf8_lossy(&made.stderr)
+        );
         postgres.up().await;
         postgres
     }
@@ -73,14 +93,20 @@ impl Postgres {
     /// The same with the schema, the chat tables and a handle for the test's writes.
     pub(crate) async fn with_chat() -> (Self, Database) {
         let postgres = Self::start().await;
-        Launch::command(["migrate", "--chat"]).database(&postgres.url()).succeed().await;
+        Launch::command(["migrate", "--chat"])
+            .database(&postgres.url())
+            .succeed()
+            .await;
         let database = Database::at(postgres.url());
         (postgres, database)
     }
 
     /// Its only database.
     pub(crate) fn url(&self) -> String {
-        format!("postgres://postgres@localhost/postgres?host={}", self.folder.path().display())
+        format!(
+            "postgres://postgres@localhost/postgres?host={}",
+            self.folder.path().display()
+        )
     }
 
     /// Starts it again and waits until it answers.
@@ -92,7 +118,14 @@ impl Postgres {
             .arg(&data)
             .arg("-k")
             .arg(self.folder.path())
-            .args(["-c", "listen_addresses=", "-c", "max_connections=100", "-c", "jit=off"])
+            .args([
+                "-c",
+                "listen_addresses=",
+                "-c",
+                "max_connections=100",
+                "-c",
+                "jit=off",
+            ])
             .stdout(Stdio::null())
             .stderr(fs::File::create(self.folder.path().join("log")).expect("a log can be made"))
             .spawn()
@@ -109,7 +142,10 @@ impl Postgres {
     pub(crate) async fn down(&mut self, signal: Signal) {
         let mut child = self.postmaster.take().expect("it runs");
         kill_process(Pid::from_child(&child), signal).expect("it runs");
-        until("the private cluster to stop", async || child.try_wait().expect("a child of ours")).await;
+        until("the private cluster to stop", async || {
+            child.try_wait().expect("a child of ours")
+        })
+        .await;
     }
 
     fn program(&self, name: &str) -> Command {
@@ -134,8 +170,13 @@ impl Drop for Postgres {
 /// The folder of the binaries that the shared cluster uses too.
 pub(crate) fn binaries() -> PathBuf {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/find-postgres");
-    let found = Command::new(script).output().expect("scripts/find-postgres starts");
-    assert!(found.status.success(), "no Postgres: see the README's section on development");
+    let found = Command::new(script)
+        .output()
+        .expect("scripts/find-postgres starts");
+    assert!(
+        found.status.success(),
+        "no Postgres: see the README's section on development"
+    );
     PathBuf::from(String::from_utf8_lossy(&found.stdout).trim())
 }
 
@@ -143,9 +184,16 @@ pub(crate) fn binaries() -> PathBuf {
 fn unprivileged() -> (u32, u32) {
     let passwd = fs::read_to_string("/etc/passwd").expect("a list of users");
     let find = |name: &str| {
-        let line = passwd.lines().find(|line| line.split(':').next() == Some(name))?;
-        let mut numbers = line.split(':').skip(2).map_while(|field| field.parse().ok());
+        let line = passwd
+            .lines()
+            .find(|line| line.split(':').next() == Some(name))?;
+        let mut numbers = line
+            .split(':')
+            .skip(2)
+            .map_while(|field| field.parse().ok());
         Some((numbers.next()?, numbers.next()?))
     };
-    find("postgres").or_else(|| find("nobody")).expect("a user who is not root")
+    find("postgres")
+        .or_else(|| find("nobody"))
+        .expect("a user who is not root")
 }

@@ -29,7 +29,9 @@ impl Wire {
             let value = HeaderValue::try_from(*value).expect("a header's value");
             request.headers_mut().insert(name, value);
         }
-        let stream = TcpStream::connect(address).await.expect("the server accepts");
+        let stream = TcpStream::connect(address)
+            .await
+            .expect("the server accepts");
         match within("the websocket handshake", client_async(request, stream)).await {
             Ok((socket, _)) => Ok(Self { socket }),
             Err(Error::Http(refusal)) => Err(refusal.status().as_u16()),
@@ -49,8 +51,10 @@ impl Wire {
     pub(crate) async fn connect(address: &str) -> Self {
         let mut wire = Self::open(address).await;
         wire.send("40").await;
-        wire.find("the CONNECT packet", |frame| frame.starts_with("40")).await;
-        wire.find("rowcast:ready", |frame| frame.contains("rowcast:ready")).await;
+        wire.find("the CONNECT packet", |frame| frame.starts_with("40"))
+            .await;
+        wire.find("rowcast:ready", |frame| frame.contains("rowcast:ready"))
+            .await;
         wire
     }
 
@@ -65,13 +69,20 @@ impl Wire {
     }
 
     async fn message(&mut self, message: Message) {
-        let _closed_shows_on_reading = within("the server to read a frame", self.socket.send(message)).await;
+        let _closed_shows_on_reading =
+            within("the server to read a frame", self.socket.send(message)).await;
     }
 
     /// Emits an event; with an `ack` the answer can be read by [`Wire::answer`].
     pub(crate) async fn emit(&mut self, event: &str, arguments: &Value, ack: Option<u32>) {
         let mut packet = vec![json!(event)];
-        packet.extend(arguments.as_array().expect("an array of arguments").iter().cloned());
+        packet.extend(
+            arguments
+                .as_array()
+                .expect("an array of arguments")
+                .iter()
+                .cloned(),
+        );
         let ack = ack.map(|ack| ack.to_string()).unwrap_or_default();
         self.send(&format!("42{ack}{}", Value::Array(packet))).await;
     }
@@ -79,7 +90,9 @@ impl Wire {
     /// The answer to an ack: its only argument.
     pub(crate) async fn answer(&mut self, ack: u32) -> Value {
         let start = format!("43{ack}[");
-        let frame = self.find(&format!("ack {ack}"), |frame| frame.starts_with(&start)).await;
+        let frame = self
+            .find(&format!("ack {ack}"), |frame| frame.starts_with(&start))
+            .await;
         let mut arguments: Value = serde_json::from_str(&frame[start.len() - 1..]).expect("JSON");
         arguments[0].take()
     }
@@ -109,7 +122,9 @@ impl Wire {
             match self.frame().await {
                 Some(frame) if wanted(&frame) => return frame,
                 Some(frame) => passed.push(frame),
-                None => panic!("closed while a test waited for {what}; frames meanwhile: {passed:?}"),
+                None => {
+                    panic!("closed while a test waited for {what}; frames meanwhile: {passed:?}")
+                }
             }
         }
     }
@@ -132,7 +147,8 @@ impl Polling {
         let path = "/socket.io/?EIO=4&transport=polling";
         let open = http::get(address, path, &[]).await;
         assert_eq!(open.status, 200, "{open:?}");
-        let open: Value = serde_json::from_str(open.body.trim_start_matches('0')).expect("an open packet");
+        let open: Value =
+            serde_json::from_str(open.body.trim_start_matches('0')).expect("an open packet");
         let session = open["sid"].as_str().expect("a session id");
         let polling = Self {
             address: address.to_owned(),

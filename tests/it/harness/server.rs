@@ -64,10 +64,17 @@ impl Server {
 
     /// Waits for the line `ready`, which names the addresses.
     pub(crate) async fn ready(&self) {
-        let ready = self.log("the server to be ready", |line| line["message"] == "ready").await;
+        let ready = self
+            .log("the server to be ready", |line| line["message"] == "ready")
+            .await;
         let text = |field: &str| ready[field].as_str().unwrap_or_default().to_owned();
-        assert!(text("address").contains(':'), "`ready` names its address: {ready}");
-        self.addresses.set((text("address"), text("admin"))).expect("ready once");
+        assert!(
+            text("address").contains(':'),
+            "`ready` names its address: {ready}"
+        );
+        self.addresses
+            .set((text("address"), text("admin")))
+            .expect("ready once");
     }
 
     /// Every log line so far, as it was written.
@@ -78,11 +85,19 @@ impl Server {
     /// Waits for a log line, as JSON with its fields at the top level.
     pub(crate) async fn log(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         until_for(Duration::from_secs(30), what, async || {
-            let found = self.lines().iter().filter_map(|line| fields(line)).find(&wanted);
+            let found = self
+                .lines()
+                .iter()
+                .filter_map(|line| fields(line))
+                .find(&wanted);
             if found.is_none()
                 && let Some(status) = self.exited()
             {
-                let again = self.lines().iter().filter_map(|line| fields(line)).find(&wanted);
+                let again = self
+                    .lines()
+                    .iter()
+                    .filter_map(|line| fields(line))
+                    .find(&wanted);
                 assert!(again.is_some(), "{status} while a test waited for {what}");
                 return again;
             }
@@ -130,7 +145,9 @@ impl Server {
         let status = PathBuf::from(format!("/proc/{}/status", self.pid().as_raw_nonzero()));
         let status = std::fs::read_to_string(status).expect("the server runs");
         let line = status.lines().find(|line| line.starts_with("VmHWM:"));
-        let kilobytes = line.and_then(|line| line.split_whitespace().nth(1)).expect("VmHWM");
+        let kilobytes = line
+            .and_then(|line| line.split_whitespace().nth(1))
+            .expect("VmHWM");
         kilobytes.parse::<u64>().expect("a number") * 1024
     }
 
@@ -159,7 +176,11 @@ impl Server {
     pub(crate) async fn stop(&self) {
         self.signal(Signal::TERM);
         let status = self.ended().await;
-        assert_eq!(status.code(), Some(0), "a drained server ends well: {status}");
+        assert_eq!(
+            status.code(),
+            Some(0),
+            "a drained server ends well: {status}"
+        );
     }
 
     /// Kills it as a crash would, and waits until it is gone.
@@ -171,7 +192,10 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let mut child = self.child.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut child = self
+            .child
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let _it_may_have_ended = child.kill();
         let status = child.wait();
         let lines = self.lines();

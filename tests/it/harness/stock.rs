@@ -26,8 +26,8 @@ pub(crate) struct Stock {
 /// The way to Node and back.
 pub(super) struct Pipe {
     stdin: Mutex<Option<ChildStdin>>,
-    /// Clients by number, and acks by number.
-    routes: Mutex<(HashMap<u64, mpsc::UnboundedSender<Value>>, HashMap<u64, oneshot::Sender<Value>>)>,
+    clients: Mutex<HashMap<u64, mpsc::UnboundedSender<Value>>>,
+    acks: Mutex<HashMap<u64, oneshot::Sender<Value>>>,
     next: AtomicU64,
 }
 
@@ -46,7 +46,8 @@ impl Stock {
         let stdout = node.stdout.take().expect("stdout is piped");
         let pipe = Arc::new(Pipe {
             stdin: Mutex::new(node.stdin.take()),
-            routes: Mutex::default(),
+            clients: Mutex::default(),
+            acks: Mutex::default(),
             next: AtomicU64::new(1),
         });
         let reports = Arc::clone(&pipe);
@@ -68,12 +69,19 @@ impl Stock {
     ) -> (Client, Vec<oneshot::Receiver<Value>>) {
         let number = self.pipe.number();
         let (sender, inbox) = mpsc::unbounded_channel();
-        self.pipe.routes.lock().expect("unpoisoned").0.insert(number, sender);
+        self.pipe
+            .clients
+            .lock()
+            .expect("unpoisoned")
+            .insert(number, sender);
         let (emits, answers): (Vec<_>, Vec<_>) = first
             .iter()
             .map(|(event, arguments)| {
                 let (ack, answer) = self.pipe.expect_ack();
-                (json!({"event": event, "args": arguments, "ack": ack}), answer)
+                (
+                    json!({"event": event, "args": arguments, "ack": ack}),
+                    answer,
+                )
             })
             .unzip();
         self.pipe.send(&json!({
@@ -119,7 +127,7 @@ impl Pipe {
     pub(super) fn expect_ack(&self) -> (u64, oneshot::Receiver<Value>) {
         let number = self.number();
         let (sender, answer) = oneshot::channel();
-        self.routes.lock().expect("unpoisoned").1.insert(number, sender);
+        self.acks.lock().expect("unpoisoned").insert(number, sender);
         (number, answer)
     }
 
@@ -130,12 +138,13 @@ impl Pipe {
     }
 
     fn route(&self, mut report: Value) {
-        let mut routes = self.routes.lock().expect("unpoisoned");
         if let Some(ack) = report["ack"].as_u64() {
-            if let Some(waiting) = routes.1.remove(&ack) {
+            if let Some(waiting) = self.acks.lock().expect("unpoisoned").remove(&ack) {
                 let _nobody_waits_any_more = waiting.send(report["args"].take());
             }
-        } else if let Some(client) = report["client"].as_u64().and_then(|number| routes.0.get(&number)) {
+        } else if let Some(number) = report["client"].as_u64()
+            && let Some(client) = self.clients.lock().expect("unpoisoned").get(&number)
+        {
             let _the_test_dropped_it = client.send(report);
         }
     }
@@ -150,7 +159,13 @@ fn install(folder: &Path) {
         if folder.join("node_modules/socket.io-client").exists() {
             return;
         }
-        let status = Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(folder).status();
-        assert!(status.expect("npm is installed").success(), "npm ci in tests/interop");
+        let status = Command::new("npm")
+            .args(["ci", "--no-audit", "--no-fund"])
+            .current_dir(folder)
+            .status();
+        assert!(
+            status.expect("npm is installed").success(),
+            "npm ci in tests/interop"
+        );
     });
 }

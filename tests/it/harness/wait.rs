@@ -45,10 +45,7 @@ pub(crate) async fn until_for<T>(
         if let Some(value) = probe().await {
             return value;
         }
-        assert!(
-            Instant::now() < deadline,
-            "waited {patience:?} for {what}"
-        );
+        assert!(Instant::now() < deadline, "waited {patience:?} for {what}");
         sleep(Duration::from_millis(5)).await;
     }
 }
