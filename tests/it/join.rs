@@ -72,7 +72,7 @@ async fn what_one_socket_sends_is_handled_in_order() {
     .await;
     let options = json!({"transports": ["websocket"]});
     let mut first = Vec::new();
-    for number in 0..100 {
+    for number in 0..80 {
         first.push(("join:conversation", json!([number.to_string()])));
         first.push(("join:conversation", json!(["one too many"])));
         first.push(("leave:conversation", json!([number.to_string()])));
