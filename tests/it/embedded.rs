@@ -16,14 +16,21 @@ fn launch(folder: &Path) -> Launch {
         .env("ROWCAST_PG_BINDIR", binaries.to_str().expect("a text"))
 }
 
-/// The database's URL as the server printed it.
-fn url(server: &Server) -> String {
-    let lines = server.lines().join("\n");
-    let at = lines
-        .find("postgres://")
-        .unwrap_or_else(|| panic!("no URL in:\n{lines}"));
-    let end = lines[at..].find(|end: char| end.is_whitespace() || "\"'\\".contains(end));
-    lines[at..end.map_or(lines.len(), |end| at + end)].to_owned()
+/// What the server prints for the person at the terminal: the line that has this in it, from there to its end.
+async fn printed(server: &Server, start: &str) -> String {
+    until(format!("a line with {start}"), async || {
+        let lines = server.lines();
+        let line = lines
+            .iter()
+            .find_map(|line| Some(&line[line.find(start)?..]))?;
+        Some(line.trim_end().to_owned())
+    })
+    .await
+}
+
+/// The database of the running server.
+async fn database(server: &Server) -> Database {
+    Database::at(printed(server, "postgres://").await)
 }
 
 /// The processes whose working folder is in there: Postgres's is its data folder.
@@ -49,7 +56,7 @@ async fn a_first_start_makes_a_database_and_a_second_keeps_it() {
     let stock = Stock::start();
     for start in 0..3 {
         let server = launch(folder.path()).start().await;
-        let database = Database::at(url(&server));
+        let database = database(&server).await;
         assert_eq!(
             database.value("select count(*) from messages").await,
             start.to_string()
@@ -68,39 +75,13 @@ async fn a_first_start_makes_a_database_and_a_second_keeps_it() {
 async fn the_printed_line_makes_an_event_appear() {
     let folder = Scratch::folder();
     let server = launch(folder.path()).start().await;
-    let lines = server.lines();
-    let line = lines
-        .iter()
-        .map(
-            |line| match serde_json::from_str::<serde_json::Value>(line) {
-                Ok(json) => json["message"].as_str().unwrap_or_default().to_owned(),
-                Err(_) => line.clone(),
-            },
-        )
-        .flat_map(|text| {
-            text.lines()
-                .map(|line| line.trim().to_owned())
-                .collect::<Vec<_>>()
-        })
-        .find(|line| line.contains("psql "))
-        .unwrap_or_else(|| panic!("no psql line in {lines:#?}"));
-    let paste = &line[line.find("psql ").expect("just found")..];
-    if Command::new("psql").arg("--version").output().is_err() {
-        return;
-    }
+    let paste = printed(&server, "psql 'postgres://").await;
     let stock = Stock::start();
-    let mut clients = Vec::new();
-    // Which contact it names is the line's own business.
-    for contact in (0..100)
-        .map(|number| number.to_string())
-        .chain(["demo".to_owned(), "ada".to_owned()])
-    {
-        if paste.contains(&contact) {
-            clients.push(stock.joined(&server, &contact).await);
-        }
-    }
+    let room = printed(&server, "conversation:").await;
+    let contact = room["conversation:".len()..].trim_end_matches([':', '.']);
+    let mut client = stock.joined(&server, contact).await;
     let pasted = Command::new("sh")
-        .args(["-c", paste])
+        .args(["-c", &paste])
         .output()
         .expect("a shell");
     assert!(
@@ -108,10 +89,10 @@ async fn the_printed_line_makes_an_event_appear() {
         "{paste}: {}",
         String::from_utf8_lossy(&pasted.stderr)
     );
-    until("the event", async || {
-        (server.metric("rowcast_deliveries_total", &[]).await >= 1.0).then_some(())
-    })
-    .await;
+    assert_eq!(
+        client.event("message:new").await.payload()["contactId"],
+        contact
+    );
 }
 
 #[tokio::test]
@@ -119,7 +100,7 @@ async fn a_crashed_server_leaves_no_postgres_and_no_trouble() {
     let folder = Scratch::folder();
     for start in 0..3 {
         let server = launch(folder.path()).start().await;
-        let database = Database::at(url(&server));
+        let database = database(&server).await;
         assert_eq!(
             database.value("select count(*) from messages").await,
             start.to_string()
@@ -143,7 +124,7 @@ async fn a_second_process_on_the_same_folder_is_refused() {
     launch(folder.path()).refuse(&[text, "in use"]).await;
     // The first is unharmed.
     assert_eq!(first.get("/livez").await.status, 200);
-    assert_eq!(Database::at(url(&first)).value("select 1").await, "1");
+    assert_eq!(database(&first).await.value("select 1").await, "1");
 }
 
 #[tokio::test]
