@@ -174,6 +174,7 @@ async fn start(config: &Config) -> anyhow::Result<App> {
         .await
         .context("the reader ended")?;
 
+    let mut heard = hearing.clone();
     let health = Arc::new(Health::new(
         hearing,
         progress,
@@ -204,6 +205,7 @@ async fn start(config: &Config) -> anyhow::Result<App> {
         socketio,
         health.clone(),
         &config.origins,
+        config.limits.max_message_bytes,
         metrics.clone(),
         stop.draining.clone(),
     );
@@ -239,6 +241,17 @@ async fn start(config: &Config) -> anyhow::Result<App> {
         ));
     }
 
+    if timeout(
+        LISTEN_PATIENCE,
+        heard.wait_for(|hearing| hearing.probed.is_some()),
+    )
+    .await
+    .is_err()
+    {
+        tracing::warn!(
+            "no notification of our own has come round yet: /readyz says 503 until one does"
+        );
+    }
     announce(&database, &pool).await?;
     tracing::info!(address = %address, admin = admin_address, "ready");
     if let Some(embedded) = &embedded {

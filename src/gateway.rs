@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use axum::middleware;
 use axum::routing::{MethodRouter, any_service};
 use socketioxide::SocketIo;
 use socketioxide::extract::{AckSender, Extension, SocketRef};
@@ -19,6 +20,7 @@ use tokio::time::{Instant, timeout};
 mod auth;
 mod broadcast;
 mod client;
+mod handshake;
 mod hub;
 mod inbox;
 mod protocol;
@@ -29,9 +31,11 @@ pub use hub::Hub;
 
 use crate::config::{Limits, Origins};
 use crate::metrics::{Connect, Join, Metrics};
+use crate::server::query_has;
 use crate::wire::Wire;
 use auth::{ConnectError, Identity};
 use client::{Client, Packet};
+use handshake::Handshake;
 use inbox::{Inbox, Incoming};
 use protocol::{JoinArgs, Outgoing, Refusal, Request};
 
@@ -82,6 +86,10 @@ impl Gateway {
             .connect_timeout(limits.handshake_timeout)
             .upgrade_timeout(limits.handshake_timeout)
             .build_svc();
+        let rule = handshake::Rule {
+            limit: limits.handshake_timeout,
+            metrics: metrics.clone(),
+        };
         let shared = Arc::new(Shared {
             hub: hub.clone(),
             origins,
@@ -97,7 +105,10 @@ impl Gateway {
             shared.clone().greet(socket, admitted.0).await;
         };
         io.ns("/", connected.with(middleware));
-        (Self { io, hub }, any_service(service))
+        (
+            Self { io, hub },
+            any_service(service).layer(middleware::from_fn_with_state(rule, handshake::begin)),
+        )
     }
 
     /// Closes every connection, waiting for `deadline` at most. The clients see a closed transport and reconnect by
@@ -118,6 +129,9 @@ impl Shared {
     fn admit(self: &Arc<Self>, socket: &SocketRef) -> Result<(), ConnectError> {
         let identity = auth::authenticate(socket.req_parts(), &self.origins)
             .inspect_err(|_| self.metrics.connects(Connect::Refused))?;
+        if let Some(handshake) = socket.req_parts().extensions.get::<Arc<Handshake>>() {
+            handshake.done();
+        }
         let inbox = Inbox::new(self.limits.max_event_rate, self.metrics.clone());
         let wire = own_wire(socket);
         if let Some(wire) = &wire {
@@ -244,10 +258,7 @@ impl Shared {
 /// socketioxide's queue after its upgrade as well, so that its order holds.
 fn own_wire(socket: &SocketRef) -> Option<Arc<Wire>> {
     let request = socket.req_parts();
-    let websocket = request
-        .uri
-        .query()
-        .is_some_and(|query| query.split('&').any(|pair| pair == "transport=websocket"));
+    let websocket = query_has(&request.uri, "transport", Some("websocket"));
     request
         .extensions
         .get::<Arc<Wire>>()

@@ -14,6 +14,7 @@ use axum::routing::get;
 use tokio_util::sync::CancellationToken;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
+mod door;
 mod error;
 mod health;
 mod metrics;
@@ -23,20 +24,28 @@ pub use metrics::admin;
 
 use crate::config::Origins;
 use crate::metrics::Metrics;
+use door::Door;
 use error::Error;
 
-/// The public routes. `socketio` answers at `/socket.io/`, until `draining`.
+/// The public routes. `socketio` answers at `/socket.io/`, until `draining`, bodies up to `max_message_bytes`.
 pub fn public(
     socketio: axum::routing::MethodRouter,
     health: Arc<Health>,
     origins: &Origins,
+    max_message_bytes: usize,
     metrics: Metrics,
     draining: CancellationToken,
 ) -> Router {
-    let socketio = socketio.layer(middleware::from_fn_with_state(draining, refuse_newcomers));
+    let door = Door {
+        draining,
+        max_message_bytes,
+        metrics: metrics.clone(),
+    };
+    let socketio = socketio.layer(middleware::from_fn_with_state(door, door::keep));
     Router::new()
         .route("/livez", get(|| async { "live\n" }))
         .route("/readyz", get(health::readyz).with_state(health))
+        .route("/socket.io", socketio.clone())
         .route("/socket.io/", socketio)
         .fallback(|| async { Error::NotFound })
         .method_not_allowed_fallback(|| async { Error::MethodNotAllowed })
@@ -63,24 +72,6 @@ fn cors(origins: &Origins) -> CorsLayer {
     }
 }
 
-/// While it drains, a new handshake is sent away: the client tries again, and finds the next process.
-async fn refuse_newcomers(
-    State(draining): State<CancellationToken>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let newcomer = !request
-        .uri()
-        .query()
-        .unwrap_or_default()
-        .split('&')
-        .any(|pair| pair.starts_with("sid="));
-    if newcomer && draining.is_cancelled() {
-        return Error::Unavailable.into_response();
-    }
-    next.run(request).await
-}
-
 async fn count(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
     let route = match request
         .extensions()
@@ -89,7 +80,7 @@ async fn count(State(metrics): State<Metrics>, request: Request, next: Next) -> 
     {
         Some("/livez") => "/livez",
         Some("/readyz") => "/readyz",
-        Some("/socket.io/") => "/socket.io/",
+        Some("/socket.io" | "/socket.io/") => "/socket.io/",
         _ => "other",
     };
     let response = next.run(request).await;

@@ -69,6 +69,10 @@ label! {
         Rooms = "rooms",
         /// Events a second of one socket.
         EventRate = "event_rate",
+        /// Bytes of one message.
+        MessageSize = "message_size",
+        /// Time from the accepted connection to the Socket.IO CONNECT.
+        HandshakeTime = "handshake_time",
         /// Events of one socket that wait to be handled.
         Inbox = "inbox",
     } as limit in LimitLabels

@@ -10,6 +10,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
+use axum::http::Uri;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -97,4 +98,14 @@ async fn connection(
     if let Err(error) = ended {
         tracing::debug!("a connection ended: {error}");
     }
+}
+
+/// Whether the query has this parameter: with this value, where one is given.
+pub(crate) fn query_has(uri: &Uri, name: &str, value: Option<&str>) -> bool {
+    let mut pairs = uri
+        .query()
+        .unwrap_or_default()
+        .split('&')
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    pairs.any(|(n, v)| n == name && value.is_none_or(|value| value == v))
 }

@@ -11,6 +11,8 @@ pub(super) enum Error {
     NotFound,
     #[error("this path does not take that method")]
     MethodNotAllowed,
+    #[error("a message may have {0} bytes")]
+    TooLarge(usize),
     #[error("the server is stopping, try again")]
     Unavailable,
 }
@@ -20,6 +22,7 @@ impl IntoResponse for Error {
         let (status, code) = match self {
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "bad_request"),
+            Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         };
         let mut response = super::json(

@@ -3,9 +3,12 @@
 //! The same files that `sqlx migrate run` applies, recorded in tables of our own schema. The advisory lock of sqlx's
 //! migrator serialises two servers that start at once.
 
-use anyhow::Context as _;
+use anyhow::anyhow;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::PgPool;
+
+/// SQLSTATE, Postgres manual, appendix A.
+const INSUFFICIENT_PRIVILEGE: &str = "42501";
 
 static CORE: Migrator = sqlx::migrate!();
 
@@ -21,38 +24,44 @@ fn chat() -> Migrator {
 /// # Errors
 /// Names the right that is missing where the role lacks one.
 pub async fn migrate(pool: &PgPool, with_chat: bool) -> anyhow::Result<()> {
-    CORE.run(pool).await.map_err(explain)?;
+    CORE.run(pool)
+        .await
+        .map_err(|error| explain(&error, pool, "the schema rowcast"))?;
     if with_chat {
         chat()
             .run(pool)
             .await
-            .map_err(explain)
-            .context("the chat tables could not be made")?;
+            .map_err(|error| explain(&error, pool, "the chat tables"))?;
     }
     Ok(())
 }
 
-/// Adds the remedy to the failures that an operator can mend.
-fn explain(error: MigrateError) -> anyhow::Error {
-    let code = match &error {
-        MigrateError::Execute(e) | MigrateError::ExecuteMigration(e, _) => e
-            .as_database_error()
-            .and_then(|e| e.code())
-            .map(|code| code.into_owned()),
+/// One line that says what failed, what Postgres said, and the remedy where an operator has one.
+fn explain(error: &MigrateError, pool: &PgPool, what: &str) -> anyhow::Error {
+    let refused = match error {
+        MigrateError::Execute(e) | MigrateError::ExecuteMigration(e, _) => e.as_database_error(),
         _ => None,
     };
-    let remedy = match (&error, code.as_deref()) {
-        (_, Some("42501")) => {
-            "the role lacks a right: it needs CREATE on the database (`grant create on database ... to ...`), \
-             and CREATE on schema public for the chat tables"
+    let said = refused.map_or_else(|| error.to_string(), |e| e.message().to_owned());
+    let remedy = match error {
+        _ if refused.and_then(|e| e.code()).as_deref() == Some(INSUFFICIENT_PRIVILEGE) => {
+            let options = pool.connect_options();
+            let role = options.get_username();
+            let database = options.get_database().unwrap_or(role);
+            let grant = if said.contains("schema public") {
+                "create on schema public".to_owned()
+            } else {
+                format!("create on database {database:?}")
+            };
+            format!("; a right is missing, its owner can give it: grant {grant} to {role:?}")
         }
-        (MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..), _) => {
-            "the database was migrated by a later version of Rowcast: run that version"
+        MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..) => {
+            "; a later version of Rowcast has migrated this database: run that one".to_owned()
         }
-        (MigrateError::VersionMismatch(_), _) => {
-            "the database was migrated by another build of Rowcast"
+        MigrateError::VersionMismatch(_) => {
+            "; another build of Rowcast has migrated this database".to_owned()
         }
-        _ => return anyhow::Error::new(error).context("migrations failed"),
+        _ => String::new(),
     };
-    anyhow::Error::new(error).context(format!("migrations failed: {remedy}"))
+    anyhow!("{what} could not be brought up to date: {said}{remedy}")
 }
