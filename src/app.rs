@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use axum::routing::any_service;
 use sqlx::postgres::PgPool;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -19,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
 use crate::config::Config;
-use crate::embedded::Embedded;
+use crate::embedded::{self, Embedded};
 use crate::gateway::{Broadcast, Gateway, Hub, typing};
 use crate::http::{self, Health};
 use crate::listener::{Hearing, Listener};
@@ -62,9 +61,21 @@ pub async fn database(config: &Config) -> anyhow::Result<(Database, Option<Embed
     if let Some(url) = &config.database {
         return Ok((Database::new(url.connect_options().clone()), None));
     }
-    let embedded = Embedded::start(config).await?;
-    let options = embedded.url().parse().context("the embedded Postgres's URL")?;
+    let embedded = Embedded::start(embedded_options(config)?).await?;
+    let options = embedded
+        .url()
+        .parse()
+        .context("the embedded Postgres's URL")?;
     Ok((Database::new(options), Some(embedded)))
+}
+
+fn embedded_options(config: &Config) -> anyhow::Result<embedded::Options> {
+    Ok(embedded::Options {
+        data_dir: Some(config.data_dir.clone()),
+        bindir: config.pg_bindir.clone(),
+        path: Some(std::env::join_paths(&config.search_path)?),
+        ..Default::default()
+    })
 }
 
 /// Waits for the database and brings its schema up to date. An unreachable database is waited for, and reported.
@@ -86,7 +97,8 @@ pub async fn prepare(database: &Database, pool: &PgPool, chat: bool) -> anyhow::
                 tokio::time::sleep(pause).await;
             }
             Err(error) => {
-                return Err(error).with_context(|| format!("the database {} refuses us", database.describe()));
+                return Err(error)
+                    .with_context(|| format!("the database {} refuses us", database.describe()));
             }
         }
     }
@@ -130,48 +142,101 @@ async fn start(config: &Config) -> anyhow::Result<App> {
     let (progress_tx, mut progress) = watch::channel(Progress::default());
     let hub = Hub::new(config.limits.max_rooms, metrics.clone());
 
-    let listener =
-        Listener::new(database.listener_pool(), wake, typing_tx, hearing_tx, name.clone(), metrics.clone());
+    let listener = Listener::new(
+        database.listener_pool(),
+        wake,
+        typing_tx,
+        hearing_tx,
+        name.clone(),
+        metrics.clone(),
+    );
     tasks.spawn(named("listener", listener.run(stop.rest.clone())));
-    if timeout(LISTEN_PATIENCE, hearing.wait_for(|hearing| hearing.bound)).await.is_err() {
+    if timeout(LISTEN_PATIENCE, hearing.wait_for(|hearing| hearing.bound))
+        .await
+        .is_err()
+    {
         tracing::warn!("LISTEN is not in force yet: events are delivered by the poll meanwhile");
     }
 
     let follow = Follow::new(database.clone(), config.max_payload_bytes, metrics.clone());
     let broadcast = Broadcast::new(hub.clone());
-    let reader = Reader::new(follow, broadcast, woken, config.poll, progress_tx, metrics.clone());
+    let reader = Reader::new(
+        follow,
+        broadcast,
+        woken,
+        config.poll,
+        progress_tx,
+        metrics.clone(),
+    );
     let reader = tokio::spawn(reader.run(stop.reader.clone()));
-    progress.wait_for(|progress| progress.caught_up.is_some()).await.context("the reader ended")?;
+    progress
+        .wait_for(|progress| progress.caught_up.is_some())
+        .await
+        .context("the reader ended")?;
 
-    let health = Arc::new(Health::new(hearing, progress, stop.draining.clone(), config.poll));
-    tasks.spawn(named("typing", typing::run(hub.clone(), typing_rx, stop.rest.clone())));
+    let health = Arc::new(Health::new(
+        hearing,
+        progress,
+        stop.draining.clone(),
+        config.poll,
+    ));
+    tasks.spawn(named(
+        "typing",
+        typing::run(hub.clone(), typing_rx, stop.rest.clone()),
+    ));
     let pruner = Pruner::new(pool.clone(), config.retention);
-    tasks.spawn(named("retention", retention::run(pruner, metrics.clone(), stop.rest.clone())));
-    tasks.spawn(named("probe", probe::run(pool.clone(), name, metrics.clone(), stop.rest.clone())));
+    tasks.spawn(named(
+        "retention",
+        retention::run(pruner, metrics.clone(), stop.rest.clone()),
+    ));
+    tasks.spawn(named(
+        "probe",
+        probe::run(pool.clone(), name, metrics.clone(), stop.rest.clone()),
+    ));
 
-    let (gateway, socketio) = Gateway::new(hub.clone(), config.origins.clone(), &config.limits, metrics.clone());
+    let (gateway, socketio) = Gateway::new(
+        hub.clone(),
+        config.origins.clone(),
+        &config.limits,
+        metrics.clone(),
+    );
     let public = http::public(
-        any_service(socketio),
+        socketio,
         health.clone(),
         &config.origins,
         metrics.clone(),
         stop.draining.clone(),
     );
     let public_socket = bind(config.listen.to_string(), "HOST and PORT").await?;
-    let address = public_socket.local_addr().context("the public listener has no address")?;
+    let address = public_socket
+        .local_addr()
+        .context("the public listener has no address")?;
     let head_timeout = config.limits.handshake_timeout;
-    let public = tokio::spawn(server::serve(public_socket, public, head_timeout, stop.server.clone()));
+    let public = tokio::spawn(server::serve(
+        public_socket,
+        public,
+        head_timeout,
+        stop.server.clone(),
+    ));
 
     let mut admin_address = "off".to_owned();
     if let Some(admin) = config.admin {
         let admin_socket = bind(admin.to_string(), "ROWCAST_ADMIN").await?;
-        admin_address = admin_socket.local_addr().context("the admin listener has no address")?.to_string();
+        admin_address = admin_socket
+            .local_addr()
+            .context("the admin listener has no address")?
+            .to_string();
         let measure = move || {
             hub.measure();
-            metrics.lag_seconds.set(health.lag().unwrap_or_default().as_secs_f64());
+            metrics
+                .lag_seconds
+                .set(health.lag().unwrap_or_default().as_secs_f64());
         };
         let admin = http::admin(registry, measure);
-        tasks.spawn(named("admin", server::serve(admin_socket, admin, head_timeout, stop.rest.clone())));
+        tasks.spawn(named(
+            "admin",
+            server::serve(admin_socket, admin, head_timeout, stop.rest.clone()),
+        ));
     }
 
     announce(&database, &pool).await?;
@@ -179,7 +244,15 @@ async fn start(config: &Config) -> anyhow::Result<App> {
     if let Some(embedded) = &embedded {
         print_demo(embedded, &address.to_string());
     }
-    Ok(App { gateway, pool, embedded, stop, tasks, reader, public })
+    Ok(App {
+        gateway,
+        pool,
+        embedded,
+        stop,
+        tasks,
+        reader,
+        public,
+    })
 }
 
 async fn named(name: &'static str, task: impl Future<Output = ()>) -> &'static str {
@@ -188,15 +261,17 @@ async fn named(name: &'static str, task: impl Future<Output = ()>) -> &'static s
 }
 
 async fn bind(address: String, variable: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(&address)
-        .await
-        .with_context(|| format!("{variable}: can't listen on {address}; give a free address, or port 0 for any"))
+    TcpListener::bind(&address).await.with_context(|| {
+        format!("{variable}: can't listen on {address}; give a free address, or port 0 for any")
+    })
 }
 
 /// Says what is served.
 async fn announce(database: &Database, pool: &PgPool) -> anyhow::Result<()> {
     tracing::info!(database = database.describe(), "connected");
-    let sources = outbox::sources(pool).await.context("the attached tables can't be read")?;
+    let sources = outbox::sources(pool)
+        .await
+        .context("the attached tables can't be read")?;
     for source in &sources {
         tracing::info!(source = source.source, room = source.room, "attached");
         for problem in &source.problems {
@@ -212,7 +287,10 @@ async fn announce(database: &Database, pool: &PgPool) -> anyhow::Result<()> {
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "meant for the person at the terminal, not for the log")]
+#[expect(
+    clippy::print_stdout,
+    reason = "meant for the person at the terminal, not for the log"
+)]
 fn print_demo(embedded: &Embedded, address: &str) {
     let psql = embedded.psql("insert into messages (contact_id, body) values ('42', 'Hello')");
     println!(
@@ -232,8 +310,13 @@ impl App {
             () = embedded_exit(self.embedded.as_ref()) => Err("the embedded Postgres".to_owned()),
         };
         match &cause {
-            Ok(signal) => tracing::info!(signal, deadline_ms = drain.as_millis() as u64, "draining"),
-            Err(part) => tracing::error!(part, "a part of the server ended by itself, the rest is stopped"),
+            Ok(signal) => {
+                tracing::info!(signal, deadline_ms = drain.as_millis() as u64, "draining")
+            }
+            Err(part) => tracing::error!(
+                part,
+                "a part of the server ended by itself, the rest is stopped"
+            ),
         }
         let stopped = tokio::select! {
             drained = timeout(drain, self.drain(drain, cause.is_ok())) => drained,

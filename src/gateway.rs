@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use axum::routing::{MethodRouter, any_service};
+use socketioxide::SocketIo;
 use socketioxide::extract::{AckSender, Extension, SocketRef};
 use socketioxide::handler::ConnectHandler;
-use socketioxide::service::SocketIoService;
 use socketioxide::socket::DisconnectReason;
-use socketioxide::SocketIo;
 use tokio::time::timeout;
 
 mod auth;
@@ -29,14 +29,11 @@ pub use hub::Hub;
 
 use crate::config::{Limits, Origins};
 use crate::metrics::{Connect, Join, Metrics};
+use crate::wire::Wire;
 use auth::{ConnectError, Identity};
 use client::{Client, Packet};
 use inbox::{Inbox, Incoming};
 use protocol::{JoinArgs, Outgoing, Refusal, Request};
-use crate::wire::Wire;
-
-/// What the engine answers where no route of ours does; the router never lets it come to that.
-type Service = SocketIoService<engineioxide::service::NotFoundService>;
 
 /// Packets that may wait in socketioxide for a socket that polls.
 const QUEUE_PACKETS: usize = 1024;
@@ -70,7 +67,12 @@ struct Admitted {
 
 impl Gateway {
     /// Builds the gateway and the service that answers at `/socket.io`.
-    pub fn new(hub: Arc<Hub>, origins: Origins, limits: &Limits, metrics: Metrics) -> (Self, Service) {
+    pub fn new(
+        hub: Arc<Hub>,
+        origins: Origins,
+        limits: &Limits,
+        metrics: Metrics,
+    ) -> (Self, MethodRouter) {
         let (service, io) = SocketIo::builder()
             .max_buffer_size(QUEUE_PACKETS)
             .max_payload(POLL_RESPONSE_BYTES)
@@ -95,7 +97,7 @@ impl Gateway {
             shared.clone().greet(socket, admitted.0).await;
         };
         io.ns("/", connected.with(middleware));
-        (Self { io, hub }, service)
+        (Self { io, hub }, any_service(service))
     }
 
     /// Closes every connection, waiting for `deadline` at most. The clients see a closed transport and reconnect by
@@ -126,7 +128,11 @@ impl Shared {
             // What runs here runs in the order of the packets; what it returns is spawned. See `inbox`.
             move |ack: AckSender, packet: Packet| {
                 let ack = packet.ack(ack);
-                let work = inbox.push(Incoming { request, args: packet.args, ack });
+                let work = inbox.push(Incoming {
+                    request,
+                    args: packet.args,
+                    ack,
+                });
                 async move {
                     if work && let Some(client) = inbox.client() {
                         shared.work(&client).await;
@@ -138,15 +144,29 @@ impl Shared {
             socket.on(name, handler(request));
         }
         socket.on_fallback(handler(Request::Unknown));
-        socket.extensions.insert(Admitted { identity, inbox, wire });
+        socket.extensions.insert(Admitted {
+            identity,
+            inbox,
+            wire,
+        });
         Ok(())
     }
 
     /// The connect handler: CONNECT is on its way.
     async fn greet(self: Arc<Self>, socket: SocketRef, admitted: Admitted) {
-        let Admitted { identity, inbox, wire } = admitted;
+        let Admitted {
+            identity,
+            inbox,
+            wire,
+        } = admitted;
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let client = Arc::new(Client::new(id, identity, inbox.clone(), socket.clone(), wire));
+        let client = Arc::new(Client::new(
+            id,
+            identity,
+            inbox.clone(),
+            socket.clone(),
+            wire,
+        ));
         inbox.belongs_to(&client);
         let shared = self.clone();
         socket.on_disconnect(async move |_: SocketRef, reason: DisconnectReason| {
@@ -177,7 +197,7 @@ impl Shared {
                 Ok(join) => return self.hub.join(client, &join, ack),
                 Err(refusal) => {
                     self.metrics.joins(match refusal {
-                        Refusal::Forbidden => Join::Forbidden,
+                        Refusal::Forbidden(_) => Join::Forbidden,
                         _ => Join::BadRequest,
                     });
                     Err(refusal)
@@ -188,12 +208,16 @@ impl Shared {
                 Ok(contact) => return self.hub.leave(client, &contact, ack),
                 Err(refusal) => Err(refusal),
             },
-            (Request::TypingStart | Request::TypingStop, Ok(args)) => protocol::contact_arg(&args).and_then(|contact| {
-                match self.hub.client_types(client, &contact, request == Request::TypingStart) {
-                    true => Ok(()),
-                    false => Err(Refusal::NotJoined),
-                }
-            }),
+            (Request::TypingStart | Request::TypingStop, Ok(args)) => protocol::contact_arg(&args)
+                .and_then(|contact| {
+                    match self
+                        .hub
+                        .client_types(client, &contact, request == Request::TypingStart)
+                    {
+                        true => Ok(()),
+                        false => Err(Refusal::Forbidden("join the conversation first")),
+                    }
+                }),
             (Request::Unknown, Ok(_)) => Err(Refusal::unknown_event()),
         };
         match refused {
@@ -202,7 +226,11 @@ impl Shared {
         }
     }
 
-    async fn permit(&self, client: &Client, args: Result<Vec<serde_json::Value>, Refusal>) -> Result<JoinArgs, Refusal> {
+    async fn permit(
+        &self,
+        client: &Client,
+        args: Result<Vec<serde_json::Value>, Refusal>,
+    ) -> Result<JoinArgs, Refusal> {
         let join = JoinArgs::parse(&args?)?;
         auth::may_join(&client.identity, &join.contact.room()).await?;
         Ok(join)
@@ -213,8 +241,15 @@ impl Shared {
 /// socketioxide's queue after its upgrade as well, so that its order holds.
 fn own_wire(socket: &SocketRef) -> Option<Arc<Wire>> {
     let request = socket.req_parts();
-    let websocket = request.uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "transport=websocket"));
-    request.extensions.get::<Arc<Wire>>().filter(|_| websocket).cloned()
+    let websocket = request
+        .uri
+        .query()
+        .is_some_and(|query| query.split('&').any(|pair| pair == "transport=websocket"));
+    request
+        .extensions
+        .get::<Arc<Wire>>()
+        .filter(|_| websocket)
+        .cloned()
 }
 
 fn reason_label(reason: DisconnectReason) -> &'static str {

@@ -53,15 +53,28 @@ fn cors(origins: &Origins) -> CorsLayer {
         Origins::Any => layer.allow_origin(AllowOrigin::any()),
         Origins::List(_) => {
             let origins = origins.clone();
-            let allowed = move |origin: &HeaderValue, _: &_| origin.to_str().is_ok_and(|origin| origins.allows(origin));
-            layer.allow_origin(AllowOrigin::predicate(allowed)).allow_credentials(true)
+            let allowed = move |origin: &HeaderValue, _: &_| {
+                origin.to_str().is_ok_and(|origin| origins.allows(origin))
+            };
+            layer
+                .allow_origin(AllowOrigin::predicate(allowed))
+                .allow_credentials(true)
         }
     }
 }
 
 /// While it drains, a new handshake is sent away: the client tries again, and finds the next process.
-async fn refuse_newcomers(State(draining): State<CancellationToken>, request: Request, next: Next) -> Response {
-    let newcomer = !request.uri().query().unwrap_or_default().split('&').any(|pair| pair.starts_with("sid="));
+async fn refuse_newcomers(
+    State(draining): State<CancellationToken>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let newcomer = !request
+        .uri()
+        .query()
+        .unwrap_or_default()
+        .split('&')
+        .any(|pair| pair.starts_with("sid="));
     if newcomer && draining.is_cancelled() {
         return Error::Unavailable.into_response();
     }
@@ -69,7 +82,11 @@ async fn refuse_newcomers(State(draining): State<CancellationToken>, request: Re
 }
 
 async fn count(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
-    let route = match request.extensions().get::<MatchedPath>().map(MatchedPath::as_str) {
+    let route = match request
+        .extensions()
+        .get::<MatchedPath>()
+        .map(MatchedPath::as_str)
+    {
         Some("/livez") => "/livez",
         Some("/readyz") => "/readyz",
         Some("/socket.io/") => "/socket.io/",
@@ -82,5 +99,10 @@ async fn count(State(metrics): State<Metrics>, request: Request, next: Next) -> 
 
 /// A JSON body with its type.
 fn json(status: StatusCode, body: &serde_json::Value) -> Response {
-    (status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
+    (
+        status,
+        [(header::CONTENT_TYPE, "application/json")],
+        body.to_string(),
+    )
+        .into_response()
 }

@@ -54,7 +54,14 @@ impl Listener {
         server: String,
         metrics: Metrics,
     ) -> Self {
-        Self { pool, wake, typing, hearing, server, metrics }
+        Self {
+            pool,
+            wake,
+            typing,
+            hearing,
+            server,
+            metrics,
+        }
     }
 
     /// Listens until `stop`, for ever trying again.
@@ -69,7 +76,10 @@ impl Listener {
                 self.metrics.listener_reconnects.inc();
             }
             let pause = backoff.next();
-            tracing::warn!(retry_in_ms = pause.as_millis() as u64, "listening failed, the reader polls meanwhile: {error}");
+            tracing::warn!(
+                retry_in_ms = pause.as_millis() as u64,
+                "listening failed, the reader polls meanwhile: {error}"
+            );
             let _ = timeout(pause, stop.cancelled()).await;
         }
         self.pool.close().await;
@@ -100,7 +110,9 @@ impl Listener {
                     match timeout(PATIENCE, alive).await {
                         Ok(Ok(_)) => {}
                         Ok(Err(error)) => return error.into(),
-                        Err(_) => return anyhow::anyhow!("no answer within {} s", PATIENCE.as_secs()),
+                        Err(_) => {
+                            return anyhow::anyhow!("no answer within {} s", PATIENCE.as_secs());
+                        }
                     }
                 }
             }
@@ -120,12 +132,17 @@ impl Listener {
     fn hear(&self, notification: &PgNotification) {
         match notification.channel() {
             PROBE if notification.payload().starts_with(&self.server) => {
-                self.hearing.send_modify(|hearing| hearing.probed = Some(Instant::now()));
+                self.hearing
+                    .send_modify(|hearing| hearing.probed = Some(Instant::now()));
             }
             PROBE => {}
             TYPING => {
                 // Typing is transient: under a flood it is dropped rather than let it hold up the wakes.
-                if self.typing.try_send(notification.payload().to_owned()).is_err() {
+                if self
+                    .typing
+                    .try_send(notification.payload().to_owned())
+                    .is_err()
+                {
                     self.metrics.typing_dropped.inc();
                 }
             }

@@ -7,8 +7,9 @@ use rowcast::{app, cli, embedded, telemetry};
 
 fn main() -> ExitCode {
     // The embedded Postgres is started through this same file; see `embedded`.
-    if let Some(error) = embedded::exec_if_asked() {
-        return failed(&error);
+    let mut args = std::env::args_os().skip(1);
+    if embedded::is_exec_postgres(args.next().as_deref()) {
+        return failed(&embedded::exec_postgres(args));
     }
     let (command, config) = match config::load() {
         Ok(loaded) => loaded,
@@ -21,7 +22,10 @@ fn main() -> ExitCode {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error.into()),
     };
@@ -44,7 +48,10 @@ fn failed(error: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-#[expect(clippy::print_stderr, reason = "the one line that says why the command failed")]
+#[expect(
+    clippy::print_stderr,
+    reason = "the one line that says why the command failed"
+)]
 fn complain(problem: &str) {
     eprintln!("rowcast: {problem}");
 }

@@ -2,7 +2,7 @@
 //!
 //! Owns the registry and the handles. Rooms and users are never labels. Cloning shares the same metrics.
 
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -13,10 +13,16 @@ use std::sync::atomic::AtomicU64;
 type FloatGauge = Gauge<f64, AtomicU64>;
 
 macro_rules! label {
-    ($(#[$doc:meta])* $name:ident { $($(#[$value_doc:meta])* $value:ident),+ $(,)? } as $label:ident in $set:ident) => {
+    ($(#[$doc:meta])* $name:ident { $($(#[$value_doc:meta])* $value:ident = $text:literal),+ $(,)? } as $label:ident in $set:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, EncodeLabelValue)]
+        #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
         pub enum $name { $($(#[$value_doc])* $value),+ }
+
+        impl EncodeLabelValue for $name {
+            fn encode(&self, encoder: &mut LabelValueEncoder) -> Result<(), std::fmt::Error> {
+                match self { $(Self::$value => $text),+ }.encode(encoder)
+            }
+        }
 
         #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
         struct $set { $label: $name }
@@ -25,39 +31,56 @@ macro_rules! label {
 
 label! {
     /// What made the reader read while it slept.
-    WakeSource { /// A notification.
-        Notify, /// The poll was due.
-        Poll } as source in WakeLabels
+    WakeSource {
+        /// A notification.
+        Notify = "notify",
+        /// The poll was due.
+        Poll = "poll",
+    } as source in WakeLabels
 }
 label! {
     /// How a connection attempt ended.
-    Connect { /// A socket without a past.
-        New, /// Sent away with a `connect_error`.
-        Refused } as outcome in ConnectLabels
+    Connect {
+        /// A socket without a past.
+        New = "new",
+        /// Sent away with a `connect_error`.
+        Refused = "refused",
+    } as outcome in ConnectLabels
 }
 label! {
     /// How a join ended.
-    Join { /// The socket is in the room.
-        Joined, /// It is, and was told that continuity can't be proved.
-        Resync, /// The arguments were wrong.
-        BadRequest, /// The identity may not.
-        Forbidden, /// The socket is in as many rooms as it may be.
-        TooManyRooms } as outcome in JoinLabels
+    Join {
+        /// The socket is in the room.
+        Joined = "joined",
+        /// It is, and was told that continuity can't be proved.
+        Resync = "resync",
+        /// The arguments were wrong.
+        BadRequest = "bad_request",
+        /// The identity may not.
+        Forbidden = "forbidden",
+        /// The socket is in as many rooms as it may be.
+        TooManyRooms = "too_many_rooms",
+    } as outcome in JoinLabels
 }
 label! {
     /// A limit that was hit.
-    Limit { /// Rooms of one socket.
-        Rooms, /// Events a second of one socket.
-        EventRate, /// Bytes of one message.
-        MessageSize, /// Time to complete a handshake.
-        HandshakeTime, /// Events of one socket that wait to be handled.
-        Inbox } as limit in LimitLabels
+    Limit {
+        /// Rooms of one socket.
+        Rooms = "rooms",
+        /// Events a second of one socket.
+        EventRate = "event_rate",
+        /// Events of one socket that wait to be handled.
+        Inbox = "inbox",
+    } as limit in LimitLabels
 }
 label! {
     /// A transport of Engine.IO.
-    Transport { /// HTTP long-polling.
-        Polling, /// WebSocket.
-        Websocket } as transport in TransportLabels
+    Transport {
+        /// HTTP long-polling.
+        Polling = "polling",
+        /// WebSocket.
+        Websocket = "websocket",
+    } as transport in TransportLabels
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -139,27 +162,99 @@ impl Metrics {
         };
         let mut registry = Registry::with_prefix("rowcast");
         let r = &mut registry;
-        r.register("sockets", "Connected sockets by transport", metrics.sockets.clone());
-        r.register("connects", "Connection attempts by outcome", metrics.connects.clone());
-        r.register("disconnects", "Ended connections by reason", metrics.disconnects.clone());
+        r.register(
+            "sockets",
+            "Connected sockets by transport",
+            metrics.sockets.clone(),
+        );
+        r.register(
+            "connects",
+            "Connection attempts by outcome",
+            metrics.connects.clone(),
+        );
+        r.register(
+            "disconnects",
+            "Ended connections by reason",
+            metrics.disconnects.clone(),
+        );
         r.register("joins", "Joins by outcome", metrics.joins.clone());
         r.register("limits", "Limits that were hit", metrics.limits.clone());
         r.register("wakes", "What woke the reader", metrics.wakes.clone());
-        r.register("http_requests", "HTTP requests by route and status", metrics.http.clone());
-        r.register("events_read", "Events taken from the outbox", metrics.events_read.clone());
-        r.register("deliveries", "Events handed to sockets", metrics.deliveries.clone());
-        r.register("slow_consumers", "Sockets cut because they read too slowly", metrics.slow_consumers.clone());
-        r.register("commit_to_broadcast_seconds", "From the change to its broadcast", metrics.commit_to_broadcast.clone());
-        r.register("reader_lag_events", "Events read and not yet broadcast", metrics.lag_events.clone());
-        r.register("reader_lag_seconds", "Since a read last found everything", metrics.lag_seconds.clone());
-        r.register("listener_reconnects", "Times the LISTEN connection was lost", metrics.listener_reconnects.clone());
-        r.register("notify_queue_usage_ratio", "How full the NOTIFY queue is", metrics.notify_queue.clone());
-        r.register("outbox_rows", "Rows of the outbox, estimated", metrics.outbox_rows.clone());
-        r.register("outbox_bytes", "Bytes of the outbox with its indexes", metrics.outbox_bytes.clone());
-        r.register("pruned_events", "Events removed by retention", metrics.pruned.clone());
-        r.register("capture_errors", "Events that could not be sent", metrics.capture_errors.clone());
-        r.register("typing_events", "Typing events relayed", metrics.typing.clone());
-        r.register("typing_dropped", "Typing notifications dropped in a flood", metrics.typing_dropped.clone());
+        r.register(
+            "http_requests",
+            "HTTP requests by route and status",
+            metrics.http.clone(),
+        );
+        r.register(
+            "events_read",
+            "Events taken from the outbox",
+            metrics.events_read.clone(),
+        );
+        r.register(
+            "deliveries",
+            "Events handed to sockets",
+            metrics.deliveries.clone(),
+        );
+        r.register(
+            "slow_consumers",
+            "Sockets cut because they read too slowly",
+            metrics.slow_consumers.clone(),
+        );
+        r.register(
+            "commit_to_broadcast_seconds",
+            "From the change to its broadcast",
+            metrics.commit_to_broadcast.clone(),
+        );
+        r.register(
+            "reader_lag_events",
+            "Events read and not yet broadcast",
+            metrics.lag_events.clone(),
+        );
+        r.register(
+            "reader_lag_seconds",
+            "Since a read last found everything",
+            metrics.lag_seconds.clone(),
+        );
+        r.register(
+            "listener_reconnects",
+            "Times the LISTEN connection was lost",
+            metrics.listener_reconnects.clone(),
+        );
+        r.register(
+            "notify_queue_usage_ratio",
+            "How full the NOTIFY queue is",
+            metrics.notify_queue.clone(),
+        );
+        r.register(
+            "outbox_rows",
+            "Rows of the outbox, estimated",
+            metrics.outbox_rows.clone(),
+        );
+        r.register(
+            "outbox_bytes",
+            "Bytes of the outbox with its indexes",
+            metrics.outbox_bytes.clone(),
+        );
+        r.register(
+            "pruned_events",
+            "Events removed by retention",
+            metrics.pruned.clone(),
+        );
+        r.register(
+            "capture_errors",
+            "Events that could not be sent",
+            metrics.capture_errors.clone(),
+        );
+        r.register(
+            "typing_events",
+            "Typing events relayed",
+            metrics.typing.clone(),
+        );
+        r.register(
+            "typing_dropped",
+            "Typing notifications dropped in a flood",
+            metrics.typing_dropped.clone(),
+        );
         (metrics, registry)
     }
 
@@ -170,12 +265,16 @@ impl Metrics {
 
     /// A connection attempt ended.
     pub fn connects(&self, outcome: Connect) {
-        self.connects.get_or_create(&ConnectLabels { outcome }).inc();
+        self.connects
+            .get_or_create(&ConnectLabels { outcome })
+            .inc();
     }
 
     /// A connection ended.
     pub fn disconnects(&self, reason: &'static str) {
-        self.disconnects.get_or_create(&ReasonLabels { reason }).inc();
+        self.disconnects
+            .get_or_create(&ReasonLabels { reason })
+            .inc();
     }
 
     /// A join ended.
@@ -190,7 +289,9 @@ impl Metrics {
 
     /// How many sockets there are.
     pub fn sockets(&self, transport: Transport, count: i64) {
-        self.sockets.get_or_create(&TransportLabels { transport }).set(count);
+        self.sockets
+            .get_or_create(&TransportLabels { transport })
+            .set(count);
     }
 
     /// A request was answered.

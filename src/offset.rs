@@ -62,7 +62,11 @@ impl FromStr for Snapshot {
         let (_xmin, xmax) = number().zip(number()).ok_or_else(bad)?;
         let xip = match parts.next().ok_or_else(bad)? {
             "" => Vec::new(),
-            list => list.split(',').map(str::parse).collect::<Result<Vec<u64>, _>>().map_err(|_| bad())?,
+            list => list
+                .split(',')
+                .map(str::parse)
+                .collect::<Result<Vec<u64>, _>>()
+                .map_err(|_| bad())?,
         };
         let ascending = xip.windows(2).all(|w| w[0] < w[1]);
         if !ascending || xip.last().is_some_and(|last| *last >= xmax) {
@@ -118,7 +122,11 @@ impl Offset {
     pub fn misses(&self, xid: u64, id: i64) -> bool {
         match &self.seen {
             Seen::All(snapshot) => !snapshot.sees(xid),
-            Seen::Part { before, batch, id: last } => !before.sees(xid) && !(batch.sees(xid) && id <= *last),
+            Seen::Part {
+                before,
+                batch,
+                id: last,
+            } => !before.sees(xid) && !(batch.sees(xid) && id <= *last),
         }
     }
 
@@ -152,7 +160,9 @@ impl Offset {
             return Err(BadOffset);
         }
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| BadOffset)?;
-        Self::read(&mut bytes.as_slice()).filter(|offset| offset.pack() == text).ok_or(BadOffset)
+        Self::read(&mut bytes.as_slice())
+            .filter(|offset| offset.pack() == text)
+            .ok_or(BadOffset)
     }
 
     fn read(bytes: &mut &[u8]) -> Option<Self> {
@@ -168,11 +178,18 @@ impl Offset {
             KIND_PART => {
                 let batch = Arc::new(read_snapshot(bytes, first.xmax)?);
                 let id = varint::read(bytes)?.try_into().ok()?;
-                Seen::Part { before: first, batch, id }
+                Seen::Part {
+                    before: first,
+                    batch,
+                    id,
+                }
             }
             _ => return None,
         };
-        bytes.is_empty().then_some(Self { epoch: Epoch(u64::from_be_bytes(*epoch)), seen })
+        bytes.is_empty().then_some(Self {
+            epoch: Epoch(u64::from_be_bytes(*epoch)),
+            seen,
+        })
     }
 }
 
@@ -201,7 +218,8 @@ fn read_snapshot(bytes: &mut &[u8], floor: u64) -> Option<Snapshot> {
         xip.push(above);
     }
     xip.reverse();
-    let ascending = xip.windows(2).all(|w| w[0] < w[1]) && xip.last().is_none_or(|last| *last < xmax);
+    let ascending =
+        xip.windows(2).all(|w| w[0] < w[1]) && xip.last().is_none_or(|last| *last < xmax);
     ascending.then_some(Snapshot { xmax, xip })
 }
 

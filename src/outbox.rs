@@ -57,10 +57,17 @@ impl Database {
 
     /// `host:port/database`, for the log. Never the user's password.
     pub fn describe(&self) -> String {
-        let database = self.options.get_database().unwrap_or(self.options.get_username());
+        let database = self
+            .options
+            .get_database()
+            .unwrap_or(self.options.get_username());
         match self.options.get_socket() {
             Some(socket) => format!("{}/{database}", socket.display()),
-            None => format!("{}:{}/{database}", self.options.get_host(), self.options.get_port()),
+            None => format!(
+                "{}:{}/{database}",
+                self.options.get_host(),
+                self.options.get_port()
+            ),
         }
     }
 }
@@ -68,10 +75,13 @@ impl Database {
 /// Whether waiting may mend it: the server is away, starting, full, or gave up this once (SQLSTATE classes 08, 40, 53, 57).
 pub fn is_transient(error: &sqlx::Error) -> bool {
     match error {
-        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed | sqlx::Error::Protocol(_) => true,
-        sqlx::Error::Database(e) => {
-            e.code().is_some_and(|code| matches!(code.get(..2), Some("08" | "40" | "53" | "57")) || code == "55006")
-        }
+        sqlx::Error::Io(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::Protocol(_) => true,
+        sqlx::Error::Database(e) => e.code().is_some_and(|code| {
+            matches!(code.get(..2), Some("08" | "40" | "53" | "57")) || code == "55006"
+        }),
         _ => false,
     }
 }

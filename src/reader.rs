@@ -42,7 +42,13 @@ pub struct Batch {
 impl Batch {
     /// An empty first part of the read that saw `snapshot`.
     pub fn new(epoch: Epoch, before: Arc<Snapshot>, snapshot: Arc<Snapshot>) -> Self {
-        Self { epoch, before, snapshot, events: Vec::new(), complete: false }
+        Self {
+            epoch,
+            before,
+            snapshot,
+            events: Vec::new(),
+            complete: false,
+        }
     }
 
     /// Takes the events out as a part of their own and leaves the rest of the read to come.
@@ -59,17 +65,31 @@ impl Batch {
             Seen::All(self.snapshot.clone())
         } else {
             let id = self.events[index].id;
-            Seen::Part { before: self.before.clone(), batch: self.snapshot.clone(), id }
+            Seen::Part {
+                before: self.before.clone(),
+                batch: self.snapshot.clone(),
+                id,
+            }
         };
-        Offset { epoch: self.epoch, seen }
+        Offset {
+            epoch: self.epoch,
+            seen,
+        }
     }
 
     /// The offset after all of it.
     pub fn end(&self) -> Offset {
         match self.events.len() {
             0 => {
-                let seen = if self.complete { &self.snapshot } else { &self.before };
-                Offset { epoch: self.epoch, seen: Seen::All(seen.clone()) }
+                let seen = if self.complete {
+                    &self.snapshot
+                } else {
+                    &self.before
+                };
+                Offset {
+                    epoch: self.epoch,
+                    seen: Seen::All(seen.clone()),
+                }
             }
             len => self.offset(len - 1),
         }
@@ -84,7 +104,11 @@ pub trait Source: Send {
     /// Connects anew and says where the present is.
     fn connect(&mut self) -> impl Future<Output = Result<Offset, Self::Error>> + Send;
     /// Delivers everything that `position` misses, moves it along, and says how many events that were.
-    fn read(&mut self, position: &mut Offset, sink: &mut impl Sink) -> impl Future<Output = Result<usize, Self::Error>> + Send;
+    fn read(
+        &mut self,
+        position: &mut Offset,
+        sink: &mut impl Sink,
+    ) -> impl Future<Output = Result<usize, Self::Error>> + Send;
     /// Asks writers to notify from now on; false when that can't be had right now.
     fn doze(&mut self) -> impl Future<Output = Result<bool, Self::Error>> + Send;
     /// Tells writers that nobody needs to be notified.
@@ -144,7 +168,14 @@ impl<S: Source, K: Sink> Reader<S, K> {
         progress: watch::Sender<Progress>,
         metrics: Metrics,
     ) -> Self {
-        Self { source, sink, wake, poll, progress, metrics }
+        Self {
+            source,
+            sink,
+            wake,
+            poll,
+            progress,
+            metrics,
+        }
     }
 
     /// Follows until `stop`: the read at hand is finished, then the connection is closed.
@@ -157,7 +188,10 @@ impl<S: Source, K: Sink> Reader<S, K> {
                 Err(error) => error,
             };
             let pause = backoff.next();
-            tracing::warn!(retry_in_ms = pause.as_millis() as u64, "reading the outbox failed: {error}");
+            tracing::warn!(
+                retry_in_ms = pause.as_millis() as u64,
+                "reading the outbox failed: {error}"
+            );
             let _ = timeout(pause, stop.cancelled()).await;
         }
         self.source.close().await;
@@ -191,12 +225,18 @@ impl<S: Source, K: Sink> Reader<S, K> {
     async fn read(&mut self, position: &mut Offset) -> Result<usize, S::Error> {
         let events = self.source.read(position, &mut self.sink).await?;
         self.metrics.events_read.inc_by(events as u64);
-        self.progress.send_replace(Progress { caught_up: Some(Instant::now()) });
+        self.progress.send_replace(Progress {
+            caught_up: Some(Instant::now()),
+        });
         Ok(events)
     }
 
     /// Takes the key and makes sure that no writer tested it too early. False: there is too much to do to sleep.
-    async fn fall_asleep(&mut self, position: &mut Offset, stop: &CancellationToken) -> Result<bool, S::Error> {
+    async fn fall_asleep(
+        &mut self,
+        position: &mut Offset,
+        stop: &CancellationToken,
+    ) -> Result<bool, S::Error> {
         if !self.source.doze().await? {
             return Ok(false);
         }
@@ -210,7 +250,11 @@ impl<S: Source, K: Sink> Reader<S, K> {
             if stop.is_cancelled() || !writers {
                 return Ok(true);
             }
-            let pause = if wait < SHORT_WAITS { WAIT_SHORT } else { WAIT_LONG };
+            let pause = if wait < SHORT_WAITS {
+                WAIT_SHORT
+            } else {
+                WAIT_LONG
+            };
             // A notified commit need not wait for the pause to end.
             let _ = timeout(pause, self.wake.changed()).await;
         }
@@ -218,7 +262,11 @@ impl<S: Source, K: Sink> Reader<S, K> {
     }
 
     /// Holds the key: reads when woken or when the poll is due, until writers are busy.
-    async fn sleep(&mut self, position: &mut Offset, stop: &CancellationToken) -> Result<(), S::Error> {
+    async fn sleep(
+        &mut self,
+        position: &mut Offset,
+        stop: &CancellationToken,
+    ) -> Result<(), S::Error> {
         let mut streak = 0;
         let mut last = Instant::now();
         loop {
@@ -231,7 +279,11 @@ impl<S: Source, K: Sink> Reader<S, K> {
             };
             self.metrics.wakes(source);
             let events = self.read(position).await?;
-            streak = if last.elapsed() < BUSY_GAP { streak + 1 } else { 0 };
+            streak = if last.elapsed() < BUSY_GAP {
+                streak + 1
+            } else {
+                0
+            };
             last = Instant::now();
             if events >= BUSY_EVENTS || streak >= BUSY_STREAK {
                 self.source.rouse().await?;
@@ -241,10 +293,18 @@ impl<S: Source, K: Sink> Reader<S, K> {
     }
 
     /// Reads without being notified, until some reads in a row found nothing.
-    async fn stay_awake(&mut self, position: &mut Offset, stop: &CancellationToken) -> Result<(), S::Error> {
+    async fn stay_awake(
+        &mut self,
+        position: &mut Offset,
+        stop: &CancellationToken,
+    ) -> Result<(), S::Error> {
         let mut empty = 0;
         while empty < IDLE_READS && !stop.is_cancelled() {
-            empty = if self.read(position).await? == 0 { empty + 1 } else { 0 };
+            empty = if self.read(position).await? == 0 {
+                empty + 1
+            } else {
+                0
+            };
             sleep(BUSY_PAUSE).await;
         }
         Ok(())

@@ -25,7 +25,9 @@ pub async fn run(mut pruner: Pruner, metrics: Metrics, stop: CancellationToken) 
             }
             Err(error) => {
                 if !failing {
-                    tracing::warn!("pruning the outbox failed, it is tried again each second: {error}");
+                    tracing::warn!(
+                        "pruning the outbox failed, it is tried again each second: {error}"
+                    );
                 }
                 failing = true;
                 0

@@ -75,7 +75,10 @@ pub(crate) enum Sent {
 
 impl Wire {
     pub(crate) fn new(tcp: TcpStream) -> Arc<Self> {
-        Arc::new(Self { tcp, out: Mutex::default() })
+        Arc::new(Self {
+            tcp,
+            out: Mutex::default(),
+        })
     }
 
     /// The stream to give to hyper.
@@ -118,7 +121,11 @@ impl Wire {
                 out.wake();
             }
         }
-        if out.phase == Phase::Cut { Sent::Gone } else { Sent::Taken }
+        if out.phase == Phase::Cut {
+            Sent::Gone
+        } else {
+            Sent::Taken
+        }
     }
 
     /// Bytes that wait for the client, and how many it has taken so far.
@@ -203,7 +210,10 @@ impl Out {
     }
 
     fn wake(&mut self) {
-        for waker in [self.reader.take(), self.writer.take()].into_iter().flatten() {
+        for waker in [self.reader.take(), self.writer.take()]
+            .into_iter()
+            .flatten()
+        {
             waker.wake();
         }
     }
@@ -213,14 +223,22 @@ impl Out {
 pub(crate) struct WireStream(Arc<Wire>);
 
 impl AsyncRead for WireStream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let wire = &*self.0;
         {
             let mut out = wire.out();
             if out.phase == Phase::Cut {
                 return Poll::Ready(Ok(()));
             }
-            if out.reader.as_ref().is_none_or(|waker| !waker.will_wake(cx.waker())) {
+            if out
+                .reader
+                .as_ref()
+                .is_none_or(|waker| !waker.will_wake(cx.waker()))
+            {
                 out.reader = Some(cx.waker().clone());
             }
             if !out.backlog.is_empty() {
@@ -242,7 +260,11 @@ impl AsyncRead for WireStream {
 }
 
 impl AsyncWrite for WireStream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let wire = &*self.0;
         let mut out = wire.out();
         if !out.backlog.is_empty() {

@@ -33,9 +33,13 @@ pub async fn healthcheck(config: &Config) -> anyhow::Result<()> {
 }
 
 async fn ask(address: &str) -> anyhow::Result<(StatusCode, String)> {
-    let tcp = TcpStream::connect(address).await.with_context(|| format!("nothing answers on {address}"))?;
+    let tcp = TcpStream::connect(address)
+        .await
+        .with_context(|| format!("nothing answers on {address}"))?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(tcp)).await?;
-    let request = Request::get("/readyz").header(header::HOST, address).body(Body::empty())?;
+    let request = Request::get("/readyz")
+        .header(header::HOST, address)
+        .body(Body::empty())?;
     let exchange = async {
         let response = sender.send_request(request).await?;
         let status = response.status();

@@ -27,7 +27,11 @@ pub(super) enum ConnectError {
 /// Decides on a handshake.
 pub(super) fn authenticate(handshake: &Parts, origins: &Origins) -> Result<Identity, ConnectError> {
     // Only browsers send an origin, and only they need the check.
-    match handshake.headers.get(header::ORIGIN).map(HeaderValue::to_str) {
+    match handshake
+        .headers
+        .get(header::ORIGIN)
+        .map(HeaderValue::to_str)
+    {
         None => Ok(Identity::Anonymous),
         Some(Ok(origin)) if origins.allows(origin) => Ok(Identity::Anonymous),
         Some(_) => Err(ConnectError::OriginNotAllowed),

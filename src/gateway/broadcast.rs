@@ -37,7 +37,10 @@ pub struct Broadcast {
 impl Broadcast {
     /// Broadcasts to the members of `hub`.
     pub fn new(hub: Arc<Hub>) -> Self {
-        Self { hub, budget: PACE_BUDGET }
+        Self {
+            hub,
+            budget: PACE_BUDGET,
+        }
     }
 
     async fn event(&self, event: &Event, offset: &Offset, members: &Members) {
@@ -69,13 +72,19 @@ impl Broadcast {
             });
         }
         self.hub.metrics.deliveries.inc_by(sent);
-        self.hub.metrics.commit_to_broadcast.observe(event.age.as_secs_f64());
+        self.hub
+            .metrics
+            .commit_to_broadcast
+            .observe(event.age.as_secs_f64());
     }
 
     fn cut(&self, client: &Client) {
         if client.cut() {
             self.hub.metrics.slow_consumers.inc();
-            tracing::info!(connection = client.id, "a client that reads too slowly was disconnected");
+            tracing::info!(
+                connection = client.id,
+                "a client that reads too slowly was disconnected"
+            );
         }
     }
 
@@ -88,7 +97,10 @@ impl Broadcast {
                 if taken != progress.0 {
                     progress = (taken, Instant::now());
                 }
-                if waiting <= PACE_BYTES || progress.1.elapsed() >= STALLED || started.elapsed() >= self.budget {
+                if waiting <= PACE_BYTES
+                    || progress.1.elapsed() >= STALLED
+                    || started.elapsed() >= self.budget
+                {
                     break;
                 }
                 sleep(PAUSE).await;

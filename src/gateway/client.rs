@@ -17,8 +17,8 @@ use socketioxide::{SendError, SocketError, TransportType};
 use super::auth::Identity;
 use super::inbox::Inbox;
 use super::protocol::{self, Outgoing, Refusal};
-use crate::wire::{Sent, Wire};
 use crate::event::Room;
+use crate::wire::{Sent, Wire};
 
 /// A connected socket.
 pub(super) struct Client {
@@ -43,8 +43,22 @@ pub(super) enum Delivery {
 }
 
 impl Client {
-    pub(super) fn new(id: u64, identity: Identity, inbox: Arc<Inbox>, socket: SocketRef, wire: Option<Arc<Wire>>) -> Self {
-        Self { id, identity, inbox, socket, wire, rooms: Mutex::default(), ended: AtomicBool::new(false) }
+    pub(super) fn new(
+        id: u64,
+        identity: Identity,
+        inbox: Arc<Inbox>,
+        socket: SocketRef,
+        wire: Option<Arc<Wire>>,
+    ) -> Self {
+        Self {
+            id,
+            identity,
+            inbox,
+            socket,
+            wire,
+            rooms: Mutex::default(),
+            ended: AtomicBool::new(false),
+        }
     }
 
     /// The rooms it is in. Changed by the hub alone, under the hub's lock.
@@ -86,7 +100,9 @@ impl Client {
     pub(super) fn answer(&self, ack: Ack, answer: &Value) {
         let sent = match (ack, &self.wire) {
             (Ack::None, _) => return,
-            (Ack::Asked { id, .. }, Some(wire)) => wire.send(protocol::ack_frame(id, answer)) == Sent::Taken,
+            (Ack::Asked { id, .. }, Some(wire)) => {
+                wire.send(protocol::ack_frame(id, answer)) == Sent::Taken
+            }
             (Ack::Asked { sender, .. }, None) => sender.send(answer).is_ok(),
         };
         if !sent {
@@ -155,7 +171,9 @@ impl FromMessage<LocalAdapter> for Packet {
     ) -> Result<Self, Self::Error> {
         let args = match packet {
             socketioxide::handler::Value::Str(text, None) => protocol::arguments(&text),
-            _ => Err(Refusal::BadRequest("binary arguments are not accepted".to_owned())),
+            _ => Err(Refusal::BadRequest(
+                "binary arguments are not accepted".to_owned(),
+            )),
         };
         Ok(Self { args, ack_id })
     }

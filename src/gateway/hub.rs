@@ -47,7 +47,11 @@ struct RoomState {
 impl Hub {
     /// An empty hub. A socket may be in `max_rooms` rooms.
     pub fn new(max_rooms: usize, metrics: Metrics) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::default(), max_rooms, metrics })
+        Arc::new(Self {
+            state: Mutex::default(),
+            max_rooms,
+            metrics,
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -68,9 +72,14 @@ impl Hub {
     pub(super) fn disconnect(&self, id: u64) -> bool {
         let changes = {
             let mut state = self.state();
-            let Some(client) = state.clients.remove(&id) else { return false };
+            let Some(client) = state.clients.remove(&id) else {
+                return false;
+            };
             let rooms = std::mem::take(&mut *client.rooms());
-            rooms.iter().map(|room| state.leave(room, &client)).collect::<Vec<_>>()
+            rooms
+                .iter()
+                .map(|room| state.leave(room, &client))
+                .collect::<Vec<_>>()
         };
         self.relay(changes);
         true
@@ -116,7 +125,10 @@ impl Hub {
             "replayed": 0,
         });
         // An offset that is the present has missed nothing; for any other continuity can't be proved.
-        let resync = join.after.as_ref().is_some_and(|after| after.as_ref().ok() != position.as_ref());
+        let resync = join
+            .after
+            .as_ref()
+            .is_some_and(|after| after.as_ref().ok() != position.as_ref());
         if resync {
             answer["resync"] = true.into();
         }
@@ -125,7 +137,8 @@ impl Hub {
             let _ = client.send(&event);
         }
         drop(state);
-        self.metrics.joins(if resync { Join::Resync } else { Join::Joined });
+        self.metrics
+            .joins(if resync { Join::Resync } else { Join::Joined });
     }
 
     /// Leaves a room and acknowledges it. Leaving a room that one is not in is no error.
@@ -174,8 +187,12 @@ impl Hub {
         let mut next = None;
         let changes: Vec<_> = {
             let mut state = self.state();
-            let typing: Vec<Room> =
-                state.rooms.iter().filter(|(_, room)| !room.typers.is_empty()).map(|(name, _)| name.clone()).collect();
+            let typing: Vec<Room> = state
+                .rooms
+                .iter()
+                .filter(|(_, room)| !room.typers.is_empty())
+                .map(|(name, _)| name.clone())
+                .collect();
             typing
                 .into_iter()
                 .filter_map(|name| {
@@ -209,7 +226,11 @@ impl Hub {
     pub(super) fn pass(&self, batch: &Batch, index: usize) -> Option<Members> {
         let mut state = self.state();
         state.position = Some(batch.offset(index));
-        state.rooms.get(&batch.events[index].room).map(|room| room.members.clone()).filter(|members| !members.is_empty())
+        state
+            .rooms
+            .get(&batch.events[index].room)
+            .map(|room| room.members.clone())
+            .filter(|members| !members.is_empty())
     }
 
     /// Moves the position to where the broadcast is.
@@ -220,22 +241,35 @@ impl Hub {
     /// Every joined room with its members.
     pub(super) fn joined(&self) -> Vec<(Room, Members)> {
         let state = self.state();
-        state.rooms.iter().map(|(room, entry)| (room.clone(), entry.members.clone())).collect()
+        state
+            .rooms
+            .iter()
+            .map(|(room, entry)| (room.clone(), entry.members.clone()))
+            .collect()
     }
 
     /// Counts the sockets for the metrics.
     pub fn measure(&self) {
         let clients = self.clients();
-        let websockets = clients.iter().filter(|client| client.transport() == TransportType::Websocket).count();
-        self.metrics.sockets(Transport::Websocket, websockets as i64);
-        self.metrics.sockets(Transport::Polling, (clients.len() - websockets) as i64);
+        let websockets = clients
+            .iter()
+            .filter(|client| client.transport() == TransportType::Websocket)
+            .count();
+        self.metrics
+            .sockets(Transport::Websocket, websockets as i64);
+        self.metrics
+            .sockets(Transport::Polling, (clients.len() - websockets) as i64);
     }
 }
 
 impl State {
     fn leave(&mut self, room: &Room, client: &Client) -> (Members, Change, Room) {
         let entry = self.rooms.entry(room.clone()).or_default();
-        if let Some(index) = entry.members.iter().position(|member| member.id == client.id) {
+        if let Some(index) = entry
+            .members
+            .iter()
+            .position(|member| member.id == client.id)
+        {
             Arc::make_mut(&mut entry.members).swap_remove(index);
         }
         let change = entry.typers.set(Typer::Client(client.id), None);
@@ -245,7 +279,11 @@ impl State {
     }
 
     fn forget_if_empty(&mut self, room: &Room) {
-        if self.rooms.get(room).is_some_and(|entry| entry.members.is_empty() && entry.typers.is_empty()) {
+        if self
+            .rooms
+            .get(room)
+            .is_some_and(|entry| entry.members.is_empty() && entry.typers.is_empty())
+        {
             self.rooms.remove(room);
         }
     }

@@ -50,7 +50,12 @@ impl Inbox {
             tokens: f64::from(rate),
             filled: Instant::now(),
         };
-        Arc::new(Self { state: Mutex::new(state), client: OnceLock::new(), rate: f64::from(rate), metrics })
+        Arc::new(Self {
+            state: Mutex::new(state),
+            client: OnceLock::new(),
+            rate: f64::from(rate),
+            metrics,
+        })
     }
 
     pub(super) fn belongs_to(&self, client: &Arc<Client>) {
@@ -116,7 +121,11 @@ mod tests {
     use crate::gateway::client::Ack;
 
     fn event() -> Incoming {
-        Incoming { request: Request::Leave, args: Ok(Vec::new()), ack: Ack::None }
+        Incoming {
+            request: Request::Leave,
+            args: Ok(Vec::new()),
+            ack: Ack::None,
+        }
     }
 
     #[test]
@@ -134,7 +143,11 @@ mod tests {
         for _ in 0..3 {
             inbox.push(event());
         }
-        let refused = |inbox: &Inbox| inbox.next().is_some_and(|event| event.args == Err(Refusal::TooManyRequests));
+        let refused = |inbox: &Inbox| {
+            inbox
+                .next()
+                .is_some_and(|event| event.args == Err(Refusal::TooManyRequests))
+        };
         assert!(!refused(&inbox) && !refused(&inbox) && refused(&inbox));
         tokio::time::advance(std::time::Duration::from_millis(600)).await;
         inbox.push(event());

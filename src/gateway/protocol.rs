@@ -6,9 +6,9 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
-use crate::wire::frame;
 use crate::event::{ContactId, Room, name};
 use crate::offset::{BadOffset, Offset};
+use crate::wire::frame;
 use bytes::Bytes;
 
 /// The events a client may send.
@@ -36,10 +36,8 @@ impl Request {
 pub(super) enum Refusal {
     #[error("{0}")]
     BadRequest(String),
-    #[error("not allowed in this room")]
-    Forbidden,
-    #[error("join the conversation first")]
-    NotJoined,
+    #[error("{0}")]
+    Forbidden(&'static str),
     #[error("a socket may be in {0} rooms, leave one first")]
     TooManyRooms(usize),
     #[error("too many events, slow down")]
@@ -56,7 +54,7 @@ impl Refusal {
     pub(super) fn code(&self) -> &'static str {
         match self {
             Self::BadRequest(_) => "bad_request",
-            Self::Forbidden | Self::NotJoined => "forbidden",
+            Self::Forbidden(_) => "forbidden",
             Self::TooManyRooms(_) => "too_many_rooms",
             Self::TooManyRequests => "too_many_requests",
         }
@@ -90,18 +88,29 @@ impl JoinArgs {
     pub(super) fn parse(args: &[Value]) -> Result<Self, Refusal> {
         let first = one(args)?;
         let Value::Object(object) = first else {
-            return Ok(Self { contact: contact(first)?, after: None });
+            return Ok(Self {
+                contact: contact(first)?,
+                after: None,
+            });
         };
-        if let Some(unknown) = object.keys().find(|key| !matches!(key.as_str(), "contactId" | "after")) {
+        if let Some(unknown) = object
+            .keys()
+            .find(|key| !matches!(key.as_str(), "contactId" | "after"))
+        {
             let unknown: String = unknown.chars().take(40).collect();
-            return Err(bad(format!("unknown member {unknown:?}: contactId and after are accepted")));
+            return Err(bad(format!(
+                "unknown member {unknown:?}: contactId and after are accepted"
+            )));
         }
         let after = match object.get("after") {
             None | Some(Value::Null) => None,
             Some(Value::String(offset)) => Some(Offset::unpack(offset)),
             Some(_) => return Err(bad("after must be an offset, which is a string".to_owned())),
         };
-        Ok(Self { contact: contact(object.get("contactId").unwrap_or(&Value::Null))?, after })
+        Ok(Self {
+            contact: contact(object.get("contactId").unwrap_or(&Value::Null))?,
+            after,
+        })
     }
 }
 
@@ -113,7 +122,10 @@ pub(super) fn contact_arg(args: &[Value]) -> Result<ContactId, Refusal> {
 fn one(args: &[Value]) -> Result<&Value, Refusal> {
     match args {
         [one] => Ok(one),
-        _ => Err(bad(format!("one argument is expected, {} were sent", args.len()))),
+        _ => Err(bad(format!(
+            "one argument is expected, {} were sent",
+            args.len()
+        ))),
     }
 }
 
@@ -127,8 +139,8 @@ fn bad(message: String) -> Refusal {
 
 /// The arguments of an event packet: `["name", ...]` as the client sent it, without the name.
 pub(super) fn arguments(packet: &str) -> Result<Vec<Value>, Refusal> {
-    let mut args: Vec<Value> =
-        serde_json::from_str(packet).map_err(|_| bad("the arguments are not valid JSON".to_owned()))?;
+    let mut args: Vec<Value> = serde_json::from_str(packet)
+        .map_err(|_| bad("the arguments are not valid JSON".to_owned()))?;
     if !args.is_empty() {
         args.remove(0);
     }
@@ -158,13 +170,17 @@ impl Outgoing {
 
     /// The first event on every connection: it gives a stock client its first offset.
     pub(super) fn ready(offset: String) -> Self {
-        let payload = to_raw_value(&json!({ "server": env!("CARGO_PKG_VERSION") })).expect("it has string keys");
+        let payload = to_raw_value(&json!({ "server": env!("CARGO_PKG_VERSION") }))
+            .expect("it has string keys");
         Self::stored(name::READY, payload, offset)
     }
 
     /// Tells that a room's continuity can't be proved, and why.
     pub(super) fn resync(room: &Room, reason: &str) -> Self {
-        Self::transient(name::RESYNC, &json!({ "contactId": room.contact(), "reason": reason }))
+        Self::transient(
+            name::RESYNC,
+            &json!({ "contactId": room.contact(), "reason": reason }),
+        )
     }
 
     fn encode(name: &str, payload: Box<RawValue>, offset: Option<String>) -> Self {
@@ -180,9 +196,20 @@ impl Outgoing {
                 offset.as_bytes(),
                 b"\"]",
             ]),
-            None => frame::text(&[b"42[", quoted.as_bytes(), b",", payload.get().as_bytes(), b"]"]),
+            None => frame::text(&[
+                b"42[",
+                quoted.as_bytes(),
+                b",",
+                payload.get().as_bytes(),
+                b"]",
+            ]),
         };
-        Self { name: name.into(), payload, offset, frame }
+        Self {
+            name: name.into(),
+            payload,
+            offset,
+            frame,
+        }
     }
 
     pub(super) fn frame(&self) -> Bytes {
@@ -190,7 +217,10 @@ impl Outgoing {
     }
 
     /// Emits through socketioxide's own queue.
-    pub(super) fn emit(&self, socket: &socketioxide::extract::SocketRef) -> Result<(), socketioxide::SendError> {
+    pub(super) fn emit(
+        &self,
+        socket: &socketioxide::extract::SocketRef,
+    ) -> Result<(), socketioxide::SendError> {
         match &self.offset {
             Some(offset) => socket.emit(&*self.name, &(&self.payload, offset)),
             None => socket.emit(&*self.name, &self.payload),
@@ -200,7 +230,11 @@ impl Outgoing {
 
 /// The frame that answers ack `id` (Socket.IO protocol v5, "Acknowledgement").
 pub(super) fn ack_frame(id: i64, answer: &Value) -> Bytes {
-    frame::text(&[format!("43{id}[").as_bytes(), answer.to_string().as_bytes(), b"]"])
+    frame::text(&[
+        format!("43{id}[").as_bytes(),
+        answer.to_string().as_bytes(),
+        b"]",
+    ])
 }
 
 #[cfg(test)]
@@ -209,11 +243,20 @@ mod tests {
 
     #[test]
     fn a_join_takes_an_id_or_an_object() {
-        let parse = |arg: Value| JoinArgs::parse(&[arg]).map(|join| join.contact.as_str().to_owned());
+        let parse =
+            |arg: Value| JoinArgs::parse(&[arg]).map(|join| join.contact.as_str().to_owned());
         assert_eq!(parse(json!("42")), Ok("42".to_owned()));
         assert_eq!(parse(json!(42)), Ok("42".to_owned()));
-        assert_eq!(parse(json!({ "contactId": 42, "after": null })), Ok("42".to_owned()));
-        for wrong in [json!({}), json!([]), json!({ "contactId": "1", "after": 5 }), json!({ "contactId": "1", "x": 1 })] {
+        assert_eq!(
+            parse(json!({ "contactId": 42, "after": null })),
+            Ok("42".to_owned())
+        );
+        for wrong in [
+            json!({}),
+            json!([]),
+            json!({ "contactId": "1", "after": 5 }),
+            json!({ "contactId": "1", "x": 1 }),
+        ] {
             assert_eq!(parse(wrong).unwrap_err().code(), "bad_request");
         }
         assert!(JoinArgs::parse(&[]).is_err());
@@ -222,13 +265,17 @@ mod tests {
 
     #[test]
     fn a_foreign_offset_is_kept_as_such() {
-        let join = JoinArgs::parse(&[json!({ "contactId": "1", "after": "nonsense" })]).expect("valid");
+        let join =
+            JoinArgs::parse(&[json!({ "contactId": "1", "after": "nonsense" })]).expect("valid");
         assert_eq!(join.after, Some(Err(BadOffset)));
     }
 
     #[test]
     fn the_name_is_not_an_argument() {
-        assert_eq!(arguments(r#"["join:conversation",1,{"a":2}]"#), Ok(vec![json!(1), json!({ "a": 2 })]));
+        assert_eq!(
+            arguments(r#"["join:conversation",1,{"a":2}]"#),
+            Ok(vec![json!(1), json!({ "a": 2 })])
+        );
         assert_eq!(arguments(r#"["x",]"#).unwrap_err().code(), "bad_request");
     }
 }

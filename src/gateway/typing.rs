@@ -88,14 +88,25 @@ fn event(name: &str, contact: &str) -> Outgoing {
 
 impl Change {
     fn between(before: Vec<Typer>, after: Vec<Typer>) -> Self {
-        Self { before, after, start: std::cell::OnceCell::new(), stop: std::cell::OnceCell::new() }
+        Self {
+            before,
+            after,
+            start: std::cell::OnceCell::new(),
+            stop: std::cell::OnceCell::new(),
+        }
     }
 
     /// The event that a member must get, if what it sees has changed.
     pub(super) fn seen_by(&self, member: u64, room: &Room) -> Option<&Outgoing> {
         match (others(&self.before, member), others(&self.after, member)) {
-            (false, true) => Some(self.start.get_or_init(|| event(name::TYPING_START, room.contact()))),
-            (true, false) => Some(self.stop.get_or_init(|| event(name::TYPING_STOP, room.contact()))),
+            (false, true) => Some(
+                self.start
+                    .get_or_init(|| event(name::TYPING_START, room.contact())),
+            ),
+            (true, false) => Some(
+                self.stop
+                    .get_or_init(|| event(name::TYPING_STOP, room.contact())),
+            ),
             _ => None,
         }
     }
@@ -112,7 +123,10 @@ struct Notified {
 /// Relays what SQL says and ends what nobody renewed, until `stop`.
 pub async fn run(hub: Arc<Hub>, mut notified: mpsc::Receiver<String>, stop: CancellationToken) {
     loop {
-        let look = hub.expire_typing().map_or_else(|| Instant::now() + LOOK, |next| next.min(Instant::now() + LOOK));
+        let look = hub.expire_typing().map_or_else(
+            || Instant::now() + LOOK,
+            |next| next.min(Instant::now() + LOOK),
+        );
         tokio::select! {
             () = stop.cancelled() => return,
             () = sleep_until(look) => {}
@@ -130,7 +144,9 @@ fn relay(hub: &Hub, payload: &str) {
     let contact = parsed.and_then(|n| Some((ContactId::try_from(n.contact_id).ok()?, n.typing)));
     match contact {
         Some((contact, typing)) => hub.sql_types(&contact, typing),
-        None => tracing::warn!("a notification on rowcast_typing is none of rowcast.typing's and is ignored"),
+        None => tracing::warn!(
+            "a notification on rowcast_typing is none of rowcast.typing's and is ignored"
+        ),
     }
 }
 
@@ -143,7 +159,9 @@ mod tests {
 
     fn seen(change: &Change, member: u64) -> Option<bool> {
         let room = Room::from("conversation:42");
-        change.seen_by(member, &room).map(|event| std::ptr::eq(event, change.start.get().unwrap_or(event)) && change.start.get().is_some())
+        change.seen_by(member, &room).map(|event| {
+            std::ptr::eq(event, change.start.get().unwrap_or(event)) && change.start.get().is_some()
+        })
     }
 
     #[tokio::test(start_paused = true)]
@@ -156,7 +174,10 @@ mod tests {
         let stopped = typers.set(Typer::Client(ANA), None);
         assert_eq!((seen(&stopped, ANA), seen(&stopped, BEN)), (None, None));
         let all = typers.set(Typer::Sql, None);
-        assert_eq!((seen(&all, ANA), seen(&all, BEN)), (Some(false), Some(false)));
+        assert_eq!(
+            (seen(&all, ANA), seen(&all, BEN)),
+            (Some(false), Some(false))
+        );
     }
 
     #[tokio::test(start_paused = true)]

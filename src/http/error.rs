@@ -22,10 +22,14 @@ impl IntoResponse for Error {
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "bad_request"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         };
-        let mut response =
-            super::json(status, &json!({ "error": { "code": code, "message": self.to_string() } }));
+        let mut response = super::json(
+            status,
+            &json!({ "error": { "code": code, "message": self.to_string() } }),
+        );
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response
     }

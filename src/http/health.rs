@@ -37,7 +37,12 @@ impl Health {
         draining: CancellationToken,
         poll: Duration,
     ) -> Self {
-        Self { hearing, progress, draining, lag_limit: poll * 2 + LAG_LIMIT }
+        Self {
+            hearing,
+            progress,
+            draining,
+            lag_limit: poll * 2 + LAG_LIMIT,
+        }
     }
 
     /// Since when the reader has not found everything; `None` before its first read.
@@ -65,7 +70,10 @@ impl Health {
         }
         let recent = |at: Instant| at.elapsed() <= probe::LIMIT;
         if !hearing.probed.is_some_and(recent) {
-            failing.insert("probe".into(), "no notification of our own has come round lately".into());
+            failing.insert(
+                "probe".into(),
+                "no notification of our own has come round lately".into(),
+            );
         }
         failing
     }
@@ -76,6 +84,9 @@ pub(super) async fn readyz(State(health): State<Arc<Health>>) -> Response {
     if failing.is_empty() {
         super::json(StatusCode::OK, &json!({ "status": "ready" }))
     } else {
-        super::json(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "unready", "failing": failing }))
+        super::json(
+            StatusCode::SERVICE_UNAVAILABLE,
+            &json!({ "status": "unready", "failing": failing }),
+        )
     }
 }

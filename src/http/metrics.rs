@@ -21,8 +21,14 @@ struct Admin {
 
 /// The admin routes. `measure` brings up to date what is only known when asked.
 pub fn admin(registry: Registry, measure: impl Fn() + Send + Sync + 'static) -> Router {
-    let admin = Arc::new(Admin { registry, measure: Box::new(measure) });
-    Router::new().route("/metrics", get(scrape)).with_state(admin).fallback(|| async { Error::NotFound })
+    let admin = Arc::new(Admin {
+        registry,
+        measure: Box::new(measure),
+    });
+    Router::new()
+        .route("/metrics", get(scrape))
+        .with_state(admin)
+        .fallback(|| async { Error::NotFound })
 }
 
 async fn scrape(State(admin): State<Arc<Admin>>) -> Response {

@@ -3,11 +3,17 @@ use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 
 fn snapshot(xmax: u64, xip: &[u64]) -> Arc<Snapshot> {
-    Arc::new(Snapshot { xmax, xip: xip.to_vec() })
+    Arc::new(Snapshot {
+        xmax,
+        xip: xip.to_vec(),
+    })
 }
 
 fn all(xmax: u64, xip: &[u64]) -> Offset {
-    Offset { epoch: Epoch(7), seen: Seen::All(snapshot(xmax, xip)) }
+    Offset {
+        epoch: Epoch(7),
+        seen: Seen::All(snapshot(xmax, xip)),
+    }
 }
 
 fn any_snapshot(floor: u64) -> impl Strategy<Value = Arc<Snapshot>> {
@@ -28,8 +34,14 @@ fn any_offset() -> impl Strategy<Value = Offset> {
             id,
         })
     });
-    (any::<u64>(), prop_oneof![any_snapshot(0).prop_map(Seen::All), part])
-        .prop_map(|(epoch, seen)| Offset { epoch: Epoch(epoch), seen })
+    (
+        any::<u64>(),
+        prop_oneof![any_snapshot(0).prop_map(Seen::All), part],
+    )
+        .prop_map(|(epoch, seen)| Offset {
+            epoch: Epoch(epoch),
+            seen,
+        })
 }
 
 proptest! {
@@ -78,12 +90,22 @@ fn a_late_commit_is_missed_though_its_id_is_lower() {
 
 #[test]
 fn within_a_batch_only_later_ids_are_missed() {
-    let seen = Seen::Part { before: snapshot(100, &[90]), batch: snapshot(110, &[105]), id: 50 };
-    let offset = Offset { epoch: Epoch(7), seen };
+    let seen = Seen::Part {
+        before: snapshot(100, &[90]),
+        batch: snapshot(110, &[105]),
+        id: 50,
+    };
+    let offset = Offset {
+        epoch: Epoch(7),
+        seen,
+    };
     assert!(!offset.misses(99, 60), "seen before the batch");
     assert!(!offset.misses(101, 50), "of the batch and delivered");
     assert!(offset.misses(101, 51), "of the batch and not yet delivered");
-    assert!(!offset.misses(90, 40), "in progress before, over in the batch, delivered");
+    assert!(
+        !offset.misses(90, 40),
+        "in progress before, over in the batch, delivered"
+    );
     assert!(offset.misses(105, 40), "still in progress at the batch");
     assert!(offset.misses(110, 40), "began after the batch");
 }
@@ -96,8 +118,23 @@ fn most_offsets_are_short() {
 #[test]
 fn postgres_text_is_parsed() {
     let parsed: Snapshot = "10:20:10,14,15".parse().expect("valid");
-    assert_eq!(parsed, Snapshot { xmax: 20, xip: vec![10, 14, 15] });
-    for bad in ["", "10", "10:20", "a:b:", "10:20:21", "10:20:14,10", "10:20:14,", "-1:20:"] {
+    assert_eq!(
+        parsed,
+        Snapshot {
+            xmax: 20,
+            xip: vec![10, 14, 15]
+        }
+    );
+    for bad in [
+        "",
+        "10",
+        "10:20",
+        "a:b:",
+        "10:20:21",
+        "10:20:14,10",
+        "10:20:14,",
+        "-1:20:",
+    ] {
         assert!(bad.parse::<Snapshot>().is_err(), "{bad:?}");
     }
 }

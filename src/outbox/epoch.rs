@@ -17,10 +17,17 @@ where (e.system_identifier, e.timeline) is distinct from (c.system_identifier, t
 
 /// The epoch of the database behind `conn`, drawn anew when the database is not the one it was drawn for.
 pub(super) async fn current(conn: &mut PgConnection) -> sqlx::Result<Epoch> {
-    let redrawn = sqlx::query(REBIND).execute(&mut *conn).await?.rows_affected();
+    let redrawn = sqlx::query(REBIND)
+        .execute(&mut *conn)
+        .await?
+        .rows_affected();
     if redrawn > 0 {
-        tracing::warn!("this database is a copy or was rewound: older offsets are answered with resync");
+        tracing::warn!(
+            "this database is a copy or was rewound: older offsets are answered with resync"
+        );
     }
-    let value: i64 = sqlx::query_scalar("select value from rowcast.epoch").fetch_one(conn).await?;
+    let value: i64 = sqlx::query_scalar("select value from rowcast.epoch")
+        .fetch_one(conn)
+        .await?;
     Ok(Epoch(value.cast_unsigned()))
 }

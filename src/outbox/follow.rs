@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use super::{Database, epoch};
 use crate::event::Event;
 use crate::metrics::Metrics;
-use crate::offset::{BadSnapshot, Offset, Seen, Snapshot};
+use crate::offset::{BadSnapshot, Offset, Seen};
 use crate::reader::{Batch, Sink, Source};
 
 /// Bounds every answer that is waited for: a half-open connection must not hang the reader.
@@ -89,12 +89,19 @@ pub struct Follow {
 
 impl Follow {
     /// A source that connects when it is first asked. Payloads above `max_payload` bytes are reduced to their ids.
-    pub fn new(database: Database, max_payload: u32, metrics: Metrics) -> Self {
-        Self { database, max_payload: max_payload.try_into().unwrap_or(i32::MAX), metrics, connection: None }
+    pub fn new(database: Database, max_payload: usize, metrics: Metrics) -> Self {
+        Self {
+            database,
+            max_payload: max_payload.try_into().unwrap_or(i32::MAX),
+            metrics,
+            connection: None,
+        }
     }
 
     fn connection(&mut self) -> Result<&mut PgConnection, FollowError> {
-        self.connection.as_mut().ok_or_else(|| sqlx::Error::WorkerCrashed.into())
+        self.connection
+            .as_mut()
+            .ok_or_else(|| sqlx::Error::WorkerCrashed.into())
     }
 
     async fn flag(&mut self, sql: &'static str) -> Result<bool, FollowError> {
@@ -146,15 +153,27 @@ impl Source for Follow {
             let mut connection = self.database.named("rowcast reader").connect().await?;
             let epoch = epoch::current(&mut connection).await?;
             sqlx::raw_sql(SESSION).execute(&mut connection).await?;
-            let head: String = sqlx::query_scalar("select pg_current_snapshot()::text").fetch_one(&mut connection).await?;
-            Ok::<_, FollowError>((connection, Offset { epoch, seen: Seen::All(Arc::new(head.parse()?)) }))
+            let head: String = sqlx::query_scalar("select pg_current_snapshot()::text")
+                .fetch_one(&mut connection)
+                .await?;
+            Ok::<_, FollowError>((
+                connection,
+                Offset {
+                    epoch,
+                    seen: Seen::All(Arc::new(head.parse()?)),
+                },
+            ))
         };
         let (connection, head) = timeout(PATIENCE, connect).await??;
         self.connection = Some(connection);
         Ok(head)
     }
 
-    async fn read(&mut self, position: &mut Offset, sink: &mut impl Sink) -> Result<usize, FollowError> {
+    async fn read(
+        &mut self,
+        position: &mut Offset,
+        sink: &mut impl Sink,
+    ) -> Result<usize, FollowError> {
         let (before, finish) = match &position.seen {
             Seen::All(before) => (before.clone(), None),
             Seen::Part { before, batch, id } => (before.clone(), Some((batch.clone(), *id))),
@@ -164,7 +183,11 @@ impl Source for Follow {
             Some((batch, id)) => (Some(batch.to_string()), *id),
             None => (None, 0),
         };
-        let query = sqlx::query(READ).bind(before.to_string()).bind(upto).bind(after).bind(self.max_payload);
+        let query = sqlx::query(READ)
+            .bind(before.to_string())
+            .bind(upto)
+            .bind(after)
+            .bind(self.max_payload);
         let mut total = 0;
         {
             let mut rows = query.fetch(&mut connection);
@@ -175,8 +198,8 @@ impl Source for Follow {
                     Some(batch) => batch.snapshot.clone(),
                     None => Arc::new(row.try_get::<String, _>("snapshot")?.parse()?),
                 };
-                let current =
-                    batch.get_or_insert_with(|| Batch::new(position.epoch, before.clone(), snapshot));
+                let current = batch
+                    .get_or_insert_with(|| Batch::new(position.epoch, before.clone(), snapshot));
                 // A batch is handed on only when a row follows it, so that the last one is known to be the last.
                 if current.events.len() >= BATCH_EVENTS || bytes >= BATCH_BYTES {
                     let full = current.split();
@@ -184,7 +207,9 @@ impl Source for Follow {
                     sink.deliver(full).await;
                     bytes = 0;
                 }
-                let Some(id) = row.try_get::<Option<i64>, _>("id")? else { continue };
+                let Some(id) = row.try_get::<Option<i64>, _>("id")? else {
+                    continue;
+                };
                 if let Some(event) = self.event(id, &row) {
                     bytes += event.payload.get().len();
                     current.events.push(event);

@@ -23,7 +23,11 @@ fn chat() -> Migrator {
 pub async fn migrate(pool: &PgPool, with_chat: bool) -> anyhow::Result<()> {
     CORE.run(pool).await.map_err(explain)?;
     if with_chat {
-        chat().run(pool).await.map_err(explain).context("the chat tables could not be made")?;
+        chat()
+            .run(pool)
+            .await
+            .map_err(explain)
+            .context("the chat tables could not be made")?;
     }
     Ok(())
 }
@@ -31,9 +35,10 @@ pub async fn migrate(pool: &PgPool, with_chat: bool) -> anyhow::Result<()> {
 /// Adds the remedy to the failures that an operator can mend.
 fn explain(error: MigrateError) -> anyhow::Error {
     let code = match &error {
-        MigrateError::Execute(e) | MigrateError::ExecuteMigration(e, _) => {
-            e.as_database_error().and_then(|e| e.code()).map(|code| code.into_owned())
-        }
+        MigrateError::Execute(e) | MigrateError::ExecuteMigration(e, _) => e
+            .as_database_error()
+            .and_then(|e| e.code())
+            .map(|code| code.into_owned()),
         _ => None,
     };
     let remedy = match (&error, code.as_deref()) {
@@ -44,7 +49,9 @@ fn explain(error: MigrateError) -> anyhow::Error {
         (MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..), _) => {
             "the database was migrated by a later version of Rowcast: run that version"
         }
-        (MigrateError::VersionMismatch(_), _) => "the database was migrated by another build of Rowcast",
+        (MigrateError::VersionMismatch(_), _) => {
+            "the database was migrated by another build of Rowcast"
+        }
         _ => return anyhow::Error::new(error).context("migrations failed"),
     };
     anyhow::Error::new(error).context(format!("migrations failed: {remedy}"))

@@ -43,7 +43,12 @@ impl Pruner {
     /// Prunes what is older than `retention`.
     pub fn new(pool: PgPool, retention: Duration) -> Self {
         let grace = retention.min(Duration::from_secs(60));
-        Self { pool, retention, grace, snapshots: std::collections::VecDeque::new() }
+        Self {
+            pool,
+            retention,
+            grace,
+            snapshots: std::collections::VecDeque::new(),
+        }
     }
 
     /// Removes one batch at most and says how many events it held.
@@ -52,14 +57,28 @@ impl Pruner {
     /// The database's own; nothing was removed then.
     pub async fn prune(&mut self) -> sqlx::Result<u64> {
         let now = tokio::time::Instant::now();
-        if self.snapshots.back().is_none_or(|(at, _)| now - *at >= self.grace / 8) {
-            let snapshot = sqlx::query_scalar("select pg_current_snapshot()::text").fetch_one(&self.pool).await?;
+        if self
+            .snapshots
+            .back()
+            .is_none_or(|(at, _)| now - *at >= self.grace / 8)
+        {
+            let snapshot = sqlx::query_scalar("select pg_current_snapshot()::text")
+                .fetch_one(&self.pool)
+                .await?;
             self.snapshots.push_back((now, snapshot));
         }
-        while self.snapshots.get(1).is_some_and(|(at, _)| now - *at >= self.grace) {
+        while self
+            .snapshots
+            .get(1)
+            .is_some_and(|(at, _)| now - *at >= self.grace)
+        {
             self.snapshots.pop_front();
         }
-        let Some((_, seen)) = self.snapshots.front().filter(|(at, _)| now - *at >= self.grace) else {
+        let Some((_, seen)) = self
+            .snapshots
+            .front()
+            .filter(|(at, _)| now - *at >= self.grace)
+        else {
             return Ok(0);
         };
         let removed: i64 = sqlx::query_scalar(PRUNE)

@@ -18,5 +18,7 @@ pub struct Source {
 /// # Errors
 /// The database's own.
 pub async fn sources(pool: &PgPool) -> sqlx::Result<Vec<Source>> {
-    sqlx::query_as("select source::text as source, room, problems from rowcast.sources order by 1").fetch_all(pool).await
+    sqlx::query_as("select source::text as source, room, problems from rowcast.sources order by 1")
+        .fetch_all(pool)
+        .await
 }

@@ -32,5 +32,9 @@ pub async fn stats(pool: &PgPool) -> sqlx::Result<Stats> {
 /// # Errors
 /// The database's own.
 pub async fn probe(pool: &PgPool, payload: &str) -> sqlx::Result<()> {
-    sqlx::query("select pg_notify('rowcast_probe', $1)").bind(payload).execute(pool).await.map(|_| ())
+    sqlx::query("select pg_notify('rowcast_probe', $1)")
+        .bind(payload)
+        .execute(pool)
+        .await
+        .map(|_| ())
 }

@@ -40,7 +40,10 @@ pub(crate) fn holds_connect(mut frames: &[u8]) -> bool {
             },
             len => (u64::from(len), rest),
         };
-        let Some((payload, rest)) = usize::try_from(len).ok().and_then(|len| rest.split_at_checked(len)) else {
+        let Some((payload, rest)) = usize::try_from(len)
+            .ok()
+            .and_then(|len| rest.split_at_checked(len))
+        else {
             return false;
         };
         if *head == FINAL_TEXT && payload.starts_with(b"40") {
