@@ -1,0 +1,234 @@
+//! The folder of the embedded Postgres.
+//!
+//! Owns its layout: `data` (the database), `sock` (0700, the only way in), and beside them `postgres.log` and `lock`.
+//! Refuses a folder whose path is too long for a socket.
+//! Guarantees that `data` is complete where it exists: it is made as `data.new` and renamed.
+//! Relies on its caller holding the lock for everything but a look.
+
+use std::{
+    ffi::OsString,
+    fs::{self, DirBuilder, File, Permissions},
+    io,
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail, ensure};
+
+use super::{
+    Options, SUPERUSER, binaries::Binaries, leftovers, log::Log, process::Process, user, user::User,
+};
+
+/// What every system allows for a socket's path (Linux 107 bytes, macOS 103), less a margin.
+const MAX_SOCKET_PATH_BYTES: usize = 100;
+/// What to do about a folder that won't do.
+pub(super) const CHOOSE: &str = "set ROWCAST_DATA_DIR to a folder that can be written";
+
+/// The folder, found but not touched.
+#[derive(Debug)]
+pub(super) struct DataDir {
+    root: PathBuf,
+}
+
+impl DataDir {
+    /// `ROWCAST_DATA_DIR`, or the default of root or of a user.
+    pub(super) fn locate(options: &Options, root: bool) -> anyhow::Result<Self> {
+        let folder = if let Some(folder) = &options.data_dir {
+            std::path::absolute(folder)
+                .with_context(|| format!("ROWCAST_DATA_DIR is {}", folder.display()))?
+        } else if root {
+            // Root's home is closed to the user that runs Postgres.
+            PathBuf::from("/var/lib/rowcast")
+        } else if let Some(base) = options
+            .xdg_data_home
+            .as_ref()
+            .filter(|path| path.is_absolute())
+        {
+            base.join("rowcast")
+        } else if let Some(home) = options.home.as_ref().filter(|path| path.is_absolute()) {
+            home.join(".local/share/rowcast")
+        } else {
+            bail!("there is no home folder to keep the embedded Postgres in: {CHOOSE}")
+        };
+        // Postgres's processes are recognised by the real path.
+        let root = fs::canonicalize(&folder).unwrap_or(folder);
+        ensure!(
+            !root.join("PG_VERSION").exists(),
+            "ROWCAST_DATA_DIR is {}, itself the data folder of a Postgres: {CHOOSE} and is empty, or start that Postgres \
+             and set DATABASE_URL",
+            root.display()
+        );
+        let found = Self { root };
+        let bytes = found.sockets().as_os_str().len() + "/.s.PGSQL.5432".len();
+        ensure!(
+            bytes <= MAX_SOCKET_PATH_BYTES,
+            "the socket in {} would have a path of {bytes} bytes, and {MAX_SOCKET_PATH_BYTES} are possible: set \
+             ROWCAST_DATA_DIR to a shorter one",
+            found.root.display()
+        );
+        ensure!(
+            found.root.to_str().is_some(),
+            "the path {} is not UTF-8: set ROWCAST_DATA_DIR to one that is",
+            found.root.display()
+        );
+        Ok(found)
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(super) fn data(&self) -> PathBuf {
+        self.root.join("data")
+    }
+
+    pub(super) fn sockets(&self) -> PathBuf {
+        self.root.join("sock")
+    }
+
+    /// The major of the data; `None` when there is no data.
+    pub(super) fn major(&self) -> anyhow::Result<Option<u32>> {
+        let data = self.data();
+        let version = match fs::read_to_string(data.join("PG_VERSION")) {
+            Ok(version) => version,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !data.exists() => {
+                return Ok(None);
+            }
+            Err(error) => {
+                return Err(error).with_context(|| {
+                    format!(
+                        "{} is not a usable Postgres data folder: remove it, or {CHOOSE}",
+                        data.display()
+                    )
+                });
+            }
+        };
+        match version.trim().parse() {
+            Ok(major) => Ok(Some(major)),
+            Err(_) => bail!(
+                "{} says \"{}\", which is no major of Postgres that Rowcast runs",
+                data.join("PG_VERSION").display(),
+                version.trim()
+            ),
+        }
+    }
+
+    /// Makes the folder itself.
+    pub(super) fn make(&mut self, root: bool) -> anyhow::Result<()> {
+        if !self.root.exists() {
+            fs::create_dir_all(&self.root)
+                .with_context(|| format!("can't make {}: {CHOOSE}", self.root.display()))?;
+            // As root, Postgres is another user, who must get through.
+            let mode = if root { 0o755 } else { 0o700 };
+            fs::set_permissions(&self.root, Permissions::from_mode(mode))?;
+            self.root = fs::canonicalize(&self.root)?;
+        }
+        Ok(())
+    }
+
+    /// Makes what Postgres needs beside its data, and clears what a crash left.
+    pub(super) async fn prepare(&self, user: Option<&User>) -> anyhow::Result<()> {
+        let (new, sockets) = (self.root.join("data.new"), self.sockets());
+        make_private(&sockets, user)?;
+        leftovers::clear(&self.data(), &sockets).await?;
+        if new.exists() {
+            leftovers::stop(&new).await?;
+            fs::remove_dir_all(&new).with_context(|| format!("can't remove {}", new.display()))?;
+        }
+        Ok(())
+    }
+
+    /// Makes the data: all of it, or none.
+    pub(super) async fn initdb(
+        &self,
+        binaries: &Binaries,
+        user: Option<&User>,
+    ) -> anyhow::Result<()> {
+        let new = self.root.join("data.new");
+        make_private(&new, user)?;
+        let mut args: Vec<OsString> = vec!["-D".into(), new.clone().into()];
+        args.extend(
+            [
+                "-U",
+                SUPERUSER,
+                "-E",
+                "UTF8",
+                "--locale=C",
+                "--auth-local=trust",
+                "--auth-host=reject",
+            ]
+            .map(OsString::from),
+        );
+        let log = Log::open(&self.root)?;
+        let initdb = Process::start(&binaries.dir.join("initdb"), &args, user, log.file()).await?;
+        let status = initdb.exited().await;
+        ensure!(
+            status.is_some_and(|status| status.success()),
+            "initdb failed: {}",
+            log.complaint()
+        );
+        fs::rename(&new, self.data())
+            .and_then(|()| File::open(&self.root)?.sync_all())
+            .with_context(|| format!("can't rename {}", new.display()))
+    }
+}
+
+/// A folder that only the user may enter.
+fn make_private(path: &Path, owner: Option<&User>) -> anyhow::Result<()> {
+    if !path.exists() {
+        DirBuilder::new()
+            .mode(0o700)
+            .create(path)
+            .with_context(|| format!("can't make {}: {CHOOSE}", path.display()))?;
+    }
+    user::give(path, owner)?;
+    fs::set_permissions(path, Permissions::from_mode(0o700))
+        .with_context(|| format!("can't close {} to others", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options() -> Options {
+        Options {
+            home: Some("/home/ada".into()),
+            ..Options::default()
+        }
+    }
+
+    #[test]
+    fn root_and_users_have_their_own_defaults() {
+        let root = |options: &Options, root| DataDir::locate(options, root).unwrap().root;
+        assert_eq!(root(&options(), true), Path::new("/var/lib/rowcast"));
+        assert_eq!(
+            root(&options(), false),
+            Path::new("/home/ada/.local/share/rowcast")
+        );
+        let xdg = Options {
+            xdg_data_home: Some("/data".into()),
+            ..options()
+        };
+        assert_eq!(root(&xdg, false), Path::new("/data/rowcast"));
+        let relative = Options {
+            xdg_data_home: Some("data".into()),
+            ..options()
+        };
+        assert_eq!(
+            root(&relative, false),
+            Path::new("/home/ada/.local/share/rowcast")
+        );
+    }
+
+    #[test]
+    fn no_home_and_a_long_path_are_errors_that_name_the_variable() {
+        let long = Options {
+            data_dir: Some(format!("/{}", "x".repeat(90)).into()),
+            ..Options::default()
+        };
+        for options in [Options::default(), long] {
+            let error = DataDir::locate(&options, false).unwrap_err().to_string();
+            assert!(error.contains("ROWCAST_DATA_DIR"), "{error}");
+        }
+    }
+}
