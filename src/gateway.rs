@@ -14,7 +14,7 @@ use socketioxide::SocketIo;
 use socketioxide::extract::{AckSender, Extension, SocketRef};
 use socketioxide::handler::ConnectHandler;
 use socketioxide::socket::DisconnectReason;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 mod auth;
 mod broadcast;
@@ -128,11 +128,14 @@ impl Shared {
             // What runs here runs in the order of the packets; what it returns is spawned. See `inbox`.
             move |ack: AckSender, packet: Packet| {
                 let ack = packet.ack(ack);
-                let work = inbox.push(Incoming {
-                    request,
-                    args: packet.args,
-                    ack,
-                });
+                let work = inbox.push(
+                    Incoming {
+                        request,
+                        args: packet.args,
+                        ack,
+                    },
+                    Instant::now(),
+                );
                 async move {
                     if work && let Some(client) = inbox.client() {
                         shared.work(&client).await;
