@@ -92,7 +92,7 @@ async fn each_transport_delivers() {
 
 #[tokio::test]
 async fn a_socket_in_many_rooms_gets_each_ones_events_once() {
-    let scene = Scene::new().await;
+    let scene = Scene::with(&[("ROWCAST_MAX_EVENT_RATE", "1000")]).await;
     let mut client = scene.stock.connect(&scene.server).await;
     for contact in 0..50 {
         client.join(&contact.to_string()).await;

@@ -77,8 +77,9 @@ async fn the_printed_line_makes_an_event_appear() {
     let server = launch(folder.path()).start().await;
     let paste = printed(&server, "psql 'postgres://").await;
     let stock = Stock::start();
-    let room = printed(&server, "conversation:").await;
-    let contact = room["conversation:".len()..].trim_end_matches([':', '.']);
+    let told = "in the room conversation:";
+    let room = printed(&server, told).await;
+    let contact = room[told.len()..].trim_end_matches([':', '.']);
     let mut client = stock.joined(&server, contact).await;
     let pasted = Command::new("sh")
         .args(["-c", &paste])
@@ -143,6 +144,7 @@ async fn a_killed_postgres_is_noticed() {
     })
     .await;
     rustix::process::kill_process(postmaster, rustix::process::Signal::KILL).expect("it runs");
+    let (_, port) = server.address().rsplit_once(':').expect("a port");
     // It says so, and either mends it or ends: what it must not do is to stand there without a word.
     server
         .log("a word about the end of Postgres", |line| {
@@ -156,10 +158,11 @@ async fn a_killed_postgres_is_noticed() {
             if server.exited().is_some_and(|status| !status.success()) {
                 return Some(());
             }
-            let ready = tokio::net::TcpStream::connect(server.address())
-                .await
-                .is_ok()
-                && server.get("/readyz").await.status == 200;
+            let check = Launch::command(["healthcheck"])
+                .env("PORT", port)
+                .end()
+                .await;
+            let ready = check.code == Some(0);
             ready.then_some(())
         },
     )

@@ -95,6 +95,28 @@ async fn a_killed_reader_loses_and_doubles_nothing() {
 }
 
 #[tokio::test]
+async fn a_reader_killed_in_the_middle_of_a_large_pass_loses_and_doubles_nothing() {
+    const ROWS: usize = 40_000;
+    let scene = Scene::new().await;
+    let mut client = scene.joined("42").await;
+    let import = format!(
+        "insert into messages (contact_id, body) select '42', n::text from generate_series(1, {ROWS}) n"
+    );
+    scene.database.run(&import).await;
+    for number in 1..=ROWS {
+        let event = client
+            .event_for(Duration::from_secs(30), "message:new")
+            .await;
+        assert_eq!(event.body(), number.to_string());
+        if number % 5_000 == 1 {
+            let kill = "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'rowcast reader'";
+            scene.database.run(kill).await;
+        }
+    }
+    scene.assert_nothing_more("42", &mut client).await;
+}
+
+#[tokio::test]
 async fn every_backend_killed_at_once_loses_nothing() {
     let scene = Scene::new().await;
     let mut client = scene.joined("42").await;
@@ -193,4 +215,28 @@ async fn a_row_that_cannot_be_sent_stops_nothing() {
         .server
         .counted("rowcast_capture_errors_total", &[], 1.0)
         .await;
+}
+
+#[tokio::test]
+async fn a_listener_that_hears_nothing_any_more_is_replaced() {
+    let (_postgres, database) = Postgres::with_chat().await;
+    // With the poll off, only a new listener can deliver.
+    let server = Server::with(&database, &[("ROWCAST_POLL", "1h")]).await;
+    let stock = Stock::start();
+    let mut client = stock.joined(&server, "42").await;
+    let find = "select pid from pg_stat_activity where application_name = 'rowcast listener'";
+    let backend = database.value(find).await.parse().ok();
+    let backend = backend
+        .and_then(rustix::process::Pid::from_raw)
+        .expect("a listener");
+    // Its connection stays open and silent, as behind a firewall that forgot it.
+    rustix::process::kill_process(backend, Signal::STOP).expect("it runs");
+    database.say("42", "into the silence").await;
+    let event = client
+        .event_for(Duration::from_secs(20), "message:new")
+        .await;
+    assert_eq!(event.body(), "into the silence");
+    database.say("42", "heard").await;
+    assert_eq!(client.next().await.body(), "heard");
+    rustix::process::kill_process(backend, Signal::CONT).expect("it runs");
 }

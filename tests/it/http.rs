@@ -285,6 +285,7 @@ async fn healthcheck_ends_as_the_server_stands() {
     let server = Server::on(&database).await;
     let (_, port) = server.address().rsplit_once(':').expect("a port");
     let check = || Launch::command(["healthcheck"]).env("PORT", port).end();
+    server.readiness(200).await;
     assert_eq!(check().await.code, Some(0));
     server.stop().await;
     let gone = check().await;

@@ -21,3 +21,4 @@ mod status;
 mod stop;
 mod typing;
 mod wake;
+mod writers;

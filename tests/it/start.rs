@@ -1,5 +1,6 @@
 //! Starting: what is refused and how it is said, migrations, and who may do without which right.
 
+use crate::harness::cluster::with_database;
 use crate::harness::wait::within_for;
 use crate::harness::{Database, Launch, Scene, Scratch, Server, Stock};
 use std::time::Duration;
@@ -154,15 +155,34 @@ async fn a_port_that_is_taken_is_named() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_not_there_is_reported_and_retried() {
+async fn a_database_that_does_not_exist_is_named() {
     let database = Database::empty().await;
-    let nowhere = crate::harness::cluster::with_database(&database.url, "no_such_database");
-    let server = Launch::serve().database(&nowhere).spawn();
-    server
-        .log("a word about the database", |line| {
-            line["level"] != "INFO" && line.to_string().contains("no_such_database")
-        })
-        .await;
+    let nowhere = with_database(&database.url, "no_such_database");
+    for command in [["serve"], ["migrate"]] {
+        Launch::command(command)
+            .database(&nowhere)
+            .refuse(&["no_such_database"])
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_reached_is_reported_and_waited_for() {
+    let folder = Scratch::folder();
+    let nobody = format!(
+        "postgres://app@localhost/app?host={}",
+        folder.path().display()
+    );
+    let server = Launch::serve().database(&nobody).spawn();
+    for _ in 0..2 {
+        server
+            .log("a word about the database", |line| {
+                line["level"] == "WARN"
+                    && line.to_string().contains(&*folder.path().to_string_lossy())
+            })
+            .await;
+    }
+    assert!(server.exited().is_none());
 }
 
 #[tokio::test]

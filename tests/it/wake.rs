@@ -140,7 +140,13 @@ async fn a_writer_pays_no_notification_when_nobody_reads() {
 
     scene.server.stop().await;
     until("the reader's key to be dropped", async || {
-        let held = scene.database.value("select count(*) from pg_locks where locktype = 'advisory' and classid = 1919903602").await;
+        let held = scene
+            .database
+            .value(
+                "select count(*) from pg_locks where locktype = 'advisory' and classid = 1919903602
+                 and database = (select oid from pg_database where datname = current_database())",
+            )
+            .await;
         (held == "0").then_some(())
     })
     .await;
