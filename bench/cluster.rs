@@ -17,16 +17,18 @@ use rustix::process::{Pid, Signal, geteuid, kill_process};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
+use crate::environment;
+
 const START_WITHIN: Duration = Duration::from_secs(30);
 const STOP_WITHIN: Duration = Duration::from_secs(20);
 
 /// A running cluster.
 pub(crate) struct Cluster {
     bindir: PathBuf,
-    data: PathBuf,
-    socket_folder: PathBuf,
     postmaster: Child,
     databases: AtomicU32,
+    socket_folder: Folder,
+    _data: Folder,
 }
 
 /// One database of it.
@@ -42,16 +44,10 @@ impl Cluster {
         let bindir = find_bindir()?;
         let owner = unprivileged_owner()?;
         let data = folder.join("cluster");
-        let socket_folder =
-            std::env::temp_dir().join(format!("rowcast-bench-{}", std::process::id()));
         let run = |program: &str| {
             let mut command = Command::new(bindir.join(program));
             command.current_dir("/").stdin(Stdio::null());
-            for (name, _) in std::env::vars_os() {
-                if name.to_str().is_some_and(|name| name.starts_with("PG")) {
-                    command.env_remove(name);
-                }
-            }
+            environment::scrub(&mut command);
             if let Some((uid, gid)) = owner {
                 command.uid(uid).gid(gid);
             }
@@ -66,13 +62,10 @@ impl Cluster {
                 .output()?;
             fs::remove_dir_all(&data)?;
         }
-        for path in [&data, &socket_folder] {
-            fs::create_dir(path).with_context(|| format!("cannot create {}", path.display()))?;
-            fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
-            if let Some((uid, gid)) = owner {
-                chown(path, Some(uid), Some(gid))?;
-            }
-        }
+        let data = Folder::create(data, owner)?;
+        // A socket's path has about 100 bytes, fewer than a target folder may need.
+        let name = format!("rowcast-bench-{}", std::process::id());
+        let socket_folder = Folder::create(std::env::temp_dir().join(name), owner)?;
         let initdb = run("initdb")
             .args([
                 "-U",
@@ -84,21 +77,21 @@ impl Cluster {
                 "--locale=C",
                 "-D",
             ])
-            .arg(&data)
+            .arg(&data.0)
             .output()
             .context("cannot run initdb")?;
         ensure!(
             initdb.status.success(),
             "initdb failed in {}: {} (a folder that the user of Postgres can reach is given with --folder)",
-            data.display(),
+            data.0.display(),
             String::from_utf8_lossy(&initdb.stderr).trim()
         );
         let log = fs::File::create(folder.join("postgres.log"))?;
         let postmaster = run("postgres")
             .arg("-D")
-            .arg(&data)
+            .arg(&data.0)
             .arg("-k")
-            .arg(&socket_folder)
+            .arg(&socket_folder.0)
             .args(["-c", "listen_addresses="])
             .process_group(0)
             .stdout(Stdio::null())
@@ -107,10 +100,10 @@ impl Cluster {
             .context("cannot start postgres")?;
         let cluster = Self {
             bindir,
-            data,
-            socket_folder,
             postmaster,
             databases: AtomicU32::new(0),
+            socket_folder,
+            _data: data,
         };
         let deadline = Instant::now() + START_WITHIN;
         while let Err(error) = PgConnection::connect_with(&cluster.options("postgres")).await {
@@ -150,7 +143,7 @@ impl Cluster {
         sqlx::query("checkpoint").execute(&mut connection).await?;
         let url = format!(
             "postgres://postgres@localhost/{name}?host={}",
-            self.socket_folder.display()
+            self.socket_folder.0.display()
         );
         let options = self.options(&name);
         Ok(Database { name, url, options })
@@ -166,16 +159,17 @@ impl Cluster {
     /// A client program of Postgres, told which database it works on.
     pub(crate) fn client(&self, program: &Path, database: &Database) -> tokio::process::Command {
         let mut command = tokio::process::Command::new(program);
+        environment::scrub(command.as_std_mut());
         command
             .args(["-U", "postgres", "-h"])
-            .arg(&self.socket_folder)
+            .arg(&self.socket_folder.0)
             .arg(&database.name);
         command
     }
 
     fn options(&self, database: &str) -> PgConnectOptions {
         PgConnectOptions::new_without_pgpass()
-            .socket(&self.socket_folder)
+            .socket(&self.socket_folder.0)
             .username("postgres")
             .database(database)
     }
@@ -220,19 +214,35 @@ impl Drop for Cluster {
                 std::thread::sleep(Duration::from_millis(20));
             }
         }
-        for path in [&self.data, &self.socket_folder] {
-            if let Err(error) = fs::remove_dir_all(path) {
-                eprintln!("cannot remove {}: {error}", path.display());
-            }
+    }
+}
+
+/// A closed folder of the owner's, removed when dropped.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn create(path: PathBuf, owner: Option<(u32, u32)>) -> Result<Self> {
+        fs::create_dir(&path).with_context(|| format!("cannot create {}", path.display()))?;
+        let folder = Self(path);
+        fs::set_permissions(&folder.0, fs::Permissions::from_mode(0o700))?;
+        if let Some((uid, gid)) = owner {
+            chown(&folder.0, Some(uid), Some(gid))?;
+        }
+        Ok(folder)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            eprintln!("cannot remove {}: {error}", self.0.display());
         }
     }
 }
 
 fn find_bindir() -> Result<PathBuf> {
-    let named = std::env::var_os("ROWCAST_PG_BINDIR").map(PathBuf::from);
-    let on_path = std::env::var_os("PATH")
-        .iter()
-        .flat_map(std::env::split_paths)
+    let on_path = environment::path_folders()
+        .into_iter()
         .filter_map(|folder| {
             Some(
                 fs::canonicalize(folder.join("postgres"))
@@ -240,8 +250,7 @@ fn find_bindir() -> Result<PathBuf> {
                     .parent()?
                     .to_path_buf(),
             )
-        })
-        .collect::<Vec<_>>();
+        });
     let mut installed = fs::read_dir("/usr/lib/postgresql")
         .map(|entries| {
             entries
@@ -251,12 +260,10 @@ fn find_bindir() -> Result<PathBuf> {
         })
         .unwrap_or_default();
     installed.sort();
-    let candidates = named
+    environment::named_bindir()
         .into_iter()
         .chain(on_path)
-        .chain(installed.into_iter().rev());
-    candidates
-        .into_iter()
+        .chain(installed.into_iter().rev())
         .find(|folder| folder.join("postgres").is_file() && folder.join("initdb").is_file())
         .context(
             "no Postgres binaries found: install them, or name their folder in ROWCAST_PG_BINDIR",

@@ -9,6 +9,7 @@
 mod client;
 mod cluster;
 mod delivery;
+mod environment;
 mod figures;
 mod insert;
 mod process;

@@ -19,6 +19,7 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use crate::cluster::Database;
+use crate::environment;
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
 const STOP_WITHIN: Duration = Duration::from_secs(15);
@@ -89,7 +90,7 @@ impl Programs {
 
     /// Gives the database the chat tables with Rowcast's capture on them.
     pub(crate) async fn migrate(&self, database: &Database) -> Result<()> {
-        let mut command = self.rowcast();
+        let mut command = command(&self.rowcast);
         command.args(["migrate", "--chat", "--database-url", &database.url]);
         let output = timeout(READY_WITHIN, command.output())
             .await
@@ -116,7 +117,7 @@ impl Programs {
     pub(crate) async fn start(&self, contender: Contender, database: &Database) -> Result<Server> {
         let mut command = match contender {
             Contender::Rowcast => {
-                let mut command = self.rowcast();
+                let mut command = command(&self.rowcast);
                 command.arg("serve").envs([
                     ("HOST", "127.0.0.1"),
                     ("ROWCAST_ADMIN", ""),
@@ -126,7 +127,7 @@ impl Programs {
                 command
             }
             Contender::Node => {
-                let mut command = Command::new("node");
+                let mut command = command(Path::new("node"));
                 command
                     .arg(self.peer.join("server.mjs"))
                     .env("NODE_ENV", "production");
@@ -136,11 +137,9 @@ impl Programs {
         let log = self.logs.join(format!("{contender}.log"));
         let mut child = command
             .envs([("DATABASE_URL", database.url.as_str()), ("PORT", "0")])
-            .current_dir("/")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&log)?)
-            .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("cannot start {contender}"))?;
         let deadline = Instant::now() + READY_WITHIN;
@@ -173,21 +172,14 @@ impl Programs {
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(path)
     }
+}
 
-    fn rowcast(&self) -> Command {
-        let mut command = Command::new(&self.rowcast);
-        for (name, _) in std::env::vars_os() {
-            if name
-                .to_str()
-                .is_some_and(|name| name.starts_with("ROWCAST_"))
-            {
-                command.env_remove(name);
-            }
-        }
-        // Away from the checkout: a developer's `.env` is not part of the measurement.
-        command.current_dir("/").kill_on_drop(true);
-        command
-    }
+/// A program away from the checkout: a developer's `.env` and variables are not part of the measurement.
+fn command(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    environment::scrub(command.as_std_mut());
+    command.current_dir("/").kill_on_drop(true);
+    command
 }
 
 /// Takes Rowcast's triggers off the table of the chat and leaves all else as it is, indexes included.
