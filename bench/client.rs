@@ -23,6 +23,9 @@ use tokio_util::sync::CancellationToken;
 use crate::insert;
 
 const JOIN_WITHIN: Duration = Duration::from_secs(20);
+/// A pause this long between deliveries is the end of them.
+const QUIET: Duration = Duration::from_millis(300);
+const QUIET_WITHIN: Duration = Duration::from_secs(10);
 const JOINS_AT_ONCE: usize = 50;
 
 /// One delivered row: its number and the moment it arrived.
@@ -81,8 +84,15 @@ impl Crowd {
         }
     }
 
-    /// Disconnects everybody and hands over what they have heard.
+    /// Disconnects everybody once it is quiet, so that what comes twice is heard twice, and hands over what they have
+    /// heard.
     pub(crate) async fn leave(self) -> Vec<Heard> {
+        let deadline = Instant::now() + QUIET_WITHIN;
+        let mut heard_of = None;
+        while heard_of != Some(self.received.load(Ordering::Relaxed)) && Instant::now() < deadline {
+            heard_of = Some(self.received.load(Ordering::Relaxed));
+            tokio::time::sleep(QUIET).await;
+        }
         self.leave.cancel();
         self.listening.join_all().await
     }
