@@ -11,6 +11,15 @@ language sql immutable set search_path = pg_catalog, pg_temp as $$
   from regexp_matches(template, '([^{}]+)|\{([^{}]*)\}|([{}])', 'g') with ordinality as m (piece, place)
 $$;
 
+-- The placeholders of a payload, wherever they stand in it; `alone` when the string holds nothing else.
+create function rowcast.placeholders(template jsonb) returns table (name text, alone boolean)
+language sql immutable set search_path = pg_catalog, pg_temp as $$
+  select p.name, string #>> '{}' = '{' || p.name || '}'
+  from jsonb_path_query(template, 'strict $.** ? (@.type() == "string")') as string
+  cross join rowcast.pieces(string #>> '{}') as p
+  where p.name is not null
+$$;
+
 create function rowcast.camel(name text) returns text
 language sql immutable set search_path = pg_catalog, pg_temp as $$
   select substring(name from '^_*') || string_agg(
@@ -18,10 +27,16 @@ language sql immutable set search_path = pg_catalog, pg_temp as $$
   from regexp_split_to_table(ltrim(name, '_'), '_+') with ordinality as p (part, place)
 $$;
 
+create function rowcast.wire_name(definition rowcast.attached, name text) returns text
+language sql immutable set search_path = pg_catalog, pg_temp as $$
+  select case definition.key_case when 'camel' then rowcast.camel(name) else name end
+$$;
+
 -- The room, or null when a column of it is null.
 create function rowcast.room_sql(template text, side text) returns text
 language sql immutable set search_path = pg_catalog, pg_temp as $$
-  select coalesce(string_agg(coalesce(quote_literal(literal), format('(%s ->> %L)', side, name)), ' || ' order by place), '''''')
+  select coalesce(
+    string_agg(coalesce(quote_literal(literal), format('(%s ->> %L)', side, name)), ' || ' order by place), '''''')
   from rowcast.pieces(template)
 $$;
 
@@ -34,6 +49,7 @@ language sql immutable set search_path = pg_catalog, pg_temp as $$
   end
 $$;
 
+-- Keys and room columns are text on the wire: a bigint would lose digits in JavaScript.
 create function rowcast.column_sql(definition rowcast.attached, name text, side text) returns text
 language sql immutable set search_path = pg_catalog, pg_temp as $$
   select format(
@@ -45,87 +61,79 @@ $$;
 create function rowcast.row_sql(definition rowcast.attached, side text) returns text
 language sql immutable set search_path = pg_catalog, pg_temp as $$
   select format('(select row_to_json(o) from (select %s) o)', string_agg(
-    format('%s as %I', rowcast.column_sql(definition, name, side),
-           case definition.key_case when 'camel' then rowcast.camel(name) else name end),
-    ', ' order by place))
+    format('%s as %I', rowcast.column_sql(definition, name, side), rowcast.wire_name(definition, name)), ', ' order by place))
   from unnest(definition.columns) with ordinality as c (name, place)
   where name <> all (definition.omit)
 $$;
 
 create function rowcast.placeholder_sql(definition rowcast.attached, name text, side text) returns text
-language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
-begin
-  return case name
+language sql immutable set search_path = pg_catalog, pg_temp as $$
+  select case name
     when 'row' then rowcast.row_sql(definition, side)
     when 'room' then rowcast.room_sql(definition.room, side)
     when 'contactId' then rowcast.contact_sql(definition.room, side)
-    when 'at' then 'clock_timestamp()'
+    when 'at' then 'to_jsonb(clock_timestamp())'
     else rowcast.column_sql(definition, name, side)
-  end;
-end $$;
+  end
+$$;
 
 create function rowcast.payload_sql(definition rowcast.attached, template jsonb, side text) returns text
 language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 declare
-  template_text text := template #>> '{}';
+  string text := template #>> '{}';
 begin
-  if template::text !~ '\{[^{}"]+\}' then
-    return case jsonb_typeof(template) when 'string' then quote_literal(template_text) || '::text'
+  if not exists (select from rowcast.placeholders(template)) then
+    return case jsonb_typeof(template) when 'string' then quote_literal(string) || '::text'
                                        else quote_literal(template) || '::jsonb' end;
   end if;
-  case jsonb_typeof(template)
-    when 'object' then
-      return (
-        select format('(select row_to_json(o) from (select %s) o)', string_agg(
-          format('%s as %I', rowcast.payload_sql(definition, value, side), key), ', '))
-        from jsonb_each(template));
-    when 'array' then
-      return (
-        select format('to_json(array[%s])', string_agg(
-          format('to_json(%s)', rowcast.payload_sql(definition, value, side)), ', ' order by place))
-        from jsonb_array_elements(template) with ordinality as e (value, place));
-    else
-      if template_text ~ '^\{[^{}]*\}$' then
-        return rowcast.placeholder_sql(definition, trim(both '{}' from template_text), side);
-      end if;
-      return (
-        select format('concat(%s)', string_agg(
-          case
-            when literal is not null then quote_literal(literal)
-            when name = 'at' then 'to_jsonb(clock_timestamp()) #>> ''{}'''
-            when name in ('room', 'contactId') then rowcast.placeholder_sql(definition, name, side)
-            else format('%s ->> %L', side, name)
-          end, ', ' order by place))
-        from rowcast.pieces(template_text));
-  end case;
+  if jsonb_typeof(template) = 'object' then
+    return (
+      select format('(select row_to_json(o) from (select %s) o)', string_agg(
+        format('%s as %I', rowcast.payload_sql(definition, value, side), key), ', '))
+      from jsonb_each(template));
+  elsif jsonb_typeof(template) = 'array' then
+    return (
+      select format('to_json(array[%s])', string_agg(
+        format('to_json(%s)', rowcast.payload_sql(definition, value, side)), ', ' order by place))
+      from jsonb_array_elements(template) with ordinality as e (value, place));
+  elsif (select alone from rowcast.placeholders(template) limit 1) then
+    return rowcast.placeholder_sql(definition, (select name from rowcast.placeholders(template)), side);
+  end if;
+  return (
+    select format('concat(%s)', string_agg(
+      case
+        when literal is not null then quote_literal(literal)
+        when name in ('room', 'contactId') then rowcast.placeholder_sql(definition, name, side)
+        when name = 'at' then rowcast.placeholder_sql(definition, name, side) || ' #>> ''{}'''
+        else format('%s ->> %L', side, name)
+      end, ', ' order by place))
+    from rowcast.pieces(string));
 end $$;
 
--- Contract: an insert or update carries the row, message:status the status, a delete the id.
+-- The payloads of Rowcast's own clients: the row; of message:status the status; of a delete the id.
 create function rowcast.default_payload(definition rowcast.attached, operation text, event text, columns text[])
 returns jsonb
 language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 declare
   key text := '{' || array_to_string(definition.key_columns, '}:{') || '}';
+  status text := case when cardinality(columns) = 1 then columns[1]
+                      when 'status' = any (definition.columns) then 'status' end;
 begin
-  if event <> 'message:status' and operation <> 'delete' then
+  if operation <> 'delete' and event <> 'message:status' then
     return '{"message": "{row}", "contactId": "{contactId}"}';
   end if;
   if definition.key_columns = '{}' then
-    raise exception 'rowcast.attach: % has no primary key, so the event % needs a payload of its own',
-      definition.source, event using errcode = '22023';
+    raise exception 'rowcast.attach: % has no primary key, so %', definition.source, event
+      || ' needs a payload: give one that names its rows' using errcode = '22023';
   end if;
   if operation = 'delete' then
     return jsonb_build_object('messageId', key, 'contactId', '{contactId}');
   end if;
-  if cardinality(columns) <> 1 and 'status' <> all (definition.columns) or 'status' <> all (definition.columns) and columns is null then
-    raise exception 'rowcast.attach: the event message:status needs a payload: % has no column status', definition.source
+  if status is null then
+    raise exception 'rowcast.attach: message:status needs a payload: % has no column "status"', definition.source
       using errcode = '22023';
   end if;
-  return jsonb_build_object(
-    'messageId', key,
-    'status', '{' || case when cardinality(columns) = 1 then columns[1] else 'status' end || '}',
-    'contactId', '{contactId}',
-    'at', '{at}');
+  return jsonb_build_object('messageId', key, 'status', '{' || status || '}', 'contactId', '{contactId}', 'at', '{at}');
 end $$;
 
 revoke all on all functions in schema rowcast from public;

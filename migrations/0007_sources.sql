@@ -1,0 +1,87 @@
+-- Sources: what is attached, whether it still works, and how to take it away.
+--
+-- Guarantee: detaching leaves no trace, whether the table is there or not.
+-- Cost:      detach takes one ACCESS EXCLUSIVE lock on the source, waited for at most lock_timeout, 5 s if unset.
+-- Rights:    detach needs no right on the source: dropping a function takes its triggers along.
+
+create function rowcast.detach(source text) returns text
+language plpgsql security definer set search_path = pg_catalog, pg_temp set client_min_messages = warning as $$
+declare
+  definition rowcast.attached;
+  operation text;
+  patient boolean := current_setting('lock_timeout') <> '0';
+begin
+  -- By the name it was attached with, by its name now, or by its bare name where that says which.
+  select a.* into definition from rowcast.attached a
+  where detach.source in (a.source, rowcast.relation_of(a.capture)::text)
+     or rowcast.relation_of(a.capture) = to_regclass(detach.source)
+     or (a.source like '%.' || quote_ident(detach.source)
+         and (select count(*) from rowcast.attached b where b.source like '%.' || quote_ident(detach.source)) = 1)
+  order by a.source = detach.source desc limit 1;
+  if definition.source is null then
+    return format('%s was not attached', detach.source);
+  end if;
+  if not patient then
+    perform set_config('lock_timeout', '5s', true);
+  end if;
+  begin
+    foreach operation in array array['insert', 'update', 'delete'] loop
+      execute format('drop function if exists rowcast.%I() cascade', rowcast.capture_name(definition, operation));
+    end loop;
+  exception when lock_not_available then
+    raise exception 'rowcast.detach: % could not be locked within %: a transaction that used it is still open',
+      definition.source, current_setting('lock_timeout') using errcode = '55P03', hint = 'Try again, or set lock_timeout.';
+  end;
+  if not patient then
+    perform set_config('lock_timeout', '0', true);
+  end if;
+  delete from rowcast.attached a where a.source = definition.source;
+  return format('%s is detached', definition.source);
+end $$;
+comment on function rowcast.detach is 'removes the triggers, functions and definition of a source; says what it did';
+
+-- `problems` is empty while the source is captured as it was attached.
+create view rowcast.sources as
+select a.source, a.room, a.order_column,
+       array(select e ->> 'on' || coalesce(' of ' || (select string_agg(c, ', ') from jsonb_array_elements_text(e -> 'columns') as c), '')
+               || ': ' || (e ->> 'event')
+             from jsonb_array_elements(a.events) with ordinality as x (e, place) order by place) as events,
+       a.condition,
+       coalesce(problems.found, '{}') as problems,
+       a.attached_at,
+       triggers.relation,
+       a.key_columns, a.room_columns, a.row_sql
+from rowcast.attached a
+cross join lateral (
+  select max(t.tgrelid::oid)::regclass as relation,
+         array_agg(substr(p.proname, length('capture_' || a.capture) + 2)) as operations,
+         array_agg(substr(p.proname, length('capture_' || a.capture) + 2)) filter (where t.tgenabled in ('D', 'R')) as disabled
+  from pg_proc p join pg_trigger t on t.tgfoid = p.oid and not t.tgisinternal
+  where p.pronamespace = 'rowcast'::regnamespace
+    and p.proname in ('capture_' || a.capture || '_insert', 'capture_' || a.capture || '_update', 'capture_' || a.capture || '_delete')
+) triggers
+cross join lateral (
+  select array_agg(problem order by problem) as found from (
+    select 'the table is gone' as problem
+    where triggers.relation is null and to_regclass(a.source) is null
+    union all
+    select format('renamed to %s', triggers.relation) from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where c.oid = triggers.relation and format('%I.%I', n.nspname, c.relname) <> a.source
+    union all
+    select format('the trigger rowcast_%s is missing', operation)
+    from unnest('{insert,update,delete}'::text[]) as operation
+    where coalesce(triggers.relation, to_regclass(a.source)) is not null
+      and operation <> all (coalesce(triggers.operations, '{}'))
+      and (a.events @> jsonb_build_array(jsonb_build_object('on', operation))
+           or operation = 'update' and (a.room_columns <> '{}' or a.condition is not null))
+    union all
+    select format('the trigger rowcast_%s is disabled', operation) from unnest(triggers.disabled) as operation
+    union all
+    select format('the column %s is gone', name) from unnest(a.columns) as name
+    where triggers.relation is not null and not exists (
+      select from pg_attribute where attrelid = triggers.relation and attname = name and not attisdropped)
+  ) found
+) problems;
+comment on view rowcast.sources is 'the attached tables; problems says what keeps a source from being captured as attached';
+
+revoke all on all functions in schema rowcast from public;
