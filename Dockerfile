@@ -1,0 +1,51 @@
+# The server's image: one binary on Debian slim, run by nobody in particular.
+#
+#   docker build -t rowcast .
+#   docker run --stop-timeout 15 -p 3001:3001 -e DATABASE_URL=postgres://... -e ROWCAST_AUTH=none rowcast
+#
+# Configured by variables (.env.example lists them), so that the health check sees the same ones.
+# HOST is 0.0.0.0 here, and a server that other machines reach starts only when ROWCAST_AUTH is said.
+# There is no Postgres inside: DATABASE_URL is needed.
+# The stop timeout must be longer than ROWCAST_DRAIN (10 s), else Docker's SIGKILL cuts the drain short.
+
+ARG RUST=1.95
+ARG DEBIAN=trixie
+
+FROM rust:${RUST}-slim-${DEBIAN} AS build
+WORKDIR /build
+
+# The dependencies, as a layer of their own: built from the manifests with empty targets, it is
+# made again only when those change. The paths are the targets that Cargo.toml names.
+COPY Cargo.toml Cargo.lock ./
+RUN mkdir -p src tests/it bench \
+    && touch src/lib.rs \
+    && for main in src tests/it bench; do echo 'fn main() {}' > $main/main.rs; done \
+    && cargo build --release --locked \
+    # Cargo compares times, and the sources may be older than this layer.
+    && rm -r src target/release/.fingerprint/rowcast-*
+
+COPY . .
+RUN cargo build --release --locked --bin rowcast
+
+
+FROM debian:${DEBIAN}-slim
+LABEL org.opencontainers.image.title="rowcast" \
+      org.opencontainers.image.description="Turns rows in Postgres into Socket.IO room events" \
+      org.opencontainers.image.licenses="MIT OR Apache-2.0"
+
+# The roots that sslmode=verify-full needs; the slim image has none.
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
+COPY --from=build /build/LICENSE-* /usr/share/doc/rowcast/
+COPY --from=build /build/target/release/rowcast /usr/local/bin/
+
+# A number, so that Kubernetes' runAsNonRoot can tell. The root folder holds no .env.
+USER 65532:65532
+WORKDIR /
+ENV HOST=0.0.0.0
+EXPOSE 3001
+
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 \
+    CMD ["rowcast", "healthcheck"]
+ENTRYPOINT ["rowcast"]
+CMD ["serve"]

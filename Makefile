@@ -1,0 +1,29 @@
+# The tasks of development; `make help` lists them. Options go through ARGS: make run ARGS='--port 4000'.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench audit
+
+help: ## Say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+run: ## Start the server, with a Postgres of its own unless DATABASE_URL says otherwise
+	scripts/setup postgres
+	cargo run --locked --release -- serve $(ARGS)
+
+test: ## Run every test (ARGS is handed to the test runner)
+	@scripts/setup postgres node
+	@scripts/test $(ARGS)
+
+check: ## Format, lints, docs and file lengths, warnings denied
+	cargo fmt --check
+	cargo clippy --locked --quiet --all-targets -- --deny warnings
+	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --quiet --no-deps --document-private-items
+	@find src -name '*.rs' | xargs wc -l | \
+		awk '$$1 > 400 && $$2 != "total" { print $$2 ": " $$1 " lines, the limit is 400"; bad = 1 } END { exit bad }'
+
+bench: ## Measure ours and the Node peer on this machine and print the table
+	scripts/setup postgres node
+	bench/run $(ARGS)
+
+audit: ## Licences, advisories and bans of the dependencies (needs cargo-deny and the network)
+	cargo deny --locked check

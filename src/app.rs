@@ -1,0 +1,367 @@
+//! Puts the server together, supervises it, and stops it in order.
+//!
+//! The only module that knows all others. Start: database, migrations, LISTEN, the present, bind, ready.
+//! Stop: unready, the reader finishes its batch, no new connections, sockets closed, listener, pool; one deadline over
+//! all of it. A background task that ends ends the process: a server that lost a part must not look alive.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use sqlx::postgres::PgPool;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::backoff::Backoff;
+use crate::config::Config;
+use crate::embedded::{self, Embedded};
+use crate::gateway::{Broadcast, Gateway, Hub, typing};
+use crate::http::{self, Health};
+use crate::listener::{Hearing, Listener};
+use crate::metrics::Metrics;
+use crate::outbox::{self, Database, Follow, Pruner};
+use crate::reader::{Progress, Reader};
+use crate::shutdown::Signals;
+use crate::{probe, retention, server};
+
+/// How long the start waits for LISTEN. Where it can't be had (a pooler in transaction mode), the poll delivers.
+const LISTEN_PATIENCE: Duration = Duration::from_secs(5);
+/// Typing notifications that may wait to be relayed.
+const TYPING_QUEUE: usize = 1024;
+
+/// Runs the server until a signal asks for its end.
+///
+/// # Errors
+/// What kept it from starting, or the background task that ended.
+pub async fn serve(config: Config) -> anyhow::Result<()> {
+    let mut signals = Signals::take().context("signals can't be handled")?;
+    let stopped = tokio::select! {
+        started = start(&config) => Ok(started?),
+        signal = signals.next() => Err(signal),
+    };
+    let app = match stopped {
+        Ok(app) => app,
+        Err(signal) => {
+            tracing::info!(signal, "stopped before it was ready");
+            return Ok(());
+        }
+    };
+    app.run(signals, config.drain).await
+}
+
+/// The database to serve, and the embedded server under it where there is one.
+///
+/// # Errors
+/// The embedded Postgres's.
+pub async fn database(config: &Config) -> anyhow::Result<(Database, Option<Embedded>)> {
+    if let Some(url) = &config.database {
+        return Ok((Database::new(url.connect_options().clone()), None));
+    }
+    let embedded = Embedded::start(embedded_options(config)?).await?;
+    let options = embedded
+        .url()
+        .parse()
+        .context("the embedded Postgres's URL")?;
+    Ok((Database::new(options), Some(embedded)))
+}
+
+fn embedded_options(config: &Config) -> anyhow::Result<embedded::Options> {
+    Ok(embedded::Options {
+        data_dir: Some(config.data_dir.clone()),
+        bindir: config.pg_bindir.clone(),
+        path: Some(std::env::join_paths(&config.search_path)?),
+        ..Default::default()
+    })
+}
+
+/// Waits for the database and brings its schema up to date. An unreachable database is waited for, and reported.
+///
+/// # Errors
+/// What waiting can't mend.
+pub async fn prepare(database: &Database, pool: &PgPool, chat: bool) -> anyhow::Result<()> {
+    let mut backoff = Backoff::default();
+    loop {
+        match pool.acquire().await {
+            Ok(_) => break,
+            Err(error) if outbox::is_transient(&error) => {
+                let pause = backoff.next();
+                tracing::warn!(
+                    database = database.describe(),
+                    retry_in_ms = pause.as_millis() as u64,
+                    "the database can't be reached: {error}"
+                );
+                tokio::time::sleep(pause).await;
+            }
+            Err(error) => {
+                return Err(error)
+                    .with_context(|| format!("the database {} refuses us", database.describe()));
+            }
+        }
+    }
+    outbox::migrate(pool, chat).await
+}
+
+/// A server that is ready.
+struct App {
+    gateway: Gateway,
+    pool: PgPool,
+    embedded: Option<Embedded>,
+    stop: Stop,
+    /// Ends by cancellation only; each gives its name when it does.
+    tasks: JoinSet<&'static str>,
+    reader: JoinHandle<()>,
+    public: JoinHandle<()>,
+}
+
+/// What ends what, in the order of the drain.
+#[derive(Default)]
+struct Stop {
+    draining: CancellationToken,
+    reader: CancellationToken,
+    server: CancellationToken,
+    rest: CancellationToken,
+}
+
+async fn start(config: &Config) -> anyhow::Result<App> {
+    let (database, embedded) = database(config).await?;
+    let pool = database.pool();
+    prepare(&database, &pool, embedded.is_some()).await?;
+
+    let (metrics, registry) = Metrics::new();
+    let stop = Stop::default();
+    let mut tasks = JoinSet::new();
+    let name = format!("{:016x}", rand::random::<u64>());
+
+    let (wake, woken) = watch::channel(());
+    let (typing_tx, typing_rx) = mpsc::channel(TYPING_QUEUE);
+    let (hearing_tx, mut hearing) = watch::channel(Hearing::default());
+    let (progress_tx, mut progress) = watch::channel(Progress::default());
+    let hub = Hub::new(config.limits.max_rooms, metrics.clone());
+
+    let listener = Listener::new(
+        database.listener_pool(),
+        wake,
+        typing_tx,
+        hearing_tx,
+        name.clone(),
+        metrics.clone(),
+    );
+    tasks.spawn(named("listener", listener.run(stop.rest.clone())));
+    if timeout(LISTEN_PATIENCE, hearing.wait_for(|hearing| hearing.bound))
+        .await
+        .is_err()
+    {
+        tracing::warn!("LISTEN is not in force yet: events are delivered by the poll meanwhile");
+    }
+
+    let follow = Follow::new(database.clone(), config.max_payload_bytes, metrics.clone());
+    let broadcast = Broadcast::new(hub.clone());
+    let reader = Reader::new(
+        follow,
+        broadcast,
+        woken,
+        config.poll,
+        progress_tx,
+        metrics.clone(),
+    );
+    let reader = tokio::spawn(reader.run(stop.reader.clone()));
+    progress
+        .wait_for(|progress| progress.caught_up.is_some())
+        .await
+        .context("the reader ended")?;
+
+    let health = Arc::new(Health::new(
+        hearing,
+        progress,
+        stop.draining.clone(),
+        config.poll,
+    ));
+    tasks.spawn(named(
+        "typing",
+        typing::run(hub.clone(), typing_rx, stop.rest.clone()),
+    ));
+    let pruner = Pruner::new(pool.clone(), config.retention);
+    tasks.spawn(named(
+        "retention",
+        retention::run(pruner, metrics.clone(), stop.rest.clone()),
+    ));
+    tasks.spawn(named(
+        "probe",
+        probe::run(pool.clone(), name, metrics.clone(), stop.rest.clone()),
+    ));
+
+    let (gateway, socketio) = Gateway::new(
+        hub.clone(),
+        config.origins.clone(),
+        &config.limits,
+        metrics.clone(),
+    );
+    let public = http::public(
+        socketio,
+        health.clone(),
+        &config.origins,
+        metrics.clone(),
+        stop.draining.clone(),
+    );
+    let public_socket = bind(config.listen.to_string(), "HOST and PORT").await?;
+    let address = public_socket
+        .local_addr()
+        .context("the public listener has no address")?;
+    let head_timeout = config.limits.handshake_timeout;
+    let public = tokio::spawn(server::serve(
+        public_socket,
+        public,
+        head_timeout,
+        stop.server.clone(),
+    ));
+
+    let mut admin_address = "off".to_owned();
+    if let Some(admin) = config.admin {
+        let admin_socket = bind(admin.to_string(), "ROWCAST_ADMIN").await?;
+        admin_address = admin_socket
+            .local_addr()
+            .context("the admin listener has no address")?
+            .to_string();
+        let measure = move || {
+            hub.measure();
+            metrics
+                .lag_seconds
+                .set(health.lag().unwrap_or_default().as_secs_f64());
+        };
+        let admin = http::admin(registry, measure);
+        tasks.spawn(named(
+            "admin",
+            server::serve(admin_socket, admin, head_timeout, stop.rest.clone()),
+        ));
+    }
+
+    announce(&database, &pool).await?;
+    tracing::info!(address = %address, admin = admin_address, "ready");
+    if let Some(embedded) = &embedded {
+        print_demo(embedded, &address.to_string());
+    }
+    Ok(App {
+        gateway,
+        pool,
+        embedded,
+        stop,
+        tasks,
+        reader,
+        public,
+    })
+}
+
+async fn named(name: &'static str, task: impl Future<Output = ()>) -> &'static str {
+    task.await;
+    name
+}
+
+async fn bind(address: String, variable: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(&address).await.with_context(|| {
+        format!("{variable}: can't listen on {address}; give a free address, or port 0 for any")
+    })
+}
+
+/// Says what is served.
+async fn announce(database: &Database, pool: &PgPool) -> anyhow::Result<()> {
+    tracing::info!(database = database.describe(), "connected");
+    let sources = outbox::sources(pool)
+        .await
+        .context("the attached tables can't be read")?;
+    for source in &sources {
+        tracing::info!(source = source.source, room = source.room, "attached");
+        for problem in &source.problems {
+            tracing::warn!(source = source.source, "{problem}");
+        }
+    }
+    if sources.is_empty() {
+        tracing::warn!(
+            "no table is attached, so there are no events; attach one with: \
+             select rowcast.attach('public.messages', room => 'conversation:{{contact_id}}', on_insert => 'message:new')"
+        );
+    }
+    Ok(())
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "meant for the person at the terminal, not for the log"
+)]
+fn print_demo(embedded: &Embedded, address: &str) {
+    let psql = embedded.psql("insert into messages (contact_id, body) values ('42', 'Hello')");
+    println!(
+        "\nRowcast is ready.\n\n  Socket.IO  http://{address}\n  Database   {}\n\n\
+         Paste this to make an event appear in the room conversation:42:\n\n  {psql}\n",
+        embedded.url()
+    );
+}
+
+impl App {
+    async fn run(mut self, mut signals: Signals, drain: Duration) -> anyhow::Result<()> {
+        let cause = tokio::select! {
+            signal = signals.next() => Ok(signal),
+            ended = self.tasks.join_next() => Err(format!("{ended:?}")),
+            ended = &mut self.reader => Err(format!("the reader: {ended:?}")),
+            ended = &mut self.public => Err(format!("the public listener: {ended:?}")),
+            () = embedded_exit(self.embedded.as_ref()) => Err("the embedded Postgres".to_owned()),
+        };
+        match &cause {
+            Ok(signal) => {
+                tracing::info!(signal, deadline_ms = drain.as_millis() as u64, "draining")
+            }
+            Err(part) => tracing::error!(
+                part,
+                "a part of the server ended by itself, the rest is stopped"
+            ),
+        }
+        let stopped = tokio::select! {
+            drained = timeout(drain, self.drain(drain, cause.is_ok())) => drained,
+            signal = signals.next() => {
+                tracing::warn!(signal, "second signal: ending at once");
+                std::process::exit(1);
+            }
+        };
+        if stopped.is_err() {
+            tracing::warn!("the drain took longer than ROWCAST_DRAIN, what was left is dropped");
+        }
+        match cause {
+            Ok(_) => {
+                tracing::info!("stopped");
+                Ok(())
+            }
+            Err(part) => bail!("ended because a part of the server did: {part}"),
+        }
+    }
+
+    async fn drain(mut self, deadline: Duration, whole: bool) {
+        self.stop.draining.cancel();
+        self.stop.reader.cancel();
+        if whole {
+            let _ = (&mut self.reader).await;
+        }
+        self.stop.server.cancel();
+        self.gateway.close(deadline / 2).await;
+        if whole {
+            let _ = (&mut self.public).await;
+        }
+        self.stop.rest.cancel();
+        while self.tasks.join_next().await.is_some() {}
+        self.pool.close().await;
+        if let Some(embedded) = self.embedded
+            && let Err(error) = embedded.stop().await
+        {
+            tracing::warn!("the embedded Postgres did not stop cleanly: {error:#}");
+        }
+    }
+}
+
+async fn embedded_exit(embedded: Option<&Embedded>) {
+    match embedded {
+        Some(embedded) => embedded.exited().await,
+        None => std::future::pending().await,
+    }
+}

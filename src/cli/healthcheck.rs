@@ -1,0 +1,57 @@
+//! `rowcast healthcheck`: asks the running server whether it is ready, for a container's HEALTHCHECK.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use axum::body::Body;
+use axum::http::{Request, StatusCode, header};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::config::Config;
+
+const PATIENCE: Duration = Duration::from_secs(5);
+const MAX_ANSWER_BYTES: usize = 16 * 1024;
+
+/// Asks `/readyz` on `HOST` and `PORT`.
+///
+/// # Errors
+/// The server is not there, does not answer in time, or is not ready; the failing checks are named.
+#[expect(clippy::print_stdout, reason = "the command's answer")]
+pub async fn healthcheck(config: &Config) -> anyhow::Result<()> {
+    let address = format!("{}:{}", config.listen.local_host(), config.listen.port);
+    let (status, body) = timeout(PATIENCE, ask(&address))
+        .await
+        .with_context(|| format!("no answer from {address} within {} s", PATIENCE.as_secs()))??;
+    if status != StatusCode::OK {
+        bail!("{address} is not ready: {body}");
+    }
+    println!("ready");
+    Ok(())
+}
+
+async fn ask(address: &str) -> anyhow::Result<(StatusCode, String)> {
+    let tcp = TcpStream::connect(address)
+        .await
+        .with_context(|| format!("nothing answers on {address}"))?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(tcp)).await?;
+    let request = Request::get("/readyz")
+        .header(header::HOST, address)
+        .body(Body::empty())?;
+    let exchange = async {
+        let response = sender.send_request(request).await?;
+        let status = response.status();
+        let body = axum::body::to_bytes(Body::new(response.into_body()), MAX_ANSWER_BYTES).await?;
+        Ok((status, String::from_utf8_lossy(&body).into_owned()))
+    };
+    tokio::select! {
+        answer = exchange => answer,
+        // The connection must be driven for the exchange to go on; it ends first only by failing.
+        ended = connection => {
+            ended?;
+            bail!("{address} closed the connection")
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! What the operator asked for: a typed, complete [`Config`].
+//!
+//! Owns every setting: a flag wins over an environment variable, that over a line of `.env` in the
+//! current folder, and that over the default. An empty value stands for the default, because
+//! Compose files pass empty variables for what was not set; `ROWCAST_ADMIN` alone means "off" by it.
+//! Refuses a bad value with one line that names the variable, the value and what is accepted.
+//! Guarantees that no secret is printed: not by an error, `Debug` or `Display`.
+//! Relies on nothing but the process environment, which no other module reads.
+
+mod database_url;
+mod env_file;
+mod environment;
+mod listen;
+mod log;
+mod origins;
+mod problem;
+mod quantity;
+mod settings;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+pub use database_url::DatabaseUrl;
+pub use listen::Listen;
+pub use log::{Log, LogFormat};
+pub use origins::{Origin, Origins};
+pub use problem::{ConfigError, Problem};
+
+use environment::Environment;
+use problem::Refusal;
+use settings::{Flags, Reader};
+
+/// The command line. Settings are the same words as the variables: `--rowcast-poll` is `ROWCAST_POLL`.
+#[derive(Debug, Parser)]
+#[command(
+    name = "rowcast",
+    version,
+    about,
+    after_help = "Each setting is also an environment variable of the same name in capitals \
+        (--rowcast-poll is ROWCAST_POLL) and may stand in .env in the current folder.\n\
+        A flag wins over a variable, that over .env; an empty value stands for the default.",
+    disable_help_subcommand = true
+)]
+pub struct Cli {
+    /// What to do; nothing said means [`Command::Serve`].
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+/// What the process is to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Broadcast the database's events to Socket.IO clients (the default)
+    #[default]
+    Serve,
+    /// Create or update Rowcast's tables, then exit
+    Migrate {
+        /// Also the optional chat tables, messages and message_statuses
+        #[arg(long)]
+        chat: bool,
+    },
+    /// Ask the server on HOST and PORT whether it is ready; exit 1 when it is not
+    Healthcheck,
+}
+
+/// Every setting, parsed.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `DATABASE_URL`; `None` asks for the embedded Postgres.
+    pub database: Option<DatabaseUrl>,
+    /// `HOST` and `PORT`: the public listener.
+    pub listen: Listen,
+    /// `FRONTEND_URL`: who may call from a browser.
+    pub origins: Origins,
+    /// `ROWCAST_ADMIN`: the admin listener, `None` when off.
+    pub admin: Option<SocketAddr>,
+    /// `ROWCAST_AUTH`.
+    pub auth: Auth,
+    /// `ROWCAST_RETENTION`: how long events stay replayable.
+    pub retention: Duration,
+    /// `ROWCAST_POLL`: the longest pause between two reads of the outbox.
+    pub poll: Duration,
+    /// `ROWCAST_DRAIN`: the deadline of an orderly stop.
+    pub drain: Duration,
+    /// `ROWCAST_MAX_PAYLOAD`: events with a larger payload go out truncated.
+    pub max_payload_bytes: usize,
+    /// What one socket may ask for.
+    pub limits: Limits,
+    /// `ROWCAST_DATA_DIR`: the embedded Postgres's home, absolute.
+    pub data_dir: PathBuf,
+    /// `ROWCAST_PG_BINDIR`: where `postgres` and `initdb` are; `None` searches for them.
+    pub pg_bindir: Option<PathBuf>,
+    /// The folders of `PATH`, for that search.
+    pub search_path: Vec<PathBuf>,
+    /// `ROWCAST_LOG` and `ROWCAST_LOG_FORMAT`.
+    pub log: Log,
+    /// What was ignored and probably not meant; to be logged once logging is up.
+    pub warnings: Vec<String>,
+}
+
+/// How a client proves who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Auth {
+    /// Nobody is asked.
+    None,
+}
+
+/// What one socket may ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// `ROWCAST_MAX_ROOMS`: rooms a socket may be in.
+    pub max_rooms: usize,
+    /// `ROWCAST_MAX_EVENT_RATE`: incoming events a second.
+    pub max_event_rate: u32,
+    /// `ROWCAST_MAX_MESSAGE_SIZE`: the largest message a client may send.
+    pub max_message_bytes: usize,
+    /// `ROWCAST_HANDSHAKE_TIMEOUT`: from the accepted connection to the Socket.IO CONNECT.
+    pub handshake_timeout: Duration,
+}
+
+/// Reads the command line, the environment and `.env`. Ends the process for `--help`, `--version`
+/// and a misused command line, as clap does.
+///
+/// # Errors
+/// Every bad value, one line each; exit code 2 is the caller's to give.
+pub fn load() -> Result<(Command, Config), ConfigError> {
+    let cli = Cli::parse();
+    let config = Config::resolve(&cli, &Environment::of_process()?)?;
+    Ok((cli.command.unwrap_or_default(), config))
+}
+
+impl Config {
+    fn resolve(cli: &Cli, environment: &Environment) -> Result<Self, ConfigError> {
+        let mut read = Reader::new(&cli.flags, environment);
+        let auth = read.optional("ROWCAST_AUTH", Auth::parse);
+        let config = Self {
+            database: read.optional("DATABASE_URL", DatabaseUrl::parse),
+            listen: Listen {
+                host: read.value("HOST", listen::host),
+                port: read.value("PORT", listen::port),
+            },
+            origins: read.value("FRONTEND_URL", Origins::parse),
+            admin: read.unless_empty("ROWCAST_ADMIN", listen::admin),
+            auth: auth.unwrap_or(Auth::None),
+            retention: read.value("ROWCAST_RETENTION", |text| {
+                quantity::duration(text, quantity::RETENTION)
+            }),
+            poll: read.value("ROWCAST_POLL", |text| {
+                quantity::duration(text, quantity::POLL)
+            }),
+            drain: read.value("ROWCAST_DRAIN", |text| {
+                quantity::duration(text, quantity::DRAIN)
+            }),
+            max_payload_bytes: read.value("ROWCAST_MAX_PAYLOAD", quantity::bytes),
+            limits: Limits {
+                max_rooms: read.value("ROWCAST_MAX_ROOMS", quantity::count),
+                max_event_rate: read.value("ROWCAST_MAX_EVENT_RATE", quantity::count),
+                max_message_bytes: read.value("ROWCAST_MAX_MESSAGE_SIZE", quantity::bytes),
+                handshake_timeout: read.value("ROWCAST_HANDSHAKE_TIMEOUT", |text| {
+                    quantity::duration(text, quantity::HANDSHAKE_TIMEOUT)
+                }),
+            },
+            data_dir: read
+                .optional("ROWCAST_DATA_DIR", environment::folder)
+                .unwrap_or_else(|| environment.data_dir()),
+            pg_bindir: read.optional("ROWCAST_PG_BINDIR", environment::folder),
+            search_path: environment.search_path(),
+            log: Log {
+                filter: read.value("ROWCAST_LOG", log::filter),
+                format: read.value("ROWCAST_LOG_FORMAT", LogFormat::parse),
+            },
+            warnings: Vec::new(),
+        };
+        // Only a server listens: a migration job that shares the variables is not refused.
+        let serves = matches!(cli.command, None | Some(Command::Serve));
+        if serves && auth.is_none() && !config.listen.is_loopback() {
+            read.refuse(
+                "HOST",
+                &Refusal::because(
+                    "other machines reach it, and no client is asked who it is",
+                    "a loopback address such as 127.0.0.1, or say ROWCAST_AUTH=none if that is meant",
+                ),
+            );
+        }
+        read.finish()?;
+        Ok(Self {
+            warnings: config.collect_warnings(environment),
+            ..config
+        })
+    }
+
+    fn collect_warnings(&self, environment: &Environment) -> Vec<String> {
+        let ignored = self.database.iter().flat_map(DatabaseUrl::ignored);
+        ignored
+            .map(|name| {
+                format!("DATABASE_URL: the parameter {name:?} is not supported and was ignored")
+            })
+            .chain(environment.unknown().map(|name| {
+                format!(
+                    "{name} is no variable of Rowcast and was ignored; rowcast --help lists them"
+                )
+            }))
+            .collect()
+    }
+}
+
+impl Auth {
+    fn parse(text: &str) -> Result<Self, Refusal> {
+        match text {
+            "none" => Ok(Self::None),
+            "jwt" => Err(Refusal::because("not available in this version", "none")),
+            _ => Err(Refusal::accepts("none")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

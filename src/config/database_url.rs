@@ -1,0 +1,112 @@
+//! The database to connect to: `DATABASE_URL`.
+//!
+//! Owns the secret: the text leaves by [`DatabaseUrl::connect_options`] only, `Debug` and `Display`
+//! show user, host, port and database.
+//! Refuses what sqlx could not connect with, and never repeats the text in doing so.
+//! Parameters that sqlx does not know are dropped, because it would log them with their values.
+
+use std::fmt;
+
+use sqlx::postgres::PgConnectOptions;
+use url::Url;
+
+use super::problem::Refusal;
+
+/// Parameters that sqlx 0.9 understands, besides `options[...]`.
+const KNOWN: &[&str] = &[
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "statement-cache-capacity",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+];
+
+/// A Postgres URL that parsed. Prints without its password.
+#[derive(Clone)]
+pub struct DatabaseUrl {
+    options: PgConnectOptions,
+    ignored: Vec<String>,
+}
+
+impl DatabaseUrl {
+    /// What sqlx connects with.
+    #[must_use]
+    pub fn connect_options(&self) -> &PgConnectOptions {
+        &self.options
+    }
+
+    pub(super) fn parse(text: &str) -> Result<Self, Refusal> {
+        let mut url = Url::parse(text).map_err(|error| refusal(&error.to_string()))?;
+        if !matches!(url.scheme(), "postgres" | "postgresql") {
+            return Err(refusal("it is no Postgres URL"));
+        }
+        if url.fragment().is_some() {
+            return Err(refusal("it has an unescaped #"));
+        }
+        let is_known = |name: &str| KNOWN.contains(&name) || name.starts_with("options[");
+        let (kept, ignored): (Vec<_>, Vec<_>) = url
+            .query_pairs()
+            .into_owned()
+            .partition(|(name, _)| is_known(name));
+        if kept.is_empty() {
+            url.set_query(None);
+        } else {
+            url.query_pairs_mut().clear().extend_pairs(kept);
+        }
+        let options = url
+            .as_str()
+            .parse::<PgConnectOptions>()
+            // The library's own message may repeat a value.
+            .map_err(|_| refusal("a part of it has no meaning"))?;
+        Ok(Self {
+            options,
+            ignored: ignored.into_iter().map(|(name, _)| name).collect(),
+        })
+    }
+
+    /// Names of the parameters that were dropped.
+    pub(super) fn ignored(&self) -> impl Iterator<Item = &str> {
+        self.ignored.iter().map(String::as_str)
+    }
+}
+
+fn refusal(reason: &str) -> Refusal {
+    Refusal::because(
+        reason,
+        "postgres://user:password@host:5432/database, optionally with ?sslmode=require, \
+            and special characters of the password percent-encoded",
+    )
+}
+
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let options = &self.options;
+        write!(f, "postgres://{}@", options.get_username())?;
+        match options.get_socket() {
+            Some(socket) => write!(f, "{}", socket.display())?,
+            None => write!(f, "{}:{}", options.get_host(), options.get_port())?,
+        }
+        // Postgres takes the user's name where no database is named.
+        let database = options.get_database().unwrap_or(options.get_username());
+        write!(f, "/{database}")
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DatabaseUrl({self})")
+    }
+}

@@ -1,0 +1,216 @@
+//! The list of settings: the one place that has each variable's name, default and meaning.
+//!
+//! Owns the flags (made from the list, so that flag and variable cannot differ) and the look-up
+//! through flags, environment and defaults.
+//! Guarantees that every bad value is reported, not only the first.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use clap::{Arg, ArgMatches};
+
+use super::environment::Environment;
+use super::problem::{ConfigError, Problem, Refusal};
+
+/// One setting. The flag is the variable's name in lower case with dashes.
+pub(super) struct Setting {
+    pub(super) name: &'static str,
+    value: &'static str,
+    pub(super) default: DefaultValue,
+    pub(super) meaning: &'static str,
+    secret: bool,
+}
+
+/// What holds when nothing, or an empty value, is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DefaultValue {
+    /// This value, which its parser accepts.
+    Value(&'static str),
+    /// Something no single value says, in words.
+    Words(&'static str),
+}
+use DefaultValue::{Value, Words};
+
+impl DefaultValue {
+    pub(super) fn text(self) -> &'static str {
+        match self {
+            Value(text) | Words(text) => text,
+        }
+    }
+}
+
+const fn setting(
+    name: &'static str,
+    value: &'static str,
+    default: DefaultValue,
+    meaning: &'static str,
+) -> Setting {
+    Setting {
+        name,
+        value,
+        default,
+        meaning,
+        secret: false,
+    }
+}
+
+/// Every variable, in the order of `--help` and `.env.example`.
+#[rustfmt::skip]
+pub(super) const SETTINGS: &[Setting] = &[
+    Setting {
+        secret: true,
+        ..setting("DATABASE_URL", "URL", Words("an embedded Postgres"), "The database, as postgres://user:password@host:5432/name")
+    },
+    setting("HOST", "HOST", Value("127.0.0.1"), "Address of the public listener"),
+    setting("PORT", "PORT", Value("3001"), "Port of the public listener; 0 picks a free one"),
+    setting("FRONTEND_URL", "ORIGINS", Value("http://localhost:3000"), "Origins that may connect from a browser, comma separated; * lets all in, without credentials"),
+    setting("ROWCAST_ADMIN", "ADDRESS", Value("127.0.0.1:3002"), "Admin listener (metrics); empty turns it off"),
+    setting("ROWCAST_AUTH", "MODE", Words("none while HOST is loopback"), "How clients prove who they are: none; must be said when HOST is not loopback"),
+    setting("ROWCAST_RETENTION", "DURATION", Value("24h"), "How long events stay replayable"),
+    setting("ROWCAST_POLL", "DURATION", Value("1s"), "How often the outbox is read when nothing wakes the reader"),
+    setting("ROWCAST_DRAIN", "DURATION", Value("10s"), "Deadline of an orderly stop"),
+    setting("ROWCAST_MAX_PAYLOAD", "SIZE", Value("1MB"), "Largest payload of an event; a larger one goes out truncated to its ids"),
+    setting("ROWCAST_MAX_ROOMS", "COUNT", Value("100"), "Rooms one socket may be in"),
+    setting("ROWCAST_MAX_EVENT_RATE", "COUNT", Value("50"), "Events a second one socket may send"),
+    setting("ROWCAST_MAX_MESSAGE_SIZE", "SIZE", Value("64KB"), "Largest message a client may send"),
+    setting("ROWCAST_HANDSHAKE_TIMEOUT", "DURATION", Value("10s"), "Time a connection has to become a Socket.IO client"),
+    setting("ROWCAST_DATA_DIR", "FOLDER", Words("the per-user data folder"), "Home of the embedded Postgres"),
+    setting("ROWCAST_PG_BINDIR", "FOLDER", Words("searched in PATH and the usual folders"), "Where the embedded Postgres's postgres and initdb are"),
+    setting("ROWCAST_LOG", "FILTER", Value("info"), "Log level, or levels by module such as info,rowcast=debug"),
+    setting("ROWCAST_LOG_FORMAT", "FORMAT", Value("text"), "Log format: text or json"),
+];
+
+/// Is `name` a variable of ours?
+pub(super) fn is_known(name: &str) -> bool {
+    SETTINGS.iter().any(|setting| setting.name == name)
+}
+
+/// The settings that were given as flags, unparsed.
+#[derive(Clone, Default)]
+pub(super) struct Flags(BTreeMap<&'static str, String>);
+
+impl fmt::Debug for Flags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Names only: a flag's value may be a secret.
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl clap::Args for Flags {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        command.args(SETTINGS.iter().map(|setting| {
+            Arg::new(setting.name)
+                .long(setting.name.to_ascii_lowercase().replace('_', "-"))
+                .value_name(setting.value)
+                .help(format!(
+                    "{} [default: {}]",
+                    setting.meaning,
+                    setting.default.text()
+                ))
+                .help_heading("Settings")
+                .global(true)
+        }))
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl clap::FromArgMatches for Flags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut flags = Self::default();
+        flags.update_from_arg_matches(matches)?;
+        Ok(flags)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        for setting in SETTINGS {
+            if let Some(value) = matches.get_one::<String>(setting.name) {
+                self.0.insert(setting.name, value.clone());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads one setting after the other and remembers what was wrong.
+pub(super) struct Reader<'a> {
+    flags: &'a Flags,
+    environment: &'a Environment,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(flags: &'a Flags, environment: &'a Environment) -> Self {
+        Self {
+            flags,
+            environment,
+            problems: Vec::new(),
+        }
+    }
+
+    /// A setting that has a default value.
+    pub(super) fn value<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl Fn(&str) -> Result<T, Refusal>,
+    ) -> T {
+        self.optional(name, &parse).unwrap_or_else(|| {
+            parse(setting_named(name).default.text())
+                .expect("the default of every setting is accepted")
+        })
+    }
+
+    /// A setting that may be missing.
+    pub(super) fn optional<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl Fn(&str) -> Result<T, Refusal>,
+    ) -> Option<T> {
+        let text = self.given(name).filter(|text| !text.is_empty())?;
+        parse(text)
+            .map_err(|refusal| self.refuse(name, &refusal))
+            .ok()
+    }
+
+    /// A setting that has a default value and that an empty value turns off.
+    pub(super) fn unless_empty<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl Fn(&str) -> Result<T, Refusal>,
+    ) -> Option<T> {
+        match self.given(name) {
+            Some("") => None,
+            _ => Some(self.value(name, parse)),
+        }
+    }
+
+    /// Records that the value of `name` can't be used.
+    pub(super) fn refuse(&mut self, name: &'static str, refusal: &Refusal) {
+        let setting = setting_named(name);
+        let value = self.given(name).unwrap_or(setting.default.text());
+        let shown = (!setting.secret).then_some(value);
+        self.problems.push(Problem::refused(name, shown, refusal));
+    }
+
+    pub(super) fn finish(self) -> Result<(), ConfigError> {
+        if self.problems.is_empty() {
+            Ok(())
+        } else {
+            Err(ConfigError(self.problems))
+        }
+    }
+
+    fn given(&self, name: &'static str) -> Option<&'a str> {
+        let flag = self.flags.0.get(name).map(String::as_str);
+        flag.or_else(|| self.environment.get(name)).map(str::trim)
+    }
+}
+
+fn setting_named(name: &str) -> &'static Setting {
+    SETTINGS
+        .iter()
+        .find(|setting| setting.name == name)
+        .expect("every setting that is read is in the list")
+}

@@ -1,0 +1,327 @@
+//! Every setting: what is taken, what is refused and with which words, and who wins.
+
+use std::collections::BTreeSet;
+
+use clap::CommandFactory;
+use tracing::level_filters::LevelFilter;
+
+use super::settings::{DefaultValue, SETTINGS};
+use super::*;
+
+fn resolve(args: &[&str], variables: &[(&str, &str)], file: &str) -> Result<Config, ConfigError> {
+    let args = ["rowcast"].iter().chain(args);
+    let cli = Cli::try_parse_from(args).expect("a good command line");
+    let variables = variables
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Config::resolve(&cli, &Environment::layered(variables, file)?)
+}
+
+fn with(name: &str, value: &str) -> Result<Config, ConfigError> {
+    resolve(&[], &[(name, value)], "")
+}
+
+fn accepted(name: &str, value: &str) -> Config {
+    with(name, value).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The line told about `value`, which must be the same from a flag, a variable and `.env`.
+fn refused(name: &str, value: &str) -> String {
+    let flag = format!("--{}={value}", name.to_lowercase().replace('_', "-"));
+    let lines = [
+        resolve(&[&flag], &[], ""),
+        with(name, value),
+        resolve(&[], &[], &format!("{name}='{value}'\n")),
+    ]
+    .map(|result| result.expect_err(value).to_string());
+    assert_eq!(lines[0], lines[1]);
+    assert_eq!(lines[0], lines[2]);
+    assert_eq!(lines[0].lines().count(), 1, "{}", lines[0]);
+    lines[0].clone()
+}
+
+#[test]
+fn nothing_said_gives_the_defaults() {
+    let config = resolve(&[], &[], "").expect("the defaults");
+    assert!(config.database.is_none());
+    assert_eq!(config.listen.to_string(), "127.0.0.1:3001");
+    assert!(config.origins.allows("http://localhost:3000"));
+    assert!(!config.origins.allows("http://localhost:3001"));
+    assert_eq!(config.admin, "127.0.0.1:3002".parse().ok());
+    assert_eq!(config.auth, Auth::None);
+    assert_eq!(config.retention, Duration::from_secs(24 * 60 * 60));
+    assert_eq!(config.poll, Duration::from_secs(1));
+    assert_eq!(config.drain, Duration::from_secs(10));
+    assert_eq!(config.max_payload_bytes, 1_000_000);
+    let limits = Limits {
+        max_rooms: 100,
+        max_event_rate: 50,
+        max_message_bytes: 64_000,
+        handshake_timeout: Duration::from_secs(10),
+    };
+    assert_eq!(config.limits, limits);
+    assert!(config.data_dir.is_absolute());
+    assert_eq!(config.pg_bindir, None);
+    assert_eq!(config.log.format, LogFormat::Text);
+    assert_eq!(config.log.filter.default_level(), Some(LevelFilter::INFO));
+    assert_eq!(config.warnings, [""; 0]);
+}
+
+#[test]
+fn a_flag_wins_over_a_variable_over_the_file() {
+    let file = "PORT=1\nROWCAST_POLL=1m\nROWCAST_MAX_ROOMS=7\n";
+    let variables = [("PORT", "2"), ("ROWCAST_POLL", "2m")];
+    let config = resolve(&["--port", "3"], &variables, file).expect("good values");
+    assert_eq!(config.listen.port, 3);
+    assert_eq!(config.poll, Duration::from_secs(120));
+    assert_eq!(config.limits.max_rooms, 7);
+}
+
+#[test]
+fn flags_stand_before_or_after_the_command() {
+    for args in [&["--port", "9", "serve"], &["serve", "--port", "9"]] {
+        assert_eq!(resolve(args, &[], "").expect("good").listen.port, 9);
+    }
+    let cli = Cli::try_parse_from(["rowcast", "migrate", "--chat", "--port", "9"]).expect("good");
+    assert_eq!(cli.command, Some(Command::Migrate { chat: true }));
+}
+
+#[test]
+fn an_empty_value_stands_for_the_default_and_hides_the_file() {
+    let file = "DATABASE_URL=postgres://h/d\nPORT=5\n";
+    let config = resolve(&["--port="], &[("DATABASE_URL", " ")], file).expect("defaults");
+    assert!(config.database.is_none());
+    assert_eq!(config.listen.port, 3001);
+    for setting in SETTINGS {
+        let config = with(setting.name, "").expect(setting.name);
+        assert_eq!(config.admin.is_none(), setting.name == "ROWCAST_ADMIN");
+    }
+}
+
+#[test]
+fn every_bad_value_is_reported_on_a_line_of_its_own() {
+    let variables = [("PORT", "x"), ("HOST", "a b"), ("ROWCAST_POLL", "5")];
+    let error = resolve(&[], &variables, "").expect_err("refused");
+    let text = error.to_string();
+    let names: Vec<_> = text
+        .lines()
+        .filter_map(|line| line.split('=').next())
+        .collect();
+    assert_eq!(names, ["HOST", "PORT", "ROWCAST_POLL"]);
+}
+
+#[test]
+fn every_setting_takes_what_it_says() {
+    let url = "postgresql://me:secret@db:6432/chat?sslmode=require";
+    let database = accepted("DATABASE_URL", url).database.expect("a database");
+    assert_eq!(database.to_string(), "postgres://me@db:6432/chat");
+    assert_eq!(accepted("HOST", "[::1]").listen.host, "::1");
+    assert_eq!(accepted("PORT", "0").listen.port, 0);
+    assert_eq!(accepted("FRONTEND_URL", "*").origins, Origins::Any);
+    assert_eq!(
+        accepted("ROWCAST_ADMIN", "[::1]:0").admin,
+        "[::1]:0".parse().ok()
+    );
+    assert_eq!(accepted("ROWCAST_AUTH", "none").auth, Auth::None);
+    let day = Duration::from_secs(24 * 60 * 60);
+    assert_eq!(accepted("ROWCAST_RETENTION", "7d").retention, 7 * day);
+    let poll = accepted("ROWCAST_POLL", "250ms").poll;
+    assert_eq!(poll, Duration::from_millis(250));
+    assert_eq!(accepted("ROWCAST_DRAIN", "0s").drain, Duration::ZERO);
+    let payload = accepted("ROWCAST_MAX_PAYLOAD", "8KiB").max_payload_bytes;
+    assert_eq!(payload, 8_192);
+    assert_eq!(accepted("ROWCAST_MAX_ROOMS", "3").limits.max_rooms, 3);
+    let rate = accepted("ROWCAST_MAX_EVENT_RATE", "9")
+        .limits
+        .max_event_rate;
+    assert_eq!(rate, 9);
+    let size = accepted("ROWCAST_MAX_MESSAGE_SIZE", "1MB").limits;
+    assert_eq!(size.max_message_bytes, 1_000_000);
+    let timeout = accepted("ROWCAST_HANDSHAKE_TIMEOUT", "1m").limits;
+    assert_eq!(timeout.handshake_timeout, Duration::from_secs(60));
+    let data_dir = accepted("ROWCAST_DATA_DIR", "relative/here").data_dir;
+    assert!(data_dir.is_absolute() && data_dir.ends_with("relative/here"));
+    let bindir = accepted("ROWCAST_PG_BINDIR", "/usr/lib/postgresql/15/bin").pg_bindir;
+    assert_eq!(bindir, Some("/usr/lib/postgresql/15/bin".into()));
+    let log = accepted("ROWCAST_LOG", "warn").log.filter;
+    assert_eq!(log.default_level(), Some(LevelFilter::WARN));
+    assert_eq!(
+        accepted("ROWCAST_LOG_FORMAT", "json").log.format,
+        LogFormat::Json
+    );
+}
+
+#[test]
+fn every_setting_refuses_in_one_line() {
+    let mut covered = BTreeSet::from(["DATABASE_URL"]);
+    for line in REFUSALS.trim().lines() {
+        let (name, rest) = line.split_once("=\"").expect("a name");
+        let (value, _) = rest.split_once("\" is not accepted").expect("a value");
+        assert_eq!(refused(name, value), line);
+        covered.insert(name);
+    }
+    assert_eq!(covered, SETTINGS.iter().map(|s| s.name).collect());
+}
+
+/// What is told about a bad value of each setting; a database has a test of its own.
+const REFUSALS: &str = r#"
+HOST="localhost:80" is not accepted; give an IP address or a host name, such as 127.0.0.1, ::1, 0.0.0.0 or localhost; the port has a variable of its own, PORT
+PORT="70000" is not accepted; give a port from 0 to 65535 (0 picks a free one)
+FRONTEND_URL="http://a,localhost:3000" is not accepted: "localhost:3000" has no scheme; give origins as scheme://host or scheme://host:port, comma separated, such as https://app.example.com,http://localhost:3000, or * alone
+ROWCAST_ADMIN="3002" is not accepted; give an IP address with a port, such as 127.0.0.1:3002 or [::1]:3002, or nothing to turn it off
+ROWCAST_AUTH="jwt" is not accepted: not available in this version; give none
+ROWCAST_AUTH="off" is not accepted; give none
+ROWCAST_RETENTION="10ms" is not accepted; give a duration from 1s to 365d with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
+ROWCAST_POLL="2h" is not accepted; give a duration from 10ms to 1h with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
+ROWCAST_DRAIN="10" is not accepted; give a duration from 0ms to 1h with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
+ROWCAST_MAX_PAYLOAD="1GB" is not accepted; give a size from 1KB to 16MiB in bytes, KB, MB, KiB or MiB, such as 64KB
+ROWCAST_MAX_ROOMS="0" is not accepted; give a whole number from 1 to 100000
+ROWCAST_MAX_EVENT_RATE="fast" is not accepted; give a whole number from 1 to 100000
+ROWCAST_MAX_MESSAGE_SIZE="12" is not accepted; give a size from 1KB to 16MiB in bytes, KB, MB, KiB or MiB, such as 64KB
+ROWCAST_HANDSHAKE_TIMEOUT="6m" is not accepted; give a duration from 100ms to 5m with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
+ROWCAST_PG_BINDIR="~/pg/bin" is not accepted: ~ is not expanded here; give the path of a folder
+ROWCAST_LOG="inof" is not accepted: "inof" is no level; give off, error, warn, info, debug or trace, alone or by module: info,rowcast=debug
+ROWCAST_LOG_FORMAT="xml" is not accepted; give text or json
+ROWCAST_DATA_DIR="~/data" is not accepted: ~ is not expanded here; give the path of a folder
+"#;
+
+#[test]
+fn a_value_is_quoted_and_cut() {
+    let error = with("PORT", "1\n\u{1b}[31m2").expect_err("refused");
+    assert_eq!(error.to_string().lines().count(), 1);
+    assert!(error.to_string().starts_with(r#"PORT="1\n\u{1b}[31m2" "#));
+    let long = with("PORT", &"é".repeat(5_000)).expect_err("refused");
+    assert!(long.to_string().len() < 400);
+}
+
+#[test]
+fn a_database_url_is_refused_without_repeating_it() {
+    let bad = [
+        "postgres://me:hunter2/x@db/d",
+        "postgres://me:hunter2#x@db/d",
+        "postgres://me:hunter2@db:port/d",
+        "postgres://me:hunter2@db/d?sslmode=hunter2",
+        "postgres://me:hunter2@db/d?port=hunter2",
+        "mysql://me:hunter2@db/d",
+        "hunter2",
+    ];
+    for url in bad {
+        let line = refused("DATABASE_URL", url);
+        let start = "DATABASE_URL is not accepted (its value is not shown): ";
+        assert!(line.starts_with(start), "{line}");
+        assert!(
+            line.contains("; give postgres://user:password@host"),
+            "{line}"
+        );
+        assert!(!line.contains("hunter2"), "{line}");
+    }
+}
+
+#[test]
+fn no_secret_is_printed() {
+    let urls = [
+        "postgres://me:hunter2@db/chat",
+        "postgres://me@db/chat?password=hunter2&sslpassword=hunter2",
+        "postgres://me:hunter2@localhost/chat?host=/run/postgresql",
+    ];
+    for url in urls {
+        let args = format!("--database-url={url}");
+        let cli = Cli::try_parse_from(["rowcast", &args]).expect("good");
+        let config = accepted("DATABASE_URL", url);
+        let printed = format!("{config:?} {config:#?} {cli:?} {:?}", config.database);
+        assert!(!printed.contains("hunter2"), "{printed}");
+        assert!(printed.contains("DatabaseUrl(postgres://me@"), "{printed}");
+    }
+}
+
+#[test]
+fn parameters_that_would_be_logged_are_dropped_with_a_warning() {
+    let url = "postgres://me:pw@db/chat?sslpassword=hunter2&application_name=a%20b&sslmode=require";
+    let config = accepted("DATABASE_URL", url);
+    let warning = r#"DATABASE_URL: the parameter "sslpassword" is not supported and was ignored"#;
+    assert_eq!(config.warnings, [warning]);
+    let database = config.database.expect("a database");
+    let options = database.connect_options();
+    assert_eq!(options.get_application_name(), Some("a b"));
+    assert!(matches!(
+        options.get_ssl_mode(),
+        sqlx::postgres::PgSslMode::Require
+    ));
+}
+
+#[test]
+fn a_misspelt_variable_is_warned_about() {
+    let variables = [("ROWCAST_POL", "2s"), ("UNRELATED", "x")];
+    let config = resolve(&[], &variables, "ROWCAST_X=1\nELSE=2\n").expect("good values");
+    assert_eq!(config.warnings.len(), 2, "{:?}", config.warnings);
+    assert!(config.warnings[0].starts_with("ROWCAST_POL is no variable of Rowcast"));
+}
+
+#[test]
+fn an_open_host_needs_the_word_none() {
+    for host in ["0.0.0.0", "::", "192.168.1.9", "rowcast.internal"] {
+        let line = refused("HOST", host);
+        let start =
+            format!("HOST={host:?} is not accepted: other machines reach it, and no client");
+        assert!(line.starts_with(&start), "{line}");
+        assert!(line.contains("say ROWCAST_AUTH=none"), "{line}");
+        let said = [("HOST", host), ("ROWCAST_AUTH", "none")];
+        assert!(resolve(&[], &said, "").is_ok());
+        let empty = [("HOST", host), ("ROWCAST_AUTH", "")];
+        assert!(resolve(&[], &empty, "").is_err());
+        for command in ["migrate", "healthcheck"] {
+            assert!(resolve(&[command], &said[..1], "").is_ok(), "{command}");
+        }
+    }
+}
+
+#[test]
+fn help_names_every_setting_with_its_default() {
+    let help = Cli::command().render_long_help().to_string();
+    let words: String = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    for setting in SETTINGS {
+        let flag = setting.name.to_lowercase().replace('_', "-");
+        assert!(words.contains(&format!("--{flag} <")), "{flag}");
+        let text = format!("{} [default: {}]", setting.meaning, setting.default.text());
+        assert!(words.contains(&text), "{text}");
+    }
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn the_example_file_is_the_help_and_parses() {
+    let example = include_str!("../../.env.example");
+    let mut named = Vec::new();
+    let mut above = "";
+    for line in example.lines() {
+        // A comment's text begins after a space, a setting's name does not.
+        let setting = line.strip_prefix('#').and_then(|rest| rest.split_once('='));
+        if let Some((name, value)) = setting.filter(|(name, _)| !name.contains(' ')) {
+            named.push((name, value, above));
+        }
+        above = line;
+    }
+    let expected: Vec<_> = SETTINGS
+        .iter()
+        .map(|setting| match setting.default {
+            DefaultValue::Value(value) => (setting.name, value, setting.meaning.to_owned()),
+            DefaultValue::Words(words) => {
+                let meaning = format!("{} (default: {words})", setting.meaning);
+                (setting.name, "", meaning)
+            }
+        })
+        .map(|(name, value, meaning)| (name, value, format!("# {meaning}")))
+        .collect();
+    let named: Vec<_> = named
+        .into_iter()
+        .map(|(name, value, above)| (name, value, above.to_owned()))
+        .collect();
+    assert_eq!(named, expected);
+
+    let uncommented: String = named
+        .iter()
+        .map(|(name, value, _)| format!("{name}={value}\n"))
+        .collect();
+    resolve(&[], &[], &uncommented).expect("the example's values are accepted");
+    resolve(&[], &[], example).expect("the example itself is accepted");
+}

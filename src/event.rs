@@ -1,0 +1,144 @@
+//! What Rowcast moves: an event, its room, its name and its payload.
+//!
+//! Owns the types and their parsing, no I/O. A value of these types is valid: whoever holds a
+//! [`Room`] or a [`ContactId`] need not check it again.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// Names of the events that the server sends by itself, and of those it accepts (contract, section 3).
+pub mod name {
+    /// First event on every connection.
+    pub const READY: &str = "rowcast:ready";
+    /// What was wrong with a client's event that carried no ack.
+    pub const ERROR: &str = "rowcast:error";
+    /// Continuity of a room can't be proved: reload it over HTTP.
+    pub const RESYNC: &str = "rowcast:resync";
+    /// Someone else in the room began to type.
+    pub const TYPING_START: &str = "typing:start";
+    /// Nobody else in the room types any more.
+    pub const TYPING_STOP: &str = "typing:stop";
+    /// A client asks to enter a conversation's room.
+    pub const JOIN: &str = "join:conversation";
+    /// A client leaves a conversation's room.
+    pub const LEAVE: &str = "leave:conversation";
+}
+
+/// A Socket.IO room: the unit of authorisation and of replay.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Room(Arc<str>);
+
+impl Room {
+    /// The room's full name, `conversation:<contactId>` for a conversation.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The contact of a conversation's room: what follows the first colon, or nothing.
+    pub fn contact(&self) -> &str {
+        self.0.split_once(':').map_or("", |(_, contact)| contact)
+    }
+}
+
+impl From<&str> for Room {
+    fn from(name: &str) -> Self {
+        Self(name.into())
+    }
+}
+
+impl fmt::Debug for Room {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Room({:?})", &*self.0)
+    }
+}
+
+/// Whom a conversation is with: 1 to 500 bytes of text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContactId(String);
+
+/// Why a value is not a contact id.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ContactIdError {
+    /// Neither a string nor a whole number.
+    #[error("contactId must be a string or a whole number")]
+    Kind,
+    /// Empty, or longer than [`ContactId::MAX_BYTES`].
+    #[error("contactId must have 1 to {} bytes", ContactId::MAX_BYTES)]
+    Length,
+}
+
+impl ContactId {
+    /// The longest contact id, in bytes of UTF-8.
+    pub const MAX_BYTES: usize = 500;
+
+    /// The room of the conversation with this contact.
+    pub fn room(&self) -> Room {
+        Room(format!("conversation:{}", self.0).into())
+    }
+
+    /// The id itself.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for ContactId {
+    type Error = ContactIdError;
+
+    fn try_from(id: String) -> Result<Self, Self::Error> {
+        if id.is_empty() || id.len() > Self::MAX_BYTES {
+            return Err(ContactIdError::Length);
+        }
+        Ok(Self(id))
+    }
+}
+
+impl TryFrom<&Value> for ContactId {
+    type Error = ContactIdError;
+
+    fn try_from(value: &Value) -> Result<Self, Self::Error> {
+        match value {
+            Value::String(id) => id.clone().try_into(),
+            Value::Number(id) if id.is_i64() || id.is_u64() => id.to_string().try_into(),
+            _ => Err(ContactIdError::Kind),
+        }
+    }
+}
+
+/// One row of the outbox, as it is broadcast.
+#[derive(Debug)]
+pub struct Event {
+    /// Position in the outbox; neither contiguous nor in commit order.
+    pub id: i64,
+    /// Where it goes.
+    pub room: Room,
+    /// The Socket.IO event name.
+    pub name: Arc<str>,
+    /// The JSON payload, sent as it stands.
+    pub payload: Box<RawValue>,
+    /// How long before it was read the change was made, by the database's clock.
+    pub age: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_contact_id_is_a_string_or_a_whole_number() {
+        let parse = |value| ContactId::try_from(&value).map(|id| id.room().as_str().to_owned());
+        assert_eq!(parse(json!("42")).as_deref(), Ok("conversation:42"));
+        assert_eq!(parse(json!(42)).as_deref(), Ok("conversation:42"));
+        assert_eq!(parse(json!(-1)).as_deref(), Ok("conversation:-1"));
+        for bad in [json!(null), json!(1.5), json!(true), json!([1]), json!({})] {
+            assert_eq!(parse(bad), Err(ContactIdError::Kind));
+        }
+        assert_eq!(parse(json!("")), Err(ContactIdError::Length));
+        assert_eq!(parse(json!("x".repeat(501))), Err(ContactIdError::Length));
+    }
+}

@@ -1,0 +1,144 @@
+//! Sends each event to every socket of its room.
+//!
+//! Encodes an event once; each socket gets the same bytes. Skips the encoding where nobody is in the room.
+//! Guarantees: in the order of the batch; and a slow client never holds up the others for longer than [`PATIENCE`],
+//! after which it is cut, not skipped.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::client::{Client, Delivery};
+use super::hub::{Hub, Members};
+use super::protocol::Outgoing;
+use crate::event::Event;
+use crate::offset::Offset;
+use crate::reader::{Batch, Sink};
+
+/// How long a full queue of one socket is waited for.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// The pause between two looks at a queue.
+const PAUSE: Duration = Duration::from_millis(1);
+/// From this backlog on, in bytes, a burst goes at the pace of a socket that makes progress,
+const PACE_BYTES: usize = 512 * 1024;
+/// unless it takes nothing for this long,
+const STALLED: Duration = Duration::from_millis(100);
+/// and for this long in one read. Who is still behind then is met by the wire's own bound.
+const PACE_BUDGET: Duration = Duration::from_secs(5);
+
+/// The reader's sink: see the module.
+pub struct Broadcast {
+    hub: Arc<Hub>,
+    /// What is left of [`PACE_BUDGET`] in the read at hand.
+    budget: Duration,
+}
+
+impl Broadcast {
+    /// Broadcasts to the members of `hub`.
+    pub fn new(hub: Arc<Hub>) -> Self {
+        Self {
+            hub,
+            budget: PACE_BUDGET,
+        }
+    }
+
+    async fn event(&self, event: &Event, offset: &Offset, members: &Members) {
+        let outgoing = Outgoing::stored(&event.name, event.payload.clone(), offset.pack());
+        let mut sent = 0;
+        let mut full = Vec::new();
+        for client in &**members {
+            match client.send(&outgoing) {
+                Delivery::Sent => sent += 1,
+                Delivery::Full => full.push(client),
+                Delivery::Lost => {}
+            }
+        }
+        let deadline = Instant::now() + PATIENCE;
+        while !full.is_empty() {
+            sleep(PAUSE).await;
+            let late = Instant::now() >= deadline;
+            full.retain(|client| match client.send(&outgoing) {
+                Delivery::Full if late => {
+                    self.cut(client);
+                    false
+                }
+                Delivery::Full => true,
+                Delivery::Sent => {
+                    sent += 1;
+                    false
+                }
+                Delivery::Lost => false,
+            });
+        }
+        self.hub.metrics.deliveries.inc_by(sent);
+        self.hub
+            .metrics
+            .commit_to_broadcast
+            .observe(event.age.as_secs_f64());
+    }
+
+    fn cut(&self, client: &Client) {
+        if client.cut() {
+            self.hub.metrics.slow_consumers.inc();
+            tracing::info!(
+                connection = client.id,
+                "a client that reads too slowly was disconnected"
+            );
+        }
+    }
+
+    /// After a part of a burst: waits for those who are behind but reading.
+    async fn pace(&mut self, touched: &[Members]) {
+        let started = Instant::now();
+        for client in touched.iter().flat_map(|members| members.iter()) {
+            let mut progress = (0, Instant::now());
+            while let Some((waiting, taken)) = client.meter() {
+                if taken != progress.0 {
+                    progress = (taken, Instant::now());
+                }
+                if waiting <= PACE_BYTES
+                    || progress.1.elapsed() >= STALLED
+                    || started.elapsed() >= self.budget
+                {
+                    break;
+                }
+                sleep(PAUSE).await;
+            }
+        }
+        self.budget = self.budget.saturating_sub(started.elapsed());
+    }
+}
+
+impl Sink for Broadcast {
+    async fn deliver(&mut self, batch: Batch) {
+        let metrics = &self.hub.metrics;
+        metrics.lag_events.set(batch.events.len() as i64);
+        let mut touched: Vec<Members> = Vec::new();
+        for (index, event) in batch.events.iter().enumerate() {
+            if let Some(members) = self.hub.pass(&batch, index) {
+                self.event(event, &batch.offset(index), &members).await;
+                if !batch.complete && !touched.iter().any(|other| Arc::ptr_eq(other, &members)) {
+                    touched.push(members);
+                }
+            }
+            metrics.lag_events.dec();
+        }
+        self.hub.reach(batch.end());
+        if batch.complete {
+            self.budget = PACE_BUDGET;
+        } else {
+            self.pace(&touched).await;
+        }
+    }
+
+    async fn restart(&mut self, head: Offset) {
+        for (room, members) in self.hub.joined() {
+            let event = Outgoing::resync(&room, "the database was rewound or replaced");
+            for client in &*members {
+                let _ = client.send(&event);
+            }
+        }
+        self.hub.reach(head);
+    }
+}

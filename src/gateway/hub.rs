@@ -1,0 +1,290 @@
+//! Who is in which room, and up to where the rooms have been served.
+//!
+//! Owns the membership, the position of the broadcast, and who types. Everything changes under one lock, which is the
+//! gate between a join and the broadcast: a join sees the position, and whoever is a member at that moment gets every
+//! later event. The lock is held for a moment only; sending happens outside it.
+//! Guarantees: an ack's offset and the events that follow meet exactly.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::client::{Ack, Client};
+use super::protocol::{JoinArgs, Refusal};
+use super::typing::{Change, Typer, Typers};
+use crate::event::{ContactId, Room};
+use crate::metrics::{Join, Limit, Metrics, Transport};
+use crate::offset::Offset;
+use crate::reader::Batch;
+use socketioxide::TransportType;
+
+/// A room's members, shared with a broadcast that is under way.
+pub(super) type Members = Arc<Vec<Arc<Client>>>;
+
+/// See the module.
+pub struct Hub {
+    state: Mutex<State>,
+    max_rooms: usize,
+    pub(super) metrics: Metrics,
+}
+
+#[derive(Default)]
+struct State {
+    clients: HashMap<u64, Arc<Client>>,
+    rooms: HashMap<Room, RoomState>,
+    /// `None` until the reader has found the present.
+    position: Option<Offset>,
+}
+
+#[derive(Default)]
+struct RoomState {
+    members: Members,
+    typers: Typers,
+}
+
+impl Hub {
+    /// An empty hub. A socket may be in `max_rooms` rooms.
+    pub fn new(max_rooms: usize, metrics: Metrics) -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::default(),
+            max_rooms,
+            metrics,
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a connected socket in. False: it went away meanwhile.
+    pub(super) fn connect(&self, client: &Arc<Client>) -> bool {
+        self.state().clients.insert(client.id, client.clone());
+        let connected = client.connected();
+        if !connected {
+            self.disconnect(client.id);
+        }
+        connected
+    }
+
+    /// Forgets a socket and takes it out of its rooms.
+    pub(super) fn disconnect(&self, id: u64) -> bool {
+        let changes = {
+            let mut state = self.state();
+            let Some(client) = state.clients.remove(&id) else {
+                return false;
+            };
+            let rooms = std::mem::take(&mut *client.rooms());
+            rooms
+                .iter()
+                .map(|room| state.leave(room, &client))
+                .collect::<Vec<_>>()
+        };
+        self.relay(changes);
+        true
+    }
+
+    /// Every connected socket.
+    pub(super) fn clients(&self) -> Vec<Arc<Client>> {
+        self.state().clients.values().cloned().collect()
+    }
+
+    /// The offset after the last event that was broadcast, `None` before the first read.
+    pub(super) fn offset(&self) -> Option<String> {
+        self.state().position.as_ref().map(Offset::pack)
+    }
+
+    /// Enters a room and acknowledges it, in one moment for the broadcast.
+    pub(super) fn join(&self, client: &Arc<Client>, join: &JoinArgs, ack: Ack) {
+        let room = join.contact.room();
+        let mut state = self.state();
+        let mut rooms = client.rooms();
+        let already = rooms.contains(&room);
+        if !already && rooms.len() >= self.max_rooms {
+            drop((rooms, state));
+            self.metrics.limits(Limit::Rooms);
+            self.metrics.joins(Join::TooManyRooms);
+            return client.refuse(&Refusal::TooManyRooms(self.max_rooms), ack);
+        }
+        // A socket that was forgotten while its join waited must not become a member that nobody removes.
+        if !state.clients.contains_key(&client.id) {
+            return;
+        }
+        let position = state.position.clone();
+        let entry = state.rooms.entry(room.clone()).or_default();
+        if !already {
+            Arc::make_mut(&mut entry.members).push(client.clone());
+            rooms.push(room.clone());
+        }
+        drop(rooms);
+        let mut answer = json!({
+            "ok": true,
+            "room": room.as_str(),
+            "offset": position.as_ref().map(Offset::pack),
+            "replayed": 0,
+        });
+        // An offset that is the present has missed nothing; for any other continuity can't be proved.
+        let resync = join
+            .after
+            .as_ref()
+            .is_some_and(|after| after.as_ref().ok() != position.as_ref());
+        if resync {
+            answer["resync"] = true.into();
+        }
+        client.answer(ack, &answer);
+        if !already && let Some(event) = entry.typers.greeting(client.id, &join.contact) {
+            let _ = client.send(&event);
+        }
+        drop(state);
+        self.metrics
+            .joins(if resync { Join::Resync } else { Join::Joined });
+    }
+
+    /// Leaves a room and acknowledges it. Leaving a room that one is not in is no error.
+    pub(super) fn leave(&self, client: &Arc<Client>, contact: &ContactId, ack: Ack) {
+        let room = contact.room();
+        let change = {
+            let mut state = self.state();
+            client.rooms().retain(|joined| *joined != room);
+            let change = state.leave(&room, client);
+            client.answer(ack, &json!({ "ok": true }));
+            change
+        };
+        self.relay([change]);
+    }
+
+    /// A client says that it types, or that it stopped. False: it is not in the room.
+    pub(super) fn client_types(&self, client: &Client, contact: &ContactId, typing: bool) -> bool {
+        let room = contact.room();
+        if !client.rooms().contains(&room) {
+            return false;
+        }
+        self.types(&room, Typer::Client(client.id), typing);
+        true
+    }
+
+    /// SQL says that someone types, or stopped (`rowcast.typing`).
+    pub(super) fn sql_types(&self, contact: &ContactId, typing: bool) {
+        self.types(&contact.room(), Typer::Sql, typing);
+    }
+
+    fn types(&self, room: &Room, typer: Typer, typing: bool) {
+        let change = {
+            let mut state = self.state();
+            let entry = state.rooms.entry(room.clone()).or_default();
+            let change = entry.typers.set(typer, typing.then(Instant::now));
+            let change = (entry.members.clone(), change, room.clone());
+            state.forget_if_empty(room);
+            change
+        };
+        self.relay([change]);
+    }
+
+    /// Ends what nobody renewed, and says when to look again.
+    pub(super) fn expire_typing(&self) -> Option<Instant> {
+        let now = Instant::now();
+        let mut next = None;
+        let changes: Vec<_> = {
+            let mut state = self.state();
+            let typing: Vec<Room> = state
+                .rooms
+                .iter()
+                .filter(|(_, room)| !room.typers.is_empty())
+                .map(|(name, _)| name.clone())
+                .collect();
+            typing
+                .into_iter()
+                .filter_map(|name| {
+                    let room = state.rooms.get_mut(&name)?;
+                    let change = room.typers.expire(now);
+                    next = next.into_iter().chain(room.typers.next_expiry()).min();
+                    let change = (room.members.clone(), change, name.clone());
+                    state.forget_if_empty(&name);
+                    Some(change)
+                })
+                .collect()
+        };
+        self.relay(changes);
+        next
+    }
+
+    /// Tells members whose view of who types has changed.
+    fn relay(&self, changes: impl IntoIterator<Item = (Members, Change, Room)>) {
+        for (members, change, room) in changes {
+            for client in &*members {
+                if let Some(event) = change.seen_by(client.id, &room) {
+                    let _ = client.send(event);
+                    self.metrics.typing.inc();
+                }
+            }
+        }
+    }
+
+    /// Moves the position past the event at `index` and says who must get it: one moment, so that a join is either
+    /// before it, and gets the event, or after, and its offset includes it.
+    pub(super) fn pass(&self, batch: &Batch, index: usize) -> Option<Members> {
+        let mut state = self.state();
+        state.position = Some(batch.offset(index));
+        state
+            .rooms
+            .get(&batch.events[index].room)
+            .map(|room| room.members.clone())
+            .filter(|members| !members.is_empty())
+    }
+
+    /// Moves the position to where the broadcast is.
+    pub(super) fn reach(&self, offset: Offset) {
+        self.state().position = Some(offset);
+    }
+
+    /// Every joined room with its members.
+    pub(super) fn joined(&self) -> Vec<(Room, Members)> {
+        let state = self.state();
+        state
+            .rooms
+            .iter()
+            .map(|(room, entry)| (room.clone(), entry.members.clone()))
+            .collect()
+    }
+
+    /// Counts the sockets for the metrics.
+    pub fn measure(&self) {
+        let clients = self.clients();
+        let websockets = clients
+            .iter()
+            .filter(|client| client.transport() == TransportType::Websocket)
+            .count();
+        self.metrics
+            .sockets(Transport::Websocket, websockets as i64);
+        self.metrics
+            .sockets(Transport::Polling, (clients.len() - websockets) as i64);
+    }
+}
+
+impl State {
+    fn leave(&mut self, room: &Room, client: &Client) -> (Members, Change, Room) {
+        let entry = self.rooms.entry(room.clone()).or_default();
+        if let Some(index) = entry
+            .members
+            .iter()
+            .position(|member| member.id == client.id)
+        {
+            Arc::make_mut(&mut entry.members).swap_remove(index);
+        }
+        let change = entry.typers.set(Typer::Client(client.id), None);
+        let change = (entry.members.clone(), change, room.clone());
+        self.forget_if_empty(room);
+        change
+    }
+
+    fn forget_if_empty(&mut self, room: &Room) {
+        if self
+            .rooms
+            .get(room)
+            .is_some_and(|entry| entry.members.is_empty() && entry.typers.is_empty())
+        {
+            self.rooms.remove(room);
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! A socket's incoming events, in the order sent.
+//!
+//! socketioxide spawns a task for each incoming event, unordered and unbounded. It calls the handler itself in order,
+//! though, before it spawns what the handler returns: so the handler puts the event here, and the first of the spawned
+//! tasks handles what is here, one after another. An idle socket has no task of ours.
+//! Guarantees: at most [`MAX_WAITING`] events wait; one more is refused, not dropped in silence.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::client::Client;
+use super::protocol::{Refusal, Request};
+use crate::metrics::{Limit, Metrics};
+
+const MAX_WAITING: usize = 256;
+
+/// One event of a client's, with where its answer goes.
+pub(super) struct Incoming {
+    pub(super) request: Request,
+    pub(super) args: Result<Vec<Value>, Refusal>,
+    pub(super) ack: super::client::Ack,
+}
+
+/// The queue: see the module.
+pub(super) struct Inbox {
+    state: Mutex<State>,
+    /// Set when the socket is connected. Weak: the inbox is held by the socket's handlers, and the client holds the socket.
+    client: OnceLock<Weak<Client>>,
+    rate: f64,
+    metrics: Metrics,
+}
+
+struct State {
+    waiting: VecDeque<Incoming>,
+    /// Whether a task is at work. True from the start: the connect handler works the queue first, after the ready event.
+    working: bool,
+    tokens: f64,
+    filled: Instant,
+}
+
+impl Inbox {
+    /// An inbox that takes `rate` events a second, and bursts of as many.
+    pub(super) fn new(rate: u32, metrics: Metrics) -> Arc<Self> {
+        let state = State {
+            waiting: VecDeque::new(),
+            working: true,
+            tokens: f64::from(rate),
+            filled: Instant::now(),
+        };
+        Arc::new(Self {
+            state: Mutex::new(state),
+            client: OnceLock::new(),
+            rate: f64::from(rate),
+            metrics,
+        })
+    }
+
+    pub(super) fn belongs_to(&self, client: &Arc<Client>) {
+        let _ = self.client.set(Arc::downgrade(client));
+    }
+
+    pub(super) fn client(&self) -> Option<Arc<Client>> {
+        self.client.get()?.upgrade()
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes an event in. True: the caller must work the queue.
+    pub(super) fn push(&self, mut incoming: Incoming, now: Instant) -> bool {
+        let mut state = self.state();
+        if state.waiting.len() >= MAX_WAITING {
+            self.metrics.limits(Limit::Inbox);
+            // Refused in its turn would mean to keep it. Its ack is answered at once instead.
+            drop(state);
+            if let Some(client) = self.client() {
+                client.refuse(&Refusal::TooManyRequests, incoming.ack);
+            }
+            return false;
+        }
+        if !state.take_token(self.rate, now) {
+            self.metrics.limits(Limit::EventRate);
+            incoming.args = Err(Refusal::TooManyRequests);
+        }
+        state.waiting.push_back(incoming);
+        !std::mem::replace(&mut state.working, true)
+    }
+
+    /// The next event to handle; `None` ends the work.
+    pub(super) fn next(&self) -> Option<Incoming> {
+        let mut state = self.state();
+        let next = state.waiting.pop_front();
+        if next.is_none() {
+            state.working = false;
+            state.waiting = VecDeque::new();
+        }
+        next
+    }
+}
+
+impl State {
+    fn take_token(&mut self, rate: f64, now: Instant) -> bool {
+        self.tokens = (self.tokens
+            + now.saturating_duration_since(self.filled).as_secs_f64() * rate)
+            .min(rate);
+        self.filled = now;
+        let enough = self.tokens >= 1.0;
+        if enough {
+            self.tokens -= 1.0;
+        }
+        enough
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::client::Ack;
+
+    fn event() -> Incoming {
+        Incoming {
+            request: Request::Leave,
+            args: Ok(Vec::new()),
+            ack: Ack::None,
+        }
+    }
+
+    #[test]
+    fn one_worker_at_a_time_and_none_when_empty() {
+        let (inbox, now) = (Inbox::new(100, Metrics::new().0), Instant::now());
+        assert!(!inbox.push(event(), now), "the connect handler works first");
+        assert!(inbox.next().is_some() && inbox.next().is_none());
+        assert!(inbox.push(event(), now));
+        assert!(!inbox.push(event(), now));
+    }
+
+    #[test]
+    fn the_rate_is_a_bucket_that_refills() {
+        let inbox = Inbox::new(2, Metrics::new().0);
+        let now = Instant::now();
+        for _ in 0..3 {
+            inbox.push(event(), now);
+        }
+        let refused = |inbox: &Inbox| {
+            inbox
+                .next()
+                .is_some_and(|event| event.args == Err(Refusal::TooManyRequests))
+        };
+        assert!(!refused(&inbox) && !refused(&inbox) && refused(&inbox));
+        inbox.push(event(), now + std::time::Duration::from_millis(600));
+        assert!(!refused(&inbox));
+    }
+
+    #[test]
+    fn a_full_inbox_takes_no_more() {
+        let (inbox, now) = (Inbox::new(100_000, Metrics::new().0), Instant::now());
+        for _ in 0..MAX_WAITING + 5 {
+            inbox.push(event(), now);
+        }
+        let held = std::iter::from_fn(|| inbox.next()).count();
+        assert_eq!(held, MAX_WAITING);
+    }
+}

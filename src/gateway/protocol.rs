@@ -1,0 +1,281 @@
+//! What travels between a client and us: arguments, answers and errors (contract, section 3).
+//!
+//! Owns the shapes; knows neither sockets nor rooms' members. Parses each argument once, into a type that is valid.
+
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Value, json};
+
+use crate::event::{ContactId, Room, name};
+use crate::offset::{BadOffset, Offset};
+use crate::wire::frame;
+use bytes::Bytes;
+
+/// The events a client may send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Request {
+    Join,
+    Leave,
+    TypingStart,
+    TypingStop,
+    /// Anything else, answered by an error that names what there is.
+    Unknown,
+}
+
+impl Request {
+    pub(super) const NAMED: [(&str, Self); 4] = [
+        (name::JOIN, Self::Join),
+        (name::LEAVE, Self::Leave),
+        (name::TYPING_START, Self::TypingStart),
+        (name::TYPING_STOP, Self::TypingStop),
+    ];
+}
+
+/// Why a client's event is refused. The text is the client's to see.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub(super) enum Refusal {
+    #[error("{0}")]
+    BadRequest(String),
+    #[error("{0}")]
+    Forbidden(&'static str),
+    #[error("a socket may be in {0} rooms, leave one first")]
+    TooManyRooms(usize),
+    #[error("too many events, slow down")]
+    TooManyRequests,
+}
+
+impl Refusal {
+    pub(super) fn unknown_event() -> Self {
+        let known = Request::NAMED.map(|(name, _)| name).join(", ");
+        Self::BadRequest(format!("unknown event: {known} are accepted"))
+    }
+
+    /// The stable code that clients may test.
+    pub(super) fn code(&self) -> &'static str {
+        match self {
+            Self::BadRequest(_) => "bad_request",
+            Self::Forbidden(_) => "forbidden",
+            Self::TooManyRooms(_) => "too_many_rooms",
+            Self::TooManyRequests => "too_many_requests",
+        }
+    }
+
+    fn body(&self) -> Value {
+        json!({ "code": self.code(), "message": self.to_string() })
+    }
+
+    /// As the answer to an ack.
+    pub(super) fn ack(&self) -> Value {
+        json!({ "ok": false, "error": self.body() })
+    }
+
+    /// As the event that stands in where there was no ack.
+    pub(super) fn event(&self) -> Outgoing {
+        Outgoing::transient(name::ERROR, &self.body())
+    }
+}
+
+/// What a join asks for.
+#[derive(Debug, PartialEq)]
+pub(super) struct JoinArgs {
+    pub(super) contact: ContactId,
+    /// The offset after which the client wants what it missed; an error where it is none of ours.
+    pub(super) after: Option<Result<Offset, BadOffset>>,
+}
+
+impl JoinArgs {
+    /// Takes a contact id, or an object with `contactId` and perhaps `after`.
+    pub(super) fn parse(args: &[Value]) -> Result<Self, Refusal> {
+        let first = one(args)?;
+        let Value::Object(object) = first else {
+            return Ok(Self {
+                contact: contact(first)?,
+                after: None,
+            });
+        };
+        if let Some(unknown) = object
+            .keys()
+            .find(|key| !matches!(key.as_str(), "contactId" | "after"))
+        {
+            let unknown: String = unknown.chars().take(40).collect();
+            return Err(bad(format!(
+                "unknown member {unknown:?}: contactId and after are accepted"
+            )));
+        }
+        let after = match object.get("after") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(offset)) => Some(Offset::unpack(offset)),
+            Some(_) => return Err(bad("after must be an offset, which is a string".to_owned())),
+        };
+        Ok(Self {
+            contact: contact(object.get("contactId").unwrap_or(&Value::Null))?,
+            after,
+        })
+    }
+}
+
+/// The one argument of `leave:conversation` and of typing.
+pub(super) fn contact_arg(args: &[Value]) -> Result<ContactId, Refusal> {
+    contact(one(args)?)
+}
+
+fn one(args: &[Value]) -> Result<&Value, Refusal> {
+    match args {
+        [one] => Ok(one),
+        _ => Err(bad(format!(
+            "one argument is expected, {} were sent",
+            args.len()
+        ))),
+    }
+}
+
+fn contact(value: &Value) -> Result<ContactId, Refusal> {
+    ContactId::try_from(value).map_err(|e| bad(e.to_string()))
+}
+
+fn bad(message: String) -> Refusal {
+    Refusal::BadRequest(message)
+}
+
+/// The arguments of an event packet: `["name", ...]` as the client sent it, without the name.
+pub(super) fn arguments(packet: &str) -> Result<Vec<Value>, Refusal> {
+    let mut args: Vec<Value> = serde_json::from_str(packet)
+        .map_err(|_| bad("the arguments are not valid JSON".to_owned()))?;
+    if !args.is_empty() {
+        args.remove(0);
+    }
+    Ok(args)
+}
+
+/// An event on its way out, encoded once for every socket of the room.
+pub(super) struct Outgoing {
+    name: Box<str>,
+    payload: Box<RawValue>,
+    /// The last argument of a stored event: stock clients keep it (`socket.io-client`, `_lastOffset`).
+    offset: Option<String>,
+    frame: Bytes,
+}
+
+impl Outgoing {
+    /// A stored event, which ends in its offset.
+    pub(super) fn stored(name: &str, payload: Box<RawValue>, offset: String) -> Self {
+        Self::encode(name, payload, Some(offset))
+    }
+
+    /// An event that is never stored. It must end in an object: a string would pass for an offset.
+    pub(super) fn transient(name: &str, payload: &impl Serialize) -> Self {
+        let payload = to_raw_value(payload).expect("our own payloads have string keys");
+        Self::encode(name, payload, None)
+    }
+
+    /// The first event on every connection: it gives a stock client its first offset.
+    pub(super) fn ready(offset: String) -> Self {
+        let payload = to_raw_value(&json!({ "server": env!("CARGO_PKG_VERSION") }))
+            .expect("it has string keys");
+        Self::stored(name::READY, payload, offset)
+    }
+
+    /// Tells that a room's continuity can't be proved, and why.
+    pub(super) fn resync(room: &Room, reason: &str) -> Self {
+        Self::transient(
+            name::RESYNC,
+            &json!({ "contactId": room.contact(), "reason": reason }),
+        )
+    }
+
+    fn encode(name: &str, payload: Box<RawValue>, offset: Option<String>) -> Self {
+        let quoted = serde_json::to_string(name).expect("a string is JSON");
+        let frame = match &offset {
+            // An offset is base64url: nothing in it needs escaping.
+            Some(offset) => frame::text(&[
+                b"42[",
+                quoted.as_bytes(),
+                b",",
+                payload.get().as_bytes(),
+                b",\"",
+                offset.as_bytes(),
+                b"\"]",
+            ]),
+            None => frame::text(&[
+                b"42[",
+                quoted.as_bytes(),
+                b",",
+                payload.get().as_bytes(),
+                b"]",
+            ]),
+        };
+        Self {
+            name: name.into(),
+            payload,
+            offset,
+            frame,
+        }
+    }
+
+    pub(super) fn frame(&self) -> Bytes {
+        self.frame.clone()
+    }
+
+    /// Emits through socketioxide's own queue.
+    pub(super) fn emit(
+        &self,
+        socket: &socketioxide::extract::SocketRef,
+    ) -> Result<(), socketioxide::SendError> {
+        match &self.offset {
+            Some(offset) => socket.emit(&*self.name, &(&self.payload, offset)),
+            None => socket.emit(&*self.name, &self.payload),
+        }
+    }
+}
+
+/// The frame that answers ack `id` (Socket.IO protocol v5, "Acknowledgement").
+pub(super) fn ack_frame(id: i64, answer: &Value) -> Bytes {
+    frame::text(&[
+        format!("43{id}[").as_bytes(),
+        answer.to_string().as_bytes(),
+        b"]",
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_join_takes_an_id_or_an_object() {
+        let parse =
+            |arg: Value| JoinArgs::parse(&[arg]).map(|join| join.contact.as_str().to_owned());
+        assert_eq!(parse(json!("42")), Ok("42".to_owned()));
+        assert_eq!(parse(json!(42)), Ok("42".to_owned()));
+        assert_eq!(
+            parse(json!({ "contactId": 42, "after": null })),
+            Ok("42".to_owned())
+        );
+        for wrong in [
+            json!({}),
+            json!([]),
+            json!({ "contactId": "1", "after": 5 }),
+            json!({ "contactId": "1", "x": 1 }),
+        ] {
+            assert_eq!(parse(wrong).unwrap_err().code(), "bad_request");
+        }
+        assert!(JoinArgs::parse(&[]).is_err());
+        assert!(JoinArgs::parse(&[json!("1"), json!("2")]).is_err());
+    }
+
+    #[test]
+    fn a_foreign_offset_is_kept_as_such() {
+        let join =
+            JoinArgs::parse(&[json!({ "contactId": "1", "after": "nonsense" })]).expect("valid");
+        assert_eq!(join.after, Some(Err(BadOffset)));
+    }
+
+    #[test]
+    fn the_name_is_not_an_argument() {
+        assert_eq!(
+            arguments(r#"["join:conversation",1,{"a":2}]"#),
+            Ok(vec![json!(1), json!({ "a": 2 })])
+        );
+        assert_eq!(arguments(r#"["x",]"#).unwrap_err().code(), "bad_request");
+    }
+}

@@ -1,0 +1,92 @@
+//! `/readyz`: whether what is committed now would reach a client now.
+//!
+//! Ready means that the listener is bound, the reader has lately found everything there was, and a notification of our
+//! own has come round. It says what fails, in words.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::{Map, json};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::listener::Hearing;
+use crate::probe;
+use crate::reader::Progress;
+
+/// How far behind the reader may be, beyond two polls.
+const LAG_LIMIT: Duration = Duration::from_secs(2);
+
+/// What readiness is made of.
+pub struct Health {
+    hearing: watch::Receiver<Hearing>,
+    progress: watch::Receiver<Progress>,
+    draining: CancellationToken,
+    lag_limit: Duration,
+}
+
+impl Health {
+    /// Watches the listener, and a reader that reads every `poll` at least.
+    pub fn new(
+        hearing: watch::Receiver<Hearing>,
+        progress: watch::Receiver<Progress>,
+        draining: CancellationToken,
+        poll: Duration,
+    ) -> Self {
+        Self {
+            hearing,
+            progress,
+            draining,
+            lag_limit: poll * 2 + LAG_LIMIT,
+        }
+    }
+
+    /// Since when the reader has not found everything; `None` before its first read.
+    pub fn lag(&self) -> Option<Duration> {
+        self.progress.borrow().caught_up.map(|at| at.elapsed())
+    }
+
+    /// What fails, by name; empty when ready.
+    fn failing(&self) -> Map<String, serde_json::Value> {
+        let mut failing = Map::new();
+        if self.draining.is_cancelled() {
+            failing.insert("drain".into(), "the server is stopping".into());
+        }
+        let hearing = *self.hearing.borrow();
+        if !hearing.bound {
+            failing.insert("listener".into(), "LISTEN is not in force".into());
+        }
+        match self.lag() {
+            None => drop(failing.insert("reader".into(), "the outbox was not read yet".into())),
+            Some(lag) if lag > self.lag_limit => {
+                let message = format!("the outbox was last read {} ms ago", lag.as_millis());
+                failing.insert("reader".into(), message.into());
+            }
+            Some(_) => {}
+        }
+        let recent = |at: Instant| at.elapsed() <= probe::LIMIT;
+        if !hearing.probed.is_some_and(recent) {
+            failing.insert(
+                "probe".into(),
+                "no notification of our own has come round lately".into(),
+            );
+        }
+        failing
+    }
+}
+
+pub(super) async fn readyz(State(health): State<Arc<Health>>) -> Response {
+    let failing = health.failing();
+    if failing.is_empty() {
+        super::json(StatusCode::OK, &json!({ "status": "ready" }))
+    } else {
+        super::json(
+            StatusCode::SERVICE_UNAVAILABLE,
+            &json!({ "status": "unready", "failing": failing }),
+        )
+    }
+}

@@ -1,0 +1,41 @@
+//! The admin listener: `/metrics` for Prometheus.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
+
+use super::error::Error;
+
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+struct Admin {
+    registry: Registry,
+    measure: Box<dyn Fn() + Send + Sync>,
+}
+
+/// The admin routes. `measure` brings up to date what is only known when asked.
+pub fn admin(registry: Registry, measure: impl Fn() + Send + Sync + 'static) -> Router {
+    let admin = Arc::new(Admin {
+        registry,
+        measure: Box::new(measure),
+    });
+    Router::new()
+        .route("/metrics", get(scrape))
+        .with_state(admin)
+        .fallback(|| async { Error::NotFound })
+}
+
+async fn scrape(State(admin): State<Arc<Admin>>) -> Response {
+    (admin.measure)();
+    let mut text = String::new();
+    match encode(&mut text, &admin.registry) {
+        Ok(()) => ([(header::CONTENT_TYPE, OPENMETRICS)], text).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}

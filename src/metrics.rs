@@ -1,0 +1,301 @@
+//! Every metric, by name.
+//!
+//! Owns the registry and the handles. Rooms and users are never labels. Cloning shares the same metrics.
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+use std::sync::atomic::AtomicU64;
+
+type FloatGauge = Gauge<f64, AtomicU64>;
+
+macro_rules! label {
+    ($(#[$doc:meta])* $name:ident { $($(#[$value_doc:meta])* $value:ident = $text:literal),+ $(,)? } as $label:ident in $set:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
+        pub enum $name { $($(#[$value_doc])* $value),+ }
+
+        impl EncodeLabelValue for $name {
+            fn encode(&self, encoder: &mut LabelValueEncoder) -> Result<(), std::fmt::Error> {
+                match self { $(Self::$value => $text),+ }.encode(encoder)
+            }
+        }
+
+        #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+        struct $set { $label: $name }
+    };
+}
+
+label! {
+    /// What made the reader read while it slept.
+    WakeSource {
+        /// A notification.
+        Notify = "notify",
+        /// The poll was due.
+        Poll = "poll",
+    } as source in WakeLabels
+}
+label! {
+    /// How a connection attempt ended.
+    Connect {
+        /// A socket without a past.
+        New = "new",
+        /// Sent away with a `connect_error`.
+        Refused = "refused",
+    } as outcome in ConnectLabels
+}
+label! {
+    /// How a join ended.
+    Join {
+        /// The socket is in the room.
+        Joined = "joined",
+        /// It is, and was told that continuity can't be proved.
+        Resync = "resync",
+        /// The arguments were wrong.
+        BadRequest = "bad_request",
+        /// The identity may not.
+        Forbidden = "forbidden",
+        /// The socket is in as many rooms as it may be.
+        TooManyRooms = "too_many_rooms",
+    } as outcome in JoinLabels
+}
+label! {
+    /// A limit that was hit.
+    Limit {
+        /// Rooms of one socket.
+        Rooms = "rooms",
+        /// Events a second of one socket.
+        EventRate = "event_rate",
+        /// Events of one socket that wait to be handled.
+        Inbox = "inbox",
+    } as limit in LimitLabels
+}
+label! {
+    /// A transport of Engine.IO.
+    Transport {
+        /// HTTP long-polling.
+        Polling = "polling",
+        /// WebSocket.
+        Websocket = "websocket",
+    } as transport in TransportLabels
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct HttpLabels {
+    route: &'static str,
+    status: u16,
+}
+
+/// Handles to the metrics.
+#[derive(Clone)]
+pub struct Metrics {
+    sockets: Family<TransportLabels, Gauge>,
+    connects: Family<ConnectLabels, Counter>,
+    disconnects: Family<ReasonLabels, Counter>,
+    joins: Family<JoinLabels, Counter>,
+    limits: Family<LimitLabels, Counter>,
+    wakes: Family<WakeLabels, Counter>,
+    http: Family<HttpLabels, Counter>,
+    /// Events taken from the outbox.
+    pub events_read: Counter,
+    /// Events handed to sockets: one event to ten sockets counts ten.
+    pub deliveries: Counter,
+    /// Sockets that were cut because they read too slowly.
+    pub slow_consumers: Counter,
+    /// Seconds from the change, by the database's clock, to its broadcast.
+    pub commit_to_broadcast: Histogram,
+    /// Events of the read at hand that are still to be broadcast.
+    pub lag_events: Gauge,
+    /// Seconds since a read last found everything.
+    pub lag_seconds: FloatGauge,
+    /// Times the LISTEN connection was lost.
+    pub listener_reconnects: Counter,
+    /// How full the cluster's NOTIFY queue is, from 0 to 1.
+    pub notify_queue: FloatGauge,
+    /// Rows of the outbox, as the planner estimates them.
+    pub outbox_rows: Gauge,
+    /// Bytes of the outbox on disk, indexes included.
+    pub outbox_bytes: Gauge,
+    /// Events removed because they were older than the retention.
+    pub pruned: Counter,
+    /// Events that could not be sent: no room, or not readable.
+    pub capture_errors: Counter,
+    /// Typing events relayed, from clients and from SQL.
+    pub typing: Counter,
+    /// Typing notifications dropped because too many came at once.
+    pub typing_dropped: Counter,
+}
+
+impl Metrics {
+    /// Registers every metric in a fresh registry.
+    pub fn new() -> (Self, Registry) {
+        let metrics = Self {
+            sockets: Family::default(),
+            connects: Family::default(),
+            disconnects: Family::default(),
+            joins: Family::default(),
+            limits: Family::default(),
+            wakes: Family::default(),
+            http: Family::default(),
+            events_read: Counter::default(),
+            deliveries: Counter::default(),
+            slow_consumers: Counter::default(),
+            commit_to_broadcast: Histogram::new(exponential_buckets(0.000_25, 2.0, 18)),
+            lag_events: Gauge::default(),
+            lag_seconds: FloatGauge::default(),
+            listener_reconnects: Counter::default(),
+            notify_queue: FloatGauge::default(),
+            outbox_rows: Gauge::default(),
+            outbox_bytes: Gauge::default(),
+            pruned: Counter::default(),
+            capture_errors: Counter::default(),
+            typing: Counter::default(),
+            typing_dropped: Counter::default(),
+        };
+        let mut registry = Registry::with_prefix("rowcast");
+        let r = &mut registry;
+        r.register(
+            "sockets",
+            "Connected sockets by transport",
+            metrics.sockets.clone(),
+        );
+        r.register(
+            "connects",
+            "Connection attempts by outcome",
+            metrics.connects.clone(),
+        );
+        r.register(
+            "disconnects",
+            "Ended connections by reason",
+            metrics.disconnects.clone(),
+        );
+        r.register("joins", "Joins by outcome", metrics.joins.clone());
+        r.register("limits", "Limits that were hit", metrics.limits.clone());
+        r.register("wakes", "What woke the reader", metrics.wakes.clone());
+        r.register(
+            "http_requests",
+            "HTTP requests by route and status",
+            metrics.http.clone(),
+        );
+        r.register(
+            "events_read",
+            "Events taken from the outbox",
+            metrics.events_read.clone(),
+        );
+        r.register(
+            "deliveries",
+            "Events handed to sockets",
+            metrics.deliveries.clone(),
+        );
+        r.register(
+            "slow_consumers",
+            "Sockets cut because they read too slowly",
+            metrics.slow_consumers.clone(),
+        );
+        r.register(
+            "commit_to_broadcast_seconds",
+            "From the change to its broadcast",
+            metrics.commit_to_broadcast.clone(),
+        );
+        r.register(
+            "reader_lag_events",
+            "Events read and not yet broadcast",
+            metrics.lag_events.clone(),
+        );
+        r.register(
+            "reader_lag_seconds",
+            "Since a read last found everything",
+            metrics.lag_seconds.clone(),
+        );
+        r.register(
+            "listener_reconnects",
+            "Times the LISTEN connection was lost",
+            metrics.listener_reconnects.clone(),
+        );
+        r.register(
+            "notify_queue_usage_ratio",
+            "How full the NOTIFY queue is",
+            metrics.notify_queue.clone(),
+        );
+        r.register(
+            "outbox_rows",
+            "Rows of the outbox, estimated",
+            metrics.outbox_rows.clone(),
+        );
+        r.register(
+            "outbox_bytes",
+            "Bytes of the outbox with its indexes",
+            metrics.outbox_bytes.clone(),
+        );
+        r.register(
+            "pruned_events",
+            "Events removed by retention",
+            metrics.pruned.clone(),
+        );
+        r.register(
+            "capture_errors",
+            "Events that could not be sent",
+            metrics.capture_errors.clone(),
+        );
+        r.register(
+            "typing_events",
+            "Typing events relayed",
+            metrics.typing.clone(),
+        );
+        r.register(
+            "typing_dropped",
+            "Typing notifications dropped in a flood",
+            metrics.typing_dropped.clone(),
+        );
+        (metrics, registry)
+    }
+
+    /// The reader was woken.
+    pub fn wakes(&self, source: WakeSource) {
+        self.wakes.get_or_create(&WakeLabels { source }).inc();
+    }
+
+    /// A connection attempt ended.
+    pub fn connects(&self, outcome: Connect) {
+        self.connects
+            .get_or_create(&ConnectLabels { outcome })
+            .inc();
+    }
+
+    /// A connection ended.
+    pub fn disconnects(&self, reason: &'static str) {
+        self.disconnects
+            .get_or_create(&ReasonLabels { reason })
+            .inc();
+    }
+
+    /// A join ended.
+    pub fn joins(&self, outcome: Join) {
+        self.joins.get_or_create(&JoinLabels { outcome }).inc();
+    }
+
+    /// A limit was hit.
+    pub fn limits(&self, limit: Limit) {
+        self.limits.get_or_create(&LimitLabels { limit }).inc();
+    }
+
+    /// How many sockets there are.
+    pub fn sockets(&self, transport: Transport, count: i64) {
+        self.sockets
+            .get_or_create(&TransportLabels { transport })
+            .set(count);
+    }
+
+    /// A request was answered.
+    pub fn http(&self, route: &'static str, status: u16) {
+        self.http.get_or_create(&HttpLabels { route, status }).inc();
+    }
+}

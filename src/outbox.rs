@@ -1,0 +1,87 @@
+//! The outbox: every SQL statement of the server.
+//!
+//! Owns the text of the queries and the shape of their rows. Above this module nobody knows SQL, and
+//! nobody below it knows sockets. Relies on the schema that `migrations/` make.
+
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+
+mod epoch;
+mod follow;
+mod migrate;
+mod prune;
+mod sources;
+mod stats;
+
+pub use follow::{Follow, FollowError};
+pub use migrate::migrate;
+pub use prune::Pruner;
+pub use sources::{Source, sources};
+pub use stats::{Stats, probe, stats};
+
+/// Where the database is: what every connection of ours starts from.
+#[derive(Clone)]
+pub struct Database {
+    options: PgConnectOptions,
+}
+
+impl Database {
+    /// Takes the options as they come from the URL.
+    pub fn new(options: PgConnectOptions) -> Self {
+        Self { options }
+    }
+
+    /// The options for a connection whose `application_name` says what it is for.
+    fn named(&self, name: &str) -> PgConnectOptions {
+        self.options.clone().application_name(name)
+    }
+
+    /// A small pool for everything but the listener and the reader, which have their own connections.
+    pub fn pool(&self) -> PgPool {
+        PgPoolOptions::new()
+            .max_connections(8)
+            .min_connections(0)
+            .acquire_timeout(Duration::from_secs(5))
+            .connect_lazy_with(self.named("rowcast"))
+    }
+
+    /// A pool of one for the listener. The short time to acquire keeps its back-off short: it retries by itself.
+    pub fn listener_pool(&self) -> PgPool {
+        PgPoolOptions::new()
+            .max_connections(1)
+            .min_connections(0)
+            .acquire_timeout(Duration::from_millis(500))
+            .connect_lazy_with(self.named("rowcast listener"))
+    }
+
+    /// `host:port/database`, for the log. Never the user's password.
+    pub fn describe(&self) -> String {
+        let database = self
+            .options
+            .get_database()
+            .unwrap_or(self.options.get_username());
+        match self.options.get_socket() {
+            Some(socket) => format!("{}/{database}", socket.display()),
+            None => format!(
+                "{}:{}/{database}",
+                self.options.get_host(),
+                self.options.get_port()
+            ),
+        }
+    }
+}
+
+/// Whether waiting may mend it: the server is away, starting, full, or gave up this once (SQLSTATE classes 08, 40, 53, 57).
+pub fn is_transient(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::Protocol(_) => true,
+        sqlx::Error::Database(e) => e.code().is_some_and(|code| {
+            matches!(code.get(..2), Some("08" | "40" | "53" | "57")) || code == "55006"
+        }),
+        _ => false,
+    }
+}

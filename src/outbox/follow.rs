@@ -1,0 +1,249 @@
+//! Reads what was committed since a snapshot: the reader's own connection.
+//!
+//! Guarantees: one statement sees one snapshot, so each pass yields exactly the events that are visible
+//! now and were not at the offset it starts from. A pass is streamed, so its size costs no memory.
+//! Holds the advisory key that tells writers "somebody sleeps, notify" while the reader dozes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::TryStreamExt;
+use serde_json::value::RawValue;
+use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::{ConnectOptions, Connection, Row};
+use tokio::time::timeout;
+
+use super::{Database, epoch};
+use crate::event::Event;
+use crate::metrics::Metrics;
+use crate::offset::{BadSnapshot, Offset, Seen};
+use crate::reader::{Batch, Sink, Source};
+
+/// Bounds every answer that is waited for: a half-open connection must not hang the reader.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// A batch is cut at either, so that a large pass is delivered in bounded memory.
+const BATCH_EVENTS: usize = 256;
+const BATCH_BYTES: usize = 1024 * 1024;
+
+/// The materialised part keeps the planner on the index over `xid`: without it, `order by id` invites a walk of the
+/// whole primary key. `$2` and `$3` finish a pass that broke off: only what that pass saw, after the id it reached.
+const READ: &str = "
+with fresh as materialized (
+    select id, xid, at, room, event, data, source
+    from rowcast.events
+    where xid >= pg_snapshot_xmax($1::text::pg_snapshot)
+       or xid = any(array(select pg_snapshot_xip($1::text::pg_snapshot)))
+)
+select s.snapshot, e.*
+from (select coalesce($2::text, pg_current_snapshot()::text) as snapshot) s
+left join (
+    select id, room, event, source,
+           case when octet_length(data::text) > $4 then rowcast.truncate_payload(data)::text else data::text end as data,
+           extract(epoch from clock_timestamp() - at)::float8 as age
+    from fresh
+    where $2::text is null or (id > $3 and pg_visible_in_snapshot(xid, $2::text::pg_snapshot))
+) e on true
+order by e.id";
+
+/// Any other transaction that has written an event and is not over: it may have looked for a sleeping reader while none slept.
+const WRITERS: &str = "
+select exists (
+    select from pg_locks
+    where locktype = 'relation' and mode = 'RowExclusiveLock' and granted
+      and relation = 'rowcast.events'::regclass
+      and database = (select oid from pg_database where datname = current_database())
+)";
+
+const DOZE: &str = "select pg_try_advisory_lock_shared(1919903602, 1)";
+const ROUSE: &str = "select pg_advisory_unlock_shared(1919903602, 1)";
+
+/// The reader's session. One statement at a time, planned once, never a sequential scan of the outbox.
+const SESSION: &str = "
+set enable_seqscan = off;
+set plan_cache_mode = force_generic_plan;
+set jit = off;
+set statement_timeout = 0;
+set default_transaction_read_only = on";
+
+/// Why a read failed.
+#[derive(Debug, thiserror::Error)]
+pub enum FollowError {
+    /// The database refused, or the connection is gone.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+    /// No answer within the bound.
+    #[error("no answer from Postgres within {} s", PATIENCE.as_secs())]
+    Silent(#[from] tokio::time::error::Elapsed),
+    /// Postgres said something that is no snapshot.
+    #[error(transparent)]
+    Snapshot(#[from] BadSnapshot),
+}
+
+/// The outbox, read from an offset on.
+pub struct Follow {
+    database: Database,
+    max_payload: i32,
+    metrics: Metrics,
+    connection: Option<PgConnection>,
+}
+
+impl Follow {
+    /// A source that connects when it is first asked. Payloads above `max_payload` bytes are reduced to their ids.
+    pub fn new(database: Database, max_payload: usize, metrics: Metrics) -> Self {
+        Self {
+            database,
+            max_payload: max_payload.try_into().unwrap_or(i32::MAX),
+            metrics,
+            connection: None,
+        }
+    }
+
+    fn connection(&mut self) -> Result<&mut PgConnection, FollowError> {
+        self.connection
+            .as_mut()
+            .ok_or_else(|| sqlx::Error::WorkerCrashed.into())
+    }
+
+    async fn flag(&mut self, sql: &'static str) -> Result<bool, FollowError> {
+        let connection = self.connection()?;
+        Ok(timeout(PATIENCE, sqlx::query_scalar(sql).fetch_one(connection)).await??)
+    }
+
+    /// A row as an event; `None` where it can't be sent, which is counted and logged, never silent.
+    fn event(&self, id: i64, row: &PgRow) -> Option<Event> {
+        let unusable = |why: &dyn std::fmt::Display| {
+            self.metrics.capture_errors.inc();
+            let source = row.try_get::<Option<String>, _>("source").ok().flatten();
+            tracing::warn!(id, source, "an event can't be sent and is skipped: {why}");
+        };
+        let decode = || -> sqlx::Result<_> {
+            let room: Option<String> = row.try_get("room")?;
+            let name: String = row.try_get("event")?;
+            let data: String = row.try_get("data")?;
+            let payload = RawValue::from_string(data).map_err(|e| sqlx::Error::Decode(e.into()))?;
+            let age: f64 = row.try_get("age")?;
+            Ok((room, name, payload, age))
+        };
+        match decode() {
+            Ok((Some(room), name, payload, age)) => Some(Event {
+                id,
+                room: room.as_str().into(),
+                name: name.into(),
+                payload,
+                age: Duration::try_from_secs_f64(age).unwrap_or_default(),
+            }),
+            Ok((None, ..)) => {
+                unusable(&"it has no room (a column of the room's template is null or gone)");
+                None
+            }
+            Err(e) => {
+                unusable(&e);
+                None
+            }
+        }
+    }
+}
+
+impl Source for Follow {
+    type Error = FollowError;
+
+    async fn connect(&mut self) -> Result<Offset, FollowError> {
+        self.connection = None;
+        let connect = async {
+            let mut connection = self.database.named("rowcast reader").connect().await?;
+            let epoch = epoch::current(&mut connection).await?;
+            sqlx::raw_sql(SESSION).execute(&mut connection).await?;
+            let head: String = sqlx::query_scalar("select pg_current_snapshot()::text")
+                .fetch_one(&mut connection)
+                .await?;
+            Ok::<_, FollowError>((
+                connection,
+                Offset {
+                    epoch,
+                    seen: Seen::All(Arc::new(head.parse()?)),
+                },
+            ))
+        };
+        let (connection, head) = timeout(PATIENCE, connect).await??;
+        self.connection = Some(connection);
+        Ok(head)
+    }
+
+    async fn read(
+        &mut self,
+        position: &mut Offset,
+        sink: &mut impl Sink,
+    ) -> Result<usize, FollowError> {
+        let (before, finish) = match &position.seen {
+            Seen::All(before) => (before.clone(), None),
+            Seen::Part { before, batch, id } => (before.clone(), Some((batch.clone(), *id))),
+        };
+        let mut connection = self.connection.take().ok_or(sqlx::Error::WorkerCrashed)?;
+        let (upto, after) = match &finish {
+            Some((batch, id)) => (Some(batch.to_string()), *id),
+            None => (None, 0),
+        };
+        let query = sqlx::query(READ)
+            .bind(before.to_string())
+            .bind(upto)
+            .bind(after)
+            .bind(self.max_payload);
+        let mut total = 0;
+        {
+            let mut rows = query.fetch(&mut connection);
+            let mut batch: Option<Batch> = None;
+            let mut bytes = 0;
+            while let Some(row) = timeout(PATIENCE, rows.try_next()).await?? {
+                let snapshot = match &batch {
+                    Some(batch) => batch.snapshot.clone(),
+                    None => Arc::new(row.try_get::<String, _>("snapshot")?.parse()?),
+                };
+                let current = batch
+                    .get_or_insert_with(|| Batch::new(position.epoch, before.clone(), snapshot));
+                // A batch is handed on only when a row follows it, so that the last one is known to be the last.
+                if current.events.len() >= BATCH_EVENTS || bytes >= BATCH_BYTES {
+                    let full = current.split();
+                    *position = full.end();
+                    sink.deliver(full).await;
+                    bytes = 0;
+                }
+                let Some(id) = row.try_get::<Option<i64>, _>("id")? else {
+                    continue;
+                };
+                if let Some(event) = self.event(id, &row) {
+                    bytes += event.payload.get().len();
+                    current.events.push(event);
+                    total += 1;
+                }
+            }
+            if let Some(mut last) = batch {
+                last.complete = true;
+                *position = last.end();
+                if !last.events.is_empty() || last.snapshot != before {
+                    sink.deliver(last).await;
+                }
+            }
+        }
+        self.connection = Some(connection);
+        Ok(total)
+    }
+
+    async fn doze(&mut self) -> Result<bool, FollowError> {
+        self.flag(DOZE).await
+    }
+
+    async fn rouse(&mut self) -> Result<(), FollowError> {
+        self.flag(ROUSE).await.map(|_| ())
+    }
+
+    async fn writers(&mut self) -> Result<bool, FollowError> {
+        self.flag(WRITERS).await
+    }
+
+    async fn close(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            // Postgres ends the session by itself when the socket closes; the bound is for a half-open one.
+            let _ = timeout(Duration::from_secs(1), connection.close()).await;
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! Follows the outbox and hands its events on, in batches.
+//!
+//! Owns the position: the offset up to which everything was delivered. A wake, the poll or a busy writer make it read;
+//! what it reads is decided by snapshots alone, so a wake too many or too few never changes what is delivered.
+//! Guarantees: every committed event once, whatever commits late; a failure never moves the position.
+//! Relies on a [`Source`] for the reads and a [`Sink`] for the delivery, so that it can be driven without a database.
+//!
+//! How it sleeps without missing a wake, and without making busy writers pay for NOTIFY:
+//! - asleep, it holds a key that writers test; whoever finds it held notifies. Few events: it stays in this state.
+//! - many events: it lets go of the key and reads in a loop, and writers notify nobody.
+//! - before it sleeps again it takes the key, then asks whether a writer is still at work, then reads. A writer that
+//!   tested too early was either seen at work, and is waited for, or was over, and the read saw it.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::backoff::Backoff;
+use crate::event::Event;
+use crate::metrics::{Metrics, WakeSource};
+use crate::offset::{Epoch, Offset, Seen, Snapshot};
+
+/// Events from one read, or the part of them that was handed on together.
+#[derive(Debug)]
+pub struct Batch {
+    /// The database's life that its offsets belong to.
+    pub epoch: Epoch,
+    /// What the previous read saw.
+    pub before: Arc<Snapshot>,
+    /// What this read saw.
+    pub snapshot: Arc<Snapshot>,
+    /// In the order of delivery.
+    pub events: Vec<Event>,
+    /// Whether the read ends here.
+    pub complete: bool,
+}
+
+impl Batch {
+    /// An empty first part of the read that saw `snapshot`.
+    pub fn new(epoch: Epoch, before: Arc<Snapshot>, snapshot: Arc<Snapshot>) -> Self {
+        Self {
+            epoch,
+            before,
+            snapshot,
+            events: Vec::new(),
+            complete: false,
+        }
+    }
+
+    /// Takes the events out as a part of their own and leaves the rest of the read to come.
+    #[must_use]
+    pub fn split(&mut self) -> Self {
+        let rest = Self::new(self.epoch, self.before.clone(), self.snapshot.clone());
+        std::mem::replace(self, rest)
+    }
+
+    /// The offset of the event at `index`.
+    pub fn offset(&self, index: usize) -> Offset {
+        let last = index + 1 == self.events.len();
+        let seen = if self.complete && last {
+            Seen::All(self.snapshot.clone())
+        } else {
+            let id = self.events[index].id;
+            Seen::Part {
+                before: self.before.clone(),
+                batch: self.snapshot.clone(),
+                id,
+            }
+        };
+        Offset {
+            epoch: self.epoch,
+            seen,
+        }
+    }
+
+    /// The offset after all of it.
+    pub fn end(&self) -> Offset {
+        match self.events.len() {
+            0 => {
+                let seen = if self.complete {
+                    &self.snapshot
+                } else {
+                    &self.before
+                };
+                Offset {
+                    epoch: self.epoch,
+                    seen: Seen::All(seen.clone()),
+                }
+            }
+            len => self.offset(len - 1),
+        }
+    }
+}
+
+/// Where events come from.
+pub trait Source: Send {
+    /// Why a read failed.
+    type Error: std::fmt::Display + Send;
+
+    /// Connects anew and says where the present is.
+    fn connect(&mut self) -> impl Future<Output = Result<Offset, Self::Error>> + Send;
+    /// Delivers everything that `position` misses, moves it along, and says how many events that were.
+    fn read(
+        &mut self,
+        position: &mut Offset,
+        sink: &mut impl Sink,
+    ) -> impl Future<Output = Result<usize, Self::Error>> + Send;
+    /// Asks writers to notify from now on; false when that can't be had right now.
+    fn doze(&mut self) -> impl Future<Output = Result<bool, Self::Error>> + Send;
+    /// Tells writers that nobody needs to be notified.
+    fn rouse(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send;
+    /// Whether a writer is at work that may not have seen the key.
+    fn writers(&mut self) -> impl Future<Output = Result<bool, Self::Error>> + Send;
+    /// Ends the connection.
+    fn close(&mut self) -> impl Future<Output = ()> + Send;
+}
+
+/// Where events go.
+pub trait Sink: Send {
+    /// Delivers a batch; returns when the next may follow.
+    fn deliver(&mut self, batch: Batch) -> impl Future<Output = ()> + Send;
+    /// Continuity with what was delivered is lost: the stream goes on from `head`.
+    fn restart(&mut self, head: Offset) -> impl Future<Output = ()> + Send;
+}
+
+/// When a read last found everything, for readiness and metrics.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Progress {
+    /// `None` until the first read came back.
+    pub caught_up: Option<Instant>,
+}
+
+/// Events in one read from which writers are busy enough to be spared NOTIFY.
+const BUSY_EVENTS: usize = 16;
+/// As many reads in a row, each within [`BUSY_GAP`] of the one before, mean the same.
+const BUSY_STREAK: u32 = 8;
+const BUSY_GAP: Duration = Duration::from_millis(2);
+/// The pause between reads while writers are busy.
+const BUSY_PAUSE: Duration = Duration::from_millis(1);
+/// Empty reads after which they are not busy any more.
+const IDLE_READS: u32 = 3;
+/// While a writer is waited for: a few short pauses, then longer ones.
+const WAIT_SHORT: Duration = Duration::from_millis(2);
+const WAIT_LONG: Duration = Duration::from_millis(20);
+const SHORT_WAITS: u32 = 10;
+
+/// The reader: see the module.
+pub struct Reader<S, K> {
+    source: S,
+    sink: K,
+    wake: watch::Receiver<()>,
+    poll: Duration,
+    progress: watch::Sender<Progress>,
+    metrics: Metrics,
+}
+
+impl<S: Source, K: Sink> Reader<S, K> {
+    /// A reader that has not begun.
+    pub fn new(
+        source: S,
+        sink: K,
+        wake: watch::Receiver<()>,
+        poll: Duration,
+        progress: watch::Sender<Progress>,
+        metrics: Metrics,
+    ) -> Self {
+        Self {
+            source,
+            sink,
+            wake,
+            poll,
+            progress,
+            metrics,
+        }
+    }
+
+    /// Follows until `stop`: the read at hand is finished, then the connection is closed.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut backoff = Backoff::default();
+        let mut position: Option<Offset> = None;
+        while !stop.is_cancelled() {
+            let error = match self.follow(&mut position, &mut backoff, &stop).await {
+                Ok(()) => break,
+                Err(error) => error,
+            };
+            let pause = backoff.next();
+            tracing::warn!(
+                retry_in_ms = pause.as_millis() as u64,
+                "reading the outbox failed: {error}"
+            );
+            let _ = timeout(pause, stop.cancelled()).await;
+        }
+        self.source.close().await;
+    }
+
+    async fn follow(
+        &mut self,
+        position: &mut Option<Offset>,
+        backoff: &mut Backoff,
+        stop: &CancellationToken,
+    ) -> Result<(), S::Error> {
+        let head = self.source.connect().await?;
+        let position = match position {
+            Some(position) if position.epoch == head.epoch => position,
+            other => {
+                self.sink.restart(head.clone()).await;
+                other.insert(head)
+            }
+        };
+        while !stop.is_cancelled() {
+            if !self.fall_asleep(position, stop).await? {
+                self.stay_awake(position, stop).await?;
+                continue;
+            }
+            backoff.reset();
+            self.sleep(position, stop).await?;
+        }
+        Ok(())
+    }
+
+    async fn read(&mut self, position: &mut Offset) -> Result<usize, S::Error> {
+        let events = self.source.read(position, &mut self.sink).await?;
+        self.metrics.events_read.inc_by(events as u64);
+        self.progress.send_replace(Progress {
+            caught_up: Some(Instant::now()),
+        });
+        Ok(events)
+    }
+
+    /// Takes the key and makes sure that no writer tested it too early. False: there is too much to do to sleep.
+    async fn fall_asleep(
+        &mut self,
+        position: &mut Offset,
+        stop: &CancellationToken,
+    ) -> Result<bool, S::Error> {
+        if !self.source.doze().await? {
+            return Ok(false);
+        }
+        for wait in 0.. {
+            let writers = self.source.writers().await?;
+            let events = self.read(position).await?;
+            if events >= BUSY_EVENTS {
+                self.source.rouse().await?;
+                return Ok(false);
+            }
+            if stop.is_cancelled() || !writers {
+                return Ok(true);
+            }
+            let pause = if wait < SHORT_WAITS {
+                WAIT_SHORT
+            } else {
+                WAIT_LONG
+            };
+            // A notified commit need not wait for the pause to end.
+            let _ = timeout(pause, self.wake.changed()).await;
+        }
+        Ok(true)
+    }
+
+    /// Holds the key: reads when woken or when the poll is due, until writers are busy.
+    async fn sleep(
+        &mut self,
+        position: &mut Offset,
+        stop: &CancellationToken,
+    ) -> Result<(), S::Error> {
+        let mut streak = 0;
+        let mut last = Instant::now();
+        loop {
+            let source = tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                woken = timeout(self.poll, self.wake.changed()) => match woken {
+                    Ok(_) => WakeSource::Notify,
+                    Err(_) => WakeSource::Poll,
+                },
+            };
+            self.metrics.wakes(source);
+            let events = self.read(position).await?;
+            streak = if last.elapsed() < BUSY_GAP {
+                streak + 1
+            } else {
+                0
+            };
+            last = Instant::now();
+            if events >= BUSY_EVENTS || streak >= BUSY_STREAK {
+                self.source.rouse().await?;
+                return self.stay_awake(position, stop).await;
+            }
+        }
+    }
+
+    /// Reads without being notified, until some reads in a row found nothing.
+    async fn stay_awake(
+        &mut self,
+        position: &mut Offset,
+        stop: &CancellationToken,
+    ) -> Result<(), S::Error> {
+        let mut empty = 0;
+        while empty < IDLE_READS && !stop.is_cancelled() {
+            empty = if self.read(position).await? == 0 {
+                empty + 1
+            } else {
+                0
+            };
+            sleep(BUSY_PAUSE).await;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,100 @@
+//! Accepts connections and serves HTTP on them.
+//!
+//! Owns the listening socket and each connection's [`Wire`], which a request carries as an extension, so that the
+//! gateway can write to the connection that became a WebSocket. Bounds the time that a request's head may take.
+//! On stop it closes the listening socket first, then lets the answers under way finish.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+
+use crate::wire::Wire;
+
+/// After a failed accept: the process is out of file descriptors, mostly, and a tight loop would not mend it.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves `router` on `listener` until `stop`, then until the answers under way are out.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    head_timeout: Duration,
+    stop: CancellationToken,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((tcp, peer)) => {
+                    let router = router.clone();
+                    let stop = stop.clone();
+                    connections.spawn(connection(tcp, ConnectInfo(peer), router, head_timeout, stop));
+                }
+                Err(error) => {
+                    tracing::warn!("a connection could not be accepted: {error}");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+async fn connection(
+    tcp: TcpStream,
+    peer: ConnectInfo<std::net::SocketAddr>,
+    router: Router,
+    head_timeout: Duration,
+    stop: CancellationToken,
+) {
+    // An event is one small write: it must not wait for the acknowledgement of the one before.
+    if tcp.set_nodelay(true).is_err() {
+        return;
+    }
+    let wire = Wire::new(tcp);
+    let stream = wire.stream();
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(wire.clone());
+        request.extensions_mut().insert(peer.clone());
+        let router = router.clone();
+        async move {
+            Ok::<_, Infallible>(
+                router
+                    .oneshot(request)
+                    .await
+                    .unwrap_or_else(|never| match never {}),
+            )
+        }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(head_timeout)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!("a connection ended: {error}");
+    }
+}

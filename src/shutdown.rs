@@ -1,0 +1,30 @@
+//! When to stop: SIGTERM or SIGINT; a second one ends the process at once.
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// The two signals that ask for a stop.
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Takes the signals over: from here on they do not end the process by themselves.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn take() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Waits for the next of them and gives its name.
+    pub async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}

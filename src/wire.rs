@@ -1,0 +1,324 @@
+//! The stream seam: one TCP connection, seen by hyper and engineioxide as any stream, and by us as a place to write.
+//!
+//! Why it exists. socketioxide queues each packet per socket by count, drops it when the queue is full, and copies it
+//! three times on its way to the kernel; a client that stops reading can't be cut. Here a broadcast writes one encoded
+//! WebSocket frame, shared by every socket of the room, straight to the kernel, and what the kernel does not take is
+//! metered and bounded.
+//!
+//! Guarantees: frames are never interleaved with engineioxide's own (it writes whole frames, and each is taken whole or
+//! not at all); nothing of ours overtakes the CONNECT packet; what [`Wire::send`] took is written in order or the
+//! connection is cut, never a stream with a hole.
+//! Relies on: tungstenite handing over whole frames, and on a task that is always reading (engineioxide's), which also
+//! drives what is still to be written.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use bytes::{Buf as _, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+pub(crate) mod frame;
+
+/// What may wait for a client that reads slowly, in bytes. Beyond it the connection is cut; the client comes back.
+pub(crate) const MAX_BACKLOG_BYTES: usize = 4 * 1024 * 1024;
+/// From here on engineioxide has to wait with what it writes.
+const BUSY_BACKLOG_BYTES: usize = 64 * 1024;
+/// Buffers given to one system call.
+const MAX_SLICES: usize = 16;
+
+/// The connection as we hold it.
+pub(crate) struct Wire {
+    tcp: TcpStream,
+    out: Mutex<Out>,
+}
+
+#[derive(Default)]
+struct Out {
+    backlog: VecDeque<Bytes>,
+    backlog_bytes: usize,
+    /// Frames of ours that wait for engineioxide's CONNECT to pass.
+    held: VecDeque<Bytes>,
+    phase: Phase,
+    /// Bytes that the kernel took, ever: whether a client makes progress.
+    written: u64,
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+}
+
+#[derive(Default, PartialEq, Eq, Clone, Copy)]
+enum Phase {
+    /// HTTP, or a WebSocket that belongs to engineioxide alone.
+    #[default]
+    Foreign,
+    /// Ours too, once the CONNECT packet has passed.
+    Opening,
+    /// CONNECT has passed: our frames are written as they come.
+    Open,
+    /// Nothing is written any more.
+    Cut,
+}
+
+/// What became of a frame.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// Written, or waiting to be.
+    Taken,
+    /// The connection has ended.
+    Gone,
+    /// Too much was waiting already: this call has cut the connection.
+    Overflow,
+}
+
+impl Wire {
+    pub(crate) fn new(tcp: TcpStream) -> Arc<Self> {
+        Arc::new(Self {
+            tcp,
+            out: Mutex::default(),
+        })
+    }
+
+    /// The stream to give to hyper.
+    pub(crate) fn stream(self: &Arc<Self>) -> WireStream {
+        WireStream(self.clone())
+    }
+
+    fn out(&self) -> MutexGuard<'_, Out> {
+        self.out.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Frames of ours may be sent from now on; they wait until CONNECT has passed.
+    pub(crate) fn open(&self) {
+        let mut out = self.out();
+        if out.phase == Phase::Foreign {
+            out.phase = Phase::Opening;
+        }
+    }
+
+    /// Sends a whole WebSocket frame.
+    pub(crate) fn send(&self, frame: Bytes) -> Sent {
+        let mut out = self.out();
+        match out.phase {
+            Phase::Cut | Phase::Foreign => return Sent::Gone,
+            Phase::Opening => {
+                out.held.push_back(frame);
+                return Sent::Taken;
+            }
+            Phase::Open => {}
+        }
+        if out.backlog_bytes + frame.len() > MAX_BACKLOG_BYTES && out.backlog_bytes > 0 {
+            self.cut_now(&mut out);
+            return Sent::Overflow;
+        }
+        let idle = out.backlog.is_empty();
+        out.push(frame);
+        if idle {
+            self.write_now(&mut out);
+            if !out.backlog.is_empty() {
+                out.wake();
+            }
+        }
+        if out.phase == Phase::Cut {
+            Sent::Gone
+        } else {
+            Sent::Taken
+        }
+    }
+
+    /// Bytes that wait for the client, and how many it has taken so far.
+    pub(crate) fn meter(&self) -> (usize, u64) {
+        let out = self.out();
+        (out.backlog_bytes, out.written)
+    }
+
+    /// Ends the transport at once: the client sees it closed, and reconnects by itself.
+    pub(crate) fn cut(&self) {
+        self.cut_now(&mut self.out());
+    }
+
+    fn cut_now(&self, out: &mut Out) {
+        out.phase = Phase::Cut;
+        out.backlog.clear();
+        out.held.clear();
+        out.backlog_bytes = 0;
+        out.wake();
+        // Also wakes a task that waits for the kernel: its next read finds the end.
+        let _ = rustix::net::shutdown(&self.tcp, rustix::net::Shutdown::Both);
+    }
+
+    /// Writes as much as the kernel takes now.
+    fn write_now(&self, out: &mut Out) {
+        while !out.backlog.is_empty() {
+            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+            let mut count = 0;
+            for (slice, bytes) in slices.iter_mut().zip(&out.backlog) {
+                *slice = IoSlice::new(bytes);
+                count += 1;
+            }
+            match self.tcp.try_write_vectored(&slices[..count]) {
+                Ok(written) => out.advance(written),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
+                Err(_) => return self.cut_now(out),
+            }
+        }
+    }
+
+    /// Writes what waits, and asks to be woken when the kernel takes more.
+    fn poll_backlog(&self, out: &mut Out, cx: &mut Context<'_>) {
+        let before = out.backlog_bytes;
+        loop {
+            self.write_now(out);
+            if out.backlog.is_empty() || out.phase == Phase::Cut {
+                break;
+            }
+            match self.tcp.poll_write_ready(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => return self.cut_now(out),
+                Poll::Pending => break,
+            }
+        }
+        if before >= BUSY_BACKLOG_BYTES && out.backlog_bytes < BUSY_BACKLOG_BYTES {
+            out.wake();
+        }
+    }
+}
+
+impl Out {
+    fn push(&mut self, bytes: Bytes) {
+        self.backlog_bytes += bytes.len();
+        self.backlog.push_back(bytes);
+    }
+
+    fn advance(&mut self, mut written: usize) {
+        self.written += written as u64;
+        self.backlog_bytes -= written;
+        while let Some(front) = self.backlog.front_mut() {
+            if written < front.len() {
+                front.advance(written);
+                return;
+            }
+            written -= front.len();
+            self.backlog.pop_front();
+        }
+        // A burst must not leave its queue behind for the rest of the connection's life.
+        if self.backlog.capacity() > 64 {
+            self.backlog = VecDeque::new();
+        }
+    }
+
+    fn wake(&mut self) {
+        for waker in [self.reader.take(), self.writer.take()]
+            .into_iter()
+            .flatten()
+        {
+            waker.wake();
+        }
+    }
+}
+
+/// The connection as hyper and engineioxide see it.
+pub(crate) struct WireStream(Arc<Wire>);
+
+impl AsyncRead for WireStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let wire = &*self.0;
+        {
+            let mut out = wire.out();
+            if out.phase == Phase::Cut {
+                return Poll::Ready(Ok(()));
+            }
+            if out
+                .reader
+                .as_ref()
+                .is_none_or(|waker| !waker.will_wake(cx.waker()))
+            {
+                out.reader = Some(cx.waker().clone());
+            }
+            if !out.backlog.is_empty() {
+                wire.poll_backlog(&mut out, cx);
+            }
+        }
+        loop {
+            std::task::ready!(wire.tcp.poll_read_ready(cx))?;
+            match wire.tcp.try_read(buf.initialize_unfilled()) {
+                Ok(read) => {
+                    buf.advance(read);
+                    return Poll::Ready(Ok(()));
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                Err(e) => return Poll::Ready(Err(e)),
+            }
+        }
+    }
+}
+
+impl AsyncWrite for WireStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let wire = &*self.0;
+        let mut out = wire.out();
+        if !out.backlog.is_empty() {
+            wire.poll_backlog(&mut out, cx);
+        }
+        if out.phase == Phase::Cut {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        if out.backlog_bytes >= BUSY_BACKLOG_BYTES {
+            out.writer = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        out.push(Bytes::copy_from_slice(bytes));
+        if out.phase == Phase::Opening && frame::holds_connect(bytes) {
+            out.phase = Phase::Open;
+            while let Some(held) = out.held.pop_front() {
+                out.push(held);
+            }
+            out.held = VecDeque::new();
+        }
+        wire.poll_backlog(&mut out, cx);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let wire = &*self.0;
+        let mut out = wire.out();
+        wire.poll_backlog(&mut out, cx);
+        // The backlog is ours to bound, and the reading task drives it: a slow client holds no task of engineioxide's.
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let wire = &*self.0;
+        let mut out = wire.out();
+        wire.poll_backlog(&mut out, cx);
+        if out.phase != Phase::Cut && !out.backlog.is_empty() {
+            out.writer = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        let _ = rustix::net::shutdown(&wire.tcp, rustix::net::Shutdown::Write);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for WireStream {
+    fn drop(&mut self) {
+        let mut out = self.0.out();
+        // What the kernel takes at once still goes out: a close frame, mostly.
+        self.0.write_now(&mut out);
+        out.phase = Phase::Cut;
+        out.backlog = VecDeque::new();
+        out.backlog_bytes = 0;
+        // Not both directions: what the client sent and nobody read would turn into a reset that eats the last bytes.
+        let _ = rustix::net::shutdown(&self.0.tcp, rustix::net::Shutdown::Write);
+    }
+}

@@ -1,0 +1,45 @@
+// Drives the official socket.io-client for the integration tests.
+//
+// Speaks JSON lines: commands on stdin, what the clients saw on stdout. One process holds any number of clients, each
+// named by the number that `connect` gave it. Nothing is interpreted here: the tests judge.
+//
+//   {op:"connect", client, url, options, emit?:[{event,args,ack?}]}   emit: sent without waiting for the connection
+//   {op:"emit", client, event, args, ack?}                            ack: a number that comes back with the answer
+//   {op:"cut", client}                                                closes the transport, as a lost network does
+//   {op:"disconnect", client}   {op:"reconnect", client}
+//
+//   {client, saw:"connect", recovered}   {client, saw:"disconnect", reason}   {client, saw:"event", event, args}
+//   {client, saw:"connect_error", message, active}   {saw:"ack", ack, args}
+import { createInterface } from "node:readline";
+import { io } from "socket.io-client";
+
+const clients = new Map();
+const tell = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
+
+function emit(socket, { event, args, ack }) {
+  if (ack === undefined) socket.emit(event, ...args);
+  else socket.emit(event, ...args, (...answer) => tell({ saw: "ack", ack, args: answer }));
+}
+
+const commands = {
+  connect({ client, url, options, emit: first = [] }) {
+    const socket = io(url, { forceNew: true, reconnectionDelay: 20, reconnectionDelayMax: 100, ...options });
+    clients.set(client, socket);
+    socket.on("connect", () => tell({ client, saw: "connect", recovered: socket.recovered }));
+    socket.on("disconnect", (reason) => tell({ client, saw: "disconnect", reason }));
+    socket.on("connect_error", ({ message }) => tell({ client, saw: "connect_error", message, active: socket.active }));
+    socket.onAny((event, ...args) => tell({ client, saw: "event", event, args }));
+    for (const each of first) emit(socket, each);
+  },
+  emit: (command) => emit(clients.get(command.client), command),
+  cut: ({ client }) => clients.get(client).io.engine.close(),
+  disconnect: ({ client }) => clients.get(client).disconnect(),
+  reconnect: ({ client }) => clients.get(client).connect(),
+};
+
+createInterface({ input: process.stdin })
+  .on("line", (line) => {
+    const command = JSON.parse(line);
+    commands[command.op](command);
+  })
+  .on("close", () => process.exit(0));

@@ -1,0 +1,248 @@
+//! A database of its own for each test, and what a back end writes into it.
+//!
+//! Made from a template that the real `rowcast migrate --chat` built once per set of migrations. Dropped when the test
+//! ends well, kept when it panics.
+
+use std::fs;
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, PgPool, Postgres, Row,
+};
+
+use super::cluster::{Cluster, fnv, with_database};
+use super::launch::Launch;
+
+/// One test's database.
+pub(crate) struct Database {
+    /// For the server under test.
+    pub(crate) url: String,
+    /// For the test's own writes and questions.
+    pub(crate) pool: PgPool,
+    name: String,
+    /// The URL by which this database is dropped; none when its cluster goes as a whole.
+    maintenance: Option<String>,
+}
+
+impl Database {
+    /// A database with the `rowcast` schema and the chat tables.
+    pub(crate) async fn chat() -> Self {
+        let cluster = Cluster::shared();
+        let template = template(cluster).await;
+        Self::create(cluster, Some(&template)).await
+    }
+
+    /// A database in which nobody made anything.
+    pub(crate) async fn empty() -> Self {
+        Self::create(Cluster::shared(), None).await
+    }
+
+    /// A database that someone else made and will remove.
+    pub(crate) fn at(url: String) -> Self {
+        let options = PgConnectOptions::from_str(&url).expect("a database URL");
+        let pool = PgPoolOptions::new()
+            .max_connections(40)
+            .connect_lazy_with(options.application_name("test"));
+        Self {
+            url,
+            pool,
+            name: String::new(),
+            maintenance: None,
+        }
+    }
+
+    async fn create(cluster: &Cluster, template: Option<&str>) -> Self {
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let name = format!(
+            "test_{}_{}",
+            std::process::id(),
+            MADE.fetch_add(1, Ordering::Relaxed)
+        );
+        let maintenance = cluster.url_of("postgres");
+        let mut postgres = connect(&maintenance).await;
+        let source = match template {
+            // Copying files beats the log by half; the keyword came with Postgres 15.
+            Some(template) if major(&mut postgres).await >= 15 => {
+                format!("template {template} strategy file_copy")
+            }
+            Some(template) => format!("template {template}"),
+            None => String::new(),
+        };
+        run(&mut postgres, &format!("create database {name} {source}")).await;
+        postgres.close().await.expect("the connection closes");
+        let mut database = Self::at(cluster.url_of(&name));
+        database.name = name;
+        database.maintenance = Some(maintenance);
+        database
+    }
+
+    /// The URL of this database as another role sees it.
+    pub(crate) fn url_as(&self, role: &str) -> String {
+        let rest = self.url.split_once("://").expect("a URL").1;
+        let host = rest.split_once('@').map_or(rest, |(_, host)| host);
+        format!("postgres://{role}@{host}")
+    }
+
+    /// Runs SQL that answers nothing.
+    pub(crate) async fn run(&self, sql: &str) {
+        run(&self.pool, sql).await;
+    }
+
+    /// The first column of the only row, as text.
+    pub(crate) async fn value(&self, sql: &str) -> String {
+        value(&self.pool, sql).await
+    }
+
+    /// A connection outside the pool, for a transaction that stays open or a session that changes its settings.
+    pub(crate) async fn connection(&self) -> PgConnection {
+        connect(&self.url).await
+    }
+
+    /// Writes an inbound message, as a back end does, and returns its id.
+    pub(crate) async fn say(&self, contact: &str, body: &str) -> String {
+        say(&self.pool, contact, body).await
+    }
+
+    /// Reports a status, as a provider's webhook does.
+    pub(crate) async fn report(&self, message: &str, status: &str) {
+        sqlx::query("insert into message_statuses (message_id, status) values ($1::uuid, $2)")
+            .bind(message)
+            .bind(status)
+            .execute(&self.pool)
+            .await
+            .expect("a status can be reported");
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let Some(maintenance) = self.maintenance.take() else {
+            return;
+        };
+        if std::thread::panicking() {
+            eprintln!("kept for you: {}", self.url);
+            return;
+        }
+        let drop = format!("drop database if exists {} with (force)", self.name);
+        // A thread with a runtime of its own, because the test's may be gone by now.
+        let dropped = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            runtime.block_on(async {
+                let mut postgres = PgConnection::connect(&maintenance).await?;
+                postgres.execute(AssertSqlSafe(drop)).await?;
+                anyhow::Ok(())
+            })
+        });
+        if let Err(error) = dropped.join().expect("the dropping thread ends") {
+            eprintln!("{} stays: {error:#}", self.name);
+        }
+    }
+}
+
+/// Writes an inbound message over any connection, in a transaction or not, and returns its id.
+pub(crate) async fn say<'c>(
+    to: impl Executor<'c, Database = Postgres>,
+    contact: &str,
+    body: &str,
+) -> String {
+    sqlx::query_scalar("insert into messages (contact_id, body) values ($1, $2) returning id::text")
+        .bind(contact)
+        .bind(body)
+        .fetch_one(to)
+        .await
+        .expect("a message can be written")
+}
+
+/// Runs SQL that answers nothing over any connection.
+pub(crate) async fn run<'c>(on: impl Executor<'c, Database = Postgres>, sql: &str) {
+    if let Err(error) = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
+        .execute(on)
+        .await
+    {
+        panic!("{sql}: {error}");
+    }
+}
+
+/// The first column of the only row, as text, over any connection.
+pub(crate) async fn value<'c>(on: impl Executor<'c, Database = Postgres>, sql: &str) -> String {
+    let text = format!("select answer::text from ({sql}) as question(answer)");
+    match sqlx::query(AssertSqlSafe(text)).fetch_one(on).await {
+        Ok(row) => row.get::<Option<String>, _>(0).unwrap_or_default(),
+        Err(error) => panic!("{sql}: {error}"),
+    }
+}
+
+async fn connect(url: &str) -> PgConnection {
+    PgConnectOptions::from_str(url)
+        .expect("a database URL")
+        .application_name("test")
+        .connect()
+        .await
+        .expect("the test's Postgres answers")
+}
+
+async fn major(on: &mut PgConnection) -> u32 {
+    let number = value(on, "select current_setting('server_version_num')").await;
+    number.parse::<u32>().expect("a version number") / 10_000
+}
+
+/// The template's name, once it stands.
+async fn template(cluster: &Cluster) -> String {
+    let name = format!("rowcast_template_{:08x}", fnv(&migrations()));
+    let mut postgres = connect(&cluster.url_of("postgres")).await;
+    // Another process may be building the same; the lock goes with the connection.
+    run(&mut postgres, "select pg_advisory_lock(20260101)").await;
+    let found = format!("select count(*) from pg_database where datname = '{name}'");
+    if value(&mut postgres, &found).await == "0" {
+        let building = format!("{name}_building");
+        run(
+            &mut postgres,
+            &format!("drop database if exists {building} with (force)"),
+        )
+        .await;
+        run(&mut postgres, &format!("create database {building}")).await;
+        let url = with_database(&cluster.url_of("postgres"), &building);
+        Launch::command(["migrate", "--chat"])
+            .database(&url)
+            .succeed()
+            .await;
+        run(
+            &mut postgres,
+            &format!("alter database {building} with allow_connections false"),
+        )
+        .await;
+        run(
+            &mut postgres,
+            &format!("alter database {building} rename to {name}"),
+        )
+        .await;
+    }
+    postgres.close().await.expect("the connection closes");
+    name
+}
+
+/// Every migration's name and text, in order.
+fn migrations() -> Vec<u8> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    let mut files: Vec<_> = [root.clone(), root.join("chat")]
+        .iter()
+        .filter_map(|folder| fs::read_dir(folder).ok())
+        .flatten()
+        .map(|entry| entry.expect("a readable folder").path())
+        .filter(|path| path.is_file())
+        .collect();
+    files.sort();
+    files
+        .iter()
+        .flat_map(|file| {
+            let mut bytes = file.to_string_lossy().into_owned().into_bytes();
+            bytes.extend(fs::read(file).expect("a readable migration"));
+            bytes
+        })
+        .collect()
+}

@@ -1,0 +1,199 @@
+//! A Postgres of a test's own, for what no other test should live through: restarts, crashes, absence.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rustix::process::{Pid, Signal, geteuid, kill_process};
+use sqlx::{Connection, PgConnection};
+
+use super::cluster::scratch;
+use super::database::Database;
+use super::launch::Launch;
+use super::wait::until;
+
+/// A folder that is removed with everything in it.
+pub(crate) struct Scratch(PathBuf);
+
+impl Scratch {
+    /// An empty folder that others may enter, with a path short enough for a socket in it.
+    pub(crate) fn folder() -> Self {
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let path = scratch().join(format!("rowcast-{}-{number}", std::process::id()));
+        fs::create_dir(&path).expect("a scratch folder can be made");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))
+            .expect("permissions can be set");
+        Self(path)
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _what_stays_is_garbage = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A private cluster, running or not.
+pub(crate) struct Postgres {
+    postmaster: Option<Child>,
+    binaries: PathBuf,
+    /// Who runs it: Postgres refuses root.
+    user: Option<(u32, u32)>,
+    folder: Scratch,
+}
+
+impl Postgres {
+    /// A running cluster with nothing in it.
+    pub(crate) async fn start() -> Self {
+        let folder = Scratch::folder();
+        let user = geteuid().is_root().then(unprivileged);
+        if let Some((uid, gid)) = user {
+            chown(folder.path(), Some(uid), Some(gid)).expect("root may chown");
+        }
+        let mut postgres = Self {
+            postmaster: None,
+            binaries: binaries(),
+            user,
+            folder,
+        };
+        let made = postgres
+            .program("initdb")
+            .args([
+                "-U",
+                "postgres",
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--locale=C",
+                "-N",
+                "-D",
+            ])
+            .arg(postgres.folder.path().join("data"))
+            .output()
+            .expect("initdb starts");
+        assert!(
+            made.status.success(),
+            "{}",
+            String::from_utf8_lossy(&made.stderr)
+        );
+        postgres.up().await;
+        postgres
+    }
+
+    /// The same with the schema, the chat tables and a handle for the test's writes.
+    pub(crate) async fn with_chat() -> (Self, Database) {
+        let postgres = Self::start().await;
+        Launch::command(["migrate", "--chat"])
+            .database(&postgres.url())
+            .succeed()
+            .await;
+        let database = Database::at(postgres.url());
+        (postgres, database)
+    }
+
+    /// Its only database.
+    pub(crate) fn url(&self) -> String {
+        format!(
+            "postgres://postgres@localhost/postgres?host={}",
+            self.folder.path().display()
+        )
+    }
+
+    /// Starts it again and waits until it answers.
+    pub(crate) async fn up(&mut self) {
+        let data = self.folder.path().join("data");
+        let child = self
+            .program("postgres")
+            .arg("-D")
+            .arg(&data)
+            .arg("-k")
+            .arg(self.folder.path())
+            .args([
+                "-c",
+                "listen_addresses=",
+                "-c",
+                "max_connections=100",
+                "-c",
+                "jit=off",
+            ])
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(self.folder.path().join("log")).expect("a log can be made"))
+            .spawn()
+            .expect("postgres starts");
+        self.postmaster = Some(child);
+        let url = self.url();
+        until("the private cluster to answer", async || {
+            PgConnection::connect(&url).await.ok()?.close().await.ok()
+        })
+        .await;
+    }
+
+    /// Stops it and waits: SIGINT is a fast shutdown, SIGQUIT leaves what a crash leaves.
+    pub(crate) async fn down(&mut self, signal: Signal) {
+        let mut child = self.postmaster.take().expect("it runs");
+        kill_process(Pid::from_child(&child), signal).expect("it runs");
+        until("the private cluster to stop", async || {
+            child.try_wait().expect("a child of ours")
+        })
+        .await;
+    }
+
+    fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(self.binaries.join(name));
+        command.current_dir("/").stdin(Stdio::null()).env_clear();
+        if let Some((uid, gid)) = self.user {
+            command.uid(uid).gid(gid);
+        }
+        command
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.postmaster.take() {
+            let _it_may_have_ended = kill_process(Pid::from_child(&child), Signal::QUIT);
+            let _status = child.wait();
+        }
+    }
+}
+
+/// The folder of the binaries that the shared cluster uses too.
+pub(crate) fn binaries() -> PathBuf {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/find-postgres");
+    let found = Command::new(script)
+        .output()
+        .expect("scripts/find-postgres starts");
+    assert!(
+        found.status.success(),
+        "no Postgres: see the README's section on development"
+    );
+    PathBuf::from(String::from_utf8_lossy(&found.stdout).trim())
+}
+
+/// Somebody who is not root.
+fn unprivileged() -> (u32, u32) {
+    let passwd = fs::read_to_string("/etc/passwd").expect("a list of users");
+    let find = |name: &str| {
+        let line = passwd
+            .lines()
+            .find(|line| line.split(':').next() == Some(name))?;
+        let mut numbers = line
+            .split(':')
+            .skip(2)
+            .map_while(|field| field.parse().ok());
+        Some((numbers.next()?, numbers.next()?))
+    };
+    find("postgres")
+        .or_else(|| find("nobody"))
+        .expect("a user who is not root")
+}

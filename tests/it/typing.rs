@@ -1,0 +1,150 @@
+//! Typing: relayed both ways, never stored, over by itself, known to those who come late.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::harness::Scene;
+
+const TTL: Duration = Duration::from_secs(15);
+
+#[tokio::test]
+async fn a_clients_typing_reaches_the_others_in_the_room() {
+    let scene = Scene::new().await;
+    let mut ada = scene.joined("42").await;
+    let mut bob = scene.joined("42").await;
+    let mut eve = scene.joined("43").await;
+    for event in ["typing:start", "typing:stop"] {
+        assert_eq!(ada.ask(event, json!(["42"])).await["ok"], true);
+        let heard = bob.next().await;
+        assert_eq!(heard.name, event);
+        assert_eq!(
+            heard.arguments,
+            [json!({"contactId": "42"})],
+            "no offset: it is transient"
+        );
+    }
+    // Neither the one who types nor another room heard any of it.
+    scene.database.run("select rowcast.emit('conversation:' || c, 'fence', '{}') from unnest('{42,43}'::text[]) c").await;
+    assert_eq!(ada.next().await.name, "fence");
+    assert_eq!(eve.next().await.name, "fence");
+    assert_eq!(
+        scene
+            .database
+            .value("select count(*) from rowcast.events where event like 'typing%'")
+            .await,
+        "0"
+    );
+}
+
+#[tokio::test]
+async fn typing_in_a_room_not_joined_is_refused() {
+    let scene = Scene::new().await;
+    let mut inside = scene.joined("42").await;
+    let mut outside = scene.stock.connect(&scene.server).await;
+    let answer = outside.ask("typing:start", json!(["42"])).await;
+    assert_eq!(answer["ok"], false, "{answer}");
+    assert!(answer["error"]["code"].is_string(), "{answer}");
+    outside.emit("typing:start", json!(["42"]));
+    assert!(outside.event("rowcast:error").await.payload()["code"].is_string());
+    scene.database.say("42", "fence").await;
+    assert_eq!(inside.next().await.name, "message:new");
+}
+
+#[tokio::test]
+async fn sql_typing_reaches_everybody_on_every_server() {
+    let scene = Scene::new().await;
+    let second = crate::harness::Server::on(&scene.database).await;
+    let mut here = scene.joined("42").await;
+    let mut there = scene.stock.joined(&second, "42").await;
+    for (typing, event) in [("true", "typing:start"), ("false", "typing:stop")] {
+        scene
+            .database
+            .run(&format!("select rowcast.typing('42', {typing})"))
+            .await;
+        for client in [&mut here, &mut there] {
+            let heard = client.next().await;
+            assert_eq!(heard.name, event);
+            assert_eq!(heard.arguments, [json!({"contactId": "42"})]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn typing_of_a_rolled_back_transaction_is_not_told() {
+    let scene = Scene::new().await;
+    let mut client = scene.joined("42").await;
+    scene
+        .database
+        .run("begin; select rowcast.typing('42', true); rollback")
+        .await;
+    scene
+        .database
+        .run("select rowcast.typing('42', true)")
+        .await;
+    assert_eq!(client.next().await.name, "typing:start");
+    scene
+        .database
+        .run("select rowcast.typing('42', false)")
+        .await;
+    assert_eq!(client.next().await.name, "typing:stop");
+}
+
+#[tokio::test]
+async fn typing_stops_by_itself() {
+    let scene = Scene::new().await;
+    let mut client = scene.joined("42").await;
+    let typist = scene.joined("43").await;
+    let mut listener = scene.joined("43").await;
+    let began = Instant::now();
+    scene
+        .database
+        .run("select rowcast.typing('42', true)")
+        .await;
+    typist.emit("typing:start", json!(["43"]));
+    assert_eq!(client.next().await.name, "typing:start");
+    assert_eq!(listener.next().await.name, "typing:start");
+    let stopped = client.event_for(TTL * 2, "typing:stop").await;
+    assert_eq!(stopped.arguments, [json!({"contactId": "42"})]);
+    listener.event_for(TTL * 2, "typing:stop").await;
+    let lasted = began.elapsed();
+    assert!(
+        (TTL - Duration::from_secs(1)..TTL + Duration::from_secs(3)).contains(&lasted),
+        "{lasted:?}"
+    );
+}
+
+#[tokio::test]
+async fn who_joins_late_sees_that_a_bot_is_typing() {
+    let scene = Scene::new().await;
+    let mut early = scene.joined("42").await;
+    scene
+        .database
+        .run("select rowcast.typing('42', true)")
+        .await;
+    assert_eq!(early.next().await.name, "typing:start");
+    let mut late = scene.joined("42").await;
+    let seen = late.next().await;
+    assert_eq!(seen.name, "typing:start");
+    assert_eq!(seen.arguments, [json!({"contactId": "42"})]);
+    scene
+        .database
+        .run("select rowcast.typing('42', false)")
+        .await;
+    assert_eq!(late.next().await.name, "typing:stop");
+    // Who comes after the end sees nothing of it.
+    let mut last = scene.joined("42").await;
+    scene.database.say("42", "fence").await;
+    assert_eq!(last.next().await.name, "message:new");
+}
+
+#[tokio::test]
+async fn who_disconnects_while_typing_stops_typing() {
+    let scene = Scene::new().await;
+    let ada = scene.joined("42").await;
+    let mut bob = scene.joined("42").await;
+    ada.emit("typing:start", json!(["42"]));
+    assert_eq!(bob.next().await.name, "typing:start");
+    ada.disconnect();
+    assert_eq!(bob.next().await.name, "typing:stop");
+}
