@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
-use crate::event::Event;
+use crate::event::{Event, Room};
 use crate::metrics::{Metrics, WakeSource};
 use crate::offset::{Epoch, Offset, Seen, Snapshot};
 
@@ -101,8 +101,11 @@ pub trait Source: Send {
     /// Why a read failed.
     type Error: std::fmt::Display + Send;
 
-    /// Connects anew and says where the present is.
-    fn connect(&mut self) -> impl Future<Output = Result<Offset, Self::Error>> + Send;
+    /// Connects anew and says where the present is. Moves `position` back where a crash may have undone what it has seen.
+    fn connect(
+        &mut self,
+        position: &mut Option<Offset>,
+    ) -> impl Future<Output = Result<Offset, Self::Error>> + Send;
     /// Delivers everything that `position` misses, moves it along, and says how many events that were.
     fn read(
         &mut self,
@@ -123,6 +126,8 @@ pub trait Source: Send {
 pub trait Sink: Send {
     /// Delivers a batch; returns when the next may follow.
     fn deliver(&mut self, batch: Batch) -> impl Future<Output = ()> + Send;
+    /// What these rooms were given does not hold any more.
+    fn resync(&mut self, rooms: Vec<Room>) -> impl Future<Output = ()> + Send;
     /// Continuity with what was delivered is lost: the stream goes on from `head`.
     fn restart(&mut self, head: Offset) -> impl Future<Output = ()> + Send;
 }
@@ -203,7 +208,7 @@ impl<S: Source, K: Sink> Reader<S, K> {
         backoff: &mut Backoff,
         stop: &CancellationToken,
     ) -> Result<(), S::Error> {
-        let head = self.source.connect().await?;
+        let head = self.source.connect(position).await?;
         let position = match position {
             Some(position) if position.epoch == head.epoch => position,
             other => {
