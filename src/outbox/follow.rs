@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::TryStreamExt;
 use serde_json::value::RawValue;
 use sqlx::postgres::{PgConnection, PgRow};
-use sqlx::{ConnectOptions, Connection, Row};
+use sqlx::{ConnectOptions, Connection, Decode, Postgres, Row, Type};
 use tokio::time::timeout;
 
 use super::unflushed::{Identity, Log, Unflushed};
@@ -50,14 +50,12 @@ left join (
 ) e on true
 order by e.id";
 
-/// Any other transaction that has written an event and is not over: it may have looked for a sleeping reader while none slept.
+/// The transactions that have written an event and are not over: each may have looked for a sleeping reader while none slept.
 const WRITERS: &str = "
-select exists (
-    select from pg_locks
-    where locktype = 'relation' and mode = 'RowExclusiveLock' and granted
-      and relation = 'rowcast.events'::regclass
-      and database = (select oid from pg_database where datname = current_database())
-)";
+select count(*) from pg_locks
+where locktype = 'relation' and mode = 'RowExclusiveLock' and granted
+  and relation = 'rowcast.events'::regclass
+  and database = (select oid from pg_database where datname = current_database())";
 
 const HEAD: &str = "select pg_current_snapshot()::text, pg_postmaster_start_time()::text";
 
@@ -107,14 +105,12 @@ impl Follow {
         }
     }
 
-    fn connection(&mut self) -> Result<&mut PgConnection, FollowError> {
-        self.connection
-            .as_mut()
-            .ok_or_else(|| sqlx::Error::WorkerCrashed.into())
-    }
-
-    async fn flag(&mut self, sql: &'static str) -> Result<bool, FollowError> {
-        let connection = self.connection()?;
+    /// A question with one answer.
+    async fn ask<T>(&mut self, sql: &'static str) -> Result<T, FollowError>
+    where
+        T: Send + Unpin + Type<Postgres> + for<'r> Decode<'r, Postgres>,
+    {
+        let connection = self.connection.as_mut().ok_or(sqlx::Error::WorkerCrashed)?;
         Ok(timeout(PATIENCE, sqlx::query_scalar(sql).fetch_one(connection)).await??)
     }
 
@@ -257,15 +253,15 @@ impl Source for Follow {
     }
 
     async fn doze(&mut self) -> Result<bool, FollowError> {
-        self.flag(DOZE).await
+        self.ask(DOZE).await
     }
 
     async fn rouse(&mut self) -> Result<(), FollowError> {
-        self.flag(ROUSE).await.map(|_| ())
+        self.ask::<bool>(ROUSE).await.map(|_| ())
     }
 
-    async fn writers(&mut self) -> Result<bool, FollowError> {
-        self.flag(WRITERS).await
+    async fn writers(&mut self) -> Result<i64, FollowError> {
+        self.ask(WRITERS).await
     }
 
     async fn close(&mut self) {
