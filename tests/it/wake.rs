@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use crate::harness::database::run;
 use crate::harness::wait::{until, within_for};
 use crate::harness::{Scene, say};
 
@@ -93,6 +94,25 @@ async fn no_interleaving_with_a_dozing_reader_leaves_an_event_lying() {
                 assert_eq!(event.name, "message:new", "round {round}");
             }
         }
+    }
+}
+
+/// The narrowest place: a writer tested the key while the reader was awake, so it notifies nobody, and commits around the
+/// reader's last look before it sleeps. Nobody writes after it who could wake the reader by chance.
+#[tokio::test]
+async fn a_commit_around_the_last_look_before_sleep_is_seen() {
+    let scene = Scene::with(&[NO_POLL]).await;
+    let mut client = scene.joined("42").await;
+    let mut writer = scene.database.connection().await;
+    // Enough in one read to make the reader let go of its key.
+    let burst = "insert into messages (contact_id, body) select '43', n::text from generate_series(1, 20) n";
+    for round in 0..400u64 {
+        scene.database.run(burst).await;
+        run(&mut writer, "begin").await;
+        say(&mut writer, "42", &round.to_string()).await;
+        sleep(Duration::from_micros(round * 7_919 % 8_000)).await;
+        run(&mut writer, "commit").await;
+        assert_eq!(client.next().await.body(), round.to_string());
     }
 }
 

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{
@@ -16,6 +17,10 @@ use sqlx::{
 
 use super::cluster::{Cluster, fnv, with_database};
 use super::launch::Launch;
+use super::wait::within_for;
+
+/// How long Postgres may take for anything that a test asks of it.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One test's database.
 pub(crate) struct Database {
@@ -109,12 +114,10 @@ impl Database {
 
     /// Reports a status, as a provider's webhook does.
     pub(crate) async fn report(&self, message: &str, status: &str) {
-        sqlx::query("insert into message_statuses (message_id, status) values ($1::uuid, $2)")
-            .bind(message)
-            .bind(status)
-            .execute(&self.pool)
-            .await
-            .expect("a status can be reported");
+        let report = format!(
+            "insert into message_statuses (message_id, status) values ('{message}', '{status}')"
+        );
+        self.run(&report).await;
     }
 }
 
@@ -151,20 +154,16 @@ pub(crate) async fn say<'c>(
     contact: &str,
     body: &str,
 ) -> String {
-    sqlx::query_scalar("insert into messages (contact_id, body) values ($1, $2) returning id::text")
-        .bind(contact)
-        .bind(body)
-        .fetch_one(to)
-        .await
-        .expect("a message can be written")
+    let insert = "insert into messages (contact_id, body) values ($1, $2) returning id::text";
+    let insert = sqlx::query_scalar(insert).bind(contact).bind(body);
+    let written = within_for(PATIENCE, "a message to be written", insert.fetch_one(to)).await;
+    written.expect("a message can be written")
 }
 
 /// Runs SQL that answers nothing over any connection.
 pub(crate) async fn run<'c>(on: impl Executor<'c, Database = Postgres>, sql: &str) {
-    if let Err(error) = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
-        .execute(on)
-        .await
-    {
+    let done = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(on);
+    if let Err(error) = within_for(PATIENCE, sql, done).await {
         panic!("{sql}: {error}");
     }
 }
@@ -172,10 +171,8 @@ pub(crate) async fn run<'c>(on: impl Executor<'c, Database = Postgres>, sql: &st
 /// The first column of the only row, as text, over any connection.
 pub(crate) async fn value<'c>(on: impl Executor<'c, Database = Postgres>, sql: &str) -> String {
     // The simple protocol, in which Postgres itself says everything as text.
-    let row = match sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
-        .fetch_one(on)
-        .await
-    {
+    let answer = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).fetch_one(on);
+    let row = match within_for(PATIENCE, sql, answer).await {
         Ok(row) => row,
         Err(error) => panic!("{sql}: {error}"),
     };
