@@ -35,63 +35,54 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
   order by t.tgrelid limit 1
 $$;
 
--- A value as jsonb, or a stand-in for one beyond `most` bytes. The stand-in differs when the value does,
--- and is longer than a room or an id may be, so that it can't pass for either.
+-- A value as jsonb, or a stand-in for one that is large. The stand-in differs when the value does, and is
+-- longer than a room or an id may be, so that it can't pass for either.
 -- The EXCEPTION blocks here and below hold reads alone: they cost a writer no transaction id.
-create function rowcast.bounded_value(value anyelement, most int) returns jsonb
+create function rowcast.bounded_value(value anyelement) returns jsonb
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
-declare
-  whole jsonb;
 begin
-  begin
-    whole := to_jsonb(value);
-    if octet_length(whole::text) <= most then
-      return whole;
-    end if;
-    return to_jsonb(rpad(md5(whole::text), 4096, '.'));
-  exception when others then
-    return to_jsonb(rpad(md5(value::text), 4096, '.'));
-  end;
+  if pg_column_size(value) <= 2048 then
+    return to_jsonb(value);
+  end if;
+  return to_jsonb(rpad(md5(value::text), 4096, '.'));
 exception when others then
-  return to_jsonb(rpad('unreadable', 4096, '.'));
+  -- Reached for a value beyond 1 GB as text.
+  return to_jsonb(rpad(pg_column_size(value)::text, 4096, '.'));
 end $$;
 
 create function rowcast.bounded_row(typed anyelement, source_row record) returns jsonb
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
-  name text;
-  value jsonb;
-  room_left int := 16777216;
-  result jsonb := '{"rowcast:large": "bounded"}';
+  members text := (
+    select string_agg(format('rowcast.bounded_value(($1).%1$I) as %1$I', attname), ', ')
+    from pg_attribute a join pg_type t on t.typrelid = a.attrelid
+    where t.oid = pg_typeof(typed) and attnum > 0 and not attisdropped);
+  result jsonb;
 begin
+  -- Only a row of a named type has members to take one by one.
   typed := source_row;
-  for name in
-    select attname from pg_attribute a join pg_type t on t.typrelid = a.attrelid
-    where t.oid = pg_typeof(typed) and attnum > 0 and not attisdropped order by attlen < 0, attnum
-  loop
-    execute format('select rowcast.bounded_value(($1).%I, $2)', name) into value using typed, room_left;
-    room_left := greatest(room_left - octet_length(value::text), 0);
-    result := result || jsonb_build_object(name, value);
-  end loop;
-  return result;
+  execute format('select to_jsonb(o) from (select %s) o', members) into result using typed;
+  return result || '{"rowcast:large": "bounded"}';
 end $$;
 
 -- A row that is large enough for Postgres's own limits to matter: jsonb ends at 256 MB, text at 1 GB.
 create function rowcast.large_row(source_row record, capture text) returns jsonb
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
-  whole jsonb;
+  result jsonb;
 begin
-  begin
-    whole := to_jsonb(source_row);
-    if octet_length(whole::text) <= 16777216 then
-      return whole || '{"rowcast:large": "whole"}';
-    end if;
-  exception when others then
-    null; -- Beyond a limit: bounded below.
-  end;
-  execute format('select rowcast.bounded_row(null::%s, $1)', rowcast.relation_of(capture)) into whole using source_row;
-  return whole;
+  if pg_column_size(source_row) <= 16777216 then
+    begin
+      result := to_jsonb(source_row);
+      if octet_length(result::text) <= 16777216 then
+        return result || '{"rowcast:large": "whole"}';
+      end if;
+    exception when others then
+      null; -- Compressed values that are beyond a limit once they are not.
+    end;
+  end if;
+  execute format('select rowcast.bounded_row(null::%s, $1)', rowcast.relation_of(capture)) into result using source_row;
+  return result;
 end $$;
 
 -- The members of an object that name something: id, ...Id, ..._id, and objects that hold such members.
@@ -143,7 +134,8 @@ begin
       'source', source,
       'key', (select json_object_agg(name, left(origin ->> name, 200)) from unnest(key_columns) as name),
       'reason', 'the room is null or longer than 2048 bytes');
-  elsif origin ->> 'rowcast:large' = 'whole' and octet_length(data::text) <= 16777216 then
+  -- Below 4 kB no stand-in is in it.
+  elsif octet_length(data::text) <= case origin ->> 'rowcast:large' when 'whole' then 16777216 else 4096 end then
     return data;
   end if;
   return rowcast.truncate_payload(data);
