@@ -135,7 +135,7 @@ begin
       'key', (select json_object_agg(name, left(origin ->> name, 200)) from unnest(key_columns) as name),
       'reason', 'the room is null or longer than 2048 bytes');
   -- Below 4 kB no stand-in is in it.
-  elsif octet_length(data::text) <= case origin ->> 'rowcast:large' when 'whole' then 16777216 else 4096 end then
+  elsif octet_length(data::text) <= (case origin ->> 'rowcast:large' when 'whole' then 16777216 else 4096 end) then
     return data;
   end if;
   return rowcast.truncate_payload(data);
