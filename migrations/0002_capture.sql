@@ -113,7 +113,7 @@ end $$;
 
 -- What is sent instead of a payload that is too large: the same shape, ids only, "truncated": true.
 create function rowcast.truncate_payload(data json) returns json
-language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+language plpgsql immutable security definer set search_path = pg_catalog, pg_temp as $$
 declare
   ids text;
 begin
@@ -138,7 +138,7 @@ begin
     return json_build_object(
       'source', source,
       'key', (select json_object_agg(name, left(origin ->> name, 200)) from unnest(key_columns) as name),
-      'reason', 'the room is null or longer than 2048 bytes');
+      'reason', 'the room is null, empty or longer than 2048 bytes');
   -- Below 4 kB no stand-in is in it.
   elsif octet_length(data::text) <= (case origin ->> 'rowcast:careful' when 'whole' then 16777216 else 4096 end) then
     return data;

@@ -18,7 +18,7 @@ create function rowcast.rows_sql(definition rowcast.attached, operation text) re
 language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 declare
   json_row text := rowcast.json_row_sql(definition);
-  room text := 'case when octet_length(%1$s) <= 2048 then %1$s end';
+  room text := 'case when octet_length(%1$s) between 1 and 2048 then %1$s end';
   room_before text := format(room, rowcast.room_sql(definition.room, 'before'));
   room_after text := format(room, rowcast.room_sql(definition.room, 'after'));
   -- @@ gives null where a path can't be evaluated; it raises nothing.
