@@ -20,12 +20,12 @@ COPY Cargo.toml Cargo.lock ./
 RUN mkdir -p src tests/it bench \
     && touch src/lib.rs \
     && for main in src tests/it bench; do echo 'fn main() {}' > $main/main.rs; done \
-    && cargo build --release --locked \
+    && cargo build --profile image --locked \
     # Cargo compares times, and the sources may be older than this layer.
-    && rm -r src target/release/.fingerprint/rowcast-*
+    && rm -r src target/image/.fingerprint/rowcast-*
 
 COPY . .
-RUN cargo build --release --locked --bin rowcast
+RUN cargo build --profile image --locked --bin rowcast
 
 
 FROM debian:${DEBIAN}-slim
@@ -36,7 +36,7 @@ LABEL org.opencontainers.image.title="rowcast" \
 # The roots that sslmode=verify-full needs; the slim image has none.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /build/LICENSE-* /usr/share/doc/rowcast/
-COPY --from=build /build/target/release/rowcast /usr/local/bin/
+COPY --from=build /build/target/image/rowcast /usr/local/bin/
 
 # A number, so that Kubernetes' runAsNonRoot can tell. The root folder holds no .env.
 USER 65532:65532

@@ -1,18 +1,23 @@
 # The tasks of development; `make help` lists them. Options go through ARGS: make run ARGS='--port 4000'.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench audit
+.PHONY: help run watch test check bench audit
+
+# What scripts/setup prints is for the shell: where a Postgres is that the server would not find by itself.
+setup = out=$$(scripts/setup $(1)) && eval "$$out"
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: ## Start the server, with a Postgres of its own unless DATABASE_URL says otherwise
-	scripts/setup postgres
-	cargo run --locked --release -- serve $(ARGS)
+	@$(call setup,rust postgres) && cargo run --locked --quiet --release -- serve $(ARGS)
+
+watch: ## Print the events of a conversation, with the stock client: make watch ROOM=42
+	@scripts/setup node
+	@node tests/interop/watch.mjs $(or $(ROOM),42)
 
 test: ## Run every test (ARGS is handed to the test runner)
-	@scripts/setup postgres node
-	@scripts/test $(ARGS)
+	@$(call setup,rust postgres node) && scripts/test $(ARGS)
 
 check: ## Format, lints, docs and file lengths, warnings denied
 	cargo fmt --check
@@ -22,8 +27,7 @@ check: ## Format, lints, docs and file lengths, warnings denied
 		awk '$$1 > 400 && $$2 != "total" { print $$2 ": " $$1 " lines, the limit is 400"; bad = 1 } END { exit bad }'
 
 bench: ## Measure ours and the Node peer on this machine and print the table
-	scripts/setup postgres node
-	bench/run $(ARGS)
+	@$(call setup,rust postgres) && bench/run $(ARGS)
 
 audit: ## Licences, advisories and bans of the dependencies (needs cargo-deny and the network)
 	cargo deny --locked check

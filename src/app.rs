@@ -143,7 +143,7 @@ async fn start(config: &Config) -> anyhow::Result<App> {
     let hub = Hub::new(config.limits.max_rooms, metrics.clone());
 
     let listener = Listener::new(
-        database.listener_pool(),
+        database.clone(),
         wake,
         typing_tx,
         hearing_tx,

@@ -20,10 +20,11 @@ use tokio::time::{Instant, timeout};
 mod auth;
 mod broadcast;
 mod client;
-mod handshake;
 mod hub;
 mod inbox;
+mod outlet;
 mod protocol;
+mod session;
 pub mod typing;
 
 pub use broadcast::Broadcast;
@@ -31,13 +32,13 @@ pub use hub::Hub;
 
 use crate::config::{Limits, Origins};
 use crate::metrics::{Connect, Join, Metrics};
-use crate::server::query_has;
+use crate::server::query_value;
 use crate::wire::Wire;
 use auth::{ConnectError, Identity};
 use client::{Client, Packet};
-use handshake::Handshake;
 use inbox::{Inbox, Incoming};
 use protocol::{JoinArgs, Outgoing, Refusal, Request};
+use session::Handshake;
 
 /// Packets that may wait in socketioxide for a socket that polls.
 const QUEUE_PACKETS: usize = 1024;
@@ -49,7 +50,6 @@ const READ_BUFFER_BYTES: usize = 512;
 /// The gateway: see the module.
 pub struct Gateway {
     io: SocketIo,
-    hub: Arc<Hub>,
 }
 
 /// What every connection shares.
@@ -86,12 +86,12 @@ impl Gateway {
             .connect_timeout(limits.handshake_timeout)
             .upgrade_timeout(limits.handshake_timeout)
             .build_svc();
-        let rule = handshake::Rule {
+        let rule = session::Rule {
             limit: limits.handshake_timeout,
-            metrics: metrics.clone(),
+            hub: hub.clone(),
         };
         let shared = Arc::new(Shared {
-            hub: hub.clone(),
+            hub,
             origins,
             limits: limits.clone(),
             metrics,
@@ -106,8 +106,8 @@ impl Gateway {
         };
         io.ns("/", connected.with(middleware));
         (
-            Self { io, hub },
-            any_service(service).layer(middleware::from_fn_with_state(rule, handshake::begin)),
+            Self { io },
+            any_service(service).layer(middleware::from_fn_with_state(rule, session::guard)),
         )
     }
 
@@ -115,9 +115,6 @@ impl Gateway {
     /// themselves. The listening socket must be closed before: socketioxide would tell a newcomer that there is no
     /// such namespace, which a stock client takes for final.
     pub async fn close(&self, deadline: Duration) {
-        for client in self.hub.clients() {
-            client.cut();
-        }
         if timeout(deadline, self.io.close()).await.is_err() {
             tracing::warn!("some connections did not close in time");
         }
@@ -186,7 +183,7 @@ impl Shared {
         self.metrics.connects(Connect::New);
         tracing::debug!(connection = id, "connected");
         let offset = self.hub.offset().unwrap_or_default();
-        let _ = client.send(&Outgoing::ready(offset));
+        self.hub.send(&client, &Outgoing::ready(offset));
         self.work(&client).await;
     }
 
@@ -227,7 +224,9 @@ impl Shared {
             (Request::Unknown, Ok(_)) => Err(Refusal::unknown_event()),
         };
         match refused {
-            Ok(()) => client.answer(ack, &serde_json::json!({ "ok": true })),
+            Ok(()) => client
+                .outlet
+                .answer(ack, &serde_json::json!({ "ok": true })),
             Err(refusal) => client.refuse(&refusal, ack),
         }
     }
@@ -247,7 +246,7 @@ impl Shared {
 /// socketioxide's queue after its upgrade as well, so that its order holds.
 fn own_wire(socket: &SocketRef) -> Option<Arc<Wire>> {
     let request = socket.req_parts();
-    let websocket = query_has(&request.uri, "transport", Some("websocket"));
+    let websocket = query_value(&request.uri, "transport") == Some("websocket");
     request
         .extensions
         .get::<Arc<Wire>>()

@@ -9,13 +9,14 @@
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use sqlx::postgres::{PgListener, PgNotification, PgPool};
+use sqlx::postgres::{PgListener, PgNotification};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
 use crate::metrics::Metrics;
+use crate::outbox::Database;
 
 const WAKE: &str = "rowcast";
 const TYPING: &str = "rowcast_typing";
@@ -36,7 +37,7 @@ pub struct Hearing {
 
 /// The listener: see the module.
 pub struct Listener {
-    pool: PgPool,
+    database: Database,
     wake: watch::Sender<()>,
     typing: mpsc::Sender<String>,
     hearing: watch::Sender<Hearing>,
@@ -45,9 +46,9 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Listens on a connection of `pool`, which should be the listener's own. `server` begins the self-probe's payload.
+    /// Listens on a connection of its own. `server` begins the self-probe's payload.
     pub fn new(
-        pool: PgPool,
+        database: Database,
         wake: watch::Sender<()>,
         typing: mpsc::Sender<String>,
         hearing: watch::Sender<Hearing>,
@@ -55,7 +56,7 @@ impl Listener {
         metrics: Metrics,
     ) -> Self {
         Self {
-            pool,
+            database,
             wake,
             typing,
             hearing,
@@ -82,7 +83,6 @@ impl Listener {
             );
             let _ = timeout(pause, stop.cancelled()).await;
         }
-        self.pool.close().await;
     }
 
     /// One connection's life. Any sign of a lost connection ends it, since what was notified meanwhile is unknown.
@@ -121,7 +121,9 @@ impl Listener {
 
     async fn bind(&self) -> anyhow::Result<PgListener> {
         let bind = async {
-            let mut listener = PgListener::connect_with(&self.pool).await?;
+            // A pool for each connection: sqlx returns a lost one to its pool by talking to it, and until it answers,
+            // which may be never, the pool has no other to give.
+            let mut listener = PgListener::connect_with(&self.database.listener_pool()).await?;
             listener.eager_reconnect(false);
             listener.listen_all([WAKE, TYPING, PROBE]).await?;
             Ok::<_, sqlx::Error>(listener)

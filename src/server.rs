@@ -100,12 +100,11 @@ async fn connection(
     }
 }
 
-/// Whether the query has this parameter: with this value, where one is given.
-pub(crate) fn query_has(uri: &Uri, name: &str, value: Option<&str>) -> bool {
+/// The value of a parameter of the query, as it stands there.
+pub(crate) fn query_value<'a>(uri: &'a Uri, name: &str) -> Option<&'a str> {
     let mut pairs = uri
-        .query()
-        .unwrap_or_default()
+        .query()?
         .split('&')
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    pairs.any(|(n, v)| n == name && value.is_none_or(|value| value == v))
+    pairs.find_map(|(n, value)| (n == name).then_some(value))
 }

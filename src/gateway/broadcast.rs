@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::client::{Client, Delivery};
 use super::hub::{Hub, Members};
+use super::outlet::Delivery;
 use super::protocol::Outgoing;
 use crate::event::{Event, Room};
 use crate::offset::Offset;
@@ -48,19 +48,19 @@ impl Broadcast {
         let mut sent = 0;
         let mut full = Vec::new();
         for client in &**members {
-            match client.send(&outgoing) {
+            match self.hub.send(client, &outgoing) {
                 Delivery::Sent => sent += 1,
                 Delivery::Full => full.push(client),
-                Delivery::Lost => {}
+                Delivery::Gone | Delivery::Overflow => {}
             }
         }
         let deadline = Instant::now() + PATIENCE;
         while !full.is_empty() {
             sleep(PAUSE).await;
             let late = Instant::now() >= deadline;
-            full.retain(|client| match client.send(&outgoing) {
+            full.retain(|client| match self.hub.send(client, &outgoing) {
                 Delivery::Full if late => {
-                    self.cut(client);
+                    self.hub.cut(client);
                     false
                 }
                 Delivery::Full => true,
@@ -68,7 +68,7 @@ impl Broadcast {
                     sent += 1;
                     false
                 }
-                Delivery::Lost => false,
+                Delivery::Gone | Delivery::Overflow => false,
             });
         }
         self.hub.metrics.deliveries.inc_by(sent);
@@ -78,22 +78,13 @@ impl Broadcast {
             .observe(event.age.as_secs_f64());
     }
 
-    fn cut(&self, client: &Client) {
-        if client.cut() {
-            self.hub.metrics.slow_consumers.inc();
-            tracing::info!(
-                connection = client.id,
-                "a client that reads too slowly was disconnected"
-            );
-        }
-    }
-
     /// After a part of a burst: waits for those who are behind but reading.
     async fn pace(&mut self, touched: &[Members]) {
         let started = Instant::now();
         for client in touched.iter().flat_map(|members| members.iter()) {
             let mut progress = (0, Instant::now());
-            while let Some((waiting, taken)) = client.meter() {
+            loop {
+                let (waiting, taken) = client.outlet.meter();
                 if taken != progress.0 {
                     progress = (taken, Instant::now());
                 }
@@ -107,6 +98,15 @@ impl Broadcast {
             }
         }
         self.budget = self.budget.saturating_sub(started.elapsed());
+    }
+}
+
+impl Broadcast {
+    fn tell(&self, room: &Room, members: &Members, reason: &str) {
+        let event = Outgoing::resync(room, reason);
+        for client in &**members {
+            self.hub.send(client, &event);
+        }
     }
 }
 
@@ -135,7 +135,7 @@ impl Sink for Broadcast {
     async fn resync(&mut self, rooms: Vec<Room>) {
         for (room, members) in self.hub.joined() {
             if rooms.contains(&room) {
-                tell(
+                self.tell(
                     &room,
                     &members,
                     "a crash of the database undid what was delivered",
@@ -146,15 +146,8 @@ impl Sink for Broadcast {
 
     async fn restart(&mut self, head: Offset) {
         for (room, members) in self.hub.joined() {
-            tell(&room, &members, "the database was rewound or replaced");
+            self.tell(&room, &members, "the database was rewound or replaced");
         }
         self.hub.reach(head);
-    }
-}
-
-fn tell(room: &Room, members: &Members, reason: &str) {
-    let event = Outgoing::resync(room, reason);
-    for client in &**members {
-        let _ = client.send(&event);
     }
 }

@@ -1,24 +1,22 @@
-//! One connected socket.
+//! One connected socket, and what it sends.
 //!
-//! Owns the way out to it: straight through the [`Wire`] where the socket was a WebSocket from its first byte, through
-//! socketioxide's queue where it began by polling. One socket uses one way for all that is ours, so its order holds.
-//! Guarantees: what can't be sent ends the connection; a client never gets a stream with a hole.
+//! Owns what is known of it: who it is, its rooms, its inbox, and its [`Outlet`].
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
+use socketioxide::TransportType;
 use socketioxide::adapter::LocalAdapter;
 use socketioxide::extract::{AckSender, SocketRef};
 use socketioxide::handler::FromMessage;
 use socketioxide::socket::Socket;
-use socketioxide::{SendError, SocketError, TransportType};
 
 use super::auth::Identity;
 use super::inbox::Inbox;
-use super::protocol::{self, Outgoing, Refusal, Request};
+use super::outlet::Outlet;
+use super::protocol::{self, Refusal, Request};
 use crate::event::Room;
-use crate::wire::{Sent, Wire};
+use crate::wire::Wire;
 
 /// A connected socket.
 pub(super) struct Client {
@@ -26,20 +24,9 @@ pub(super) struct Client {
     pub(super) id: u64,
     pub(super) identity: Identity,
     pub(super) inbox: Arc<Inbox>,
+    pub(super) outlet: Outlet,
     socket: SocketRef,
-    wire: Option<Arc<Wire>>,
     rooms: Mutex<Vec<Room>>,
-    ended: AtomicBool,
-}
-
-/// What became of an event for one client.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Delivery {
-    Sent,
-    /// The client is gone, or was cut because too much waited for it.
-    Lost,
-    /// socketioxide's queue is full: worth another try in a moment.
-    Full,
 }
 
 impl Client {
@@ -50,20 +37,25 @@ impl Client {
         socket: SocketRef,
         wire: Option<Arc<Wire>>,
     ) -> Self {
+        let outlet = Outlet::new(socket.clone(), wire);
         Self {
             id,
             identity,
             inbox,
+            outlet,
             socket,
-            wire,
             rooms: Mutex::default(),
-            ended: AtomicBool::new(false),
         }
     }
 
     /// The rooms it is in. Changed by the hub alone, under the hub's lock.
     pub(super) fn rooms(&self) -> MutexGuard<'_, Vec<Room>> {
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The engine's session id, which a request names. A secret.
+    pub(super) fn session(&self) -> &str {
+        self.socket.id.as_str()
     }
 
     pub(super) fn transport(&self) -> TransportType {
@@ -74,69 +66,14 @@ impl Client {
         self.socket.connected()
     }
 
-    /// Sends an event.
-    pub(super) fn send(&self, event: &Outgoing) -> Delivery {
-        if self.ended.load(Ordering::Acquire) {
-            return Delivery::Lost;
-        }
-        let Some(wire) = &self.wire else {
-            return match event.emit(&self.socket) {
-                Ok(()) => Delivery::Sent,
-                Err(SendError::Socket(SocketError::InternalChannelFull)) => Delivery::Full,
-                Err(_) => Delivery::Lost,
-            };
-        };
-        match wire.send(event.frame()) {
-            Sent::Taken => Delivery::Sent,
-            Sent::Gone => Delivery::Lost,
-            Sent::Overflow => {
-                self.ended.store(true, Ordering::Release);
-                Delivery::Lost
-            }
-        }
-    }
-
-    /// Answers an ack; nothing where none was asked for.
-    pub(super) fn answer(&self, ack: Ack, answer: &Value) {
-        let sent = match (ack, &self.wire) {
-            (Ack::None, _) => return,
-            (Ack::Asked { id, .. }, Some(wire)) => {
-                wire.send(protocol::ack_frame(id, answer)) == Sent::Taken
-            }
-            (Ack::Asked { sender, .. }, None) => sender.send(answer).is_ok(),
-        };
-        if !sent {
-            // An answer that can't be given must not look like one that is still to come.
-            self.cut();
-        }
-    }
-
     /// Says why an event is refused: to the ack, or as an event where there is none.
     pub(super) fn refuse(&self, refusal: &Refusal, ack: Ack) {
         match ack {
             Ack::None => {
-                let _ = self.send(&refusal.event());
+                self.outlet.send(&refusal.event());
             }
-            ack => self.answer(ack, &refusal.ack()),
+            ack => self.outlet.answer(ack, &refusal.ack()),
         }
-    }
-
-    /// Bytes that wait for it, and how many it has taken so far; `None` where only socketioxide knows.
-    pub(super) fn meter(&self) -> Option<(usize, u64)> {
-        self.wire.as_ref().map(|wire| wire.meter())
-    }
-
-    /// Ends the connection so that the client reconnects by itself. True for the first call.
-    pub(super) fn cut(&self) -> bool {
-        if self.ended.swap(true, Ordering::AcqRel) {
-            return false;
-        }
-        match &self.wire {
-            Some(wire) => wire.cut(),
-            // A full queue takes no disconnect packet; the heartbeat finds it full too, and ends the session.
-            None => drop(self.socket.clone().disconnect()),
-        }
-        true
     }
 }
 

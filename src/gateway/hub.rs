@@ -5,14 +5,16 @@
 //! later event. The lock is held for a moment only; sending happens outside it.
 //! Guarantees: an ack's offset and the events that follow meet exactly.
 
+mod typists;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::json;
-use tokio::time::Instant;
 
 use super::client::{Ack, Client};
-use super::protocol::{JoinArgs, Refusal};
+use super::outlet::Delivery;
+use super::protocol::{JoinArgs, Outgoing, Refusal};
 use super::typing::{Change, Typer, Typers};
 use crate::event::{ContactId, Room};
 use crate::metrics::{Join, Limit, Metrics, Transport};
@@ -33,6 +35,8 @@ pub struct Hub {
 #[derive(Default)]
 struct State {
     clients: HashMap<u64, Arc<Client>>,
+    /// By the engine's session id, for the requests that name one.
+    sessions: HashMap<Box<str>, u64>,
     rooms: HashMap<Room, RoomState>,
     /// `None` until the reader has found the present.
     position: Option<Offset>,
@@ -60,7 +64,11 @@ impl Hub {
 
     /// Takes a connected socket in. False: it went away meanwhile.
     pub(super) fn connect(&self, client: &Arc<Client>) -> bool {
-        self.state().clients.insert(client.id, client.clone());
+        {
+            let mut state = self.state();
+            state.sessions.insert(client.session().into(), client.id);
+            state.clients.insert(client.id, client.clone());
+        }
         let connected = client.connected();
         if !connected {
             self.disconnect(client.id);
@@ -75,6 +83,7 @@ impl Hub {
             let Some(client) = state.clients.remove(&id) else {
                 return false;
             };
+            state.sessions.remove(client.session());
             let rooms = std::mem::take(&mut *client.rooms());
             rooms
                 .iter()
@@ -83,6 +92,40 @@ impl Hub {
         };
         self.relay(changes);
         true
+    }
+
+    /// Sends an event to one socket, and tells when that was too much for it.
+    pub(super) fn send(&self, client: &Client, event: &Outgoing) -> Delivery {
+        let delivery = client.outlet.send(event);
+        if delivery == Delivery::Overflow {
+            self.count_slow(client);
+        }
+        delivery
+    }
+
+    /// Ends a socket that reads too slowly.
+    pub(super) fn cut(&self, client: &Client) {
+        if client.outlet.cut() {
+            self.count_slow(client);
+        }
+    }
+
+    fn count_slow(&self, client: &Client) {
+        self.metrics.slow_consumers.inc();
+        tracing::info!(
+            connection = client.id,
+            "a client that reads too slowly was disconnected"
+        );
+    }
+
+    /// The socket of an engine's session.
+    pub(super) fn find(&self, session: &str) -> Option<Arc<Client>> {
+        let state = self.state();
+        state
+            .sessions
+            .get(session)
+            .and_then(|id| state.clients.get(id))
+            .cloned()
     }
 
     /// Every connected socket.
@@ -132,9 +175,9 @@ impl Hub {
         if resync {
             answer["resync"] = true.into();
         }
-        client.answer(ack, &answer);
+        client.outlet.answer(ack, &answer);
         if !already && let Some(event) = entry.typers.greeting(client.id, &join.contact) {
-            let _ = client.send(&event);
+            self.send(client, &event);
         }
         drop(state);
         self.metrics
@@ -148,77 +191,10 @@ impl Hub {
             let mut state = self.state();
             client.rooms().retain(|joined| *joined != room);
             let change = state.leave(&room, client);
-            client.answer(ack, &json!({ "ok": true }));
+            client.outlet.answer(ack, &json!({ "ok": true }));
             change
         };
         self.relay([change]);
-    }
-
-    /// A client says that it types, or that it stopped. False: it is not in the room.
-    pub(super) fn client_types(&self, client: &Client, contact: &ContactId, typing: bool) -> bool {
-        let room = contact.room();
-        if !client.rooms().contains(&room) {
-            return false;
-        }
-        self.types(&room, Typer::Client(client.id), typing);
-        true
-    }
-
-    /// SQL says that someone types, or stopped (`rowcast.typing`).
-    pub(super) fn sql_types(&self, contact: &ContactId, typing: bool) {
-        self.types(&contact.room(), Typer::Sql, typing);
-    }
-
-    fn types(&self, room: &Room, typer: Typer, typing: bool) {
-        let change = {
-            let mut state = self.state();
-            let entry = state.rooms.entry(room.clone()).or_default();
-            let change = entry.typers.set(typer, typing.then(Instant::now));
-            let change = (entry.members.clone(), change, room.clone());
-            state.forget_if_empty(room);
-            change
-        };
-        self.relay([change]);
-    }
-
-    /// Ends what nobody renewed, and says when to look again.
-    pub(super) fn expire_typing(&self) -> Option<Instant> {
-        let now = Instant::now();
-        let mut next = None;
-        let changes: Vec<_> = {
-            let mut state = self.state();
-            let typing: Vec<Room> = state
-                .rooms
-                .iter()
-                .filter(|(_, room)| !room.typers.is_empty())
-                .map(|(name, _)| name.clone())
-                .collect();
-            typing
-                .into_iter()
-                .filter_map(|name| {
-                    let room = state.rooms.get_mut(&name)?;
-                    let change = room.typers.expire(now);
-                    next = next.into_iter().chain(room.typers.next_expiry()).min();
-                    let change = (room.members.clone(), change, name.clone());
-                    state.forget_if_empty(&name);
-                    Some(change)
-                })
-                .collect()
-        };
-        self.relay(changes);
-        next
-    }
-
-    /// Tells members whose view of who types has changed.
-    fn relay(&self, changes: impl IntoIterator<Item = (Members, Change, Room)>) {
-        for (members, change, room) in changes {
-            for client in &*members {
-                if let Some(event) = change.seen_by(client.id, &room) {
-                    let _ = client.send(event);
-                    self.metrics.typing.inc();
-                }
-            }
-        }
     }
 
     /// Moves the position past the event at `index` and says who must get it: one moment, so that a join is either

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::Error;
 use crate::metrics::{Limit, Metrics};
-use crate::server::query_has;
+use crate::server::query_value;
 
 /// What the door goes by.
 #[derive(Clone)]
@@ -23,7 +23,7 @@ pub(super) struct Door {
 /// Turns away newcomers while the server drains (they try again, and find the next process) and bodies that are too
 /// large. A body that hides its size is cut off at the limit.
 pub(super) async fn keep(State(door): State<Door>, request: Request, next: Next) -> Response {
-    let newcomer = !query_has(request.uri(), "sid", None);
+    let newcomer = query_value(request.uri(), "sid").is_none();
     if newcomer && door.draining.is_cancelled() {
         return Error::Unavailable.into_response();
     }

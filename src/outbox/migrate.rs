@@ -10,6 +10,11 @@ use sqlx::postgres::PgPool;
 /// SQLSTATE, Postgres manual, appendix A.
 const INSUFFICIENT_PRIVILEGE: &str = "42501";
 
+const CORE_APPLIED: &str =
+    "select version, checksum from rowcast.migrations where success order by version";
+const CHAT_APPLIED: &str =
+    "select version, checksum from rowcast.chat_migrations where success order by version";
+
 static CORE: Migrator = sqlx::migrate!();
 
 /// The optional chat tables. Their record is separate: a database without them is complete.
@@ -24,16 +29,38 @@ fn chat() -> Migrator {
 /// # Errors
 /// Names the right that is missing where the role lacks one.
 pub async fn migrate(pool: &PgPool, with_chat: bool) -> anyhow::Result<()> {
-    CORE.run(pool)
+    apply(pool, &CORE, CORE_APPLIED)
         .await
         .map_err(|error| explain(&error, pool, "the schema rowcast"))?;
     if with_chat {
-        chat()
-            .run(pool)
+        apply(pool, &chat(), CHAT_APPLIED)
             .await
             .map_err(|error| explain(&error, pool, "the chat tables"))?;
     }
     Ok(())
+}
+
+/// Runs what is not applied yet. Where nothing is to be done it asks for no right to create anything, so that a server
+/// may run as a role that can't.
+async fn apply(
+    pool: &PgPool,
+    migrator: &Migrator,
+    applied: &'static str,
+) -> Result<(), MigrateError> {
+    let applied: Vec<(i64, Vec<u8>)> = sqlx::query_as(applied)
+        .fetch_all(pool)
+        .await
+        .unwrap_or_default();
+    let wanted = migrator
+        .iter()
+        .map(|migration| (migration.version, &*migration.checksum));
+    if wanted.eq(applied
+        .iter()
+        .map(|(version, checksum)| (*version, &**checksum)))
+    {
+        return Ok(());
+    }
+    migrator.run(pool).await
 }
 
 /// One line that says what failed, what Postgres said, and the remedy where an operator has one.

@@ -1,0 +1,125 @@
+//! The requests of a session, before the engine sees them.
+//!
+//! The one that opens it is kept by the engine for as long as the session lives. So it is cut down to what is needed
+//! later: as it comes, each header is a slice of hyper's read buffer and keeps all of that alive. And it carries a mark
+//! that counts a handshake which ended by its time limit: socketioxide closes a connection that never says CONNECT, and
+//! tells nobody.
+//! The later ones are met for what the engine does not tell: how much a poll took, which connection a session was
+//! upgraded to. A session that we have ended is refused.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use tokio::time::Instant;
+
+use super::hub::Hub;
+use crate::metrics::Limit;
+use crate::server::query_value;
+use crate::wire::Wire;
+
+/// What the requests are met with.
+#[derive(Clone)]
+pub(super) struct Rule {
+    pub(super) limit: Duration,
+    pub(super) hub: Arc<Hub>,
+}
+
+/// One handshake.
+pub(super) struct Handshake {
+    begun: Instant,
+    done: AtomicBool,
+    rule: Rule,
+}
+
+impl Handshake {
+    /// CONNECT has come.
+    pub(super) fn done(&self) {
+        self.done.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Handshake {
+    fn drop(&mut self) {
+        if !self.done.load(Ordering::Relaxed) && self.begun.elapsed() >= self.rule.limit {
+            self.rule.hub.metrics.limits(Limit::HandshakeTime);
+        }
+    }
+}
+
+/// What the engine, the origin check and authentication read; nothing else is kept.
+const KEPT: [HeaderName; 8] = [
+    header::AUTHORIZATION,
+    header::CONNECTION,
+    header::CONTENT_TYPE,
+    header::COOKIE,
+    header::HOST,
+    header::ORIGIN,
+    header::SEC_WEBSOCKET_KEY,
+    header::UPGRADE,
+];
+
+/// Prepares a request that opens a session, and looks after one that names a session.
+pub(super) async fn guard(State(rule): State<Rule>, mut request: Request, next: Next) -> Response {
+    let Some(named) = query_value(request.uri(), "sid") else {
+        shrink(&mut request);
+        let handshake = Handshake {
+            begun: Instant::now(),
+            done: AtomicBool::new(false),
+            rule,
+        };
+        request.extensions_mut().insert(Arc::new(handshake));
+        return next.run(request).await;
+    };
+    let client = rule.hub.find(named);
+    let Some(client) = client else {
+        return next.run(request).await;
+    };
+    if client.outlet.has_ended() {
+        return unknown_session();
+    }
+    if query_value(request.uri(), "transport") == Some("websocket") {
+        if let Some(wire) = request.extensions().get::<Arc<Wire>>() {
+            client.outlet.upgraded(wire);
+        }
+        return next.run(request).await;
+    }
+    let is_poll = request.method() == Method::GET;
+    let response = next.run(request).await;
+    if is_poll {
+        let length = response.headers().get(header::CONTENT_LENGTH);
+        let bytes = length.and_then(|length| length.to_str().ok()?.parse().ok());
+        client.outlet.polled(bytes.unwrap_or(0));
+    }
+    response
+}
+
+/// What Engine.IO says of a session that has ended; a stock client connects anew.
+fn unknown_session() -> Response {
+    let body = r#"{"code":1,"message":"Session ID unknown"}"#;
+    (
+        StatusCode::BAD_REQUEST,
+        [(header::CONTENT_TYPE, "application/json")],
+        body,
+    )
+        .into_response()
+}
+
+fn shrink(request: &mut Request) {
+    let mut headers = HeaderMap::new();
+    for name in KEPT {
+        if let Some(value) = request.headers().get(&name)
+            && let Ok(copy) = HeaderValue::from_bytes(value.as_bytes())
+        {
+            headers.insert(name, copy);
+        }
+    }
+    *request.headers_mut() = headers;
+    if let Ok(copy) = request.uri().to_string().parse() {
+        *request.uri_mut() = copy;
+    }
+}

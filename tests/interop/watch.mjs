@@ -1,0 +1,11 @@
+// Prints every event of one conversation, with the stock client: node watch.mjs [contact id] [server]
+import { io } from "socket.io-client";
+
+const [contactId = "42", server = "http://127.0.0.1:3001"] = process.argv.slice(2);
+const socket = io(server);
+socket.on("connect", () => {
+  socket.emit("join:conversation", contactId, (answer) => console.log("joined", JSON.stringify(answer)));
+});
+socket.on("connect_error", (error) => console.log("no connection:", error.message));
+socket.on("disconnect", (reason) => console.log("disconnected:", reason));
+socket.onAny((event, payload) => console.log(event, JSON.stringify(payload)));
