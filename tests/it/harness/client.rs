@@ -163,6 +163,17 @@ impl Client {
         self.pipe.send(&command);
     }
 
+    /// What was read past, each cut to a length that a person reads.
+    fn seen(&self) -> String {
+        let cut = |report: &Value| report.to_string().chars().take(200).collect::<String>();
+        self.aside
+            .iter()
+            .take(20)
+            .map(cut)
+            .collect::<Vec<_>>()
+            .join("\n  ")
+    }
+
     async fn report(
         &mut self,
         patience: Duration,
@@ -184,8 +195,8 @@ impl Client {
         match tokio::time::timeout(patience, arrival).await {
             Ok(report) => report,
             Err(_) => panic!(
-                "waited {patience:?} for {what}; saw meanwhile: {:?}",
-                self.aside
+                "waited {patience:?} for {what}; saw meanwhile: {}",
+                self.seen()
             ),
         }
     }
