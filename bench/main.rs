@@ -62,6 +62,9 @@ struct Options {
     /// Folder of the cluster and the logs, on the disk to be measured; `bench` in the target folder by default.
     #[arg(long)]
     folder: Option<PathBuf>,
+    /// How many write at once, one run for each.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 8, 32], value_parser = clap::value_parser!(u32).range(1..=90))]
+    writers: Vec<u32>,
     /// One of the two servers alone.
     #[arg(long)]
     only: Option<Contender>,
@@ -144,8 +147,13 @@ async fn run(options: &Options) -> Result<()> {
                     pgbench,
                     only: options.only,
                 };
-                runs.measure(options.rounds, options.writer_seconds, &mut report)
-                    .await?;
+                runs.measure(
+                    options.rounds,
+                    &options.writers,
+                    options.writer_seconds,
+                    &mut report,
+                )
+                .await?;
             }
         }
     }

@@ -3,13 +3,14 @@
 //! Owns the goals (design, section 8). Prints no figure that was not measured in this run: a part that did not run has
 //! no lines.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::delivery::{Outcome, Shape};
 use crate::figures::median;
 use crate::server::Contender;
 use crate::table::{Goal, Line};
-use crate::writers::{Throughput, Variant, WRITERS};
+use crate::writers::{Throughput, Variant};
 
 /// All outcomes of a run.
 pub(crate) struct Report {
@@ -116,6 +117,11 @@ impl Report {
         lines
     }
 
+    /// Every number of writers that ran, in order.
+    fn writers(&self) -> BTreeSet<u32> {
+        self.throughputs.iter().map(|(count, ..)| *count).collect()
+    }
+
     fn throughputs(&self, writers: u32, variant: Variant) -> Vec<&Throughput> {
         let of = self
             .throughputs
@@ -155,7 +161,8 @@ impl Report {
             "\n| writers | on the table | inserts a second | each run | mean, ms | watched room: lost |"
         )?;
         writeln!(f, "|---|---|---|---|---|---|")?;
-        for (writers, variant) in WRITERS
+        for (writers, variant) in self
+            .writers()
             .into_iter()
             .flat_map(|w| Variant::ALL.map(|v| (w, v)))
         {
@@ -202,10 +209,11 @@ impl fmt::Display for Report {
             .iter()
             .flat_map(|shape| self.delivery_lines(shape))
             .collect::<Vec<_>>();
-        for line in deliveries
-            .into_iter()
-            .chain(WRITERS.map(|writers| self.writer_line(writers)))
-        {
+        for line in deliveries.into_iter().chain(
+            self.writers()
+                .into_iter()
+                .map(|writers| self.writer_line(writers)),
+        ) {
             if line.is_measured() {
                 writeln!(f, "{line}")?;
             }

@@ -18,8 +18,6 @@ use crate::insert;
 use crate::report::Report;
 use crate::server::{Contender, Programs, WITHOUT_CAPTURE};
 
-/// How many write at once.
-pub(crate) const WRITERS: [u32; 3] = [1, 8, 32];
 /// The client's room is the first of these.
 const ROOMS: u32 = 1_000;
 /// How long the watching client may need for what was left when the writers stopped.
@@ -71,11 +69,12 @@ impl Runs<'_> {
     pub(crate) async fn measure(
         &self,
         rounds: u32,
+        writers: &[u32],
         seconds: u32,
         report: &mut Report,
     ) -> Result<()> {
         for round in 0..rounds {
-            for writers in WRITERS {
+            for &writers in writers {
                 let mut turn = Variant::ALL;
                 turn.rotate_left(round as usize % Variant::ALL.len());
                 for variant in turn.into_iter().filter(|variant| self.wants(*variant)) {

@@ -27,9 +27,7 @@ create table rowcast.events (
   autovacuum_vacuum_threshold = 20000,
   autovacuum_vacuum_scale_factor = 0,
   autovacuum_vacuum_insert_threshold = 20000,
-  autovacuum_vacuum_insert_scale_factor = 0,
-  autovacuum_analyze_threshold = 20000,
-  autovacuum_analyze_scale_factor = 0
+  autovacuum_vacuum_insert_scale_factor = 0
 );
 create index events_xid on rowcast.events (xid);
 create index events_room on rowcast.events (room, id);
@@ -88,7 +86,6 @@ create table rowcast.sessions (
   rooms jsonb not null default '{}',
   updated_at timestamptz not null default now()
 );
-create index sessions_updated_at on rowcast.sessions (updated_at);
 comment on table rowcast.sessions is 'rooms of connections, by the hash of their secret pid, kept while offsets are';
 
 revoke all on all functions in schema rowcast from public;

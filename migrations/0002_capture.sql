@@ -1,7 +1,7 @@
 -- Capture: what the generated triggers of attached tables call, and the definitions they were made from.
 --
 -- Guarantee: nothing here fails a writer: a value too large to send is left out and the event says so.
--- Cost:      none for a row below 16 kB; a larger one is measured as text before it is sent.
+-- Cost:      none for a row below 16 kB; a larger one is tried and measured as text before it is sent.
 -- Rights:    functions run as their owner with a fixed search_path; execute is revoked from public.
 
 create table rowcast.attached (
@@ -16,6 +16,7 @@ create table rowcast.attached (
   omit text[] not null,
   key_case text not null,
   order_column text,
+  careful boolean not null,
   row_sql text not null,
   attached_at timestamptz not null default now()
 );
@@ -23,6 +24,7 @@ comment on table rowcast.attached is 'what rowcast.attach was told, resolved: on
 comment on column rowcast.attached.capture is 'the trigger functions are rowcast.capture_<this>_insert, _update and _delete';
 comment on column rowcast.attached.events is 'in the order they fire: [{"on", "columns", "event", "payload"}]';
 comment on column rowcast.attached.columns is 'the table''s columns when it was attached';
+comment on column rowcast.attached.careful is 'a column''s type may refuse to become jsonb, so each row is tried first';
 comment on column rowcast.attached.row_sql is '{row} as an SQL expression over "after", the row as jsonb';
 
 -- The table that a source's triggers stand on now: it survives a rename, a dump and a restore.
@@ -35,63 +37,57 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
   order by t.tgrelid limit 1
 $$;
 
--- A value as jsonb, or a stand-in for one beyond `most` bytes. The stand-in differs when the value does,
--- and is longer than a room or an id may be, so that it can't pass for either.
+-- A value as jsonb, or a stand-in for one that is large or can't be jsonb. The stand-in differs when the value
+-- does, and is longer than a room or an id may be, so that it can't pass for either.
 -- The EXCEPTION blocks here and below hold reads alone: they cost a writer no transaction id.
-create function rowcast.bounded_value(value anyelement, most int) returns jsonb
+create function rowcast.bounded_value(value anyelement) returns jsonb
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
-declare
-  whole jsonb;
 begin
-  begin
-    whole := to_jsonb(value);
-    if octet_length(whole::text) <= most then
-      return whole;
-    end if;
-    return to_jsonb(rpad(md5(whole::text), 4096, '.'));
-  exception when others then
-    return to_jsonb(rpad(md5(value::text), 4096, '.'));
-  end;
+  if pg_column_size(value) <= 2048 then
+    return to_jsonb(value);
+  end if;
+  return to_jsonb(rpad(md5(value::text), 4096, '.'));
 exception when others then
-  return to_jsonb(rpad('unreadable', 4096, '.'));
+  begin
+    return to_jsonb(rpad(md5(value::text), 4096, '.'));
+  exception when others then
+    return to_jsonb(rpad(pg_column_size(value)::text, 4096, '.'));
+  end;
 end $$;
 
 create function rowcast.bounded_row(typed anyelement, source_row record) returns jsonb
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
-  name text;
-  value jsonb;
-  room_left int := 16777216;
-  result jsonb := '{"rowcast:large": "bounded"}';
+  members text := (
+    select string_agg(format('rowcast.bounded_value(($1).%1$I) as %1$I', attname), ', ')
+    from pg_attribute a join pg_type t on t.typrelid = a.attrelid
+    where t.oid = pg_typeof(typed) and attnum > 0 and not attisdropped);
+  result jsonb;
 begin
+  -- Only a row of a named type has members to take one by one.
   typed := source_row;
-  for name in
-    select attname from pg_attribute a join pg_type t on t.typrelid = a.attrelid
-    where t.oid = pg_typeof(typed) and attnum > 0 and not attisdropped order by attlen < 0, attnum
-  loop
-    execute format('select rowcast.bounded_value(($1).%I, $2)', name) into value using typed, room_left;
-    room_left := greatest(room_left - octet_length(value::text), 0);
-    result := result || jsonb_build_object(name, value);
-  end loop;
-  return result;
+  execute format('select to_jsonb(o) from (select %s) o', members) into result using typed;
+  return result || '{"rowcast:careful": "bounded"}';
 end $$;
 
--- A row that is large enough for Postgres's own limits to matter: jsonb ends at 256 MB, text at 1 GB.
-create function rowcast.large_row(source_row record, capture text) returns jsonb
+-- A row that may not become jsonb as it is: jsonb ends at 256 MB, text at 1 GB, a json column may hold \u0000.
+create function rowcast.careful_row(source_row record, capture text) returns jsonb
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
-  whole jsonb;
+  result jsonb;
 begin
-  begin
-    whole := to_jsonb(source_row);
-    if octet_length(whole::text) <= 16777216 then
-      return whole || '{"rowcast:large": "whole"}';
-    end if;
-  exception when others then
-    null; -- Beyond a limit: bounded below.
-  end;
-  execute format('select rowcast.bounded_row(null::%s, $1)', rowcast.relation_of(capture)) into whole using source_row;
-  return whole;
+  if pg_column_size(source_row) <= 16777216 then
+    begin
+      result := to_jsonb(source_row);
+      if octet_length(result::text) <= 16777216 then
+        return result || '{"rowcast:careful": "whole"}';
+      end if;
+    exception when others then
+      null; -- Bounded below.
+    end;
+  end if;
+  execute format('select rowcast.bounded_row(null::%s, $1)', rowcast.relation_of(capture)) into result using source_row;
+  return result;
 end $$;
 
 -- The members of an object that name something: id, ...Id, ..._id, and objects that hold such members.
@@ -117,7 +113,7 @@ end $$;
 
 -- What is sent instead of a payload that is too large: the same shape, ids only, "truncated": true.
 create function rowcast.truncate_payload(data json) returns json
-language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+language plpgsql immutable security definer set search_path = pg_catalog, pg_temp as $$
 declare
   ids text;
 begin
@@ -133,7 +129,7 @@ exception when others then
   return '{"truncated":true}';
 end $$;
 
--- The payload of an event that has no room, or whose row is large. One function for both, since a
+-- The payload of an event that has no room, or whose row needed care. One function for both, since a
 -- statement pays for each function it names, called or not.
 create function rowcast.unusual(room text, data json, origin jsonb, source text, key_columns text[]) returns json
 language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
@@ -142,8 +138,9 @@ begin
     return json_build_object(
       'source', source,
       'key', (select json_object_agg(name, left(origin ->> name, 200)) from unnest(key_columns) as name),
-      'reason', 'the room is null or longer than 2048 bytes');
-  elsif origin ->> 'rowcast:large' = 'whole' and octet_length(data::text) <= 16777216 then
+      'reason', 'the room is null, empty or longer than 2048 bytes');
+  -- Below 4 kB no stand-in is in it.
+  elsif octet_length(data::text) <= (case origin ->> 'rowcast:careful' when 'whole' then 16777216 else 4096 end) then
     return data;
   end if;
   return rowcast.truncate_payload(data);

@@ -8,8 +8,9 @@
 -- A transition table's row as jsonb. Below 16 kB stored, no compression of Postgres's reaches a limit of jsonb.
 create function rowcast.json_row_sql(definition rowcast.attached) returns text
 language sql immutable set search_path = pg_catalog, pg_temp as $$
-  select format('case when pg_column_size(t) <= 16384 then to_jsonb(t) else rowcast.large_row(t, %L) end',
-                definition.capture)
+  select case when definition.careful then format('rowcast.careful_row(t, %L)', definition.capture)
+    else format('case when pg_column_size(t) <= 16384 then to_jsonb(t) else rowcast.careful_row(t, %L) end', definition.capture)
+  end
 $$;
 
 -- The rows of a statement that may cause events. An update has both sides of each.
@@ -17,7 +18,7 @@ create function rowcast.rows_sql(definition rowcast.attached, operation text) re
 language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 declare
   json_row text := rowcast.json_row_sql(definition);
-  room text := 'case when octet_length(%1$s) <= 2048 then %1$s end';
+  room text := 'case when octet_length(%1$s) between 1 and 2048 then %1$s end';
   room_before text := format(room, rowcast.room_sql(definition.room, 'before'));
   room_after text := format(room, rowcast.room_sql(definition.room, 'after'));
   -- @@ gives null where a path can't be evaluated; it raises nothing.
@@ -88,7 +89,7 @@ begin
 
   return format($sql$  insert into rowcast.events (room, event, data, source)
   select room, event,
-         case when room is null or origin ? 'rowcast:large' then rowcast.unusual(room, data, origin, %1$L, %2$L)
+         case when room is null or origin ? 'rowcast:careful' then rowcast.unusual(room, data, origin, %1$L, %2$L)
               else data end,
          %1$L
   from (

@@ -120,7 +120,7 @@ begin
       definition.condition));
   end if;
   perform rowcast.check_columns('condition',
-    array(select found[1] from regexp_matches(definition.condition, '\$\."((?:[^"\\]|\\.)*)"', 'g') as found),
+    array(select name[1] from regexp_matches(definition.condition, '\$\."((?:[^"\\]|\\.)*)"', 'g') as name),
     definition.columns, definition.source);
 end $$;
 

@@ -73,6 +73,19 @@ begin
     from jsonb_array_elements(resolved) with ordinality as x (r, place));
 end $$;
 
+-- Whether a row may fail to become jsonb: json can hold what jsonb refuses, and a type that is not
+-- Postgres's own may bring a cast that raises.
+create function rowcast.needs_care(relation regclass) returns boolean
+language sql stable set search_path = pg_catalog, pg_temp as $$
+  select coalesce(bool_or(base.typname in ('json', '_json')
+    or base.typtype <> 'e' and base.typnamespace <> 'pg_catalog'::regnamespace), false)
+  from pg_attribute a
+  join pg_type t on t.oid = a.atttypid
+  join pg_type element on element.oid = case when t.typlen = -1 and t.typelem <> 0 then t.typelem else t.oid end
+  join pg_type base on base.oid = coalesce(nullif(element.typbasetype, 0), element.oid)
+  where a.attrelid = relation and a.attnum > 0 and not a.attisdropped
+$$;
+
 -- Everything about a source that follows from its catalog and the arguments.
 create function rowcast.define(
   relation regclass, room text, condition text, omit text[], key_case text, order_column text
@@ -126,6 +139,7 @@ begin
        and lower(attname) in ('created_at', 'createdat', 'created', 'inserted_at', 'sent_at', 'received_at', 'occurred_at')
      order by lower(attname) not in ('created_at', 'createdat'), attnum limit 1),
     case when cardinality(definition.key_columns) = 1 then definition.key_columns[1] end);
+  definition.careful := rowcast.needs_care(relation);
   definition.row_sql := rowcast.row_sql(definition, 'after');
   definition.attached_at := now();
   return definition;

@@ -49,7 +49,7 @@ select a.source, a.room, a.order_column,
        a.condition,
        coalesce(problems.found, '{}') as problems,
        a.attached_at,
-       triggers.relation,
+       coalesce(triggers.relation, named.relation) as relation,
        a.key_columns, a.room_columns, a.row_sql
 from rowcast.attached a
 cross join lateral (
@@ -60,17 +60,21 @@ cross join lateral (
   where p.pronamespace = 'rowcast'::regnamespace
     and p.proname in ('capture_' || a.capture || '_insert', 'capture_' || a.capture || '_update', 'capture_' || a.capture || '_delete')
 ) triggers
+left join lateral (
+  -- Not to_regclass, which needs USAGE on the source's schema.
+  select c.oid::regclass as relation from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  where format('%I.%I', n.nspname, c.relname) = a.source
+) named on true
 cross join lateral (
   select array_agg(problem order by problem) as found from (
     select 'the table is gone' as problem
-    where triggers.relation is null and to_regclass(a.source) is null
+    where triggers.relation is null and named.relation is null
     union all
-    select format('renamed to %s', triggers.relation) from pg_class c join pg_namespace n on n.oid = c.relnamespace
-    where c.oid = triggers.relation and format('%I.%I', n.nspname, c.relname) <> a.source
+    select format('renamed to %s: attach it again', triggers.relation) where triggers.relation <> named.relation or named.relation is null and triggers.relation is not null
     union all
     select format('the trigger rowcast_%s is missing', operation)
     from unnest('{insert,update,delete}'::text[]) as operation
-    where coalesce(triggers.relation, to_regclass(a.source)) is not null
+    where coalesce(triggers.relation, named.relation) is not null
       and operation <> all (coalesce(triggers.operations, '{}'))
       and (a.events @> jsonb_build_array(jsonb_build_object('on', operation))
            or operation = 'update' and (a.room_columns <> '{}' or a.condition is not null))

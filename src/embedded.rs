@@ -109,12 +109,9 @@ impl Embedded {
             log.file(),
         )
         .await?;
-        if let Err(error) = answer(&dir, &process).await {
+        if let Err(error) = answer(&dir, &process, &log).await {
             process.stop().await;
-            return Err(error.context(format!(
-                "the embedded Postgres did not start: {}",
-                log.complaint()
-            )));
+            return Err(error.context("the embedded Postgres did not start"));
         }
         let psql = binaries.dir.join("psql");
         Ok(Self {
@@ -200,7 +197,7 @@ fn arguments(dir: &DataDir) -> Vec<OsString> {
 }
 
 /// Waits until Postgres takes connections, then sees to the database.
-async fn answer(dir: &DataDir, process: &Process) -> anyhow::Result<()> {
+async fn answer(dir: &DataDir, process: &Process, log: &Log) -> anyhow::Result<()> {
     let end = Instant::now() + START_BOUND;
     // The last line of this file is Postgres's own word; asking by connecting would fill its log with refusals.
     let state = dir.data().join("postmaster.pid");
@@ -208,10 +205,14 @@ async fn answer(dir: &DataDir, process: &Process) -> anyhow::Result<()> {
         .is_ok_and(|text| text.lines().any(|line| line.starts_with("ready")))
     {
         if process.has_exited() {
-            bail!("it ended");
+            bail!("{}", log.complaint());
         }
         if Instant::now() > end {
-            bail!("it did not answer within {} s", START_BOUND.as_secs());
+            bail!(
+                "it did not answer within {} s (see {})",
+                START_BOUND.as_secs(),
+                log.path().display()
+            );
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

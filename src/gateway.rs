@@ -1,7 +1,7 @@
 //! The Socket.IO side: connections, rooms and the broadcast into them.
 //!
-//! Owns the protocol with clients (contract, section 3). Handlers are registered in the connect middleware, which runs
-//! before the CONNECT packet is sent: a client that joins right after connecting is never faster than its handlers.
+//! Owns the protocol with clients (contract, section 3). The handler is registered in the connect middleware, which runs
+//! before the CONNECT packet is sent: a client that joins right after connecting is never faster than its handler.
 //! Refuses origins that are not allowed, and everything while it drains.
 //! Relies on the reader for events (through [`Broadcast`]) and knows nothing of SQL or HTTP routes.
 
@@ -137,30 +137,19 @@ impl Shared {
         if let Some(wire) = &wire {
             wire.open();
         }
-        let handler = |request: Request| {
-            let (inbox, shared) = (inbox.clone(), self.clone());
-            // What runs here runs in the order of the packets; what it returns is spawned. See `inbox`.
-            move |ack: AckSender, packet: Packet| {
-                let ack = packet.ack(ack);
-                let work = inbox.push(
-                    Incoming {
-                        request,
-                        args: packet.args,
-                        ack,
-                    },
-                    Instant::now(),
-                );
-                async move {
-                    if work && let Some(client) = inbox.client() {
-                        shared.work(&client).await;
-                    }
+        let (queue, shared) = (inbox.clone(), self.clone());
+        // One handler for whatever comes. What runs in it at once runs in the order of the packets; what it returns is
+        // spawned. See `inbox`.
+        socket.on_fallback(move |ack: AckSender, packet: Packet| {
+            let ack = packet.ack(ack);
+            let Packet { request, args, .. } = packet;
+            let work = queue.push(Incoming { request, args, ack }, Instant::now());
+            async move {
+                if work && let Some(client) = queue.client() {
+                    shared.work(&client).await;
                 }
             }
-        };
-        for (name, request) in Request::NAMED {
-            socket.on(name, handler(request));
-        }
-        socket.on_fallback(handler(Request::Unknown));
+        });
         socket.extensions.insert(Admitted {
             identity,
             inbox,

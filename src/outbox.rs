@@ -13,6 +13,7 @@ mod migrate;
 mod prune;
 mod sources;
 mod stats;
+mod unflushed;
 
 pub use follow::{Follow, FollowError};
 pub use migrate::migrate;

@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
-use crate::event::Event;
+use crate::event::{Event, Room};
 use crate::metrics::{Metrics, WakeSource};
 use crate::offset::{Epoch, Offset, Seen, Snapshot};
 
@@ -101,8 +101,11 @@ pub trait Source: Send {
     /// Why a read failed.
     type Error: std::fmt::Display + Send;
 
-    /// Connects anew and says where the present is.
-    fn connect(&mut self) -> impl Future<Output = Result<Offset, Self::Error>> + Send;
+    /// Connects anew and says where the present is. Moves `position` back where a crash may have undone what it has seen.
+    fn connect(
+        &mut self,
+        position: &mut Option<Offset>,
+    ) -> impl Future<Output = Result<Offset, Self::Error>> + Send;
     /// Delivers everything that `position` misses, moves it along, and says how many events that were.
     fn read(
         &mut self,
@@ -113,8 +116,8 @@ pub trait Source: Send {
     fn doze(&mut self) -> impl Future<Output = Result<bool, Self::Error>> + Send;
     /// Tells writers that nobody needs to be notified.
     fn rouse(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send;
-    /// Whether a writer is at work that may not have seen the key.
-    fn writers(&mut self) -> impl Future<Output = Result<bool, Self::Error>> + Send;
+    /// How many writers are at work. Each of them may not have seen the key.
+    fn writers(&mut self) -> impl Future<Output = Result<i64, Self::Error>> + Send;
     /// Ends the connection.
     fn close(&mut self) -> impl Future<Output = ()> + Send;
 }
@@ -123,6 +126,8 @@ pub trait Source: Send {
 pub trait Sink: Send {
     /// Delivers a batch; returns when the next may follow.
     fn deliver(&mut self, batch: Batch) -> impl Future<Output = ()> + Send;
+    /// What these rooms were given does not hold any more.
+    fn resync(&mut self, rooms: Vec<Room>) -> impl Future<Output = ()> + Send;
     /// Continuity with what was delivered is lost: the stream goes on from `head`.
     fn restart(&mut self, head: Offset) -> impl Future<Output = ()> + Send;
 }
@@ -136,13 +141,19 @@ pub struct Progress {
 
 /// Events in one read from which writers are busy enough to be spared NOTIFY.
 const BUSY_EVENTS: usize = 16;
-/// As many reads in a row, each within [`BUSY_GAP`] of the one before, mean the same.
-const BUSY_STREAK: u32 = 8;
-const BUSY_GAP: Duration = Duration::from_millis(2);
+/// Writers at work at once who would wait for each other at NOTIFY's lock. They are counted, not inferred from the
+/// pace: notifying, they commit one by one, one flush each, and look slow because they are being slowed down.
+const CROWD: i64 = 3;
+/// They are counted when so many wakes in a row were that close to each other.
+const CLOSE_WAKES: u32 = 8;
+const CLOSE_GAP: Duration = Duration::from_millis(25);
 /// The pause between reads while writers are busy.
 const BUSY_PAUSE: Duration = Duration::from_millis(1);
-/// Empty reads after which they are not busy any more.
-const IDLE_READS: u32 = 3;
+/// Writers are not busy any more after so many windows in a row without an event, or with few and no crowd. Longer in all
+/// than a flush on a slow disk, or the pause between two groups of commits would pass for the end.
+const QUIET_WINDOWS: u32 = 3;
+const WINDOW: Duration = Duration::from_millis(10);
+const FEW_EVENTS: usize = 5;
 /// While a writer is waited for: a few short pauses, then longer ones.
 const WAIT_SHORT: Duration = Duration::from_millis(2);
 const WAIT_LONG: Duration = Duration::from_millis(20);
@@ -203,7 +214,7 @@ impl<S: Source, K: Sink> Reader<S, K> {
         backoff: &mut Backoff,
         stop: &CancellationToken,
     ) -> Result<(), S::Error> {
-        let head = self.source.connect().await?;
+        let head = self.source.connect(position).await?;
         let position = match position {
             Some(position) if position.epoch == head.epoch => position,
             other => {
@@ -243,11 +254,11 @@ impl<S: Source, K: Sink> Reader<S, K> {
         for wait in 0.. {
             let writers = self.source.writers().await?;
             let events = self.read(position).await?;
-            if events >= BUSY_EVENTS {
+            if events >= BUSY_EVENTS || (events > 0 && writers >= CROWD) {
                 self.source.rouse().await?;
                 return Ok(false);
             }
-            if stop.is_cancelled() || !writers {
+            if stop.is_cancelled() || writers == 0 {
                 return Ok(true);
             }
             let pause = if wait < SHORT_WAITS {
@@ -267,7 +278,7 @@ impl<S: Source, K: Sink> Reader<S, K> {
         position: &mut Offset,
         stop: &CancellationToken,
     ) -> Result<(), S::Error> {
-        let mut streak = 0;
+        let mut close = 0;
         let mut last = Instant::now();
         loop {
             let source = tokio::select! {
@@ -279,33 +290,38 @@ impl<S: Source, K: Sink> Reader<S, K> {
             };
             self.metrics.wakes(source);
             let events = self.read(position).await?;
-            streak = if last.elapsed() < BUSY_GAP {
-                streak + 1
+            close = if last.elapsed() < CLOSE_GAP {
+                close + 1
             } else {
                 0
             };
             last = Instant::now();
-            if events >= BUSY_EVENTS || streak >= BUSY_STREAK {
+            let crowded = close >= CLOSE_WAKES && {
+                close = 0;
+                self.source.writers().await? >= CROWD
+            };
+            if events >= BUSY_EVENTS || crowded {
                 self.source.rouse().await?;
                 return self.stay_awake(position, stop).await;
             }
         }
     }
 
-    /// Reads without being notified, until some reads in a row found nothing.
+    /// Reads without being notified, until it has been quiet for a while.
     async fn stay_awake(
         &mut self,
         position: &mut Offset,
         stop: &CancellationToken,
     ) -> Result<(), S::Error> {
-        let mut empty = 0;
-        while empty < IDLE_READS && !stop.is_cancelled() {
-            empty = if self.read(position).await? == 0 {
-                empty + 1
-            } else {
-                0
-            };
-            sleep(BUSY_PAUSE).await;
+        let mut quiet = 0;
+        while quiet < QUIET_WINDOWS && !stop.is_cancelled() {
+            let (begun, mut events) = (Instant::now(), 0);
+            while begun.elapsed() < WINDOW {
+                events += self.read(position).await?;
+                sleep(BUSY_PAUSE).await;
+            }
+            let calm = events == 0 || (events < FEW_EVENTS && self.source.writers().await? < CROWD);
+            quiet = if calm { quiet + 1 } else { 0 };
         }
         Ok(())
     }

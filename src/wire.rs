@@ -113,13 +113,23 @@ impl Wire {
             self.cut_now(&mut out);
             return Sent::Overflow;
         }
-        let idle = out.backlog.is_empty();
-        out.push(frame);
-        if idle {
-            self.write_now(&mut out);
-            if !out.backlog.is_empty() {
+        if !out.backlog.is_empty() {
+            out.push(frame);
+            return Sent::Taken;
+        }
+        match self.tcp.try_write(&frame) {
+            Ok(written) => {
+                out.written += written as u64;
+                if written < frame.len() {
+                    out.push(frame.slice(written..));
+                    out.wake();
+                }
+            }
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                out.push(frame);
                 out.wake();
             }
+            Err(_) => self.cut_now(&mut out),
         }
         if out.phase == Phase::Cut {
             Sent::Gone

@@ -11,7 +11,7 @@
 #             3. asks whether a guard lives: <dir>/guard can't be flocked exclusively. If it lives, <dir>/url is or
 #                will be there; if not, removes <dir>/url and starts this script in a process group of its own;
 #             4. waits for <dir>/url, or for this script to exit non-zero with the reason in <dir>/log.
-#             <dir>/start is the callers' alone. A second guard for the same folder exits 0 at once.
+#             <dir>/start is the callers' alone. A second guard for the same folder exits 0.
 set -u
 here=$(cd "$(dirname "$0")/.." && pwd)
 dir=${1:?usage: tests/cluster.sh <dir>}
@@ -34,7 +34,13 @@ unlock() {
 }
 
 exec 8>>guard 9>>lock
-try_lock 8 || exit 0
+# A caller that only asks holds this lock for a moment.
+tries=0
+until try_lock 8; do
+    tries=$((tries + 1))
+    if [ "$tries" -eq 10 ]; then exit 0; fi
+    sleep 0.05
+done
 : >log
 exec </dev/null >>log 2>&1
 trap '' HUP INT PIPE
@@ -113,7 +119,7 @@ rm -f "$dir/initdb.log"
 (
     as_user "$bindir/postgres" -D "$root/data" -k "$root" -c listen_addresses= -c unix_socket_permissions=0700 \
         -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c wal_level=minimal -c max_wal_senders=0 \
-        -c max_wal_size=256MB -c max_connections=400 -c max_prepared_transactions=10 -c jit=off \
+        -c max_wal_size=256MB -c max_connections=400 -c max_prepared_transactions=10 -c port=5432 -c jit=off \
         -c dynamic_shared_memory_type=mmap 8>&- 9>&-
 ) &
 postgres=$!
@@ -129,7 +135,8 @@ until grep -q '^ready' data/postmaster.pid 2>/dev/null; do
         exit 1
     fi
 done
-printf 'postgres://postgres@localhost/postgres?host=%s\n' "$root" >"$dir/url.new"
+# With the port and "no TLS", since PGPORT and PGSSLMODE would fill them in.
+printf 'postgres://postgres@localhost:5432/postgres?host=%s&sslmode=disable\n' "$root" >"$dir/url.new"
 mv "$dir/url.new" "$dir/url"
 # Where su had to start it, the child is su and the postmaster is su's.
 postgres=$(head -n 1 data/postmaster.pid)

@@ -67,9 +67,18 @@ impl Log {
     }
 }
 
+/// How Postgres's reports of mere progress begin.
+const PROGRESS: [&str; 3] = [
+    " LOG:  starting PostgreSQL",
+    " LOG:  listening on",
+    " LOG:  database system",
+];
+
 /// The last three lines that aren't mere progress.
 fn last_lines(text: &str) -> String {
-    let complaints = |line: &&str| !line.trim().is_empty() && !line.contains(" LOG:  ");
+    let complaints = |line: &&str| {
+        !line.trim().is_empty() && !PROGRESS.iter().any(|progress| line.contains(progress))
+    };
     let mut lines: Vec<&str> = text.lines().rev().filter(complaints).take(3).collect();
     if lines.is_empty() {
         return "it said nothing".to_owned();
@@ -84,9 +93,12 @@ mod tests {
 
     #[test]
     fn complaints_leave_progress_out() {
-        let log =
-            "x LOG:  starting\nx FATAL:  wrong ownership\nx HINT:  chown\nx LOG:  shut down\n";
-        assert_eq!(last_lines(log), "x FATAL:  wrong ownership; x HINT:  chown");
+        let log = "x LOG:  starting PostgreSQL 15\nx LOG:  unrecognized parameter\nx FATAL:  errors\n\
+                   x LOG:  database system is shut down\n";
+        assert_eq!(
+            last_lines(log),
+            "x LOG:  unrecognized parameter; x FATAL:  errors"
+        );
         assert_eq!(last_lines(""), "it said nothing");
     }
 }

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use super::client::{Client, Delivery};
 use super::hub::{Hub, Members};
 use super::protocol::Outgoing;
-use crate::event::Event;
+use crate::event::{Event, Room};
 use crate::offset::Offset;
 use crate::reader::{Batch, Sink};
 
@@ -132,13 +132,29 @@ impl Sink for Broadcast {
         }
     }
 
-    async fn restart(&mut self, head: Offset) {
+    async fn resync(&mut self, rooms: Vec<Room>) {
         for (room, members) in self.hub.joined() {
-            let event = Outgoing::resync(&room, "the database was rewound or replaced");
-            for client in &*members {
-                let _ = client.send(&event);
+            if rooms.contains(&room) {
+                tell(
+                    &room,
+                    &members,
+                    "a crash of the database undid what was delivered",
+                );
             }
         }
+    }
+
+    async fn restart(&mut self, head: Offset) {
+        for (room, members) in self.hub.joined() {
+            tell(&room, &members, "the database was rewound or replaced");
+        }
         self.hub.reach(head);
+    }
+}
+
+fn tell(room: &Room, members: &Members, reason: &str) {
+    let event = Outgoing::resync(room, reason);
+    for client in &**members {
+        let _ = client.send(&event);
     }
 }

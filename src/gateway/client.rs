@@ -16,7 +16,7 @@ use socketioxide::{SendError, SocketError, TransportType};
 
 use super::auth::Identity;
 use super::inbox::Inbox;
-use super::protocol::{self, Outgoing, Refusal};
+use super::protocol::{self, Outgoing, Refusal, Request};
 use crate::event::Room;
 use crate::wire::{Sent, Wire};
 
@@ -148,6 +148,7 @@ pub(super) enum Ack {
 
 /// An incoming event as it came, with its ack's id.
 pub(super) struct Packet {
+    pub(super) request: Request,
     pub(super) args: Result<Vec<Value>, Refusal>,
     ack_id: Option<i64>,
 }
@@ -169,12 +170,17 @@ impl FromMessage<LocalAdapter> for Packet {
         packet: socketioxide::handler::Value,
         ack_id: Option<i64>,
     ) -> Result<Self, Self::Error> {
-        let args = match packet {
-            socketioxide::handler::Value::Str(text, None) => protocol::arguments(&text),
-            _ => Err(Refusal::BadRequest(
-                "binary arguments are not accepted".to_owned(),
-            )),
+        let (request, args) = match packet {
+            socketioxide::handler::Value::Str(text, None) => protocol::parse(&text),
+            _ => {
+                let refusal = Refusal::BadRequest("binary arguments are not accepted".to_owned());
+                (Request::Unknown, Err(refusal))
+            }
         };
-        Ok(Self { args, ack_id })
+        Ok(Self {
+            request,
+            args,
+            ack_id,
+        })
     }
 }

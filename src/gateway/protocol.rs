@@ -23,12 +23,17 @@ pub(super) enum Request {
 }
 
 impl Request {
-    pub(super) const NAMED: [(&str, Self); 4] = [
+    const NAMED: [(&str, Self); 4] = [
         (name::JOIN, Self::Join),
         (name::LEAVE, Self::Leave),
         (name::TYPING_START, Self::TypingStart),
         (name::TYPING_STOP, Self::TypingStop),
     ];
+
+    fn named(name: &str) -> Self {
+        let known = Self::NAMED.into_iter().find(|(known, _)| *known == name);
+        known.map_or(Self::Unknown, |(_, request)| request)
+    }
 }
 
 /// Why a client's event is refused. The text is the client's to see.
@@ -137,14 +142,19 @@ fn bad(message: String) -> Refusal {
     Refusal::BadRequest(message)
 }
 
-/// The arguments of an event packet: `["name", ...]` as the client sent it, without the name.
-pub(super) fn arguments(packet: &str) -> Result<Vec<Value>, Refusal> {
-    let mut args: Vec<Value> = serde_json::from_str(packet)
-        .map_err(|_| bad("the arguments are not valid JSON".to_owned()))?;
-    if !args.is_empty() {
-        args.remove(0);
-    }
-    Ok(args)
+/// An event packet, `["name", ...]`, as what it asks for and its arguments.
+pub(super) fn parse(packet: &str) -> (Request, Result<Vec<Value>, Refusal>) {
+    let mut args: Vec<Value> = match serde_json::from_str(packet) {
+        Ok(args) => args,
+        Err(_) => {
+            let refusal = bad("the arguments are not valid JSON".to_owned());
+            return (Request::Unknown, Err(refusal));
+        }
+    };
+    let named = args.first().and_then(Value::as_str).unwrap_or_default();
+    let request = Request::named(named);
+    args.drain(..1.min(args.len()));
+    (request, Ok(args))
 }
 
 /// An event on its way out, encoded once for every socket of the room.
@@ -271,11 +281,15 @@ mod tests {
     }
 
     #[test]
-    fn the_name_is_not_an_argument() {
+    fn a_packet_is_a_name_and_arguments() {
+        let (request, args) = parse(r#"["join:conversation",1,{"a":2}]"#);
         assert_eq!(
-            arguments(r#"["join:conversation",1,{"a":2}]"#),
-            Ok(vec![json!(1), json!({ "a": 2 })])
+            (request, args),
+            (Request::Join, Ok(vec![json!(1), json!({ "a": 2 })]))
         );
-        assert_eq!(arguments(r#"["x",]"#).unwrap_err().code(), "bad_request");
+        assert_eq!(parse(r#"["shout"]"#), (Request::Unknown, Ok(Vec::new())));
+        for odd in ["[]", "[5]", r#"["x",]"#, "{}", ""] {
+            assert_eq!(parse(odd).0, Request::Unknown, "{odd}");
+        }
     }
 }

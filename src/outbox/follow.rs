@@ -10,9 +10,10 @@ use std::time::Duration;
 use futures_util::TryStreamExt;
 use serde_json::value::RawValue;
 use sqlx::postgres::{PgConnection, PgRow};
-use sqlx::{ConnectOptions, Connection, Row};
+use sqlx::{ConnectOptions, Connection, Decode, Postgres, Row, Type};
 use tokio::time::timeout;
 
+use super::unflushed::{Identity, Log, Unflushed};
 use super::{Database, epoch};
 use crate::event::Event;
 use crate::metrics::Metrics;
@@ -34,10 +35,14 @@ with fresh as materialized (
     where xid >= pg_snapshot_xmax($1::text::pg_snapshot)
        or xid = any(array(select pg_snapshot_xip($1::text::pg_snapshot)))
 )
-select s.snapshot, e.*
-from (select coalesce($2::text, pg_current_snapshot()::text) as snapshot) s
+select s.*, e.*
+from (
+    select coalesce($2::text, pg_current_snapshot()::text) as snapshot,
+           (pg_current_wal_insert_lsn() - '0/0')::int8 as written,
+           (pg_current_wal_flush_lsn() - '0/0')::int8 as flushed
+) s
 left join (
-    select id, room, event, source,
+    select id, room, event, source, (extract(epoch from at) * 1000000)::int8 as at_us,
            case when octet_length(data::text) > $4 then rowcast.truncate_payload(data)::text else data::text end as data,
            extract(epoch from clock_timestamp() - at)::float8 as age
     from fresh
@@ -45,14 +50,14 @@ left join (
 ) e on true
 order by e.id";
 
-/// Any other transaction that has written an event and is not over: it may have looked for a sleeping reader while none slept.
+/// The transactions that have written an event and are not over: each may have looked for a sleeping reader while none slept.
 const WRITERS: &str = "
-select exists (
-    select from pg_locks
-    where locktype = 'relation' and mode = 'RowExclusiveLock' and granted
-      and relation = 'rowcast.events'::regclass
-      and database = (select oid from pg_database where datname = current_database())
-)";
+select count(*) from pg_locks
+where locktype = 'relation' and mode = 'RowExclusiveLock' and granted
+  and relation = 'rowcast.events'::regclass
+  and database = (select oid from pg_database where datname = current_database())";
+
+const HEAD: &str = "select pg_current_snapshot()::text, pg_postmaster_start_time()::text";
 
 const DOZE: &str = "select pg_try_advisory_lock_shared(1919903602, 1)";
 const ROUSE: &str = "select pg_advisory_unlock_shared(1919903602, 1)";
@@ -85,6 +90,7 @@ pub struct Follow {
     max_payload: i32,
     metrics: Metrics,
     connection: Option<PgConnection>,
+    unflushed: Unflushed,
 }
 
 impl Follow {
@@ -95,17 +101,16 @@ impl Follow {
             max_payload: max_payload.try_into().unwrap_or(i32::MAX),
             metrics,
             connection: None,
+            unflushed: Unflushed::default(),
         }
     }
 
-    fn connection(&mut self) -> Result<&mut PgConnection, FollowError> {
-        self.connection
-            .as_mut()
-            .ok_or_else(|| sqlx::Error::WorkerCrashed.into())
-    }
-
-    async fn flag(&mut self, sql: &'static str) -> Result<bool, FollowError> {
-        let connection = self.connection()?;
+    /// A question with one answer.
+    async fn ask<T>(&mut self, sql: &'static str) -> Result<T, FollowError>
+    where
+        T: Send + Unpin + Type<Postgres> + for<'r> Decode<'r, Postgres>,
+    {
+        let connection = self.connection.as_mut().ok_or(sqlx::Error::WorkerCrashed)?;
         Ok(timeout(PATIENCE, sqlx::query_scalar(sql).fetch_one(connection)).await??)
     }
 
@@ -147,25 +152,23 @@ impl Follow {
 impl Source for Follow {
     type Error = FollowError;
 
-    async fn connect(&mut self) -> Result<Offset, FollowError> {
+    async fn connect(&mut self, position: &mut Option<Offset>) -> Result<Offset, FollowError> {
         self.connection = None;
         let connect = async {
             let mut connection = self.database.named("rowcast reader").connect().await?;
             let epoch = epoch::current(&mut connection).await?;
             sqlx::raw_sql(SESSION).execute(&mut connection).await?;
-            let head: String = sqlx::query_scalar("select pg_current_snapshot()::text")
-                .fetch_one(&mut connection)
-                .await?;
-            Ok::<_, FollowError>((
-                connection,
-                Offset {
-                    epoch,
-                    seen: Seen::All(Arc::new(head.parse()?)),
-                },
-            ))
+            let (head, started): (String, String) =
+                sqlx::query_as(HEAD).fetch_one(&mut connection).await?;
+            let seen = Seen::All(Arc::new(head.parse()?));
+            Ok::<_, FollowError>((connection, Offset { epoch, seen }, started))
         };
-        let (connection, head) = timeout(PATIENCE, connect).await??;
+        let (connection, head, started) = timeout(PATIENCE, connect).await??;
         self.connection = Some(connection);
+        let safe = self.unflushed.connected(started);
+        if let (Some(safe), Some(position)) = (safe, position) {
+            position.seen = Seen::All(safe);
+        }
         Ok(head)
     }
 
@@ -174,70 +177,91 @@ impl Source for Follow {
         position: &mut Offset,
         sink: &mut impl Sink,
     ) -> Result<usize, FollowError> {
+        // Taken, not borrowed: a read that fails half-way leaves a connection nobody may use.
+        let mut connection = self.connection.take().ok_or(sqlx::Error::WorkerCrashed)?;
         let (before, finish) = match &position.seen {
             Seen::All(before) => (before.clone(), None),
-            Seen::Part { before, batch, id } => (before.clone(), Some((batch.clone(), *id))),
+            Seen::Part { before, batch, id } => (before.clone(), Some((batch.to_string(), *id))),
         };
-        let mut connection = self.connection.take().ok_or(sqlx::Error::WorkerCrashed)?;
-        let (upto, after) = match &finish {
-            Some((batch, id)) => (Some(batch.to_string()), *id),
-            None => (None, 0),
-        };
+        let (upto, after) = finish.map_or((None, 0), |(batch, id)| (Some(batch), id));
+        let finishing = upto.is_some();
         let query = sqlx::query(READ)
             .bind(before.to_string())
             .bind(upto)
             .bind(after)
             .bind(self.max_payload);
         let mut total = 0;
-        {
-            let mut rows = query.fetch(&mut connection);
-            let mut batch: Option<Batch> = None;
-            let mut bytes = 0;
-            while let Some(row) = timeout(PATIENCE, rows.try_next()).await?? {
-                let snapshot = match &batch {
-                    Some(batch) => batch.snapshot.clone(),
-                    None => Arc::new(row.try_get::<String, _>("snapshot")?.parse()?),
+        let mut rows = query.fetch(&mut connection);
+        let mut pass: Option<(Batch, Log)> = None;
+        let mut bytes = 0;
+        while let Some(row) = timeout(PATIENCE, rows.try_next()).await?? {
+            if pass.is_none() {
+                let snapshot = Arc::new(row.try_get::<String, _>("snapshot")?.parse()?);
+                let log = Log {
+                    written: row.try_get("written")?,
+                    flushed: row.try_get("flushed")?,
                 };
-                let current = batch
-                    .get_or_insert_with(|| Batch::new(position.epoch, before.clone(), snapshot));
-                // A batch is handed on only when a row follows it, so that the last one is known to be the last.
-                if current.events.len() >= BATCH_EVENTS || bytes >= BATCH_BYTES {
-                    let full = current.split();
-                    *position = full.end();
-                    sink.deliver(full).await;
-                    bytes = 0;
+                if !finishing {
+                    self.unflushed.read(log, &snapshot);
                 }
-                let Some(id) = row.try_get::<Option<i64>, _>("id")? else {
-                    continue;
-                };
-                if let Some(event) = self.event(id, &row) {
-                    bytes += event.payload.get().len();
-                    current.events.push(event);
-                    total += 1;
-                }
+                pass = Some((Batch::new(position.epoch, before.clone(), snapshot), log));
             }
-            if let Some(mut last) = batch {
-                last.complete = true;
-                *position = last.end();
-                if !last.events.is_empty() || last.snapshot != before {
-                    sink.deliver(last).await;
-                }
+            let Some((batch, log)) = &mut pass else {
+                continue;
+            };
+            // A batch is handed on only when a row follows it, so that the last one is known to be the last.
+            if batch.events.len() >= BATCH_EVENTS || bytes >= BATCH_BYTES {
+                let full = batch.split();
+                *position = full.end();
+                sink.deliver(full).await;
+                bytes = 0;
+            }
+            let Some(id) = row.try_get::<Option<i64>, _>("id")? else {
+                continue;
+            };
+            let Some(event) = self.event(id, &row) else {
+                continue;
+            };
+            let identity = Identity {
+                id,
+                at_us: row.try_get("at_us")?,
+            };
+            if self.unflushed.deliver(*log, identity, &event.room) {
+                bytes += event.payload.get().len();
+                batch.events.push(event);
+                total += 1;
             }
         }
+        if let Some((mut last, _)) = pass {
+            last.complete = true;
+            *position = last.end();
+            if !last.events.is_empty() || last.snapshot != before {
+                sink.deliver(last).await;
+            }
+        }
+        let undone = self.unflushed.undone();
+        if !undone.is_empty() {
+            tracing::warn!(
+                rooms = undone.len(),
+                "a crash of Postgres undid events that were delivered"
+            );
+            sink.resync(undone).await;
+        }
+        drop(rows);
         self.connection = Some(connection);
         Ok(total)
     }
 
     async fn doze(&mut self) -> Result<bool, FollowError> {
-        self.flag(DOZE).await
+        self.ask(DOZE).await
     }
 
     async fn rouse(&mut self) -> Result<(), FollowError> {
-        self.flag(ROUSE).await.map(|_| ())
+        self.ask::<bool>(ROUSE).await.map(|_| ())
     }
 
-    async fn writers(&mut self) -> Result<bool, FollowError> {
-        self.flag(WRITERS).await
+    async fn writers(&mut self) -> Result<i64, FollowError> {
+        self.ask(WRITERS).await
     }
 
     async fn close(&mut self) {
