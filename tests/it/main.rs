@@ -16,6 +16,7 @@ mod limits;
 mod offsets;
 mod order;
 mod payload;
+mod slow;
 mod start;
 mod status;
 mod stop;

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::harness::database::run;
-use crate::harness::wait::{until, within_for};
+use crate::harness::wait::within_for;
 use crate::harness::{Client, Event, Scene, say};
 
 /// Longer than any part of the suite needs on a machine that has other work.
@@ -252,56 +251,6 @@ async fn a_message_and_its_changes_stay_in_order_under_concurrent_writers() {
     for (id, seen) in versions {
         assert_eq!(seen, ["0", "1", "2", "3", "deleted"], "{id}");
     }
-}
-
-#[tokio::test]
-async fn writers_never_wait_for_a_client_that_does_not_read() {
-    let scene = Scene::new().await;
-    // More than the kernel and the server's bound hold together.
-    const EVENTS: usize = 1_500;
-    let mut bystander = scene.joined("42").await;
-    let mut stuck = crate::harness::Wire::connect(scene.server.address()).await;
-    assert_eq!(
-        stuck.ask("join:conversation", &json!(["42"]), 1).await["ok"],
-        true
-    );
-    let body = "x".repeat(20_000);
-    for number in 0..EVENTS {
-        let written = Instant::now();
-        scene.database.say("42", &format!("{number} {body}")).await;
-        assert!(
-            written.elapsed() < Duration::from_secs(5),
-            "{:?}",
-            written.elapsed()
-        );
-        assert!(
-            bystander
-                .next()
-                .await
-                .body()
-                .starts_with(&format!("{number} "))
-        );
-    }
-    // It never gets a stream with a hole: what it can still read is a beginning, then the connection ends.
-    let mut next = 0;
-    while let Some(frame) = stuck.frame().await {
-        if frame.contains("message:new") {
-            assert!(
-                frame.contains(&format!("\"body\":\"{next} ")),
-                "a hole before {next}: {}",
-                &frame[..200]
-            );
-            next += 1;
-        }
-        if next == EVENTS {
-            break;
-        }
-    }
-    until("the stuck socket to be gone or up to date", async || {
-        let sockets = scene.server.metric("rowcast_sockets", &[]).await;
-        (sockets <= 1.0 || next == EVENTS).then_some(())
-    })
-    .await;
 }
 
 async fn until_the_end(client: &mut Client) -> Vec<Event> {

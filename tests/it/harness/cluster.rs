@@ -21,6 +21,10 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     /// The cluster of this run, started if nobody did yet. Blocks meanwhile.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the suite's one setting of its own"
+    )]
     pub(crate) fn shared() -> &'static Self {
         static SHARED: OnceLock<Cluster> = OnceLock::new();
         SHARED.get_or_init(|| match std::env::var("TEST_DATABASE_URL") {

@@ -233,7 +233,7 @@ async fn template(cluster: &Cluster) -> String {
     name
 }
 
-/// Every migration's name and text, in order.
+/// The names and texts of all migrations, in order.
 fn migrations() -> Vec<u8> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
     let mut files: Vec<_> = [root.clone(), root.join("chat")]

@@ -23,6 +23,10 @@ pub(crate) struct Ended {
 
 impl Launch {
     /// `rowcast` with these arguments.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a few of the test's variables are passed on"
+    )]
     pub(crate) fn command<const N: usize>(arguments: [&str; N]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rowcast"));
         command

@@ -154,7 +154,8 @@ impl Pipe {
 fn install(folder: &Path) {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
-        let lock = File::create(folder.join("node_modules.lock")).expect("a lock file can be made");
+        let lock = File::create(Path::new(env!("CARGO_TARGET_TMPDIR")).join("npm.lock"))
+            .expect("a lock file can be made");
         lock.lock().expect("flock");
         if folder.join("node_modules/socket.io-client").exists() {
             return;

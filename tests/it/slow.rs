@@ -1,0 +1,93 @@
+//! Clients that read too slowly: cut, never given a stream with a hole, nobody else's trouble, and back by themselves.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::harness::wait::until;
+use crate::harness::{Proxy, Scene};
+
+/// With rows of 20 KB, more than the kernel, the server's bound and a queue of packets hold together.
+const EVENTS: usize = 2_000;
+
+#[tokio::test]
+async fn a_websocket_that_reads_too_slowly_is_cut_and_comes_back() {
+    a_slow_client_is_cut_and_comes_back(json!(["websocket"])).await;
+}
+
+#[tokio::test]
+async fn a_polling_client_that_reads_too_slowly_is_cut_and_comes_back() {
+    a_slow_client_is_cut_and_comes_back(json!(["polling"])).await;
+}
+
+#[tokio::test]
+async fn an_upgraded_client_that_reads_too_slowly_is_cut_and_comes_back() {
+    a_slow_client_is_cut_and_comes_back(json!(["polling", "websocket"])).await;
+}
+
+async fn a_slow_client_is_cut_and_comes_back(transports: Value) {
+    let scene = Scene::new().await;
+    let mut bystander = scene.joined("42").await;
+    let network = Proxy::to(scene.server.address()).await;
+    let options = json!({"transports": transports});
+    let mut slow = scene.stock.open(network.address(), &options, &[]).0;
+    slow.connected().await;
+    slow.event("rowcast:ready").await;
+    slow.join("42").await;
+    if transports[1] == "websocket" {
+        until("the upgrade", async || {
+            (scene.server.metric("rowcast_sockets", &["ebsocket"]).await >= 2.0).then_some(())
+        })
+        .await;
+    }
+
+    network.stall(true);
+    let body = "x".repeat(20_000);
+    let before = scene.server.peak_memory_bytes();
+    for number in 0..EVENTS {
+        let began = Instant::now();
+        scene.database.say("42", &format!("{number} {body}")).await;
+        assert!(
+            bystander
+                .next()
+                .await
+                .body()
+                .starts_with(&format!("{number} "))
+        );
+        assert!(
+            began.elapsed() < Duration::from_secs(5),
+            "it holds others up: {:?}",
+            began.elapsed()
+        );
+    }
+    scene
+        .server
+        .counted("rowcast_slow_consumers_total", &[], 1.0)
+        .await;
+    let grown = scene.server.peak_memory_bytes().saturating_sub(before);
+    assert!(grown < 64 << 20, "it took {} MB", grown >> 20);
+    network.stall(false);
+
+    let reason = slow.disconnected().await;
+    assert!(
+        ["transport close", "transport error"].contains(&reason.as_str()),
+        "{reason}: no client reconnects after it"
+    );
+    slow.connected().await;
+    slow.join("42").await;
+    scene.database.say("42", "back").await;
+    // What it got before the cut is a beginning without a hole; what it gets now is the present.
+    let mut number = 0;
+    loop {
+        let event = slow.event("message:new").await;
+        if event.body() == "back" {
+            break;
+        }
+        assert!(
+            event.body().starts_with(&format!("{number} ")),
+            "a hole before {number}"
+        );
+        number += 1;
+    }
+    assert!(number < EVENTS, "it was slow");
+}
