@@ -33,7 +33,8 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
   select t.tgrelid::regclass
   from pg_proc p join pg_trigger t on t.tgfoid = p.oid
   where p.pronamespace = 'rowcast'::regnamespace and not t.tgisinternal
-    and p.proname in ('capture_' || capture || '_insert', 'capture_' || capture || '_update', 'capture_' || capture || '_delete')
+    and p.proname = any (array['capture_' || capture || '_insert', 'capture_' || capture || '_update',
+                               'capture_' || capture || '_delete'])
   order by t.tgrelid limit 1
 $$;
 

@@ -61,7 +61,8 @@ $$;
 create function rowcast.row_sql(definition rowcast.attached, side text) returns text
 language sql immutable set search_path = pg_catalog, pg_temp as $$
   select format('(select row_to_json(o) from (select %s) o)', string_agg(
-    format('%s as %I', rowcast.column_sql(definition, name, side), rowcast.wire_name(definition, name)), ', ' order by place))
+    format('%s as %I', rowcast.column_sql(definition, name, side), rowcast.wire_name(definition, name)),
+    ', ' order by place))
   from unnest(definition.columns) with ordinality as c (name, place)
   where name <> all (definition.omit)
 $$;

@@ -9,7 +9,8 @@
 create function rowcast.json_row_sql(definition rowcast.attached) returns text
 language sql immutable set search_path = pg_catalog, pg_temp as $$
   select case when definition.careful then format('rowcast.careful_row(t, %L)', definition.capture)
-    else format('case when pg_column_size(t) <= 16384 then to_jsonb(t) else rowcast.careful_row(t, %L) end', definition.capture)
+    else format('case when pg_column_size(t) <= 16384 then to_jsonb(t) else rowcast.careful_row(t, %L) end',
+                definition.capture)
   end
 $$;
 

@@ -7,7 +7,10 @@
 create function rowcast.refuse(message text, hint text default null) returns void
 language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 begin
-  raise exception 'rowcast.attach: %', message using errcode = '22023', hint = coalesce(hint, '');
+  if hint is null then
+    raise exception 'rowcast.attach: %', message using errcode = '22023';
+  end if;
+  raise exception 'rowcast.attach: %', message using errcode = '22023', hint = hint;
 end $$;
 
 create function rowcast.check_event_name(caller text, event text) returns void
@@ -19,8 +22,9 @@ begin
   end if;
   if event in ('connect', 'connect_error', 'disconnect', 'disconnecting', 'newListener', 'removeListener')
      or event like 'rowcast:%' or event like 'typing:%' then
-    raise exception '%: event name "%" is reserved, as are connect, connect_error, disconnect, disconnecting, newListener, removeListener, rowcast:* and typing:*',
-      caller, event using errcode = '22023';
+    raise exception '%: event name "%" is reserved, as are %', caller, event,
+      'connect, connect_error, disconnect, disconnecting, newListener, removeListener, rowcast:* and typing:*'
+      using errcode = '22023';
   end if;
 end $$;
 

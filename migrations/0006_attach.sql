@@ -23,13 +23,15 @@ declare
   resolved jsonb := '[]';
 begin
   if rules is not null and jsonb_typeof(rules) <> 'array' then
-    perform rowcast.refuse(format('rules is a JSON %s; accepted: an array of {"on", "columns", "event", "payload"}', jsonb_typeof(rules)));
+    perform rowcast.refuse(format('rules is a JSON %s; accepted: an array of {"on", "columns", "event", "payload"}',
+      jsonb_typeof(rules)));
   end if;
   for rule in select r from jsonb_array_elements(simple) as r where r ? 'event'
               union all select r from jsonb_array_elements(coalesce(rules, '[]')) as r
   loop
     if jsonb_typeof(rule) <> 'object' or rule - '{on,columns,event,payload}'::text[] <> '{}' then
-      perform rowcast.refuse(format('the rule %s is not understood; accepted: an object with "on", "columns", "event" and "payload"', rule));
+      perform rowcast.refuse(format(
+        'the rule %s is not understood; accepted: an object with "on", "columns", "event" and "payload"', rule));
     end if;
     operation := rule ->> 'on';
     event := rule ->> 'event';
@@ -54,7 +56,8 @@ begin
   if on_update is not null then
     perform rowcast.check_event_name('rowcast.attach', on_update);
     perform rowcast.check_columns('update_columns', update_columns, definition.columns, definition.source);
-    columns := coalesce(update_columns, array(select name from unnest(definition.columns) as name where name <> all (claimed)));
+    columns := coalesce(update_columns,
+      array(select name from unnest(definition.columns) as name where name <> all (claimed)));
     if columns = '{}' then
       perform rowcast.refuse('on_update has no column left to watch: rules or update_columns leave none');
     end if;
@@ -99,15 +102,20 @@ begin
   perform rowcast.check_source(relation);
   select format('%I.%I', nspname, relname), nspname || '_' || relname into definition.source, definition.capture
   from pg_class c join pg_namespace n on n.oid = relnamespace where c.oid = relation;
-  -- Readable where it can be; marked where two tables could share a name.
+  -- Readable where it can be; marked where two tables could share a name; kept when attached again.
   if definition.capture !~ '^[a-z0-9_]{1,40}$'
      or exists (select from rowcast.attached a where a.capture = definition.capture and a.source <> definition.source) then
-    definition.capture := left(regexp_replace(definition.capture, '[^a-z0-9_]', '_', 'g'), 31) || '_' || left(md5(definition.source), 8);
+    definition.capture := left(regexp_replace(definition.capture, '[^a-z0-9_]', '_', 'g'), 31)
+      || '_' || left(md5(definition.source), 8);
   end if;
+  definition.capture := coalesce(
+    (select a.capture from rowcast.attached a where a.source = definition.source), definition.capture);
   -- Virtual generated columns have no value in a trigger.
   definition.columns := array(select attname from pg_attribute
     where attrelid = relation and attnum > 0 and not attisdropped and attgenerated <> 'v' order by attnum);
-  definition.key_columns := array(select attname from pg_index i cross join unnest(i.indkey) with ordinality as k (attnum, place)
+  definition.key_columns := array(
+    select attname from pg_index i
+    cross join unnest(i.indkey) with ordinality as k (attnum, place)
     join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
     where i.indrelid = relation and i.indisprimary order by place);
   definition.room := room;
@@ -135,7 +143,8 @@ begin
     definition.columns, definition.source);
   definition.order_column := coalesce(order_column,
     (select attname from pg_attribute
-     where attrelid = relation and attname = any (definition.columns) and atttypid in ('timestamptz'::regtype, 'timestamp'::regtype)
+     where attrelid = relation and attname = any (definition.columns)
+       and atttypid in ('timestamptz'::regtype, 'timestamp'::regtype)
        and lower(attname) in ('created_at', 'createdat', 'created', 'inserted_at', 'sent_at', 'received_at', 'occurred_at')
      order by lower(attname) not in ('created_at', 'createdat'), attnum limit 1),
     case when cardinality(definition.key_columns) = 1 then definition.key_columns[1] end);
@@ -178,7 +187,7 @@ declare
   other record;
   event record;
   statements text := '';
-  patient boolean := current_setting('lock_timeout') <> '0';
+  limited boolean := current_setting('lock_timeout') <> '0';
 begin
   if source is null then
     perform rowcast.refuse('source is null; accepted: the name of a table');
@@ -207,7 +216,7 @@ begin
   end if;
 
   if not dry_run then
-    if not patient then
+    if not limited then
       perform set_config('lock_timeout', '5s', true);
     end if;
     begin
@@ -216,7 +225,7 @@ begin
       raise exception 'rowcast.attach: % could not be locked within %: a transaction that wrote to it is still open',
         definition.source, current_setting('lock_timeout') using errcode = '55P03', hint = 'Try again, or set lock_timeout.';
     end;
-    if not patient then
+    if not limited then
       perform set_config('lock_timeout', '0', true);
     end if;
   end if;

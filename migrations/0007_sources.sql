@@ -9,7 +9,7 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp set clie
 declare
   definition rowcast.attached;
   operation text;
-  patient boolean := current_setting('lock_timeout') <> '0';
+  limited boolean := current_setting('lock_timeout') <> '0';
 begin
   -- By the name it was attached with, by its name now, or by its bare name where that says which.
   select a.* into definition from rowcast.attached a
@@ -21,7 +21,7 @@ begin
   if definition.source is null then
     return format('%s was not attached', detach.source);
   end if;
-  if not patient then
+  if not limited then
     perform set_config('lock_timeout', '5s', true);
   end if;
   begin
@@ -32,7 +32,7 @@ begin
     raise exception 'rowcast.detach: % could not be locked within %: a transaction that used it is still open',
       definition.source, current_setting('lock_timeout') using errcode = '55P03', hint = 'Try again, or set lock_timeout.';
   end;
-  if not patient then
+  if not limited then
     perform set_config('lock_timeout', '0', true);
   end if;
   delete from rowcast.attached a where a.source = definition.source;
@@ -43,9 +43,10 @@ comment on function rowcast.detach is 'removes the triggers, functions and defin
 -- `problems` is empty while the source is captured as it was attached.
 create view rowcast.sources as
 select a.source, a.room, a.order_column,
-       array(select e ->> 'on' || coalesce(' of ' || (select string_agg(c, ', ') from jsonb_array_elements_text(e -> 'columns') as c), '')
-               || ': ' || (e ->> 'event')
-             from jsonb_array_elements(a.events) with ordinality as x (e, place) order by place) as events,
+       array(
+         select concat(e ->> 'on', ' of ' || (select string_agg(c, ', ') from jsonb_array_elements_text(e -> 'columns') as c),
+                       ': ', e ->> 'event')
+         from jsonb_array_elements(a.events) with ordinality as x (e, place) order by place) as events,
        a.condition,
        coalesce(problems.found, '{}') as problems,
        a.attached_at,
@@ -53,12 +54,12 @@ select a.source, a.room, a.order_column,
        a.key_columns, a.room_columns, a.row_sql
 from rowcast.attached a
 cross join lateral (
-  select max(t.tgrelid::oid)::regclass as relation,
-         array_agg(substr(p.proname, length('capture_' || a.capture) + 2)) as operations,
-         array_agg(substr(p.proname, length('capture_' || a.capture) + 2)) filter (where t.tgenabled in ('D', 'R')) as disabled
-  from pg_proc p join pg_trigger t on t.tgfoid = p.oid and not t.tgisinternal
-  where p.pronamespace = 'rowcast'::regnamespace
-    and p.proname in ('capture_' || a.capture || '_insert', 'capture_' || a.capture || '_update', 'capture_' || a.capture || '_delete')
+  select max(t.tgrelid)::regclass as relation,
+         array_agg(operation) as operations,
+         array_agg(operation) filter (where t.tgenabled in ('D', 'R')) as disabled
+  from unnest('{insert,update,delete}'::text[]) as operation
+  join pg_proc p on p.pronamespace = 'rowcast'::regnamespace and p.proname = 'capture_' || a.capture || '_' || operation
+  join pg_trigger t on t.tgfoid = p.oid and not t.tgisinternal
 ) triggers
 left join lateral (
   -- Not to_regclass, which needs USAGE on the source's schema.
@@ -70,7 +71,8 @@ cross join lateral (
     select 'the table is gone' as problem
     where triggers.relation is null and named.relation is null
     union all
-    select format('renamed to %s: attach it again', triggers.relation) where triggers.relation <> named.relation or named.relation is null and triggers.relation is not null
+    select format('renamed to %s: attach it again', triggers.relation)
+    where triggers.relation is not null and triggers.relation is distinct from named.relation
     union all
     select format('the trigger rowcast_%s is missing', operation)
     from unnest('{insert,update,delete}'::text[]) as operation

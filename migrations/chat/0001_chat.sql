@@ -8,8 +8,8 @@ do $$
 begin
   if to_regclass('public.messages') is not null or to_regclass('public.message_statuses') is not null then
     raise exception 'the chat tables can''t be created: public.messages or public.message_statuses exists already'
-      using hint = 'Attach your own table instead: select rowcast.attach(''public.messages'', room => ''conversation:{contact_id}'', on_insert => ''message:new'');',
-            errcode = '42P07';
+      using errcode = '42P07', hint = 'Attach your own table instead: select rowcast.attach(''public.messages'', '
+        'room => ''conversation:{contact_id}'', on_insert => ''message:new'');';
   end if;
   if not has_schema_privilege('public', 'create') then
     raise exception 'the chat tables can''t be created: % may not create tables in schema public', current_user
