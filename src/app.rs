@@ -4,6 +4,11 @@
 //! Stop: unready, the reader finishes its batch, no new connections, sockets closed, listener, pool; one deadline over
 //! all of it. A background task that ends ends the process: a server that lost a part must not look alive.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the one module that spawns, because it is the one that watches"
+)]
+
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,21 +66,17 @@ pub async fn database(config: &Config) -> anyhow::Result<(Database, Option<Embed
     if let Some(url) = &config.database {
         return Ok((Database::new(url.connect_options().clone()), None));
     }
-    let embedded = Embedded::start(embedded_options(config)?).await?;
+    let embedded = Embedded::start(embedded::Options {
+        data_dir: config.data_dir.clone(),
+        bindir: config.pg_bindir.clone(),
+        search_path: config.search_path.clone(),
+    })
+    .await?;
     let options = embedded
         .url()
         .parse()
         .context("the embedded Postgres's URL")?;
     Ok((Database::new(options), Some(embedded)))
-}
-
-fn embedded_options(config: &Config) -> anyhow::Result<embedded::Options> {
-    Ok(embedded::Options {
-        data_dir: Some(config.data_dir.clone()),
-        bindir: config.pg_bindir.clone(),
-        path: Some(std::env::join_paths(&config.search_path)?),
-        ..Default::default()
-    })
 }
 
 /// Waits for the database and brings its schema up to date. An unreachable database is waited for, and reported.
@@ -324,7 +325,7 @@ impl App {
         };
         match &cause {
             Ok(signal) => {
-                tracing::info!(signal, deadline_ms = drain.as_millis() as u64, "draining")
+                tracing::info!(signal, deadline_ms = drain.as_millis() as u64, "draining");
             }
             Err(part) => tracing::error!(
                 part,

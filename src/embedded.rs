@@ -37,19 +37,15 @@ const PORT: u16 = 5432;
 /// How long Postgres may take until it answers. After a crash it first replays its log.
 const START_BOUND: Duration = Duration::from_secs(300);
 
-/// What the launcher takes from the configuration and the environment.
+/// What the launcher goes by.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// `ROWCAST_DATA_DIR`: the folder to keep everything in.
-    pub data_dir: Option<PathBuf>,
+    /// `ROWCAST_DATA_DIR`: the folder to keep everything in, absolute.
+    pub data_dir: PathBuf,
     /// `ROWCAST_PG_BINDIR`: where `postgres` and `initdb` are; nothing else is searched then.
     pub bindir: Option<PathBuf>,
-    /// `XDG_DATA_HOME`: a plain user's folder for data.
-    pub xdg_data_home: Option<PathBuf>,
-    /// `HOME`: where that is when `XDG_DATA_HOME` is not set.
-    pub home: Option<PathBuf>,
-    /// `PATH`: where binaries are looked for first.
-    pub path: Option<OsString>,
+    /// The folders of `PATH`: where binaries are looked for first.
+    pub search_path: Vec<PathBuf>,
 }
 
 /// A Postgres that runs, for as long as this value and this process live.
@@ -72,11 +68,11 @@ impl Embedded {
     /// written or can't be entered by the user that Postgres runs as.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
         let root = rustix::process::geteuid().is_root();
-        let mut dir = DataDir::locate(&options, root)?;
+        let mut dir = DataDir::locate(&options.data_dir)?;
         let user = user::choose(&dir.data())?;
         let user = user.as_ref();
         let major = dir.major()?;
-        let binaries = binaries::find(options.bindir.as_deref(), options.path.as_deref(), major)
+        let binaries = binaries::find(options.bindir.as_deref(), &options.search_path, major)
             .with_context(|| {
                 format!(
                     "can't start the embedded Postgres in {}",
@@ -117,7 +113,7 @@ impl Embedded {
         Ok(Self {
             process,
             url: address::url(&dir.sockets()),
-            psql: if binaries::psql_on_path(options.path.as_deref()) || !psql.exists() {
+            psql: if binaries::has_psql(&options.search_path) || !psql.exists() {
                 "psql".into()
             } else {
                 psql

@@ -12,7 +12,7 @@
 //! - [`event`], [`offset`]: the types, no I/O
 //! - [`outbox`]: every SQL statement
 //! - [`listener`], [`reader`], [`retention`], [`probe`]: the loops on the database's side
-//! - [`gateway`]: Socket.IO; [`wire`]: the connections under it
+//! - [`gateway`]: Socket.IO; `wire`: the connections under it
 //! - [`http`], [`server`]: routes, and the listening socket
 //! - [`embedded`]: a Postgres of our own
 //! - [`app`]: puts it together, supervises it, stops it in order
@@ -36,4 +36,4 @@ pub mod retention;
 pub mod server;
 pub mod shutdown;
 pub mod telemetry;
-pub mod wire;
+mod wire;

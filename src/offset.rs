@@ -126,7 +126,7 @@ impl Offset {
                 before,
                 batch,
                 id: last,
-            } => !before.sees(xid) && !(batch.sees(xid) && id <= *last),
+            } => !(before.sees(xid) || batch.sees(xid) && id <= *last),
         }
     }
 

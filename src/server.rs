@@ -1,6 +1,6 @@
 //! Accepts connections and serves HTTP on them.
 //!
-//! Owns the listening socket and each connection's [`Wire`], which a request carries as an extension, so that the
+//! Owns the listening socket and each connection's wire, which a request carries as an extension, so that the
 //! gateway can write to the connection that became a WebSocket. Bounds the time that a request's head may take.
 //! On stop it closes the listening socket first, then lets the answers under way finish.
 
@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::ConnectInfo;
 use axum::http::Uri;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -39,10 +38,10 @@ pub async fn serve(
             () = stop.cancelled() => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
-                Ok((tcp, peer)) => {
+                Ok((tcp, _)) => {
                     let router = router.clone();
                     let stop = stop.clone();
-                    connections.spawn(connection(tcp, ConnectInfo(peer), router, head_timeout, stop));
+                    connections.spawn(connection(tcp, router, head_timeout, stop));
                 }
                 Err(error) => {
                     tracing::warn!("a connection could not be accepted: {error}");
@@ -57,7 +56,6 @@ pub async fn serve(
 
 async fn connection(
     tcp: TcpStream,
-    peer: ConnectInfo<std::net::SocketAddr>,
     router: Router,
     head_timeout: Duration,
     stop: CancellationToken,
@@ -71,7 +69,6 @@ async fn connection(
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(wire.clone());
-        request.extensions_mut().insert(peer.clone());
         let router = router.clone();
         async move {
             Ok::<_, Infallible>(

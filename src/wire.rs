@@ -6,7 +6,7 @@
 //! metered and bounded.
 //!
 //! Guarantees: frames are never interleaved with engineioxide's own (it writes whole frames, and each is taken whole or
-//! not at all); nothing of ours overtakes the CONNECT packet; what [`Wire::send`] took is written in order or the
+//! not at all); nothing of ours overtakes the CONNECT packet; what `Wire::send` took is written in order or the
 //! connection is cut, never a stream with a hole.
 //! Relies on: tungstenite handing over whole frames, and on a task that is always reading (engineioxide's), which also
 //! drives what is still to be written.

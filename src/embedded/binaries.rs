@@ -7,7 +7,6 @@
 //! Relies on `postgres --version`, which runs as any user.
 
 use std::{
-    ffi::OsStr,
     fs,
     ops::RangeInclusive,
     path::{Path, PathBuf},
@@ -43,7 +42,7 @@ pub(super) struct Binaries {
 /// Says what to do when there are none, none of that major, or none where `ROWCAST_PG_BINDIR` says.
 pub(super) fn find(
     bindir: Option<&Path>,
-    path: Option<&OsStr>,
+    path: &[PathBuf],
     wanted: Option<u32>,
 ) -> anyhow::Result<Binaries> {
     let found = match bindir {
@@ -65,8 +64,8 @@ pub(super) fn find(
 }
 
 /// Whether `psql` is one of the commands of `path`.
-pub(super) fn psql_on_path(path: Option<&OsStr>) -> bool {
-    path.is_some_and(|path| std::env::split_paths(path).any(|dir| dir.join("psql").is_file()))
+pub(super) fn has_psql(path: &[PathBuf]) -> bool {
+    path.iter().any(|dir| dir.join("psql").is_file())
 }
 
 fn choose(found: Vec<Binaries>, wanted: Option<u32>) -> anyhow::Result<Binaries> {
@@ -102,11 +101,10 @@ fn choose(found: Vec<Binaries>, wanted: Option<u32>) -> anyhow::Result<Binaries>
 }
 
 /// Folders worth a look, in order, each once.
-fn candidates(path: Option<&OsStr>) -> Vec<PathBuf> {
+fn candidates(path: &[PathBuf]) -> Vec<PathBuf> {
     // A link in PATH leads to the real folder, where initdb finds its siblings.
     let on_path = path
-        .into_iter()
-        .flat_map(std::env::split_paths)
+        .iter()
         .filter_map(|dir| fs::canonicalize(dir.join("postgres")).ok())
         .filter_map(|file| file.parent().map(Path::to_path_buf));
     let installed = INSTALL_FOLDERS.iter().flat_map(|(parent, prefix, rest)| {
@@ -228,14 +226,14 @@ mod tests {
             fs::set_permissions(real.join(name), fs::Permissions::from_mode(0o755)).unwrap();
         }
         symlink(real.join("postgres"), links.join("postgres")).unwrap();
-        let folders = candidates(Some(links.as_os_str()));
+        let folders = candidates(&[links]);
         assert_eq!(folders[0], fs::canonicalize(&real).unwrap());
         fs::remove_dir_all(&root).unwrap();
     }
 
     #[test]
     fn a_wrong_bindir_is_an_error_that_names_it() {
-        let error = find(Some(Path::new("/nowhere")), None, None)
+        let error = find(Some(Path::new("/nowhere")), &[], None)
             .unwrap_err()
             .to_string();
         assert!(

@@ -16,7 +16,7 @@ use std::{
 use anyhow::{Context, bail, ensure};
 
 use super::{
-    Options, SUPERUSER, binaries::Binaries, leftovers, log::Log, process::Process, user, user::User,
+    SUPERUSER, binaries::Binaries, leftovers, log::Log, process::Process, user, user::User,
 };
 
 /// What every system allows for a socket's path (Linux 107 bytes, macOS 103), less a margin.
@@ -31,27 +31,10 @@ pub(super) struct DataDir {
 }
 
 impl DataDir {
-    /// `ROWCAST_DATA_DIR`, or the default of root or of a user.
-    pub(super) fn locate(options: &Options, root: bool) -> anyhow::Result<Self> {
-        let folder = if let Some(folder) = &options.data_dir {
-            std::path::absolute(folder)
-                .with_context(|| format!("ROWCAST_DATA_DIR is {}", folder.display()))?
-        } else if root {
-            // Root's home is closed to the user that runs Postgres.
-            PathBuf::from("/var/lib/rowcast")
-        } else if let Some(base) = options
-            .xdg_data_home
-            .as_ref()
-            .filter(|path| path.is_absolute())
-        {
-            base.join("rowcast")
-        } else if let Some(home) = options.home.as_ref().filter(|path| path.is_absolute()) {
-            home.join(".local/share/rowcast")
-        } else {
-            bail!("there is no home folder to keep the embedded Postgres in: {CHOOSE}")
-        };
+    /// The folder that `ROWCAST_DATA_DIR` or its default names.
+    pub(super) fn locate(folder: &Path) -> anyhow::Result<Self> {
         // Postgres's processes are recognised by the real path.
-        let root = fs::canonicalize(&folder).unwrap_or(folder);
+        let root = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_path_buf());
         ensure!(
             !root.join("PG_VERSION").exists(),
             "ROWCAST_DATA_DIR is {}, itself the data folder of a Postgres: {CHOOSE} and is empty, or start that Postgres \
@@ -190,45 +173,10 @@ fn make_private(path: &Path, owner: Option<&User>) -> anyhow::Result<()> {
 mod tests {
     use super::*;
 
-    fn options() -> Options {
-        Options {
-            home: Some("/home/ada".into()),
-            ..Options::default()
-        }
-    }
-
     #[test]
-    fn root_and_users_have_their_own_defaults() {
-        let root = |options: &Options, root| DataDir::locate(options, root).unwrap().root;
-        assert_eq!(root(&options(), true), Path::new("/var/lib/rowcast"));
-        assert_eq!(
-            root(&options(), false),
-            Path::new("/home/ada/.local/share/rowcast")
-        );
-        let xdg = Options {
-            xdg_data_home: Some("/data".into()),
-            ..options()
-        };
-        assert_eq!(root(&xdg, false), Path::new("/data/rowcast"));
-        let relative = Options {
-            xdg_data_home: Some("data".into()),
-            ..options()
-        };
-        assert_eq!(
-            root(&relative, false),
-            Path::new("/home/ada/.local/share/rowcast")
-        );
-    }
-
-    #[test]
-    fn no_home_and_a_long_path_are_errors_that_name_the_variable() {
-        let long = Options {
-            data_dir: Some(format!("/{}", "x".repeat(90)).into()),
-            ..Options::default()
-        };
-        for options in [Options::default(), long] {
-            let error = DataDir::locate(&options, false).unwrap_err().to_string();
-            assert!(error.contains("ROWCAST_DATA_DIR"), "{error}");
-        }
+    fn a_long_path_is_an_error_that_names_the_variable() {
+        let long = PathBuf::from(format!("/{}", "x".repeat(90)));
+        let error = DataDir::locate(&long).unwrap_err().to_string();
+        assert!(error.contains("ROWCAST_DATA_DIR"), "{error}");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A member sees `typing:start` when the first *other* begins and `typing:stop` when the last other stopped, so that
 //! two who type at once do not switch each other off. Whoever does not say so again is taken to have stopped after
-//! [`TTL`]. Client typing is relayed by this server to its own sockets; typing from SQL reaches every server.
+//! its TTL. Client typing is relayed by this server to its own sockets; typing from SQL reaches every server.
 
 use std::sync::Arc;
 use std::time::Duration;
