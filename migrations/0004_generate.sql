@@ -120,10 +120,12 @@ language sql immutable set search_path = pg_catalog, pg_temp as $$
   select 'capture_' || definition.capture || '_' || operation
 $$;
 
+-- timezone, so that a time reads the same whoever writes it. jit, because one large statement would have every later,
+-- small one of its session compiled.
 create function rowcast.trigger_sql(definition rowcast.attached, operation text) returns text
 language sql immutable set search_path = pg_catalog, pg_temp as $$
   select format($sql$create or replace function rowcast.%1$I() returns trigger
-language plpgsql security definer set search_path = pg_catalog, pg_temp set jit = off as $capture$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set timezone = 'UTC' set jit = off as $capture$
 begin
 %2$s
   return null;
