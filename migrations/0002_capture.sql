@@ -135,7 +135,7 @@ end $$;
 create function rowcast.unusual(room text, data json, origin jsonb, source text, key_columns text[]) returns json
 language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 begin
-  if room is null then
+  if (octet_length(room) between 1 and 2048) is not true then
     return json_build_object(
       'source', source,
       'key', (select json_object_agg(name, left(origin ->> name, 200)) from unnest(key_columns) as name),

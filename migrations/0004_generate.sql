@@ -19,9 +19,8 @@ create function rowcast.rows_sql(definition rowcast.attached, operation text) re
 language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 declare
   json_row text := rowcast.json_row_sql(definition);
-  room text := 'case when octet_length(%1$s) between 1 and 2048 then %1$s end';
-  room_before text := format(room, rowcast.room_sql(definition.room, 'before'));
-  room_after text := format(room, rowcast.room_sql(definition.room, 'after'));
+  room_before text := rowcast.room_sql(definition.room, 'before');
+  room_after text := rowcast.room_sql(definition.room, 'after');
   -- @@ gives null where a path can't be evaluated; it raises nothing.
   matches text := coalesce('(%s @@ ' || replace(quote_literal(definition.condition), '%', '%%') || ') is true', 'true');
 begin
@@ -37,8 +36,8 @@ begin
     else format($sql$
       select *, was_in and is_in and room_before is not distinct from room_after as stays
       from (select place, before, after, %s as was_in, %s as is_in,
-             %s as room_before,
-             %s as room_after
+                   %s as room_before,
+                   %s as room_after
       -- One call of the executor fills both tables, so position pairs the rows, even when keys change.
       -- FULL, because a full join never runs as a nested loop, and the plan is kept for updates of any size.
       from (select row_number() over () as place, %s as before from old_rows t) b
@@ -89,9 +88,10 @@ begin
   end loop;
 
   return format($sql$  insert into rowcast.events (room, event, data, source)
-  select room, event,
-         case when room is null or origin ? 'rowcast:careful' then rowcast.unusual(room, data, origin, %1$L, %2$L)
-              else data end,
+  select case when octet_length(room) between 1 and 2048 then room end,
+         event,
+         case when octet_length(room) between 1 and 2048 and not origin ? 'rowcast:careful' then data
+              else rowcast.unusual(room, data, origin, %1$L, %2$L) end,
          %1$L
   from (
     select e.room, e.event, e.origin,
@@ -120,10 +120,12 @@ language sql immutable set search_path = pg_catalog, pg_temp as $$
   select 'capture_' || definition.capture || '_' || operation
 $$;
 
+-- timezone, so that a time reads the same whoever writes it. jit, because one large statement would have every later,
+-- small one of its session compiled.
 create function rowcast.trigger_sql(definition rowcast.attached, operation text) returns text
 language sql immutable set search_path = pg_catalog, pg_temp as $$
   select format($sql$create or replace function rowcast.%1$I() returns trigger
-language plpgsql security definer set search_path = pg_catalog, pg_temp set jit = off as $capture$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set timezone = 'UTC' set jit = off as $capture$
 begin
 %2$s
   return null;
