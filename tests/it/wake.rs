@@ -73,9 +73,10 @@ async fn no_interleaving_with_a_dozing_reader_leaves_an_event_lying() {
             writers.spawn(async move {
                 let mut commits = 0;
                 for step in 0..6u64 {
-                    // 0 to 5 ms, another course for each writer and round: the reader pauses 1 ms awake, 2 ms while it
-                    // waits for writers, and takes a few reads to fall asleep.
-                    let pause = (round * 131 + writer * 37 + step * 17) * 7_919 % 5_000;
+                    // From inside a pause of the reader's to beyond its falling asleep, another course for each
+                    // writer and round.
+                    let pause =
+                        (round * 131 + writer * 37 + step * 17) * 7_919 % 5_000 * (1 + round % 10);
                     sleep(Duration::from_micros(pause)).await;
                     if (round + writer + step) % 4 == 0 {
                         // Tests the key, then stays open past the reader's decision to sleep.
@@ -110,7 +111,7 @@ async fn a_commit_around_the_last_look_before_sleep_is_seen() {
     let scene = Scene::with(&[NO_POLL]).await;
     let mut client = scene.joined("42").await;
     let mut writer = scene.database.connection().await;
-    for round in 0..300u64 {
+    for round in 0..120u64 {
         within(
             "the reader to let go of its key",
             awake(&scene, &mut writer),
@@ -118,8 +119,12 @@ async fn a_commit_around_the_last_look_before_sleep_is_seen() {
         .await;
         run(&mut writer, "begin").await;
         say(&mut writer, "42", &round.to_string()).await;
-        // It takes some milliseconds to find nothing often enough, then looks every two.
-        sleep(Duration::from_micros(round * 7_919 % 20_000)).await;
+        within("the reader to take its key", async {
+            while value(&mut writer, KEY_HOLDERS).await == "0" {}
+        })
+        .await;
+        // It looks every two milliseconds now, whether this writer is still at work.
+        sleep(Duration::from_micros(round * 7_919 % 5_000)).await;
         run(&mut writer, "commit").await;
         assert_eq!(client.next().await.body(), round.to_string());
     }
