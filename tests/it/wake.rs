@@ -3,12 +3,18 @@
 
 use std::time::Duration;
 
+use sqlx::PgConnection;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::harness::database::run;
-use crate::harness::wait::{until, within_for};
+use crate::harness::database::{run, value};
+use crate::harness::wait::{until, within, within_for};
 use crate::harness::{Scene, say};
+
+/// How many hold the key by which writers see that a reader sleeps.
+const KEY_HOLDERS: &str =
+    "select count(*) from pg_locks where locktype = 'advisory' and classid = 1919903602
+     and objid = 1 and database = (select oid from pg_database where datname = current_database())";
 
 /// So long that no test lives to see a poll.
 const NO_POLL: (&str, &str) = ("ROWCAST_POLL", "1h");
@@ -67,9 +73,10 @@ async fn no_interleaving_with_a_dozing_reader_leaves_an_event_lying() {
             writers.spawn(async move {
                 let mut commits = 0;
                 for step in 0..6u64 {
-                    // 0 to 5 ms, another course for each writer and round: the reader pauses 1 ms awake, 2 ms while it
-                    // waits for writers, and takes a few reads to fall asleep.
-                    let pause = (round * 131 + writer * 37 + step * 17) * 7_919 % 5_000;
+                    // From inside a pause of the reader's to beyond its falling asleep, another course for each
+                    // writer and round.
+                    let pause =
+                        (round * 131 + writer * 37 + step * 17) * 7_919 % 5_000 * (1 + round % 10);
                     sleep(Duration::from_micros(pause)).await;
                     if (round + writer + step) % 4 == 0 {
                         // Tests the key, then stays open past the reader's decision to sleep.
@@ -104,16 +111,35 @@ async fn a_commit_around_the_last_look_before_sleep_is_seen() {
     let scene = Scene::with(&[NO_POLL]).await;
     let mut client = scene.joined("42").await;
     let mut writer = scene.database.connection().await;
-    // Enough in one read to make the reader let go of its key.
-    let burst = "insert into messages (contact_id, body) select '43', n::text from generate_series(1, 20) n";
-    for round in 0..300u64 {
-        scene.database.run(burst).await;
+    for round in 0..120u64 {
+        within(
+            "the reader to let go of its key",
+            awake(&scene, &mut writer),
+        )
+        .await;
         run(&mut writer, "begin").await;
         say(&mut writer, "42", &round.to_string()).await;
-        // It takes some milliseconds to find nothing often enough, then looks every two.
-        sleep(Duration::from_micros(round * 7_919 % 20_000)).await;
+        within("the reader to take its key", async {
+            while value(&mut writer, KEY_HOLDERS).await == "0" {}
+        })
+        .await;
+        // It looks every two milliseconds now, whether this writer is still at work.
+        sleep(Duration::from_micros(round * 7_919 % 5_000)).await;
         run(&mut writer, "commit").await;
         assert_eq!(client.next().await.body(), round.to_string());
+    }
+}
+
+/// Makes the reader busy by enough events at once, and looks until it has let go of its key.
+async fn awake(scene: &Scene, writer: &mut PgConnection) {
+    let burst = "insert into messages (contact_id, body) select '43', n::text from generate_series(1, 20) n";
+    loop {
+        scene.database.run(burst).await;
+        for _look in 0..20 {
+            if value(&mut *writer, KEY_HOLDERS).await == "0" {
+                return;
+            }
+        }
     }
 }
 
@@ -161,13 +187,7 @@ async fn a_writer_pays_no_notification_when_nobody_reads() {
 
     scene.server.stop().await;
     until("the reader's key to be dropped", async || {
-        let held = scene
-            .database
-            .value(
-                "select count(*) from pg_locks where locktype = 'advisory' and classid = 1919903602
-                 and database = (select oid from pg_database where datname = current_database())",
-            )
-            .await;
+        let held = scene.database.value(KEY_HOLDERS).await;
         (held == "0").then_some(())
     })
     .await;
