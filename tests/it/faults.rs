@@ -1,10 +1,10 @@
 //! What breaks under a running server, and that nothing is lost by it.
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use std::time::Duration;
 
 use crate::harness::wait::{until, until_for};
-use crate::harness::{Postgres, Scene, Server, Stock, say};
+use crate::harness::{Postgres, Scene, Server, Stock, database, say};
 
 /// Ends the backends of that name, and waits until others stand in their place.
 async fn kill_backends(scene: &Scene, name: &str) {
@@ -40,7 +40,7 @@ async fn a_killed_listener_loses_nothing() {
         // Killed and written to in one transaction: its notification finds nobody.
         let mut writer = scene.database.pool.begin().await.expect("a transaction");
         say(&mut *writer, "42", &format!("while away {round}")).await;
-        crate::harness::database::run(
+        database::run(
             &mut *writer,
             &format!("select pg_terminate_backend({listener}, 5000)"),
         )
@@ -226,11 +226,9 @@ async fn a_listener_that_hears_nothing_any_more_is_replaced() {
     let mut client = stock.joined(&server, "42").await;
     let find = "select pid from pg_stat_activity where application_name = 'rowcast listener'";
     let backend = database.value(find).await.parse().ok();
-    let backend = backend
-        .and_then(rustix::process::Pid::from_raw)
-        .expect("a listener");
+    let backend = backend.and_then(Pid::from_raw).expect("a listener");
     // Its connection stays open and silent, as behind a firewall that forgot it.
-    rustix::process::kill_process(backend, Signal::STOP).expect("it runs");
+    kill_process(backend, Signal::STOP).expect("it runs");
     database.say("42", "into the silence").await;
     let event = client
         .event_for(Duration::from_secs(20), "message:new")
@@ -238,5 +236,5 @@ async fn a_listener_that_hears_nothing_any_more_is_replaced() {
     assert_eq!(event.body(), "into the silence");
     database.say("42", "heard").await;
     assert_eq!(client.next().await.body(), "heard");
-    rustix::process::kill_process(backend, Signal::CONT).expect("it runs");
+    kill_process(backend, Signal::CONT).expect("it runs");
 }

@@ -138,10 +138,48 @@ impl Postgres {
         .await;
     }
 
-    /// Stops it and waits: SIGINT is a fast shutdown, SIGQUIT leaves what a crash leaves.
+    /// Stops it and waits: SIGINT is a fast shutdown, SIGQUIT one without a checkpoint.
     pub(crate) async fn down(&mut self, signal: Signal) {
-        let mut child = self.postmaster.take().expect("it runs");
-        kill_process(Pid::from_child(&child), signal).expect("it runs");
+        let postmaster = self.postmaster.as_ref().expect("it runs");
+        kill_process(Pid::from_child(postmaster), signal).expect("it runs");
+        self.ended().await;
+    }
+
+    /// Kills all of it at once. What it had not handed to the kernel is lost.
+    pub(crate) async fn crash(&mut self) {
+        let postmaster = Pid::from_child(self.postmaster.as_ref().expect("it runs"));
+        // Its processes would write on if they saw their postmaster gone first.
+        let children = children(postmaster);
+        self.kill(&[postmaster], Signal::KILL);
+        self.kill(&children, Signal::KILL);
+        self.ended().await;
+        until("the last process to be gone", async || {
+            let gone = |pid: &Pid| !Path::new(&format!("/proc/{}", pid.as_raw_nonzero())).exists();
+            children.iter().all(gone).then_some(())
+        })
+        .await;
+    }
+
+    /// Its own processes of a kind, by a condition over `pg_stat_activity`.
+    pub(crate) async fn processes(&self, database: &Database, condition: &str) -> Vec<Pid> {
+        let find =
+            format!("select string_agg(pid::text, ' ') from pg_stat_activity where {condition}");
+        let found = database.value(&find).await;
+        let pids = found
+            .split(' ')
+            .filter_map(|pid| pid.parse().ok().and_then(Pid::from_raw));
+        pids.collect()
+    }
+
+    /// Sends a signal to processes of it.
+    pub(crate) fn kill(&self, processes: &[Pid], signal: Signal) {
+        for pid in processes {
+            let _it_may_have_ended = kill_process(*pid, signal);
+        }
+    }
+
+    async fn ended(&mut self) {
+        let mut child = self.postmaster.take().expect("it ran");
         until("the private cluster to stop", async || {
             child.try_wait().expect("a child of ours")
         })
@@ -165,6 +203,20 @@ impl Drop for Postgres {
             let _status = child.wait();
         }
     }
+}
+
+/// The processes that a process has started.
+fn children(of: Pid) -> Vec<Pid> {
+    let parent = format!("PPid:\t{}", of.as_raw_nonzero());
+    let all = fs::read_dir("/proc").expect("a list of processes");
+    all.flatten()
+        .filter(|process| {
+            let status = fs::read_to_string(process.path().join("status"));
+            status.is_ok_and(|status| status.lines().any(|line| line == parent))
+        })
+        .filter_map(|process| process.file_name().to_str()?.parse().ok())
+        .filter_map(Pid::from_raw)
+        .collect()
 }
 
 /// The folder of the binaries that the shared cluster uses too.

@@ -1,0 +1,141 @@
+//! A crash of Postgres: what it undoes is told, what follows is not hidden, what was delivered is not repeated.
+
+use rustix::process::Signal;
+
+use crate::harness::wait::until_for;
+use crate::harness::{Database, Postgres, Server, Stock, database, say};
+use std::time::Duration;
+
+/// How Postgres ends without warning.
+enum Crash {
+    /// The machine, or its container, is gone.
+    Whole,
+    /// One process was killed, as by the kernel out of memory: the postmaster lives and starts the others anew.
+    OneProcess,
+}
+
+#[tokio::test]
+async fn what_a_crash_undoes_is_told_and_nothing_that_follows_is_hidden() {
+    what_was_undone_is_told(Crash::Whole).await;
+}
+
+#[tokio::test]
+async fn what_a_killed_process_undoes_is_told_and_nothing_that_follows_is_hidden() {
+    what_was_undone_is_told(Crash::OneProcess).await;
+}
+
+/// A commit that does not wait for its flush can be seen, delivered, and then undone by a crash; its ids are handed out
+/// again (Postgres manual, "Asynchronous Commit").
+async fn what_was_undone_is_told(crash: Crash) {
+    let (mut postgres, database) = Postgres::with_chat().await;
+    let server = Server::on(&database).await;
+    let stock = Stock::start();
+    let mut client = stock.joined(&server, "42").await;
+    let mut bystander = stock.joined(&server, "43").await;
+    database.say("42", "kept").await;
+    assert_eq!(client.next().await.body(), "kept");
+
+    // Nobody writes the log out behind our back.
+    let writers = "backend_type in ('walwriter', 'background writer', 'checkpointer')";
+    let writers = postgres.processes(&database, writers).await;
+    postgres.kill(&writers, Signal::STOP);
+    let mut careless = database.connection().await;
+    database::run(&mut careless, "set synchronous_commit = off").await;
+    for number in 0..20 {
+        say(&mut careless, "42", &format!("undone {number}")).await;
+        assert_eq!(client.next().await.body(), format!("undone {number}"));
+    }
+    match crash {
+        Crash::Whole => {
+            postgres.crash().await;
+            postgres.up().await;
+        }
+        Crash::OneProcess => postgres.kill(&writers, Signal::KILL),
+    }
+    answers(&database).await;
+    let bodies = "select string_agg(body, ',') from messages";
+    assert_eq!(
+        database.value(bodies).await,
+        "kept",
+        "the crash has undone the rest"
+    );
+
+    // As many as were undone, and more: they get the ids and transactions of those.
+    for number in 0..60 {
+        database.say("42", &format!("new {number}")).await;
+    }
+    for number in 0..60 {
+        let event = client.event("message:new").await;
+        assert_eq!(event.body(), format!("new {number}"));
+    }
+    // What the client was shown and is not there any more is told, and to this room alone.
+    let resync = client.event("rowcast:resync").await;
+    assert_eq!(resync.payload()["contactId"], "42");
+    assert_eq!(resync.offset(), None, "{resync:?}");
+    database.say("43", "nothing happened here").await;
+    assert_eq!(bystander.next().await.body(), "nothing happened here");
+}
+
+#[tokio::test]
+async fn a_restart_in_the_middle_of_a_large_pass_loses_and_doubles_nothing() {
+    a_large_pass_survives(false).await;
+}
+
+#[tokio::test]
+async fn a_restart_in_the_middle_of_a_large_pass_beside_unflushed_writers_loses_and_doubles_nothing()
+ {
+    a_large_pass_survives(true).await;
+}
+
+async fn a_large_pass_survives(unflushed: bool) {
+    const ROWS: usize = 60_000;
+    let (mut postgres, database) = Postgres::with_chat().await;
+    let server = Server::on(&database).await;
+    let stock = Stock::start();
+    let mut client = stock.joined(&server, "42").await;
+    let mut busy = database.connection().await;
+    let import = format!(
+        "insert into messages (contact_id, body) select '42', n::text from generate_series(1, {ROWS}) n"
+    );
+    if unflushed {
+        // Its rows are flushed, but what stands behind them in the log is not.
+        let writers = postgres
+            .processes(&database, "backend_type = 'walwriter'")
+            .await;
+        postgres.kill(&writers, Signal::STOP);
+        database::run(&mut busy, "set synchronous_commit = off; create table noise (n int); insert into noise select generate_series(1, 1000)").await;
+    }
+    database.run(&import).await;
+    if unflushed {
+        database::run(&mut busy, "insert into noise select generate_series(1, 10)").await;
+    }
+    for number in 1..=ROWS {
+        let event = client
+            .event_for(Duration::from_secs(30), "message:new")
+            .await;
+        assert_eq!(event.body(), number.to_string());
+        if number == 1_000 {
+            postgres.crash().await;
+            postgres.up().await;
+        }
+    }
+    answers(&database).await;
+    database.say("42", "after").await;
+    loop {
+        let event = client.next().await;
+        if event.name == "message:new" {
+            assert_eq!(event.body(), "after");
+            break;
+        }
+    }
+}
+
+/// Waits until the test's own pool is connected again.
+async fn answers(database: &Database) {
+    until_for(
+        Duration::from_secs(30),
+        "Postgres to answer again",
+        async || sqlx::query("select 1").execute(&database.pool).await.ok(),
+    )
+    .await;
+}
