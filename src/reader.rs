@@ -147,6 +147,8 @@ const CROWD: i64 = 3;
 /// They are counted when so many wakes in a row were that close to each other.
 const CLOSE_WAKES: u32 = 8;
 const CLOSE_GAP: Duration = Duration::from_millis(25);
+/// A crowd counts when it was found so many times in a row: one slow flush gathers one, too.
+const CROWDS: u32 = 2;
 /// The pause between reads while writers are busy.
 const BUSY_PAUSE: Duration = Duration::from_millis(1);
 /// Writers are not busy any more after so many windows in a row without an event, or with few and no crowd. Longer in all
@@ -278,7 +280,7 @@ impl<S: Source, K: Sink> Reader<S, K> {
         position: &mut Offset,
         stop: &CancellationToken,
     ) -> Result<(), S::Error> {
-        let mut close = 0;
+        let (mut close, mut crowds) = (0, 0);
         let mut last = Instant::now();
         loop {
             let source = tokio::select! {
@@ -290,17 +292,17 @@ impl<S: Source, K: Sink> Reader<S, K> {
             };
             self.metrics.wakes(source);
             let events = self.read(position).await?;
-            close = if last.elapsed() < CLOSE_GAP {
-                close + 1
-            } else {
-                0
-            };
+            if last.elapsed() >= CLOSE_GAP {
+                (close, crowds) = (0, 0);
+            }
             last = Instant::now();
-            let crowded = close >= CLOSE_WAKES && {
+            close += 1;
+            if close >= CLOSE_WAKES {
                 close = 0;
-                self.source.writers().await? >= CROWD
-            };
-            if events >= BUSY_EVENTS || crowded {
+                let crowded = self.source.writers().await? >= CROWD;
+                crowds = if crowded { crowds + 1 } else { 0 };
+            }
+            if events >= BUSY_EVENTS || crowds >= CROWDS {
                 self.source.rouse().await?;
                 return self.stay_awake(position, stop).await;
             }

@@ -57,7 +57,7 @@ where locktype = 'relation' and mode = 'RowExclusiveLock' and granted
   and relation = 'rowcast.events'::regclass
   and database = (select oid from pg_database where datname = current_database())";
 
-const HEAD: &str = "select pg_current_snapshot()::text, pg_postmaster_start_time()::text";
+const HEAD: &str = "select pg_current_snapshot()::text";
 
 const DOZE: &str = "select pg_try_advisory_lock_shared(1919903602, 1)";
 const ROUSE: &str = "select pg_advisory_unlock_shared(1919903602, 1)";
@@ -158,14 +158,13 @@ impl Source for Follow {
             let mut connection = self.database.named("rowcast reader").connect().await?;
             let epoch = epoch::current(&mut connection).await?;
             sqlx::raw_sql(SESSION).execute(&mut connection).await?;
-            let (head, started): (String, String) =
-                sqlx::query_as(HEAD).fetch_one(&mut connection).await?;
+            let head: String = sqlx::query_scalar(HEAD).fetch_one(&mut connection).await?;
             let seen = Seen::All(Arc::new(head.parse()?));
-            Ok::<_, FollowError>((connection, Offset { epoch, seen }, started))
+            Ok::<_, FollowError>((connection, Offset { epoch, seen }))
         };
-        let (connection, head, started) = timeout(PATIENCE, connect).await??;
+        let (connection, head) = timeout(PATIENCE, connect).await??;
         self.connection = Some(connection);
-        let safe = self.unflushed.connected(started);
+        let safe = self.unflushed.connected();
         if let (Some(safe), Some(position)) = (safe, position) {
             position.seen = Seen::All(safe);
         }
@@ -184,7 +183,6 @@ impl Source for Follow {
             Seen::Part { before, batch, id } => (before.clone(), Some((batch.to_string(), *id))),
         };
         let (upto, after) = finish.map_or((None, 0), |(batch, id)| (Some(batch), id));
-        let finishing = upto.is_some();
         let query = sqlx::query(READ)
             .bind(before.to_string())
             .bind(upto)
@@ -192,7 +190,7 @@ impl Source for Follow {
             .bind(self.max_payload);
         let mut total = 0;
         let mut rows = query.fetch(&mut connection);
-        let mut pass: Option<(Batch, Log)> = None;
+        let mut pass: Option<Batch> = None;
         let mut bytes = 0;
         while let Some(row) = timeout(PATIENCE, rows.try_next()).await?? {
             if pass.is_none() {
@@ -201,12 +199,10 @@ impl Source for Follow {
                     written: row.try_get("written")?,
                     flushed: row.try_get("flushed")?,
                 };
-                if !finishing {
-                    self.unflushed.read(log, &snapshot);
-                }
-                pass = Some((Batch::new(position.epoch, before.clone(), snapshot), log));
+                self.unflushed.begin(log);
+                pass = Some(Batch::new(position.epoch, before.clone(), snapshot));
             }
-            let Some((batch, log)) = &mut pass else {
+            let Some(batch) = &mut pass else {
                 continue;
             };
             // A batch is handed on only when a row follows it, so that the last one is known to be the last.
@@ -226,26 +222,27 @@ impl Source for Follow {
                 id,
                 at_us: row.try_get("at_us")?,
             };
-            if self.unflushed.deliver(*log, identity, &event.room) {
+            if self.unflushed.deliver(identity, &event.room) {
                 bytes += event.payload.get().len();
                 batch.events.push(event);
                 total += 1;
             }
         }
-        if let Some((mut last, _)) = pass {
+        if let Some(mut last) = pass {
             last.complete = true;
             *position = last.end();
-            if !last.events.is_empty() || last.snapshot != before {
+            let snapshot = last.snapshot.clone();
+            if !last.events.is_empty() || snapshot != before {
                 sink.deliver(last).await;
             }
-        }
-        let undone = self.unflushed.undone();
-        if !undone.is_empty() {
-            tracing::warn!(
-                rooms = undone.len(),
-                "a crash of Postgres undid events that were delivered"
-            );
-            sink.resync(undone).await;
+            let undone = self.unflushed.end(&snapshot);
+            if !undone.is_empty() {
+                tracing::warn!(
+                    rooms = undone.len(),
+                    "a crash of Postgres undid events that were delivered"
+                );
+                sink.resync(undone).await;
+            }
         }
         drop(rows);
         self.connection = Some(connection);

@@ -3,8 +3,9 @@
 //! A writer with `synchronous_commit = off` is visible before its commit is on disk. It can be read, delivered, and then
 //! undone by a crash, and its xid and id are handed out again to somebody else: a position that "has seen" them would
 //! skip the newcomer for ever. So each read notes how far the log was written and how far it was flushed. A snapshot is
-//! safe once everything it saw is flushed. After a restart the reader goes back to the last safe one, leaves out what it
-//! has delivered already and finds again, and names the rooms of what it does not find any more.
+//! safe once everything it saw is flushed. When the connection was lost the reader goes back to the last safe one, leaves
+//! out what it has delivered already and finds again, and names the rooms of what it does not find any more. It does so
+//! every time: a crash of one backend makes Postgres start over, and nothing that can be asked tells.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -29,33 +30,37 @@ pub(super) struct Identity {
 /// See the module.
 #[derive(Default)]
 pub(super) struct Unflushed {
-    /// When the postmaster started that we were connected to.
-    started: Option<String>,
+    /// The pass under way, and the newest snapshot that a crash can't undo.
+    pass: Option<Log>,
     safe: Option<Arc<Snapshot>>,
+    /// Finished passes that are not known to be flushed, and what they delivered.
     reads: VecDeque<(i64, Arc<Snapshot>)>,
     delivered: VecDeque<(i64, Identity, Room)>,
-    /// Delivered before the crash, not found again yet.
+    /// Delivered before the connection was lost, not found again yet.
     again: HashMap<Identity, Room>,
 }
 
 impl Unflushed {
-    /// A connection was made to a postmaster that started at `started`. After a restart: where to go back to.
-    pub(super) fn connected(&mut self, started: String) -> Option<Arc<Snapshot>> {
-        let before = self.started.replace(started);
-        if before.is_none() || before == self.started {
+    /// A connection was made anew. Where to go back to: there may have been a crash, which nothing tells for sure.
+    /// `None` where what was seen, a pass that broke off included, can't have been undone.
+    pub(super) fn connected(&mut self) -> Option<Arc<Snapshot>> {
+        let flushed = match self.pass.take() {
+            Some(pass) => pass.is_flushed(),
+            None => self.reads.is_empty(),
+        };
+        self.reads.clear();
+        let delivered = self.delivered.drain(..);
+        if flushed {
             return None;
         }
-        self.reads.clear();
-        self.again.extend(
-            self.delivered
-                .drain(..)
-                .map(|(_, identity, room)| (identity, room)),
-        );
-        self.safe.clone()
+        let safe = self.safe.clone()?;
+        self.again
+            .extend(delivered.map(|(_, identity, room)| (identity, room)));
+        Some(safe)
     }
 
-    /// A read saw `snapshot`.
-    pub(super) fn read(&mut self, log: Log, snapshot: &Arc<Snapshot>) {
+    /// A pass begins.
+    pub(super) fn begin(&mut self, log: Log) {
         while let Some((_, safe)) = self
             .reads
             .pop_front_if(|(written, _)| *written <= log.flushed)
@@ -67,28 +72,36 @@ impl Unflushed {
             .pop_front_if(|(written, ..)| *written <= log.flushed)
             .is_some()
         {}
-        if log.written <= log.flushed {
-            self.safe = Some(snapshot.clone());
-        } else {
-            self.reads.push_back((log.written, snapshot.clone()));
-        }
+        self.pass = Some(log);
     }
 
-    /// Whether an event is to be delivered: not when it was already, before a crash.
-    pub(super) fn deliver(&mut self, log: Log, identity: Identity, room: &Room) -> bool {
-        if log.written > log.flushed {
+    /// Whether an event is to be delivered: not when it was already, before the connection was lost.
+    pub(super) fn deliver(&mut self, identity: Identity, room: &Room) -> bool {
+        if let Some(pass) = self.pass.filter(|pass| !pass.is_flushed()) {
             self.delivered
-                .push_back((log.written, identity, room.clone()));
+                .push_back((pass.written, identity, room.clone()));
         }
         self.again.is_empty() || self.again.remove(&identity).is_none()
     }
 
-    /// At the end of a read: the rooms of events that were delivered and that the crash has undone.
-    pub(super) fn undone(&mut self) -> Vec<Room> {
+    /// The pass has ended: everything that `snapshot` sees is delivered. Gives the rooms of what was delivered before the
+    /// connection was lost and is not there any more.
+    pub(super) fn end(&mut self, snapshot: &Arc<Snapshot>) -> Vec<Room> {
+        match self.pass.take() {
+            Some(pass) if pass.is_flushed() => self.safe = Some(snapshot.clone()),
+            Some(pass) => self.reads.push_back((pass.written, snapshot.clone())),
+            None => {}
+        }
         let mut rooms: Vec<Room> = self.again.drain().map(|(_, room)| room).collect();
         rooms.sort_by(|a, b| a.as_str().cmp(b.as_str()));
         rooms.dedup();
         rooms
+    }
+}
+
+impl Log {
+    fn is_flushed(self) -> bool {
+        self.written <= self.flushed
     }
 }
 
@@ -108,40 +121,71 @@ mod tests {
         Log { written, flushed }
     }
 
-    #[test]
-    fn after_a_crash_it_goes_back_to_what_was_flushed() {
-        let (mut unflushed, room) = (Unflushed::default(), Room::from("r"));
-        assert_eq!(unflushed.connected("monday".into()), None);
-        unflushed.read(log(100, 100), &snapshot(10));
-        unflushed.read(log(200, 120), &snapshot(20));
-        assert!(unflushed.deliver(log(200, 120), event(1), &room));
-        unflushed.read(log(300, 200), &snapshot(30));
-        assert!(unflushed.deliver(log(300, 200), event(2), &room));
-        assert_eq!(
-            unflushed.connected("monday".into()),
-            None,
-            "only the connection was lost"
-        );
-        assert_eq!(unflushed.connected("tuesday".into()), Some(snapshot(20)));
+    fn pass(unflushed: &mut Unflushed, log: Log, ids: &[i64], xmax: u64) -> Vec<bool> {
+        unflushed.begin(log);
+        let room = Room::from("r");
+        let delivered = ids
+            .iter()
+            .map(|id| unflushed.deliver(event(*id), &room))
+            .collect();
+        unflushed.end(&snapshot(xmax));
+        delivered
     }
 
     #[test]
-    fn what_is_found_again_is_not_delivered_again_and_what_is_not_is_named() {
+    fn it_goes_back_to_what_was_flushed_and_delivers_nothing_twice() {
         let mut unflushed = Unflushed::default();
-        unflushed.connected("monday".into());
-        unflushed.read(log(200, 100), &snapshot(20));
-        for (id, room) in [(1, "kept"), (2, "undone")] {
-            assert!(unflushed.deliver(log(200, 100), event(id), &Room::from(room)));
-        }
-        unflushed.connected("tuesday".into());
-        unflushed.read(log(150, 150), &snapshot(15));
-        assert!(!unflushed.deliver(log(150, 150), event(1), &Room::from("kept")));
-        let reused = Identity { id: 2, at_us: 99 };
-        assert!(
-            unflushed.deliver(log(150, 150), reused, &Room::from("other")),
-            "another event with the same id"
+        pass(&mut unflushed, log(100, 100), &[1], 10);
+        pass(&mut unflushed, log(200, 120), &[2], 20);
+        pass(&mut unflushed, log(300, 200), &[3], 30);
+        assert_eq!(unflushed.connected(), Some(snapshot(20)));
+        assert_eq!(
+            pass(&mut unflushed, log(310, 310), &[3, 4], 40),
+            [false, true]
         );
-        assert_eq!(unflushed.undone(), [Room::from("undone")]);
-        assert!(unflushed.undone().is_empty());
+    }
+
+    #[test]
+    fn what_can_not_have_been_undone_is_kept() {
+        let mut unflushed = Unflushed::default();
+        assert_eq!(unflushed.connected(), None);
+        pass(&mut unflushed, log(100, 100), &[1], 10);
+        assert_eq!(unflushed.connected(), None);
+    }
+
+    #[test]
+    fn a_pass_that_broke_off_is_not_taken_for_whole() {
+        let mut unflushed = Unflushed::default();
+        pass(&mut unflushed, log(100, 100), &[1], 10);
+        unflushed.begin(log(200, 150));
+        assert!(unflushed.deliver(event(2), &Room::from("r")));
+        assert_eq!(unflushed.connected(), Some(snapshot(10)));
+        assert_eq!(
+            pass(&mut unflushed, log(200, 200), &[2, 3], 20),
+            [false, true]
+        );
+
+        // All of it flushed: the position within the pass holds.
+        unflushed.begin(log(300, 300));
+        unflushed.deliver(event(4), &Room::from("r"));
+        assert_eq!(unflushed.connected(), None);
+    }
+
+    #[test]
+    fn what_is_not_found_again_is_named_and_its_id_may_be_another_event() {
+        let mut unflushed = Unflushed::default();
+        pass(&mut unflushed, log(100, 100), &[1], 10);
+        unflushed.begin(log(200, 100));
+        for (id, room) in [(2, "kept"), (3, "undone")] {
+            assert!(unflushed.deliver(event(id), &Room::from(room)));
+        }
+        assert!(unflushed.end(&snapshot(20)).is_empty());
+        unflushed.connected();
+        unflushed.begin(log(150, 150));
+        assert!(!unflushed.deliver(event(2), &Room::from("kept")));
+        let reused = Identity { id: 3, at_us: 99 };
+        assert!(unflushed.deliver(reused, &Room::from("other")));
+        assert_eq!(unflushed.end(&snapshot(15)), [Room::from("undone")]);
+        assert!(unflushed.end(&snapshot(15)).is_empty());
     }
 }
