@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Scene, Server};
+use crate::harness::{Scene, Server, Wire};
 
 #[tokio::test]
 async fn only_the_room_gets_it() {
@@ -176,4 +176,51 @@ async fn a_client_that_lost_its_network_comes_back_by_itself() {
         scene.database.say("42", transport).await;
         assert_eq!(client.event("message:new").await.body(), transport);
     }
+}
+
+#[tokio::test]
+async fn an_idle_client_stays_connected() {
+    let scene = Scene::new().await;
+    let mut wire = Wire::connect(scene.server.address()).await;
+    wire.ask("join:conversation", &json!(["42"]), 1).await;
+    let mut polling = scene.stock.connect_by("polling", &scene.server).await;
+    polling.join("42").await;
+    // Engine.IO's heartbeat shares the connection with the events.
+    wire.pinged().await;
+    wire.send("3").await;
+    scene.database.say("42", "after the silence").await;
+    wire.find("the event", |frame| frame.contains("after the silence"))
+        .await;
+    assert_eq!(polling.next().await.body(), "after the silence");
+}
+
+#[tokio::test]
+async fn a_database_of_another_life_is_told_to_every_room() {
+    let scene = Scene::new().await;
+    let mut client = scene.joined("42").await;
+    let old = client.join("42").await["offset"].clone();
+    // What a server finds on a restored dump, or after a failover.
+    scene
+        .database
+        .run("update rowcast.epoch set timeline = timeline + 1")
+        .await;
+    let kill = "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'rowcast reader'";
+    scene.database.run(kill).await;
+    let resync = client.event("rowcast:resync").await;
+    assert_eq!(resync.payload()["contactId"], "42");
+    assert!(
+        resync.payload()["reason"]
+            .as_str()
+            .is_some_and(|reason| !reason.is_empty())
+    );
+    assert_eq!(resync.offset(), None, "{resync:?}");
+    let answer = client
+        .ask(
+            "join:conversation",
+            json!([{"contactId": "42", "after": old}]),
+        )
+        .await;
+    assert_eq!(answer["resync"], true, "{answer}");
+    scene.database.say("42", "of this life").await;
+    assert_eq!(client.event("message:new").await.body(), "of this life");
 }

@@ -4,7 +4,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::time::Duration;
 
 use crate::harness::wait::{until, until_for};
-use crate::harness::{Postgres, Scene, Server, Stock, database, say};
+use crate::harness::{Launch, Postgres, Scene, Server, Stock, database, say};
 
 /// Ends the backends of that name, and waits until others stand in their place.
 async fn kill_backends(scene: &Scene, name: &str) {
@@ -150,6 +150,9 @@ async fn a_restarted_postgres_loses_nothing() {
             200,
             "alive, if not ready"
         );
+        let (_, port) = server.address().rsplit_once(':').expect("a port");
+        let check = Launch::command(["healthcheck"]).env("PORT", port).end();
+        assert_eq!(check.await.code, Some(1));
 
         postgres.up().await;
         until("the test's own connection", async || {
@@ -177,9 +180,7 @@ async fn a_restarted_postgres_loses_nothing() {
 async fn a_postgres_that_comes_late_is_waited_for() {
     let (mut postgres, database) = Postgres::with_chat().await;
     postgres.down(Signal::INT).await;
-    let server = crate::harness::Launch::serve()
-        .database(&postgres.url())
-        .spawn();
+    let server = Launch::serve().database(&postgres.url()).spawn();
     // It says what it waits for, and does not give up.
     server
         .log("a word about the database", |line| {

@@ -209,6 +209,32 @@ async fn bad_arguments_are_answered_on_every_event() {
 }
 
 #[tokio::test]
+async fn a_binary_argument_is_a_bad_request() {
+    let scene = Scene::new().await;
+    let mut wire = Wire::connect(scene.server.address()).await;
+    for (ack, event) in [
+        (1, "join:conversation"),
+        (2, "typing:start"),
+        (3, "whatever"),
+    ] {
+        wire.send(&format!(
+            "451-{ack}[\"{event}\",{{\"_placeholder\":true,\"num\":0}}]"
+        ))
+        .await;
+        wire.send_bytes(vec![1, 2, 3]).await;
+        assert_eq!(
+            wire.answer(ack).await["error"]["code"],
+            "bad_request",
+            "{event}"
+        );
+    }
+    assert_eq!(
+        wire.ask("join:conversation", &json!(["42"]), 4).await["ok"],
+        true
+    );
+}
+
+#[tokio::test]
 async fn an_event_that_nobody_knows_is_a_bad_request() {
     let scene = Scene::new().await;
     let mut client = scene.stock.connect(&scene.server).await;
@@ -232,6 +258,7 @@ fn bad_arguments(event: &str) -> Vec<Value> {
         json!([]),
         json!([null]),
         json!([true]),
+        json!(["42", "43"]),
         json!([4.2]),
         json!([1e300]),
         json!([""]),
@@ -250,6 +277,8 @@ fn bad_arguments(event: &str) -> Vec<Value> {
             json!([{"contactId": "42", "after": {}}]),
             json!([{"contactId": "42", "after": []}]),
             json!([{"contactId": "42", "after": true}]),
+            json!([{"contactId": "42", "affter": "x"}]),
+            json!([{"contactId": "42"}, "x"]),
         ]);
     }
     bad

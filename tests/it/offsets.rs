@@ -71,38 +71,3 @@ async fn offsets_stay_small_beside_many_open_transactions() {
         transaction.commit().await.expect("it commits");
     }
 }
-
-#[tokio::test]
-async fn retention_prunes_what_is_older() {
-    let scene = Scene::with(&[("ROWCAST_RETENTION", "1s")]).await;
-    let mut client = scene.joined("42").await;
-    scene.database.run("insert into messages (contact_id, body) select '42', n::text from generate_series(1, 3000) n").await;
-    client.take(3_000).await;
-    crate::harness::wait::until_for(
-        std::time::Duration::from_secs(20),
-        "the outbox to be pruned",
-        async || {
-            (scene
-                .database
-                .value("select count(*) from rowcast.events")
-                .await
-                == "0")
-                .then_some(())
-        },
-    )
-    .await;
-    scene
-        .server
-        .counted("rowcast_pruned_events_total", &[], 3_000.0)
-        .await;
-    assert_ne!(
-        scene
-            .database
-            .value("select pruned_xid from rowcast.epoch")
-            .await,
-        ""
-    );
-    // And nothing else changed.
-    scene.database.say("42", "after").await;
-    assert_eq!(client.next().await.body(), "after");
-}

@@ -3,6 +3,8 @@
 //! Engine.IO protocol 4: a packet is a digit (0 open, 2 ping, 3 pong, 4 message) and its payload; Socket.IO protocol 5
 //! stands in the messages (40 connect, 41 disconnect, 42 event, 43 ack, 44 connect error).
 
+use std::time::Duration;
+
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -12,7 +14,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 use super::http;
-use super::wait::within;
+use super::wait::{within, within_for};
 
 /// One websocket to the server.
 pub(crate) struct Wire {
@@ -113,6 +115,20 @@ impl Wire {
                 Some(Ok(_)) => {}
             }
         }
+    }
+
+    /// Waits for a ping, without answering it.
+    pub(crate) async fn pinged(&mut self) {
+        let ping = async {
+            loop {
+                match self.socket.next().await {
+                    Some(Ok(Message::Text(text))) if text.as_str() == "2" => return,
+                    Some(Ok(_)) => {}
+                    ended => panic!("closed while a test waited for a ping: {ended:?}"),
+                }
+            }
+        };
+        within_for(Duration::from_secs(40), "a ping", ping).await;
     }
 
     /// The next frame like that; others are passed over.
