@@ -185,6 +185,9 @@ impl Shared {
         let offset = self.hub.offset().unwrap_or_default();
         self.hub.send(&client, &Outgoing::ready(offset));
         self.work(&client).await;
+        if client.inbox.is_flooded() {
+            client.outlet.cut();
+        }
     }
 
     /// Handles what the inbox holds, one event after another.

@@ -25,6 +25,7 @@ const PROBE: &str = "rowcast_probe";
 /// sqlx sets no keepalive: a connection that is quiet for this long is asked whether it lives.
 const QUIET: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_secs(2);
+const LOST: &str = "the connection was lost";
 
 /// What the listener knows of itself.
 #[derive(Clone, Copy, Debug, Default)]
@@ -99,11 +100,15 @@ impl Listener {
                 Ok(Ok(Some(notification))) => {
                     self.hear(&notification);
                     // What came together is one wake, not one read each.
-                    while let Some(Ok(Some(more))) = listener.try_recv().now_or_never() {
-                        self.hear(&more);
+                    while let Some(more) = listener.try_recv().now_or_never() {
+                        match more {
+                            Ok(Some(more)) => self.hear(&more),
+                            Ok(None) => return anyhow::anyhow!(LOST),
+                            Err(error) => return error.into(),
+                        }
                     }
                 }
-                Ok(Ok(None)) => return anyhow::anyhow!("the connection was lost"),
+                Ok(Ok(None)) => return anyhow::anyhow!(LOST),
                 Ok(Err(error)) => return error.into(),
                 Err(_quiet) => {
                     let alive = sqlx::query("select 1").execute(&mut listener);

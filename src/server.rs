@@ -25,6 +25,10 @@ use crate::wire::Wire;
 /// After a failed accept: the process is out of file descriptors, mostly, and a tight loop would not mend it.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// How long sent data may remain unacknowledged, or a full window closed, in milliseconds.
+#[cfg(target_os = "linux")]
+const UNTAKEN_MS: u32 = 20_000;
+
 /// Serves `router` on `listener` until `stop`, then until the answers under way are out.
 pub async fn serve(
     listener: TcpListener,
@@ -60,8 +64,7 @@ async fn connection(
     head_timeout: Duration,
     stop: CancellationToken,
 ) {
-    // An event is one small write: it must not wait for the acknowledgement of the one before.
-    if tcp.set_nodelay(true).is_err() {
+    if prepare(&tcp).is_err() {
         return;
     }
     let wire = Wire::new(tcp);
@@ -95,6 +98,15 @@ async fn connection(
     if let Err(error) = ended {
         tracing::debug!("a connection ended: {error}");
     }
+}
+
+fn prepare(tcp: &TcpStream) -> std::io::Result<()> {
+    // An event is one small write: it must not wait for the acknowledgement of the one before.
+    tcp.set_nodelay(true)?;
+    // Nothing above TCP ends a connection whose peer takes no data, or is gone, while data waits for it.
+    #[cfg(target_os = "linux")]
+    rustix::net::sockopt::set_tcp_user_timeout(tcp, UNTAKEN_MS)?;
+    Ok(())
 }
 
 /// The value of a parameter of the query, as it stands there.

@@ -283,7 +283,13 @@ impl AsyncWrite for WireStream {
         if out.phase == Phase::Cut {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        if out.backlog_bytes >= BUSY_BACKLOG_BYTES {
+        // On a connection of ours engineioxide must not wait: its writer can't be cancelled while it does, and the session
+        // of a client that stopped reading would never end.
+        if out.phase != Phase::Foreign && out.backlog_bytes >= MAX_BACKLOG_BYTES {
+            self.0.cut_now(&mut out);
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        if out.phase == Phase::Foreign && out.backlog_bytes >= BUSY_BACKLOG_BYTES {
             out.writer = Some(cx.waker().clone());
             return Poll::Pending;
         }

@@ -48,7 +48,7 @@ impl Broadcast {
         let mut sent = 0;
         let mut full = Vec::new();
         for client in &**members {
-            match self.hub.send(client, &outgoing) {
+            match self.hub.try_send(client, &outgoing) {
                 Delivery::Sent => sent += 1,
                 Delivery::Full => full.push(client),
                 Delivery::Gone | Delivery::Overflow => {}
@@ -58,7 +58,7 @@ impl Broadcast {
         while !full.is_empty() {
             sleep(PAUSE).await;
             let late = Instant::now() >= deadline;
-            full.retain(|client| match self.hub.send(client, &outgoing) {
+            full.retain(|client| match self.hub.try_send(client, &outgoing) {
                 Delivery::Full if late => {
                     self.hub.cut(client);
                     false

@@ -94,8 +94,15 @@ impl Hub {
         true
     }
 
-    /// Sends an event to one socket, and tells when that was too much for it.
-    pub(super) fn send(&self, client: &Client, event: &Outgoing) -> Delivery {
+    /// Sends an event to one socket; one that has no room for it is ended.
+    pub(super) fn send(&self, client: &Client, event: &Outgoing) {
+        if self.try_send(client, event) == Delivery::Full {
+            self.cut(client);
+        }
+    }
+
+    /// Sends an event to one socket, unless socketioxide's queue is full.
+    pub(super) fn try_send(&self, client: &Client, event: &Outgoing) -> Delivery {
         let delivery = client.outlet.send(event);
         if delivery == Delivery::Overflow {
             self.count_slow(client);

@@ -6,6 +6,7 @@
 //! Guarantees: at most [`MAX_WAITING`] events wait; one more is refused, not dropped in silence.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use serde_json::Value;
@@ -29,6 +30,8 @@ pub(super) struct Inbox {
     state: Mutex<State>,
     /// Set when the socket is connected. Weak: the inbox is held by the socket's handlers, and the client holds the socket.
     client: OnceLock<Weak<Client>>,
+    /// Too much came before there was anybody to refuse it.
+    flooded: AtomicBool,
     rate: f64,
     metrics: Metrics,
 }
@@ -53,6 +56,7 @@ impl Inbox {
         Arc::new(Self {
             state: Mutex::new(state),
             client: OnceLock::new(),
+            flooded: AtomicBool::new(false),
             rate: f64::from(rate),
             metrics,
         })
@@ -66,6 +70,11 @@ impl Inbox {
         self.client.get()?.upgrade()
     }
 
+    /// Whether events were lost before the socket was connected: it must not look as if they had been taken.
+    pub(super) fn is_flooded(&self) -> bool {
+        self.flooded.load(Ordering::Acquire)
+    }
+
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -77,8 +86,9 @@ impl Inbox {
             self.metrics.limits(Limit::Inbox);
             // Refused in its turn would mean to keep it. Its ack is answered at once instead.
             drop(state);
-            if let Some(client) = self.client() {
-                client.refuse(&Refusal::TooManyRequests, incoming.ack);
+            match self.client() {
+                Some(client) => client.refuse(&Refusal::TooManyRequests, incoming.ack),
+                None => self.flooded.store(true, Ordering::Release),
             }
             return false;
         }

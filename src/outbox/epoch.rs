@@ -7,13 +7,14 @@ use sqlx::postgres::PgConnection;
 
 use crate::offset::Epoch;
 
+/// The timeline is read off the log that is being written: the control file knows it only from the next checkpoint on.
 const REBIND: &str = "
 update rowcast.epoch e
 set value = ('x' || left(replace(gen_random_uuid()::text, '-', ''), 16))::bit(64)::bigint,
     system_identifier = c.system_identifier,
-    timeline = t.timeline_id
-from pg_control_system() c, pg_control_checkpoint() t
-where (e.system_identifier, e.timeline) is distinct from (c.system_identifier, t.timeline_id)";
+    timeline = t.line
+from pg_control_system() c, (select ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int as line) t
+where (e.system_identifier, e.timeline) is distinct from (c.system_identifier, t.line)";
 
 /// The epoch of the database behind `conn`, drawn anew when the database is not the one it was drawn for.
 pub(super) async fn current(conn: &mut PgConnection) -> sqlx::Result<Epoch> {

@@ -13,10 +13,10 @@ use sqlx::{ConnectOptions, Connection, Decode, Postgres, Row, Type};
 use tokio::time::{Instant, timeout};
 
 use super::row::{self, Unusable};
-use super::unflushed::{Identity, Log, Unflushed};
+use super::unflushed::{Identity, Log, Resume, Unflushed};
 use super::{Database, epoch};
 use crate::metrics::Metrics;
-use crate::offset::{BadSnapshot, Offset, Seen};
+use crate::offset::{BadSnapshot, Offset, Seen, Snapshot};
 use crate::reader::{Affected, Batch, Sink, Source};
 
 /// Bounds every answer that is waited for: a half-open connection must not hang the reader.
@@ -57,7 +57,8 @@ where locktype = 'relation' and mode = 'RowExclusiveLock' and granted
   and relation = 'rowcast.events'::regclass
   and database = (select oid from pg_database where datname = current_database())";
 
-const HEAD: &str = "select pg_current_snapshot()::text";
+const HEAD: &str = "
+select pg_current_snapshot()::text, (pg_current_wal_insert_lsn() - '0/0')::int8, (pg_current_wal_flush_lsn() - '0/0')::int8";
 
 const DOZE: &str = "select pg_try_advisory_lock_shared(1919903602, 1)";
 const ROUSE: &str = "select pg_advisory_unlock_shared(1919903602, 1)";
@@ -139,24 +140,11 @@ impl Follow {
         );
     }
 
-    /// Hands a batch on, and moves the position when it is out.
+    /// Hands a batch on, and moves the position past it.
     async fn hand_on(&mut self, batch: Batch, position: &mut Offset, sink: &mut impl Sink) {
-        let events = batch.events.iter();
-        let gone = events
-            .map(|event| {
-                (
-                    Identity {
-                        id: event.id,
-                        at_us: event.at_us,
-                    },
-                    event.room.clone(),
-                )
-            })
-            .collect();
-        let end = batch.end();
+        *position = batch.end();
+        self.unflushed.handed_on();
         sink.deliver(batch).await;
-        self.unflushed.delivered(gone);
-        *position = end;
     }
 }
 
@@ -169,17 +157,31 @@ impl Source for Follow {
             let mut connection = self.database.named("rowcast reader").connect().await?;
             let epoch = epoch::current(&mut connection).await?;
             sqlx::raw_sql(SESSION).execute(&mut connection).await?;
-            let head: String = sqlx::query_scalar(HEAD).fetch_one(&mut connection).await?;
-            let seen = Seen::All(Arc::new(head.parse()?));
-            Ok::<_, FollowError>((connection, Offset { epoch, seen }))
+            let (seen, written, flushed): (String, i64, i64) =
+                sqlx::query_as(HEAD).fetch_one(&mut connection).await?;
+            let seen = Arc::new(seen.parse::<Snapshot>()?);
+            Ok::<_, FollowError>((connection, epoch, seen, Log { written, flushed }))
         };
-        let (connection, head) = timeout(PATIENCE, connect).await??;
+        let (connection, epoch, seen, log) = timeout(PATIENCE, connect).await??;
         self.connection = Some(connection);
-        let safe = self.unflushed.connected();
-        if let (Some(safe), Some(position)) = (safe, position) {
-            position.seen = Seen::All(safe);
+        let resume = match position {
+            Some(position) if position.epoch == epoch => self.unflushed.lost(),
+            _ => Resume::Nowhere,
+        };
+        match (resume, &mut *position) {
+            (Resume::Back(safe), Some(position)) => position.seen = Seen::All(safe),
+            (Resume::Nowhere, _) => {
+                *position = None;
+                self.unflushed = Unflushed::default();
+                self.unflushed.begin(log, false);
+                self.unflushed.end(&seen);
+            }
+            _ => {}
         }
-        Ok(head)
+        Ok(Offset {
+            epoch,
+            seen: Seen::All(seen),
+        })
     }
 
     async fn read(
@@ -193,6 +195,7 @@ impl Source for Follow {
             Seen::All(before) => (before.clone(), None),
             Seen::Part { before, batch, id } => (before.clone(), Some((batch.to_string(), *id))),
         };
+        let finishing = finish.is_some();
         let (upto, after) = finish.map_or((None, 0), |(batch, id)| (Some(batch), id));
         let query = sqlx::query(READ)
             .bind(before.to_string())
@@ -202,16 +205,22 @@ impl Source for Follow {
         let mut total = 0;
         let mut rows = query.fetch(&mut connection);
         let mut pass: Option<Batch> = None;
-        let mut pruned = false;
         let mut bytes = 0;
         while let Some(row) = timeout(PATIENCE, rows.try_next()).await?? {
             if pass.is_none() {
                 let snapshot = Arc::new(row.try_get::<String, _>("snapshot")?.parse()?);
-                self.unflushed.begin(Log {
+                let log = Log {
                     written: row.try_get("written")?,
                     flushed: row.try_get("flushed")?,
-                });
-                pruned = self.overslept() && row.try_get::<bool, _>("pruned")?;
+                };
+                self.unflushed.begin(log, finishing);
+                if self.overslept() && row.try_get("pruned")? {
+                    sink.resync(
+                        Affected::All,
+                        "events were pruned before this server had read them",
+                    )
+                    .await;
+                }
                 pass = Some(Batch::new(position.epoch, before.clone(), snapshot));
             }
             let Some(batch) = &mut pass else { continue };
@@ -226,10 +235,13 @@ impl Source for Follow {
             };
             match row::event(id, &row) {
                 Ok(event)
-                    if self.unflushed.is_new(Identity {
-                        id,
-                        at_us: event.at_us,
-                    }) =>
+                    if self.unflushed.deliver(
+                        Identity {
+                            id,
+                            at_us: event.at_us,
+                        },
+                        &event.room,
+                    ) =>
                 {
                     bytes += event.payload.get().len();
                     batch.events.push(event);
@@ -249,13 +261,7 @@ impl Source for Follow {
                 self.hand_on(last, position, sink).await;
             }
             let undone = self.unflushed.end(&snapshot);
-            if pruned {
-                sink.resync(
-                    Affected::All,
-                    "events were pruned before this server had read them",
-                )
-                .await;
-            } else if !undone.is_empty() {
+            if !undone.is_empty() {
                 sink.resync(
                     Affected::Rooms(undone),
                     "a crash of the database undid what was delivered",

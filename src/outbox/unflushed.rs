@@ -2,10 +2,10 @@
 //!
 //! A writer with `synchronous_commit = off` is visible before its commit is on disk. It can be read, delivered, and then
 //! undone by a crash, and its xid and id are handed out again to somebody else: a position that "has seen" them would
-//! skip the newcomer for ever. So each read notes how far the log was written and how far it was flushed. A snapshot is
-//! safe once everything it saw is flushed. When the connection was lost the reader goes back to the last safe one, leaves
-//! out what it has delivered already and finds again, and names the rooms of what it does not find any more. It does so
-//! every time: a crash of one backend makes Postgres start over, and nothing that can be asked tells.
+//! skip the newcomer for ever. So each pass notes how far the log was written and how far it was flushed. A snapshot is
+//! safe once everything it saw is flushed and delivered. With a lost connection Postgres may have crashed: it does not
+//! say so, since its postmaster outlives the crash of a backend. So after each one the reader goes back to the last safe
+//! snapshot, leaves out what it has delivered already and finds again, and names the rooms of what it does not find.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -13,11 +13,20 @@ use std::sync::Arc;
 use crate::event::Room;
 use crate::offset::Snapshot;
 
+/// Events remembered at most. Beyond it continuity after a lost connection can't be proved, and is not claimed.
+const MAX_REMEMBERED: usize = 200_000;
+
 /// Positions in Postgres's log (`pg_lsn` as a number) at the moment of a read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Log {
     pub(super) written: i64,
     pub(super) flushed: i64,
+}
+
+impl Log {
+    fn is_flushed(self) -> bool {
+        self.written <= self.flushed
+    }
 }
 
 /// An event is the same one only if the time of its change is the same, too: ids are handed out again.
@@ -27,42 +36,61 @@ pub(super) struct Identity {
     pub(super) at_us: i64,
 }
 
+/// Where to go on after a lost connection.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Resume {
+    /// Everything that was read is on disk.
+    Here,
+    /// What came after this snapshot may be undone.
+    Back(Arc<Snapshot>),
+    /// Nothing that was read is known to be on disk.
+    Nowhere,
+}
+
 /// See the module.
 #[derive(Default)]
 pub(super) struct Unflushed {
-    /// The pass under way, and the newest snapshot that a crash can't undo.
-    pass: Option<Log>,
     safe: Option<Arc<Snapshot>>,
-    /// Finished passes that are not known to be flushed, and what they delivered.
+    /// The pass at hand; one that broke off is finished under the same.
+    pass: Log,
+    /// Passes that have ended.
     reads: VecDeque<(i64, Arc<Snapshot>)>,
     delivered: VecDeque<(i64, Identity, Room)>,
-    /// Delivered before the connection was lost, not found again yet; and what the pass under way has found again.
-    again: HashMap<Identity, Room>,
-    found: Vec<(Identity, Room)>,
+    /// How many of them, the last ones, are not handed on yet.
+    pending: usize,
+    /// Delivered before the connection was lost, and whether it was found again.
+    again: HashMap<Identity, (Room, bool)>,
 }
 
 impl Unflushed {
-    /// A connection was made anew. Where to go back to: there may have been a crash, which nothing tells for sure.
-    /// `None` where what was seen, a pass that broke off included, can't have been undone.
-    pub(super) fn connected(&mut self) -> Option<Arc<Snapshot>> {
-        self.again.extend(self.found.drain(..));
-        let flushed = match self.pass.take() {
-            Some(pass) => pass.is_flushed(),
-            None => self.reads.is_empty(),
+    /// The connection was lost: where to go on.
+    pub(super) fn lost(&mut self) -> Resume {
+        self.forget_pending();
+        if self.reads.is_empty() && self.delivered.is_empty() {
+            return Resume::Here;
+        }
+        let Some(safe) = self.safe.clone() else {
+            return Resume::Nowhere;
         };
         self.reads.clear();
-        let delivered = self.delivered.drain(..);
-        if flushed {
-            return None;
-        }
-        let safe = self.safe.clone()?;
         self.again
-            .extend(delivered.map(|(_, identity, room)| (identity, room)));
-        Some(safe)
+            .values_mut()
+            .for_each(|(_, found)| *found = false);
+        let delivered = self.delivered.drain(..);
+        self.again
+            .extend(delivered.map(|(_, identity, room)| (identity, (room, false))));
+        Resume::Back(safe)
     }
 
-    /// A pass begins.
-    pub(super) fn begin(&mut self, log: Log) {
+    /// A pass begins, or goes on where it broke off.
+    pub(super) fn begin(&mut self, log: Log, goes_on: bool) {
+        self.forget_pending();
+        let written = if goes_on {
+            self.pass.written
+        } else {
+            log.written
+        };
+        self.pass = Log { written, ..log };
         while let Some((_, safe)) = self
             .reads
             .pop_front_if(|(written, _)| *written <= log.flushed)
@@ -74,51 +102,60 @@ impl Unflushed {
             .pop_front_if(|(written, ..)| *written <= log.flushed)
             .is_some()
         {}
-        self.pass = Some(log);
     }
 
     /// Whether an event is to be delivered: not when it was already, before the connection was lost.
-    pub(super) fn is_new(&mut self, identity: Identity) -> bool {
-        match self.again.remove(&identity) {
-            Some(room) => {
-                self.found.push((identity, room));
+    pub(super) fn deliver(&mut self, identity: Identity, room: &Room) -> bool {
+        if !self.pass.is_flushed() {
+            if self.delivered.len() >= MAX_REMEMBERED {
+                self.delivered.clear();
+                self.pending = 0;
+                self.safe = None;
+            }
+            // Events of one room come in a row, mostly: one text for them.
+            let room = match self.delivered.back() {
+                Some((.., last)) if last == room => last.clone(),
+                _ => room.clone(),
+            };
+            self.delivered
+                .push_back((self.pass.written, identity, room));
+            self.pending += 1;
+        }
+        match self.again.get_mut(&identity) {
+            Some((_, found)) => {
+                *found = true;
                 false
             }
             None => true,
         }
     }
 
-    /// These went out.
-    pub(super) fn delivered(&mut self, events: Vec<(Identity, Room)>) {
-        if let Some(pass) = self.pass.filter(|pass| !pass.is_flushed()) {
-            self.delivered.extend(
-                events
-                    .into_iter()
-                    .map(|(identity, room)| (pass.written, identity, room)),
-            );
-        }
+    /// What was to be delivered is delivered.
+    pub(super) fn handed_on(&mut self) {
+        self.pending = 0;
     }
 
-    /// The pass has ended: everything that `snapshot` sees is delivered. Gives the rooms of what was delivered before the
-    /// connection was lost and is not there any more.
+    fn forget_pending(&mut self) {
+        let kept = self.delivered.len() - self.pending;
+        self.delivered.truncate(kept);
+        self.pending = 0;
+    }
+
+    /// The pass has ended, and all that `snapshot` sees is delivered. Names the rooms of events that were delivered
+    /// before and are undone.
     pub(super) fn end(&mut self, snapshot: &Arc<Snapshot>) -> Vec<Room> {
-        let found = std::mem::take(&mut self.found);
-        self.delivered(found);
-        match self.pass.take() {
-            Some(pass) if pass.is_flushed() => self.safe = Some(snapshot.clone()),
-            Some(pass) => self.reads.push_back((pass.written, snapshot.clone())),
-            None => {}
+        if self.pass.is_flushed() {
+            self.safe = Some(snapshot.clone());
+        } else if self.reads.back().is_none_or(|(_, last)| last != snapshot) {
+            self.reads.push_back((self.pass.written, snapshot.clone()));
         }
-        let mut rooms: Vec<Room> = self.again.drain().map(|(_, room)| room).collect();
+        let again = std::mem::take(&mut self.again).into_values();
+        let mut rooms: Vec<Room> = again
+            .filter_map(|(room, found)| (!found).then_some(room))
+            .collect();
         rooms.sort_by(|a, b| a.as_str().cmp(b.as_str()));
         rooms.dedup();
         rooms
-    }
-}
-
-impl Log {
-    fn is_flushed(self) -> bool {
-        self.written <= self.flushed
     }
 }
 
@@ -138,83 +175,118 @@ mod tests {
         Log { written, flushed }
     }
 
-    /// Delivers unless it was already.
-    fn deliver(unflushed: &mut Unflushed, identity: Identity, room: &str) -> bool {
-        let new = unflushed.is_new(identity);
-        if new {
-            unflushed.delivered(vec![(identity, Room::from(room))]);
-        }
-        new
-    }
-
-    fn pass(unflushed: &mut Unflushed, log: Log, ids: &[i64], xmax: u64) -> Vec<bool> {
-        unflushed.begin(log);
-        let new = ids
+    /// A whole pass with these events; those that are delivered.
+    fn pass(unflushed: &mut Unflushed, log: Log, xmax: u64, ids: &[i64]) -> Vec<i64> {
+        unflushed.begin(log, false);
+        let delivered = ids
             .iter()
-            .map(|id| deliver(unflushed, event(*id), "r"))
+            .copied()
+            .filter(|id| unflushed.deliver(event(*id), &Room::from("r")))
             .collect();
+        unflushed.handed_on();
         unflushed.end(&snapshot(xmax));
-        new
+        delivered
     }
 
     #[test]
-    fn it_goes_back_to_what_was_flushed_and_delivers_nothing_twice() {
+    fn it_goes_back_to_what_was_flushed() {
         let mut unflushed = Unflushed::default();
-        pass(&mut unflushed, log(100, 100), &[1], 10);
-        pass(&mut unflushed, log(200, 120), &[2], 20);
-        pass(&mut unflushed, log(300, 200), &[3], 30);
-        assert_eq!(unflushed.connected(), Some(snapshot(20)));
+        assert_eq!(unflushed.lost(), Resume::Here);
+        pass(&mut unflushed, log(100, 100), 10, &[]);
+        assert_eq!(unflushed.lost(), Resume::Here);
+        pass(&mut unflushed, log(200, 120), 20, &[1]);
+        pass(&mut unflushed, log(300, 200), 30, &[2]);
+        assert_eq!(unflushed.lost(), Resume::Back(snapshot(20)));
         assert_eq!(
-            pass(&mut unflushed, log(310, 310), &[3, 4], 40),
-            [false, true]
+            pass(&mut unflushed, log(300, 300), 31, &[2, 3]),
+            [3],
+            "what was delivered is not delivered again"
         );
+        assert_eq!(unflushed.lost(), Resume::Here);
     }
 
     #[test]
-    fn what_can_not_have_been_undone_is_kept() {
+    fn nothing_flushed_is_nowhere_to_go_back_to() {
         let mut unflushed = Unflushed::default();
-        assert_eq!(unflushed.connected(), None);
-        pass(&mut unflushed, log(100, 100), &[1], 10);
-        assert_eq!(unflushed.connected(), None);
+        pass(&mut unflushed, log(200, 100), 10, &[]);
+        assert_eq!(unflushed.lost(), Resume::Nowhere);
     }
 
     #[test]
-    fn a_pass_that_broke_off_is_not_taken_for_whole() {
+    fn a_pass_that_broke_off_is_not_safe() {
         let mut unflushed = Unflushed::default();
-        pass(&mut unflushed, log(100, 100), &[1], 10);
-        unflushed.begin(log(200, 150));
-        assert!(deliver(&mut unflushed, event(2), "r"));
-        assert_eq!(unflushed.connected(), Some(snapshot(10)));
-        // And what it found again is still known when the next one breaks off, too.
-        unflushed.begin(log(200, 200));
-        assert!(!deliver(&mut unflushed, event(2), "r"));
-        unflushed.connected();
+        pass(&mut unflushed, log(100, 100), 10, &[]);
+        unflushed.begin(log(200, 200), false);
+        assert!(unflushed.deliver(event(1), &Room::from("r")));
         assert_eq!(
-            pass(&mut unflushed, log(200, 200), &[2, 3], 20),
-            [false, true]
+            unflushed.lost(),
+            Resume::Here,
+            "the position is in the pass"
+        );
+        unflushed.begin(log(300, 250), true);
+        assert!(unflushed.deliver(event(2), &Room::from("r")));
+        assert_eq!(
+            unflushed.lost(),
+            Resume::Here,
+            "what the pass sees is flushed"
         );
 
-        // All of it flushed: the position within the pass holds.
-        unflushed.begin(log(300, 300));
-        deliver(&mut unflushed, event(4), "r");
-        assert_eq!(unflushed.connected(), None);
+        unflushed.begin(log(400, 300), false);
+        assert!(unflushed.deliver(event(3), &Room::from("r")));
+        assert_eq!(unflushed.lost(), Resume::Here, "it was not handed on");
+        unflushed.begin(log(400, 300), false);
+        assert!(unflushed.deliver(event(3), &Room::from("r")));
+        unflushed.handed_on();
+        assert!(unflushed.deliver(event(4), &Room::from("r")));
+        assert_eq!(unflushed.lost(), Resume::Back(snapshot(10)));
+        assert_eq!(pass(&mut unflushed, log(500, 500), 40, &[3, 4]), [4]);
     }
 
     #[test]
-    fn what_is_not_found_again_is_named_and_its_id_may_be_another_event() {
+    fn a_pass_that_breaks_off_twice_leaves_out_twice() {
         let mut unflushed = Unflushed::default();
-        pass(&mut unflushed, log(100, 100), &[1], 10);
-        unflushed.begin(log(200, 100));
-        for (id, room) in [(2, "kept"), (3, "undone")] {
-            assert!(deliver(&mut unflushed, event(id), room));
+        pass(&mut unflushed, log(100, 100), 10, &[]);
+        pass(&mut unflushed, log(200, 100), 20, &[1, 2]);
+        for resume in [Resume::Back(snapshot(10)), Resume::Here] {
+            assert_eq!(unflushed.lost(), resume);
+            unflushed.begin(log(200, 100), false);
+            assert!(!unflushed.deliver(event(1), &Room::from("r")));
         }
+        unflushed.lost();
+        assert_eq!(pass(&mut unflushed, log(300, 300), 30, &[1, 2, 3]), [3]);
+    }
+
+    #[test]
+    fn what_is_not_found_again_is_named() {
+        let mut unflushed = Unflushed::default();
+        pass(&mut unflushed, log(100, 100), 10, &[]);
+        unflushed.begin(log(200, 100), false);
+        for (id, room) in [(1, "kept"), (2, "undone")] {
+            assert!(unflushed.deliver(event(id), &Room::from(room)));
+        }
+        unflushed.handed_on();
         assert!(unflushed.end(&snapshot(20)).is_empty());
-        unflushed.connected();
-        unflushed.begin(log(150, 150));
-        assert!(!deliver(&mut unflushed, event(2), "kept"));
-        let reused = Identity { id: 3, at_us: 99 };
-        assert!(deliver(&mut unflushed, reused, "other"));
+        unflushed.lost();
+        unflushed.begin(log(150, 150), false);
+        assert!(!unflushed.deliver(event(1), &Room::from("kept")));
+        let reused = Identity { id: 2, at_us: 99 };
+        assert!(
+            unflushed.deliver(reused, &Room::from("other")),
+            "another event with the same id"
+        );
         assert_eq!(unflushed.end(&snapshot(15)), [Room::from("undone")]);
         assert!(unflushed.end(&snapshot(15)).is_empty());
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let mut unflushed = Unflushed::default();
+        pass(&mut unflushed, log(100, 100), 10, &[]);
+        let many: Vec<i64> = (0..=MAX_REMEMBERED as i64).collect();
+        pass(&mut unflushed, log(200, 100), 20, &many);
+        assert!(unflushed.delivered.len() < MAX_REMEMBERED);
+        assert_eq!(unflushed.lost(), Resume::Nowhere);
+        pass(&mut unflushed, log(200, 200), 30, &[]);
+        assert_eq!(unflushed.lost(), Resume::Here);
     }
 }
