@@ -120,6 +120,8 @@ pub struct Event {
     pub name: Arc<str>,
     /// The JSON payload, sent as it stands.
     pub payload: Box<RawValue>,
+    /// When the change was made by the database's clock, in microseconds since 1970.
+    pub at_us: i64,
     /// How long before it was read the change was made, by the database's clock.
     pub age: Duration,
 }

@@ -11,6 +11,7 @@ mod epoch;
 mod follow;
 mod migrate;
 mod prune;
+mod row;
 mod sources;
 mod stats;
 mod unflushed;

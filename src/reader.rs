@@ -122,12 +122,21 @@ pub trait Source: Send {
     fn close(&mut self) -> impl Future<Output = ()> + Send;
 }
 
+/// Which rooms lost their continuity.
+#[derive(Debug)]
+pub enum Affected {
+    /// Every one.
+    All,
+    /// These.
+    Rooms(Vec<Room>),
+}
+
 /// Where events go.
 pub trait Sink: Send {
     /// Delivers a batch; returns when the next may follow.
     fn deliver(&mut self, batch: Batch) -> impl Future<Output = ()> + Send;
-    /// What these rooms were given does not hold any more.
-    fn resync(&mut self, rooms: Vec<Room>) -> impl Future<Output = ()> + Send;
+    /// What these rooms were given is not, or not all of, what the database holds.
+    fn resync(&mut self, rooms: Affected, reason: &'static str) -> impl Future<Output = ()> + Send;
     /// Continuity with what was delivered is lost: the stream goes on from `head`.
     fn restart(&mut self, head: Offset) -> impl Future<Output = ()> + Send;
 }

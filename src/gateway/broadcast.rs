@@ -12,9 +12,9 @@ use tokio::time::{Instant, sleep};
 use super::hub::{Hub, Members};
 use super::outlet::Delivery;
 use super::protocol::Outgoing;
-use crate::event::{Event, Room};
+use crate::event::Event;
 use crate::offset::Offset;
-use crate::reader::{Batch, Sink};
+use crate::reader::{Affected, Batch, Sink};
 
 /// How long a full queue of one socket is waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -101,15 +101,6 @@ impl Broadcast {
     }
 }
 
-impl Broadcast {
-    fn tell(&self, room: &Room, members: &Members, reason: &str) {
-        let event = Outgoing::resync(room, reason);
-        for client in &**members {
-            self.hub.send(client, &event);
-        }
-    }
-}
-
 impl Sink for Broadcast {
     async fn deliver(&mut self, batch: Batch) {
         let metrics = &self.hub.metrics;
@@ -132,21 +123,26 @@ impl Sink for Broadcast {
         }
     }
 
-    async fn resync(&mut self, rooms: Vec<Room>) {
+    async fn resync(&mut self, rooms: Affected, reason: &'static str) {
+        tracing::warn!("clients are told to reload: {reason}");
         for (room, members) in self.hub.joined() {
-            if rooms.contains(&room) {
-                self.tell(
-                    &room,
-                    &members,
-                    "a crash of the database undid what was delivered",
-                );
+            let affected = match &rooms {
+                Affected::All => true,
+                Affected::Rooms(rooms) => rooms.contains(&room),
+            };
+            if affected {
+                let event = Outgoing::resync(&room, reason);
+                for client in &*members {
+                    self.hub.send(client, &event);
+                }
             }
         }
     }
 
     async fn restart(&mut self, head: Offset) {
-        for (room, members) in self.hub.joined() {
-            self.tell(&room, &members, "the database was rewound or replaced");
+        if self.hub.offset().is_some() {
+            self.resync(Affected::All, "the database was rewound or replaced")
+                .await;
         }
         self.hub.reach(head);
     }

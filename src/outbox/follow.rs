@@ -8,17 +8,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
-use serde_json::value::RawValue;
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{ConnectOptions, Connection, Decode, Postgres, Row, Type};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
+use super::row::{self, Unusable};
 use super::unflushed::{Identity, Log, Unflushed};
 use super::{Database, epoch};
-use crate::event::Event;
 use crate::metrics::Metrics;
 use crate::offset::{BadSnapshot, Offset, Seen};
-use crate::reader::{Batch, Sink, Source};
+use crate::reader::{Affected, Batch, Sink, Source};
 
 /// Bounds every answer that is waited for: a half-open connection must not hang the reader.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -39,7 +38,8 @@ select s.*, e.*
 from (
     select coalesce($2::text, pg_current_snapshot()::text) as snapshot,
            (pg_current_wal_insert_lsn() - '0/0')::int8 as written,
-           (pg_current_wal_flush_lsn() - '0/0')::int8 as flushed
+           (pg_current_wal_flush_lsn() - '0/0')::int8 as flushed,
+           coalesce((select pruned_xid >= pg_snapshot_xmin($1::text::pg_snapshot) from rowcast.epoch), false) as pruned
 ) s
 left join (
     select id, room, event, source, (extract(epoch from at) * 1000000)::int8 as at_us,
@@ -91,18 +91,33 @@ pub struct Follow {
     metrics: Metrics,
     connection: Option<PgConnection>,
     unflushed: Unflushed,
+    /// What is pruned has been readable for this long.
+    grace: Duration,
+    last_read: Option<Instant>,
 }
 
 impl Follow {
     /// A source that connects when it is first asked. Payloads above `max_payload` bytes are reduced to their ids.
-    pub fn new(database: Database, max_payload: usize, metrics: Metrics) -> Self {
+    pub fn new(
+        database: Database,
+        max_payload: usize,
+        retention: Duration,
+        metrics: Metrics,
+    ) -> Self {
         Self {
             database,
             max_payload: max_payload.try_into().unwrap_or(i32::MAX),
             metrics,
             connection: None,
             unflushed: Unflushed::default(),
+            grace: super::prune::grace(retention),
+            last_read: None,
         }
+    }
+
+    /// Whether the last read is so long ago that what it had still to read may have been pruned.
+    fn overslept(&self) -> bool {
+        self.last_read.is_some_and(|at| at.elapsed() >= self.grace)
     }
 
     /// A question with one answer.
@@ -114,38 +129,34 @@ impl Follow {
         Ok(timeout(PATIENCE, sqlx::query_scalar(sql).fetch_one(connection)).await??)
     }
 
-    /// A row as an event; `None` where it can't be sent, which is counted and logged, never silent.
-    fn event(&self, id: i64, row: &PgRow) -> Option<Event> {
-        let unusable = |why: &dyn std::fmt::Display| {
-            self.metrics.capture_errors.inc();
-            let source = row.try_get::<Option<String>, _>("source").ok().flatten();
-            tracing::warn!(id, source, "an event can't be sent and is skipped: {why}");
-        };
-        let decode = || -> sqlx::Result<_> {
-            let room: Option<String> = row.try_get("room")?;
-            let name: String = row.try_get("event")?;
-            let data: String = row.try_get("data")?;
-            let payload = RawValue::from_string(data).map_err(|e| sqlx::Error::Decode(e.into()))?;
-            let age: f64 = row.try_get("age")?;
-            Ok((room, name, payload, age))
-        };
-        match decode() {
-            Ok((Some(room), name, payload, age)) => Some(Event {
-                id,
-                room: room.as_str().into(),
-                name: name.into(),
-                payload,
-                age: Duration::try_from_secs_f64(age).unwrap_or_default(),
-            }),
-            Ok((None, ..)) => {
-                unusable(&"it has no room (a column of the room's template is null or gone)");
-                None
-            }
-            Err(e) => {
-                unusable(&e);
-                None
-            }
-        }
+    /// Leaves an event out: counted and logged, never silent.
+    fn skip(&self, id: i64, row: &PgRow, why: &Unusable) {
+        self.metrics.capture_errors.inc();
+        tracing::warn!(
+            id,
+            source = row::source(row),
+            "an event can't be sent and is skipped: {why}"
+        );
+    }
+
+    /// Hands a batch on, and moves the position when it is out.
+    async fn hand_on(&mut self, batch: Batch, position: &mut Offset, sink: &mut impl Sink) {
+        let events = batch.events.iter();
+        let gone = events
+            .map(|event| {
+                (
+                    Identity {
+                        id: event.id,
+                        at_us: event.at_us,
+                    },
+                    event.room.clone(),
+                )
+            })
+            .collect();
+        let end = batch.end();
+        sink.deliver(batch).await;
+        self.unflushed.delivered(gone);
+        *position = end;
     }
 }
 
@@ -191,60 +202,68 @@ impl Source for Follow {
         let mut total = 0;
         let mut rows = query.fetch(&mut connection);
         let mut pass: Option<Batch> = None;
+        let mut pruned = false;
         let mut bytes = 0;
         while let Some(row) = timeout(PATIENCE, rows.try_next()).await?? {
             if pass.is_none() {
                 let snapshot = Arc::new(row.try_get::<String, _>("snapshot")?.parse()?);
-                let log = Log {
+                self.unflushed.begin(Log {
                     written: row.try_get("written")?,
                     flushed: row.try_get("flushed")?,
-                };
-                self.unflushed.begin(log);
+                });
+                pruned = self.overslept() && row.try_get::<bool, _>("pruned")?;
                 pass = Some(Batch::new(position.epoch, before.clone(), snapshot));
             }
-            let Some(batch) = &mut pass else {
-                continue;
-            };
+            let Some(batch) = &mut pass else { continue };
             // A batch is handed on only when a row follows it, so that the last one is known to be the last.
             if batch.events.len() >= BATCH_EVENTS || bytes >= BATCH_BYTES {
                 let full = batch.split();
-                *position = full.end();
-                sink.deliver(full).await;
+                self.hand_on(full, position, sink).await;
                 bytes = 0;
             }
             let Some(id) = row.try_get::<Option<i64>, _>("id")? else {
                 continue;
             };
-            let Some(event) = self.event(id, &row) else {
-                continue;
-            };
-            let identity = Identity {
-                id,
-                at_us: row.try_get("at_us")?,
-            };
-            if self.unflushed.deliver(identity, &event.room) {
-                bytes += event.payload.get().len();
-                batch.events.push(event);
-                total += 1;
-            }
-        }
-        if let Some(mut last) = pass {
-            last.complete = true;
-            *position = last.end();
-            let snapshot = last.snapshot.clone();
-            if !last.events.is_empty() || snapshot != before {
-                sink.deliver(last).await;
-            }
-            let undone = self.unflushed.end(&snapshot);
-            if !undone.is_empty() {
-                tracing::warn!(
-                    rooms = undone.len(),
-                    "a crash of Postgres undid events that were delivered"
-                );
-                sink.resync(undone).await;
+            match row::event(id, &row) {
+                Ok(event)
+                    if self.unflushed.is_new(Identity {
+                        id,
+                        at_us: event.at_us,
+                    }) =>
+                {
+                    bytes += event.payload.get().len();
+                    batch.events.push(event);
+                    total += 1;
+                }
+                Ok(_) => {}
+                Err(why) => self.skip(id, &row, &why),
             }
         }
         drop(rows);
+        if let Some(mut last) = pass {
+            last.complete = true;
+            let snapshot = last.snapshot.clone();
+            if last.events.is_empty() && snapshot == before {
+                *position = last.end();
+            } else {
+                self.hand_on(last, position, sink).await;
+            }
+            let undone = self.unflushed.end(&snapshot);
+            if pruned {
+                sink.resync(
+                    Affected::All,
+                    "events were pruned before this server had read them",
+                )
+                .await;
+            } else if !undone.is_empty() {
+                sink.resync(
+                    Affected::Rooms(undone),
+                    "a crash of the database undid what was delivered",
+                )
+                .await;
+            }
+        }
+        self.last_read = Some(Instant::now());
         self.connection = Some(connection);
         Ok(total)
     }

@@ -30,11 +30,15 @@ with claimed as (
 )
 select count(*) from gone";
 
+/// How long an event is left alone after it became visible.
+pub(super) fn grace(retention: Duration) -> Duration {
+    retention.min(Duration::from_secs(60))
+}
+
 /// Prunes with the memory of when what became visible.
 pub struct Pruner {
     pool: PgPool,
     retention: Duration,
-    /// How long an event is left alone after it became visible.
     grace: Duration,
     snapshots: std::collections::VecDeque<(tokio::time::Instant, String)>,
 }
@@ -42,7 +46,7 @@ pub struct Pruner {
 impl Pruner {
     /// Prunes what is older than `retention`.
     pub fn new(pool: PgPool, retention: Duration) -> Self {
-        let grace = retention.min(Duration::from_secs(60));
+        let grace = grace(retention);
         Self {
             pool,
             retention,

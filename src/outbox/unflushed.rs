@@ -36,14 +36,16 @@ pub(super) struct Unflushed {
     /// Finished passes that are not known to be flushed, and what they delivered.
     reads: VecDeque<(i64, Arc<Snapshot>)>,
     delivered: VecDeque<(i64, Identity, Room)>,
-    /// Delivered before the connection was lost, not found again yet.
+    /// Delivered before the connection was lost, not found again yet; and what the pass under way has found again.
     again: HashMap<Identity, Room>,
+    found: Vec<(Identity, Room)>,
 }
 
 impl Unflushed {
     /// A connection was made anew. Where to go back to: there may have been a crash, which nothing tells for sure.
     /// `None` where what was seen, a pass that broke off included, can't have been undone.
     pub(super) fn connected(&mut self) -> Option<Arc<Snapshot>> {
+        self.again.extend(self.found.drain(..));
         let flushed = match self.pass.take() {
             Some(pass) => pass.is_flushed(),
             None => self.reads.is_empty(),
@@ -76,17 +78,32 @@ impl Unflushed {
     }
 
     /// Whether an event is to be delivered: not when it was already, before the connection was lost.
-    pub(super) fn deliver(&mut self, identity: Identity, room: &Room) -> bool {
-        if let Some(pass) = self.pass.filter(|pass| !pass.is_flushed()) {
-            self.delivered
-                .push_back((pass.written, identity, room.clone()));
+    pub(super) fn is_new(&mut self, identity: Identity) -> bool {
+        match self.again.remove(&identity) {
+            Some(room) => {
+                self.found.push((identity, room));
+                false
+            }
+            None => true,
         }
-        self.again.is_empty() || self.again.remove(&identity).is_none()
+    }
+
+    /// These went out.
+    pub(super) fn delivered(&mut self, events: Vec<(Identity, Room)>) {
+        if let Some(pass) = self.pass.filter(|pass| !pass.is_flushed()) {
+            self.delivered.extend(
+                events
+                    .into_iter()
+                    .map(|(identity, room)| (pass.written, identity, room)),
+            );
+        }
     }
 
     /// The pass has ended: everything that `snapshot` sees is delivered. Gives the rooms of what was delivered before the
     /// connection was lost and is not there any more.
     pub(super) fn end(&mut self, snapshot: &Arc<Snapshot>) -> Vec<Room> {
+        let found = std::mem::take(&mut self.found);
+        self.delivered(found);
         match self.pass.take() {
             Some(pass) if pass.is_flushed() => self.safe = Some(snapshot.clone()),
             Some(pass) => self.reads.push_back((pass.written, snapshot.clone())),
@@ -121,15 +138,23 @@ mod tests {
         Log { written, flushed }
     }
 
+    /// Delivers unless it was already.
+    fn deliver(unflushed: &mut Unflushed, identity: Identity, room: &str) -> bool {
+        let new = unflushed.is_new(identity);
+        if new {
+            unflushed.delivered(vec![(identity, Room::from(room))]);
+        }
+        new
+    }
+
     fn pass(unflushed: &mut Unflushed, log: Log, ids: &[i64], xmax: u64) -> Vec<bool> {
         unflushed.begin(log);
-        let room = Room::from("r");
-        let delivered = ids
+        let new = ids
             .iter()
-            .map(|id| unflushed.deliver(event(*id), &room))
+            .map(|id| deliver(unflushed, event(*id), "r"))
             .collect();
         unflushed.end(&snapshot(xmax));
-        delivered
+        new
     }
 
     #[test]
@@ -158,8 +183,12 @@ mod tests {
         let mut unflushed = Unflushed::default();
         pass(&mut unflushed, log(100, 100), &[1], 10);
         unflushed.begin(log(200, 150));
-        assert!(unflushed.deliver(event(2), &Room::from("r")));
+        assert!(deliver(&mut unflushed, event(2), "r"));
         assert_eq!(unflushed.connected(), Some(snapshot(10)));
+        // And what it found again is still known when the next one breaks off, too.
+        unflushed.begin(log(200, 200));
+        assert!(!deliver(&mut unflushed, event(2), "r"));
+        unflushed.connected();
         assert_eq!(
             pass(&mut unflushed, log(200, 200), &[2, 3], 20),
             [false, true]
@@ -167,7 +196,7 @@ mod tests {
 
         // All of it flushed: the position within the pass holds.
         unflushed.begin(log(300, 300));
-        unflushed.deliver(event(4), &Room::from("r"));
+        deliver(&mut unflushed, event(4), "r");
         assert_eq!(unflushed.connected(), None);
     }
 
@@ -177,14 +206,14 @@ mod tests {
         pass(&mut unflushed, log(100, 100), &[1], 10);
         unflushed.begin(log(200, 100));
         for (id, room) in [(2, "kept"), (3, "undone")] {
-            assert!(unflushed.deliver(event(id), &Room::from(room)));
+            assert!(deliver(&mut unflushed, event(id), room));
         }
         assert!(unflushed.end(&snapshot(20)).is_empty());
         unflushed.connected();
         unflushed.begin(log(150, 150));
-        assert!(!unflushed.deliver(event(2), &Room::from("kept")));
+        assert!(!deliver(&mut unflushed, event(2), "kept"));
         let reused = Identity { id: 3, at_us: 99 };
-        assert!(unflushed.deliver(reused, &Room::from("other")));
+        assert!(deliver(&mut unflushed, reused, "other"));
         assert_eq!(unflushed.end(&snapshot(15)), [Room::from("undone")]);
         assert!(unflushed.end(&snapshot(15)).is_empty());
     }

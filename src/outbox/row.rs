@@ -1,0 +1,39 @@
+//! A row of the outbox as an event.
+
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+use sqlx::Row as _;
+use sqlx::postgres::PgRow;
+
+use crate::event::Event;
+
+/// Why a row can't be sent.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unusable {
+    #[error("it has no room (a column of the room's template is null or gone)")]
+    NoRoom,
+    #[error(transparent)]
+    Unreadable(#[from] sqlx::Error),
+}
+
+/// Takes the columns that the reader selects.
+pub(super) fn event(id: i64, row: &PgRow) -> Result<Event, Unusable> {
+    let room: Option<String> = row.try_get("room")?;
+    let name: String = row.try_get("event")?;
+    let data: String = row.try_get("data")?;
+    let age: f64 = row.try_get("age")?;
+    Ok(Event {
+        id,
+        room: room.as_deref().ok_or(Unusable::NoRoom)?.into(),
+        name: name.into(),
+        payload: RawValue::from_string(data).map_err(|e| sqlx::Error::Decode(e.into()))?,
+        at_us: row.try_get("at_us")?,
+        age: Duration::try_from_secs_f64(age).unwrap_or_default(),
+    })
+}
+
+/// Which attached table it came from, where that can be told.
+pub(super) fn source(row: &PgRow) -> Option<String> {
+    row.try_get("source").ok().flatten()
+}
