@@ -1,10 +1,12 @@
 //! A crash of Postgres: what it undoes is told, what follows is not hidden, what was delivered is not repeated.
 
+use std::time::Duration;
+
 use rustix::process::Signal;
+use tokio::task::JoinSet;
 
 use crate::harness::wait::until_for;
 use crate::harness::{Database, Postgres, Server, Stock, database, say};
-use std::time::Duration;
 
 /// How Postgres ends without warning.
 enum Crash {
@@ -93,22 +95,28 @@ async fn a_large_pass_survives(unflushed: bool) {
     let server = Server::on(&database).await;
     let stock = Stock::start();
     let mut client = stock.joined(&server, "42").await;
-    let mut busy = database.connection().await;
-    let import = format!(
-        "insert into messages (contact_id, body) select '42', n::text from generate_series(1, {ROWS}) n"
-    );
+    let mut noise = JoinSet::new();
     if unflushed {
-        // Its rows are flushed, but what stands behind them in the log is not.
+        // What is imported is flushed, but there is always something behind it in the log that is not.
         let writers = postgres
             .processes(&database, "backend_type = 'walwriter'")
             .await;
         postgres.kill(&writers, Signal::STOP);
-        database::run(&mut busy, "set synchronous_commit = off; create table noise (n int); insert into noise select generate_series(1, 1000)").await;
+        let mut connection = database.connection().await;
+        let prepare = "set synchronous_commit = off; create table noise (n int)";
+        database::run(&mut connection, prepare).await;
+        noise.spawn(async move {
+            while sqlx::query("insert into noise values (1)")
+                .execute(&mut connection)
+                .await
+                .is_ok()
+            {}
+        });
     }
+    let import = format!(
+        "insert into messages (contact_id, body) select '42', n::text from generate_series(1, {ROWS}) n"
+    );
     database.run(&import).await;
-    if unflushed {
-        database::run(&mut busy, "insert into noise select generate_series(1, 10)").await;
-    }
     for number in 1..=ROWS {
         let event = client
             .event_for(Duration::from_secs(30), "message:new")

@@ -13,6 +13,7 @@ pub(crate) mod proxy;
 pub(crate) mod raw;
 pub(crate) mod server;
 pub(crate) mod stock;
+pub(crate) mod template;
 pub(crate) mod wait;
 
 pub(crate) use client::{Client, Event};

@@ -3,8 +3,6 @@
 //! Made from a template that the real `rowcast migrate --chat` built once per set of migrations. Dropped when the test
 //! ends well, kept when it panics.
 
-use std::fs;
-use std::path::Path;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -15,8 +13,8 @@ use sqlx::{
     ValueRef,
 };
 
-use super::cluster::{Cluster, fnv, with_database};
-use super::launch::Launch;
+use super::cluster::Cluster;
+use super::template;
 use super::wait::within_for;
 
 /// How long Postgres may take for anything that a test asks of it.
@@ -37,7 +35,7 @@ impl Database {
     /// A database with the `rowcast` schema and the chat tables.
     pub(crate) async fn chat() -> Self {
         let cluster = Cluster::shared();
-        let template = template(cluster).await;
+        let template = template::of(cluster).await;
         Self::create(cluster, Some(&template)).await
     }
 
@@ -184,7 +182,7 @@ pub(crate) async fn value<'c>(on: impl Executor<'c, Database = Postgres>, sql: &
     }
 }
 
-async fn connect(url: &str) -> PgConnection {
+pub(super) async fn connect(url: &str) -> PgConnection {
     PgConnectOptions::from_str(url)
         .expect("a database URL")
         .application_name("test")
@@ -196,60 +194,4 @@ async fn connect(url: &str) -> PgConnection {
 async fn major(on: &mut PgConnection) -> u32 {
     let number = value(on, "select current_setting('server_version_num')").await;
     number.parse::<u32>().expect("a version number") / 10_000
-}
-
-/// The template's name, once it stands.
-async fn template(cluster: &Cluster) -> String {
-    let name = format!("rowcast_template_{:08x}", fnv(&migrations()));
-    let mut postgres = connect(&cluster.url_of("postgres")).await;
-    // Another process may be building the same; the lock goes with the connection.
-    run(&mut postgres, "select pg_advisory_lock(20260101)").await;
-    let found = format!("select count(*) from pg_database where datname = '{name}'");
-    if value(&mut postgres, &found).await == "0" {
-        let building = format!("{name}_building");
-        run(
-            &mut postgres,
-            &format!("drop database if exists {building} with (force)"),
-        )
-        .await;
-        run(&mut postgres, &format!("create database {building}")).await;
-        let url = with_database(&cluster.url_of("postgres"), &building);
-        Launch::command(["migrate", "--chat"])
-            .database(&url)
-            .succeed()
-            .await;
-        run(
-            &mut postgres,
-            &format!("alter database {building} with allow_connections false"),
-        )
-        .await;
-        run(
-            &mut postgres,
-            &format!("alter database {building} rename to {name}"),
-        )
-        .await;
-    }
-    postgres.close().await.expect("the connection closes");
-    name
-}
-
-/// The names and texts of all migrations, in order.
-fn migrations() -> Vec<u8> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
-    let mut files: Vec<_> = [root.clone(), root.join("chat")]
-        .iter()
-        .filter_map(|folder| fs::read_dir(folder).ok())
-        .flatten()
-        .map(|entry| entry.expect("a readable folder").path())
-        .filter(|path| path.is_file())
-        .collect();
-    files.sort();
-    files
-        .iter()
-        .flat_map(|file| {
-            let mut bytes = file.to_string_lossy().into_owned().into_bytes();
-            bytes.extend(fs::read(file).expect("a readable migration"));
-            bytes
-        })
-        .collect()
 }

@@ -53,7 +53,12 @@ impl Stock {
         let reports = Arc::clone(&pipe);
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                reports.route(serde_json::from_str(&line).expect("the driver speaks JSON"));
+                match serde_json::from_str(&line) {
+                    Ok(report) => reports.route(report),
+                    // Node was killed in the middle of a line.
+                    Err(error) if error.is_eof() => break,
+                    Err(error) => panic!("the driver speaks JSON: {error}: {line}"),
+                }
             }
         });
         Self { pipe, node }
