@@ -69,7 +69,7 @@ async fn a_server_that_slept_longer_than_the_retention_says_so() {
     let mut client = scene.stock.joined(&sleeper, "42").await;
     scene.database.say("42", "before").await;
     assert_eq!(client.next().await.body(), "before");
-    sleeper.signal(Signal::STOP);
+    sleeper.freeze().await;
     scene.database.say("42", "meanwhile").await;
     pruned(&scene).await;
     sleeper.signal(Signal::CONT);

@@ -161,6 +161,17 @@ impl Server {
         kill_process(self.pid(), signal).expect("the server runs");
     }
 
+    /// Stops it where it is, until SIGCONT, and waits until the kernel says so.
+    pub(crate) async fn freeze(&self) {
+        self.signal(Signal::STOP);
+        let stat = format!("/proc/{}/stat", self.pid().as_raw_nonzero());
+        until("the server to be stopped", async || {
+            let text = std::fs::read_to_string(&stat).expect("it runs");
+            text.contains(") T ").then_some(())
+        })
+        .await;
+    }
+
     /// How it ended, if it did.
     pub(crate) fn exited(&self) -> Option<ExitStatus> {
         let mut child = self.child.lock().expect("no panic while locked");
