@@ -13,11 +13,11 @@ use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{ConnectOptions, Connection, Decode, Postgres, Row, Type};
 use tokio::time::timeout;
 
-use super::unflushed::{Identity, Log, Unflushed};
+use super::unflushed::{Identity, Log, Resume, Unflushed};
 use super::{Database, epoch};
 use crate::event::Event;
 use crate::metrics::Metrics;
-use crate::offset::{BadSnapshot, Offset, Seen};
+use crate::offset::{BadSnapshot, Offset, Seen, Snapshot};
 use crate::reader::{Batch, Sink, Source};
 
 /// Bounds every answer that is waited for: a half-open connection must not hang the reader.
@@ -57,7 +57,8 @@ where locktype = 'relation' and mode = 'RowExclusiveLock' and granted
   and relation = 'rowcast.events'::regclass
   and database = (select oid from pg_database where datname = current_database())";
 
-const HEAD: &str = "select pg_current_snapshot()::text, pg_postmaster_start_time()::text";
+const HEAD: &str = "
+select pg_current_snapshot()::text, (pg_current_wal_insert_lsn() - '0/0')::int8, (pg_current_wal_flush_lsn() - '0/0')::int8";
 
 const DOZE: &str = "select pg_try_advisory_lock_shared(1919903602, 1)";
 const ROUSE: &str = "select pg_advisory_unlock_shared(1919903602, 1)";
@@ -158,17 +159,31 @@ impl Source for Follow {
             let mut connection = self.database.named("rowcast reader").connect().await?;
             let epoch = epoch::current(&mut connection).await?;
             sqlx::raw_sql(SESSION).execute(&mut connection).await?;
-            let (head, started): (String, String) =
+            let (seen, written, flushed): (String, i64, i64) =
                 sqlx::query_as(HEAD).fetch_one(&mut connection).await?;
-            let seen = Seen::All(Arc::new(head.parse()?));
-            Ok::<_, FollowError>((connection, Offset { epoch, seen }, started))
+            let seen = Arc::new(seen.parse::<Snapshot>()?);
+            Ok::<_, FollowError>((connection, epoch, seen, Log { written, flushed }))
         };
-        let (connection, head, started) = timeout(PATIENCE, connect).await??;
+        let (connection, epoch, seen, log) = timeout(PATIENCE, connect).await??;
         self.connection = Some(connection);
-        let safe = self.unflushed.connected(started);
-        if let (Some(safe), Some(position)) = (safe, position) {
-            position.seen = Seen::All(safe);
+        let resume = match position {
+            Some(position) if position.epoch == epoch => self.unflushed.lost(),
+            _ => Resume::Nowhere,
+        };
+        match (resume, position) {
+            (Resume::Back(safe), Some(position)) => position.seen = Seen::All(safe),
+            (Resume::Nowhere, position) => {
+                *position = None;
+                self.unflushed = Unflushed::default();
+                self.unflushed.begin(log, false);
+                self.unflushed.end(&seen);
+            }
+            _ => {}
         }
+        let head = Offset {
+            epoch,
+            seen: Seen::All(seen),
+        };
         Ok(head)
     }
 
@@ -192,7 +207,7 @@ impl Source for Follow {
             .bind(self.max_payload);
         let mut total = 0;
         let mut rows = query.fetch(&mut connection);
-        let mut pass: Option<(Batch, Log)> = None;
+        let mut pass: Option<Batch> = None;
         let mut bytes = 0;
         while let Some(row) = timeout(PATIENCE, rows.try_next()).await?? {
             if pass.is_none() {
@@ -201,18 +216,17 @@ impl Source for Follow {
                     written: row.try_get("written")?,
                     flushed: row.try_get("flushed")?,
                 };
-                if !finishing {
-                    self.unflushed.read(log, &snapshot);
-                }
-                pass = Some((Batch::new(position.epoch, before.clone(), snapshot), log));
+                self.unflushed.begin(log, finishing);
+                pass = Some(Batch::new(position.epoch, before.clone(), snapshot));
             }
-            let Some((batch, log)) = &mut pass else {
+            let Some(batch) = &mut pass else {
                 continue;
             };
             // A batch is handed on only when a row follows it, so that the last one is known to be the last.
             if batch.events.len() >= BATCH_EVENTS || bytes >= BATCH_BYTES {
                 let full = batch.split();
                 *position = full.end();
+                self.unflushed.handed_on();
                 sink.deliver(full).await;
                 bytes = 0;
             }
@@ -226,26 +240,27 @@ impl Source for Follow {
                 id,
                 at_us: row.try_get("at_us")?,
             };
-            if self.unflushed.deliver(*log, identity, &event.room) {
+            if self.unflushed.deliver(identity, &event.room) {
                 bytes += event.payload.get().len();
                 batch.events.push(event);
                 total += 1;
             }
         }
-        if let Some((mut last, _)) = pass {
+        if let Some(mut last) = pass {
             last.complete = true;
             *position = last.end();
+            self.unflushed.handed_on();
+            let undone = self.unflushed.end(&last.snapshot);
             if !last.events.is_empty() || last.snapshot != before {
                 sink.deliver(last).await;
             }
-        }
-        let undone = self.unflushed.undone();
-        if !undone.is_empty() {
-            tracing::warn!(
-                rooms = undone.len(),
-                "a crash of Postgres undid events that were delivered"
-            );
-            sink.resync(undone).await;
+            if !undone.is_empty() {
+                tracing::warn!(
+                    rooms = undone.len(),
+                    "a crash of Postgres undid events that were delivered"
+                );
+                sink.resync(undone).await;
+            }
         }
         drop(rows);
         self.connection = Some(connection);

@@ -11,6 +11,7 @@ mod embedded;
 mod faults;
 mod hostile;
 mod http;
+mod hunt;
 mod join;
 mod limits;
 mod offsets;
