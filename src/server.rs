@@ -25,6 +25,10 @@ use crate::wire::Wire;
 
 /// After a failed accept: the process is out of file descriptors, mostly, and a tight loop would not mend it.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long a peer may take nothing of what waits for it, before the kernel ends the connection: a program that does not
+/// read any more, or a machine that is gone. An answer half out would keep its connection for ever otherwise.
+#[cfg(target_os = "linux")]
+const STALLED: Duration = Duration::from_secs(30);
 
 /// Serves `router` on `listener` until `stop`, then until the answers under way are out.
 pub async fn serve(
@@ -64,6 +68,10 @@ async fn connection(
 ) {
     // An event is one small write: it must not wait for the acknowledgement of the one before.
     if tcp.set_nodelay(true).is_err() {
+        return;
+    }
+    #[cfg(target_os = "linux")]
+    if rustix::net::sockopt::set_tcp_user_timeout(&tcp, STALLED.as_millis() as u32).is_err() {
         return;
     }
     let wire = Wire::new(tcp);

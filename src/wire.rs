@@ -25,7 +25,7 @@ pub(crate) mod frame;
 
 /// What may wait for a client that reads slowly, in bytes. Beyond it the connection is cut; the client comes back.
 pub(crate) const MAX_BACKLOG_BYTES: usize = 4 * 1024 * 1024;
-/// From here on engineioxide has to wait with what it writes.
+/// From here on hyper, and engineioxide where the WebSocket is its own, have to wait with what they write.
 const BUSY_BACKLOG_BYTES: usize = 64 * 1024;
 /// Buffers given to one system call.
 const MAX_SLICES: usize = 16;
@@ -40,6 +40,8 @@ pub(crate) struct Wire {
 struct Out {
     backlog: VecDeque<Bytes>,
     backlog_bytes: usize,
+    /// Of them, about what engineioxide wrote since the backlog was last empty.
+    foreign_bytes: usize,
     /// Frames of ours that wait for engineioxide's CONNECT to pass.
     held: VecDeque<Bytes>,
     phase: Phase,
@@ -283,7 +285,17 @@ impl AsyncWrite for WireStream {
         if out.phase == Phase::Cut {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        if out.backlog_bytes >= BUSY_BACKLOG_BYTES {
+        if out.backlog.is_empty() {
+            out.foreign_bytes = 0;
+        }
+        if out.phase == Phase::Open {
+            // A ping now and then, or a close: if it had to wait, engineioxide would not see its heartbeat fail.
+            out.foreign_bytes += bytes.len();
+            if out.foreign_bytes > BUSY_BACKLOG_BYTES {
+                wire.cut_now(&mut out);
+                return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+            }
+        } else if out.backlog_bytes >= BUSY_BACKLOG_BYTES {
             out.writer = Some(cx.waker().clone());
             return Poll::Pending;
         }
