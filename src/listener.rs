@@ -99,8 +99,13 @@ impl Listener {
                 Ok(Ok(Some(notification))) => {
                     self.hear(&notification);
                     // What came together is one wake, not one read each.
-                    while let Some(Ok(Some(more))) = listener.try_recv().now_or_never() {
-                        self.hear(&more);
+                    while let Some(more) = listener.try_recv().now_or_never() {
+                        match more {
+                            Ok(Some(more)) => self.hear(&more),
+                            // Asked again, it would come back in silence.
+                            Ok(None) => return anyhow::anyhow!("the connection was lost"),
+                            Err(error) => return error.into(),
+                        }
                     }
                 }
                 Ok(Ok(None)) => return anyhow::anyhow!("the connection was lost"),
