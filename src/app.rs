@@ -158,7 +158,12 @@ async fn start(config: &Config) -> anyhow::Result<App> {
         tracing::warn!("LISTEN is not in force yet: events are delivered by the poll meanwhile");
     }
 
-    let follow = Follow::new(database.clone(), config.max_payload_bytes, metrics.clone());
+    let follow = Follow::new(
+        database.clone(),
+        config.max_payload_bytes,
+        config.retention,
+        metrics.clone(),
+    );
     let broadcast = Broadcast::new(hub.clone());
     let reader = Reader::new(
         follow,

@@ -128,8 +128,8 @@ pub trait Sink: Send {
     fn deliver(&mut self, batch: Batch) -> impl Future<Output = ()> + Send;
     /// What these rooms were given does not hold any more.
     fn resync(&mut self, rooms: Vec<Room>) -> impl Future<Output = ()> + Send;
-    /// Continuity with what was delivered is lost: the stream goes on from `head`.
-    fn restart(&mut self, head: Offset) -> impl Future<Output = ()> + Send;
+    /// Continuity with what was delivered is lost, and why: the stream goes on from `head`.
+    fn restart(&mut self, head: Offset, reason: &'static str) -> impl Future<Output = ()> + Send;
 }
 
 /// When a read last found everything, for readiness and metrics.
@@ -218,7 +218,9 @@ impl<S: Source, K: Sink> Reader<S, K> {
         let position = match position {
             Some(position) if position.epoch == head.epoch => position,
             other => {
-                self.sink.restart(head.clone()).await;
+                self.sink
+                    .restart(head.clone(), "the database was rewound or replaced")
+                    .await;
                 other.insert(head)
             }
         };

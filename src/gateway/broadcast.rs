@@ -105,7 +105,10 @@ impl Broadcast {
     fn tell(&self, room: &Room, members: &Members, reason: &str) {
         let event = Outgoing::resync(room, reason);
         for client in &**members {
-            self.hub.send(client, &event);
+            // Silence would stand for loss.
+            if self.hub.send(client, &event) == Delivery::Full {
+                self.hub.cut(client);
+            }
         }
     }
 }
@@ -144,9 +147,9 @@ impl Sink for Broadcast {
         }
     }
 
-    async fn restart(&mut self, head: Offset) {
+    async fn restart(&mut self, head: Offset, reason: &'static str) {
         for (room, members) in self.hub.joined() {
-            self.tell(&room, &members, "the database was rewound or replaced");
+            self.tell(&room, &members, reason);
         }
         self.hub.reach(head);
     }

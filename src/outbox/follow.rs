@@ -13,6 +13,7 @@ use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{ConnectOptions, Connection, Decode, Postgres, Row, Type};
 use tokio::time::timeout;
 
+use super::prune::grace;
 use super::unflushed::{Identity, Log, Resume, Unflushed};
 use super::{Database, epoch};
 use crate::event::Event;
@@ -39,7 +40,9 @@ select s.*, e.*
 from (
     select coalesce($2::text, pg_current_snapshot()::text) as snapshot,
            (pg_current_wal_insert_lsn() - '0/0')::int8 as written,
-           (pg_current_wal_flush_lsn() - '0/0')::int8 as flushed
+           (pg_current_wal_flush_lsn() - '0/0')::int8 as flushed,
+           extract(epoch from clock_timestamp())::float8 as now_s,
+           (select pruned_xid::text from rowcast.epoch) as pruned
 ) s
 left join (
     select id, room, event, source, (extract(epoch from at) * 1000000)::int8 as at_us,
@@ -59,6 +62,13 @@ where locktype = 'relation' and mode = 'RowExclusiveLock' and granted
 
 const HEAD: &str = "
 select pg_current_snapshot()::text, (pg_current_wal_insert_lsn() - '0/0')::int8, (pg_current_wal_flush_lsn() - '0/0')::int8";
+
+/// A commit that waits for the disk takes along what others have not waited for, so that there is a snapshot to go back to.
+const FLUSH: &str = "
+begin read write;
+set local synchronous_commit = local;
+update rowcast.epoch set value = value;
+commit";
 
 const DOZE: &str = "select pg_try_advisory_lock_shared(1919903602, 1)";
 const ROUSE: &str = "select pg_advisory_unlock_shared(1919903602, 1)";
@@ -92,17 +102,29 @@ pub struct Follow {
     metrics: Metrics,
     connection: Option<PgConnection>,
     unflushed: Unflushed,
+    /// A reader that is away for longer may have missed what was pruned meanwhile.
+    away: Duration,
+    /// When the last whole pass began, by the database's clock, in seconds: ours may have slept.
+    read_at_s: Option<f64>,
 }
 
 impl Follow {
-    /// A source that connects when it is first asked. Payloads above `max_payload` bytes are reduced to their ids.
-    pub fn new(database: Database, max_payload: usize, metrics: Metrics) -> Self {
+    /// A source that connects when it is first asked. Payloads above `max_payload` bytes are reduced to their ids;
+    /// events are kept for `retention`.
+    pub fn new(
+        database: Database,
+        max_payload: usize,
+        retention: Duration,
+        metrics: Metrics,
+    ) -> Self {
         Self {
             database,
             max_payload: max_payload.try_into().unwrap_or(i32::MAX),
             metrics,
             connection: None,
             unflushed: Unflushed::default(),
+            away: grace(retention) / 2,
+            read_at_s: None,
         }
     }
 
@@ -164,8 +186,7 @@ impl Source for Follow {
             let seen = Arc::new(seen.parse::<Snapshot>()?);
             Ok::<_, FollowError>((connection, epoch, seen, Log { written, flushed }))
         };
-        let (connection, epoch, seen, log) = timeout(PATIENCE, connect).await??;
-        self.connection = Some(connection);
+        let (mut connection, epoch, seen, log) = timeout(PATIENCE, connect).await??;
         let resume = match position {
             Some(position) if position.epoch == epoch => self.unflushed.lost(),
             _ => Resume::Nowhere,
@@ -174,12 +195,16 @@ impl Source for Follow {
             (Resume::Back(safe), Some(position)) => position.seen = Seen::All(safe),
             (Resume::Nowhere, position) => {
                 *position = None;
+                let flush = sqlx::raw_sql(FLUSH).execute(&mut connection);
+                timeout(PATIENCE, flush).await??;
+                let flushed = log.written;
                 self.unflushed = Unflushed::default();
-                self.unflushed.begin(log, false);
+                self.unflushed.begin(Log { flushed, ..log }, false);
                 self.unflushed.end(&seen);
             }
             _ => {}
         }
+        self.connection = Some(connection);
         let head = Offset {
             epoch,
             seen: Seen::All(seen),
@@ -209,6 +234,7 @@ impl Source for Follow {
         let mut rows = query.fetch(&mut connection);
         let mut pass: Option<Batch> = None;
         let mut bytes = 0;
+        let (mut now_s, mut missed) = (None, false);
         while let Some(row) = timeout(PATIENCE, rows.try_next()).await?? {
             if pass.is_none() {
                 let snapshot = Arc::new(row.try_get::<String, _>("snapshot")?.parse()?);
@@ -217,6 +243,11 @@ impl Source for Follow {
                     flushed: row.try_get("flushed")?,
                 };
                 self.unflushed.begin(log, finishing);
+                let (now, away): (f64, f64) = (row.try_get("now_s")?, self.away.as_secs_f64());
+                let pruned: Option<String> = row.try_get("pruned")?;
+                missed = self.read_at_s.is_some_and(|last| now - last >= away)
+                    && pruned.is_some_and(|xid| xid.parse().is_ok_and(|xid| before.xmin() <= xid));
+                now_s = Some(now);
                 pass = Some(Batch::new(position.epoch, before.clone(), snapshot));
             }
             let Some(batch) = &mut pass else {
@@ -261,6 +292,14 @@ impl Source for Follow {
                 );
                 sink.resync(undone).await;
             }
+            if missed {
+                tracing::warn!(
+                    "the reader was away for so long that it may have missed pruned events"
+                );
+                sink.restart(position.clone(), "events were pruned unread")
+                    .await;
+            }
+            self.read_at_s = now_s;
         }
         drop(rows);
         self.connection = Some(connection);

@@ -30,11 +30,16 @@ with claimed as (
 )
 select count(*) from gone";
 
+/// How long an event is left alone after it became visible. A reader that read later than that after its last read may
+/// have missed some.
+pub(super) fn grace(retention: Duration) -> Duration {
+    retention.min(Duration::from_secs(60))
+}
+
 /// Prunes with the memory of when what became visible.
 pub struct Pruner {
     pool: PgPool,
     retention: Duration,
-    /// How long an event is left alone after it became visible.
     grace: Duration,
     snapshots: std::collections::VecDeque<(tokio::time::Instant, String)>,
 }
@@ -42,11 +47,10 @@ pub struct Pruner {
 impl Pruner {
     /// Prunes what is older than `retention`.
     pub fn new(pool: PgPool, retention: Duration) -> Self {
-        let grace = retention.min(Duration::from_secs(60));
         Self {
             pool,
             retention,
-            grace,
+            grace: grace(retention),
             snapshots: std::collections::VecDeque::new(),
         }
     }
