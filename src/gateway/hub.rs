@@ -96,7 +96,10 @@ impl Hub {
             let Some(client) = state.clients.remove(&id) else {
                 return false;
             };
-            state.sessions.remove(client.session());
+            // The client may have connected anew in the same session, before it was told of as gone.
+            if state.sessions.get(client.session()) == Some(&id) {
+                state.sessions.remove(client.session());
+            }
             let rooms = std::mem::take(&mut *client.rooms());
             rooms
                 .iter()
