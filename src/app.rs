@@ -355,7 +355,11 @@ impl App {
         self.stop.draining.cancel();
         self.stop.reader.cancel();
         if whole {
-            let _ = (&mut self.reader).await;
+            // It may wait for a database that does not answer. The clients must still be told.
+            if timeout(deadline / 4, &mut self.reader).await.is_err() {
+                tracing::warn!("the reader did not finish its batch in time");
+                self.reader.abort();
+            }
         }
         self.stop.server.cancel();
         self.gateway.close(deadline / 2).await;

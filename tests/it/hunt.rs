@@ -5,7 +5,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::harness::wait::{until, until_for};
-use crate::harness::{Postgres, Proxy, Scene, Server, Stock};
+use crate::harness::{Postgres, Proxy, Scene, Server, Stock, Wire};
 
 #[tokio::test]
 async fn a_postgres_restarted_in_the_middle_of_a_large_pass_loses_and_doubles_nothing() {
@@ -162,4 +162,79 @@ async fn a_client_that_stops_reading_is_removed(transports: serde_json::Value) {
         0.0,
         "the bound is not what ended it"
     );
+}
+
+#[tokio::test]
+async fn a_reader_that_fails_is_not_ready_however_rarely_it_polls() {
+    let scene = Scene::with(&[("ROWCAST_POLL", "1h")]).await;
+    scene.server.readiness(200).await;
+    scene
+        .database
+        .run("alter table rowcast.events rename column event to moved; notify rowcast")
+        .await;
+    scene
+        .server
+        .log("the reader to fail", |line| {
+            line["message"]
+                .as_str()
+                .is_some_and(|message| message.starts_with("reading the outbox failed"))
+        })
+        .await;
+    let failing = scene.server.readiness(503).await;
+    assert!(failing.body.contains("reader"), "{failing:?}");
+    scene
+        .database
+        .run("alter table rowcast.events rename column moved to event")
+        .await;
+    scene.server.readiness(200).await;
+}
+
+/// A reader that waits for an answer must not cost the clients their orderly end.
+#[tokio::test]
+async fn a_database_that_does_not_answer_keeps_no_socket_from_being_closed() {
+    let (_postgres, database) = Postgres::with_chat().await;
+    let server = Server::with(&database, &[("ROWCAST_DRAIN", "8s")]).await;
+    let stock = Stock::start();
+    let options = serde_json::json!({"reconnection": false});
+    let mut client = stock.open(server.address(), &options, &[]).0;
+    client.connected().await;
+    client.join("42").await;
+    let find = "select pid from pg_stat_activity where application_name = 'rowcast reader'";
+    let backend = database.value(find).await.parse().ok();
+    let backend = backend.and_then(Pid::from_raw).expect("a reader");
+    kill_process(backend, Signal::STOP).expect("it runs");
+    database.say("42", "unread").await;
+    let begun = std::time::Instant::now();
+    server.signal(Signal::TERM);
+    client.disconnected().await;
+    assert!(
+        begun.elapsed() < Duration::from_secs(6),
+        "not before {:?}",
+        begun.elapsed()
+    );
+    server.ended().await;
+    kill_process(backend, Signal::CONT).expect("it runs");
+}
+
+#[tokio::test]
+async fn a_client_that_connects_anew_on_its_transport_starts_anew() {
+    let scene = Scene::new().await;
+    let mut wire = Wire::connect(scene.server.address()).await;
+    for _ in 0..20 {
+        wire.ask("join:conversation", &serde_json::json!(["42"]), 1)
+            .await;
+        wire.send("41").await;
+        until("the end of the connection", async || {
+            (scene.server.metric("rowcast_sockets", &[]).await == 0.0).then_some(())
+        })
+        .await;
+        wire.send("40").await;
+        let first = wire.frame().await.expect("a frame");
+        assert!(
+            first.starts_with("40"),
+            "before the CONNECT packet came {first}"
+        );
+        let second = wire.frame().await.expect("a frame");
+        assert!(second.contains("rowcast:ready"), "{second}");
+    }
 }
