@@ -1,8 +1,8 @@
 //! Sends each event to every socket of its room.
 //!
 //! Encodes an event once; each socket gets the same bytes. Skips the encoding where nobody is in the room.
-//! Guarantees: in the order of the batch; and a slow client never holds up the others for longer than [`PATIENCE`],
-//! after which it is cut, not skipped.
+//! Guarantees: in the order of the batch; and what a slow client holds up is bounded: a full queue of one that polls for
+//! `PATIENCE`, a burst for `PACE_BUDGET` in all. After that it is cut, not skipped.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,12 +25,12 @@ const PACE_BYTES: usize = 512 * 1024;
 /// unless it takes nothing for this long,
 const STALLED: Duration = Duration::from_millis(100);
 /// and for this long in one read. Who is still behind then is met by the wire's own bound.
-const PACE_BUDGET: Duration = Duration::from_secs(5);
+const PACE_BUDGET: Duration = Duration::from_secs(2);
 
 /// The reader's sink: see the module.
 pub struct Broadcast {
     hub: Arc<Hub>,
-    /// What is left of [`PACE_BUDGET`] in the read at hand.
+    /// What is left of `PACE_BUDGET` in the read at hand.
     budget: Duration,
 }
 

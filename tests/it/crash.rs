@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use rustix::process::Signal;
+use sqlx::Connection as _;
 use tokio::task::JoinSet;
 
-use crate::harness::wait::until_for;
+use crate::harness::wait::{until, until_for};
 use crate::harness::{Database, Postgres, Server, Stock, database, say};
 
 /// How Postgres ends without warning.
@@ -52,7 +53,14 @@ async fn what_was_undone_is_told(crash: Crash) {
             postgres.crash().await;
             postgres.up().await;
         }
-        Crash::OneProcess => postgres.kill(&writers, Signal::KILL),
+        Crash::OneProcess => {
+            postgres.kill(&writers, Signal::KILL);
+            // Postgres throws everybody out before it starts over.
+            until("the crash", async || {
+                careless.ping().await.is_err().then_some(())
+            })
+            .await;
+        }
     }
     answers(&database).await;
     let bodies = "select string_agg(body, ',') from messages";
