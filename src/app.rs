@@ -9,6 +9,9 @@
     reason = "the one module that spawns, because it is the one that watches"
 )]
 
+mod announce;
+mod database;
+
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,17 +24,18 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::backoff::Backoff;
 use crate::config::Config;
-use crate::embedded::{self, Embedded};
+use crate::embedded::Embedded;
 use crate::gateway::{Broadcast, Gateway, Hub, typing};
 use crate::http::{self, Health};
 use crate::listener::{Hearing, Listener};
 use crate::metrics::Metrics;
-use crate::outbox::{self, Database, Follow, Pruner};
+use crate::outbox::{Follow, Pruner};
 use crate::reader::{Progress, Reader};
 use crate::shutdown::Signals;
 use crate::{probe, retention, server};
+use announce::{announce, print_demo};
+pub use database::{database, prepare};
 
 /// How long the start waits for LISTEN. Where it can't be had (a pooler in transaction mode), the poll delivers.
 const LISTEN_PATIENCE: Duration = Duration::from_secs(5);
@@ -56,54 +60,6 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         }
     };
     app.run(signals, config.drain).await
-}
-
-/// The database to serve, and the embedded server under it where there is one.
-///
-/// # Errors
-/// The embedded Postgres's.
-pub async fn database(config: &Config) -> anyhow::Result<(Database, Option<Embedded>)> {
-    if let Some(url) = &config.database {
-        return Ok((Database::new(url.connect_options().clone()), None));
-    }
-    let embedded = Embedded::start(embedded::Options {
-        data_dir: config.data_dir.clone(),
-        bindir: config.pg_bindir.clone(),
-        search_path: config.search_path.clone(),
-    })
-    .await?;
-    let options = embedded
-        .url()
-        .parse()
-        .context("the embedded Postgres's URL")?;
-    Ok((Database::new(options), Some(embedded)))
-}
-
-/// Waits for the database and brings its schema up to date. An unreachable database is waited for, and reported.
-///
-/// # Errors
-/// What waiting can't mend.
-pub async fn prepare(database: &Database, pool: &PgPool, chat: bool) -> anyhow::Result<()> {
-    let mut backoff = Backoff::default();
-    loop {
-        match pool.acquire().await {
-            Ok(_) => break,
-            Err(error) if outbox::is_transient(&error) => {
-                let pause = backoff.next();
-                tracing::warn!(
-                    database = database.describe(),
-                    retry_in_ms = pause.as_millis() as u64,
-                    "the database can't be reached: {error}"
-                );
-                tokio::time::sleep(pause).await;
-            }
-            Err(error) => {
-                return Err(error)
-                    .with_context(|| format!("the database {} refuses us", database.describe()));
-            }
-        }
-    }
-    outbox::migrate(pool, chat).await
 }
 
 /// A server that is ready.
@@ -278,40 +234,6 @@ async fn bind(address: String, variable: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(&address).await.with_context(|| {
         format!("{variable}: can't listen on {address}; give a free address, or port 0 for any")
     })
-}
-
-/// Says what is served.
-async fn announce(database: &Database, pool: &PgPool) -> anyhow::Result<()> {
-    tracing::info!(database = database.describe(), "connected");
-    let sources = outbox::sources(pool)
-        .await
-        .context("the attached tables can't be read")?;
-    for source in &sources {
-        tracing::info!(source = source.source, room = source.room, "attached");
-        for problem in &source.problems {
-            tracing::warn!(source = source.source, "{problem}");
-        }
-    }
-    if sources.is_empty() {
-        tracing::warn!(
-            "no table is attached, so there are no events; attach one with: \
-             select rowcast.attach('public.messages', room => 'conversation:{{contact_id}}', on_insert => 'message:new')"
-        );
-    }
-    Ok(())
-}
-
-#[expect(
-    clippy::print_stdout,
-    reason = "meant for the person at the terminal, not for the log"
-)]
-fn print_demo(embedded: &Embedded, address: &str) {
-    let psql = embedded.psql("insert into messages (contact_id, body) values ('42', 'Hello')");
-    println!(
-        "\nRowcast is ready.\n\n  Socket.IO  http://{address}\n  Database   {}\n\n\
-         Paste this to make an event appear in the room conversation:42:\n\n  {psql}\n",
-        embedded.url()
-    );
 }
 
 impl App {

@@ -11,8 +11,9 @@
 //! - before it sleeps again it takes the key, then asks whether a writer is still at work, then reads. A writer that
 //!   tested too early was either seen at work, and is waited for, or was over, and the read saw it.
 
-use std::future::Future;
-use std::sync::Arc;
+mod batch;
+mod ends;
+
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -20,126 +21,11 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
-use crate::event::{Event, Room};
 use crate::metrics::{Metrics, WakeSource};
-use crate::offset::{Epoch, Offset, Seen, Snapshot};
+use crate::offset::Offset;
 
-/// Events from one read, or the part of them that was handed on together.
-#[derive(Debug)]
-pub struct Batch {
-    /// The database's life that its offsets belong to.
-    pub epoch: Epoch,
-    /// What the previous read saw.
-    pub before: Arc<Snapshot>,
-    /// What this read saw.
-    pub snapshot: Arc<Snapshot>,
-    /// In the order of delivery.
-    pub events: Vec<Event>,
-    /// Whether the read ends here.
-    pub complete: bool,
-}
-
-impl Batch {
-    /// An empty first part of the read that saw `snapshot`.
-    pub fn new(epoch: Epoch, before: Arc<Snapshot>, snapshot: Arc<Snapshot>) -> Self {
-        Self {
-            epoch,
-            before,
-            snapshot,
-            events: Vec::new(),
-            complete: false,
-        }
-    }
-
-    /// Takes the events out as a part of their own and leaves the rest of the read to come.
-    #[must_use]
-    pub fn split(&mut self) -> Self {
-        let rest = Self::new(self.epoch, self.before.clone(), self.snapshot.clone());
-        std::mem::replace(self, rest)
-    }
-
-    /// The offset of the event at `index`.
-    pub fn offset(&self, index: usize) -> Offset {
-        let last = index + 1 == self.events.len();
-        let seen = if self.complete && last {
-            Seen::All(self.snapshot.clone())
-        } else {
-            let id = self.events[index].id;
-            Seen::Part {
-                before: self.before.clone(),
-                batch: self.snapshot.clone(),
-                id,
-            }
-        };
-        Offset {
-            epoch: self.epoch,
-            seen,
-        }
-    }
-
-    /// The offset after all of it.
-    pub fn end(&self) -> Offset {
-        match self.events.len() {
-            0 => {
-                let seen = if self.complete {
-                    &self.snapshot
-                } else {
-                    &self.before
-                };
-                Offset {
-                    epoch: self.epoch,
-                    seen: Seen::All(seen.clone()),
-                }
-            }
-            len => self.offset(len - 1),
-        }
-    }
-}
-
-/// Where events come from.
-pub trait Source: Send {
-    /// Why a read failed.
-    type Error: std::fmt::Display + Send;
-
-    /// Connects anew and says where the present is. Moves `position` back where a crash may have undone what it has seen.
-    fn connect(
-        &mut self,
-        position: &mut Option<Offset>,
-    ) -> impl Future<Output = Result<Offset, Self::Error>> + Send;
-    /// Delivers everything that `position` misses, moves it along, and says how many events that were.
-    fn read(
-        &mut self,
-        position: &mut Offset,
-        sink: &mut impl Sink,
-    ) -> impl Future<Output = Result<usize, Self::Error>> + Send;
-    /// Asks writers to notify from now on; false when that can't be had right now.
-    fn doze(&mut self) -> impl Future<Output = Result<bool, Self::Error>> + Send;
-    /// Tells writers that nobody needs to be notified.
-    fn rouse(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send;
-    /// How many writers are at work. Each of them may not have seen the key.
-    fn writers(&mut self) -> impl Future<Output = Result<i64, Self::Error>> + Send;
-    /// Ends the connection.
-    fn close(&mut self) -> impl Future<Output = ()> + Send;
-}
-
-/// Which rooms lost their continuity.
-#[derive(Debug)]
-pub enum Affected {
-    /// Every one.
-    All,
-    /// These.
-    Rooms(Vec<Room>),
-}
-
-/// Where events go.
-pub trait Sink: Send {
-    /// Delivers a batch; returns when the next may follow.
-    fn deliver(&mut self, batch: Batch) -> impl Future<Output = ()> + Send;
-    /// What these rooms were given is not, or not all of, what the database holds.
-    fn resync(&mut self, rooms: Affected, reason: &'static str) -> impl Future<Output = ()> + Send;
-    /// Continuity with what was delivered is lost: the stream goes on from `head`.
-    fn restart(&mut self, head: Offset) -> impl Future<Output = ()> + Send;
-}
+pub use batch::Batch;
+pub use ends::{Affected, Sink, Source};
 
 /// When a read last found everything, for readiness and metrics.
 #[derive(Clone, Copy, Debug, Default)]

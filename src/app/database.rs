@@ -1,0 +1,57 @@
+//! The database under the server: found or started, waited for, brought up to date.
+
+use anyhow::Context as _;
+use sqlx::postgres::PgPool;
+
+use crate::backoff::Backoff;
+use crate::config::Config;
+use crate::embedded::{self, Embedded};
+use crate::outbox::{self, Database};
+
+/// The database to serve, and the embedded server under it where there is one.
+///
+/// # Errors
+/// The embedded Postgres's.
+pub async fn database(config: &Config) -> anyhow::Result<(Database, Option<Embedded>)> {
+    if let Some(url) = &config.database {
+        return Ok((Database::new(url.connect_options().clone()), None));
+    }
+    let embedded = Embedded::start(embedded::Options {
+        data_dir: config.data_dir.clone(),
+        bindir: config.pg_bindir.clone(),
+        search_path: config.search_path.clone(),
+    })
+    .await?;
+    let options = embedded
+        .url()
+        .parse()
+        .context("the embedded Postgres's URL")?;
+    Ok((Database::new(options), Some(embedded)))
+}
+
+/// Waits for the database and brings its schema up to date. An unreachable database is waited for, and reported.
+///
+/// # Errors
+/// What waiting can't mend.
+pub async fn prepare(database: &Database, pool: &PgPool, chat: bool) -> anyhow::Result<()> {
+    let mut backoff = Backoff::default();
+    loop {
+        match pool.acquire().await {
+            Ok(_) => break,
+            Err(error) if outbox::is_transient(&error) => {
+                let pause = backoff.next();
+                tracing::warn!(
+                    database = database.describe(),
+                    retry_in_ms = pause.as_millis() as u64,
+                    "the database can't be reached: {error}"
+                );
+                tokio::time::sleep(pause).await;
+            }
+            Err(error) => {
+                return Err(error)
+                    .with_context(|| format!("the database {} refuses us", database.describe()));
+            }
+        }
+    }
+    outbox::migrate(pool, chat).await
+}

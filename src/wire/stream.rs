@@ -1,0 +1,122 @@
+//! The connection as hyper and engineioxide see it: a stream like any other.
+
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{BUSY_BACKLOG_BYTES, MAX_BACKLOG_BYTES, Phase, Wire, frame};
+
+/// The connection as hyper and engineioxide see it.
+pub(crate) struct WireStream(pub(super) Arc<Wire>);
+
+impl AsyncRead for WireStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let wire = &*self.0;
+        {
+            let mut out = wire.out();
+            if out.phase == Phase::Cut {
+                return Poll::Ready(Ok(()));
+            }
+            if out
+                .reader
+                .as_ref()
+                .is_none_or(|waker| !waker.will_wake(cx.waker()))
+            {
+                out.reader = Some(cx.waker().clone());
+            }
+            if !out.backlog.is_empty() {
+                wire.poll_backlog(&mut out, cx);
+            }
+        }
+        loop {
+            std::task::ready!(wire.tcp.poll_read_ready(cx))?;
+            match wire.tcp.try_read(buf.initialize_unfilled()) {
+                Ok(read) => {
+                    buf.advance(read);
+                    return Poll::Ready(Ok(()));
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                Err(e) => return Poll::Ready(Err(e)),
+            }
+        }
+    }
+}
+
+impl AsyncWrite for WireStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let wire = &*self.0;
+        let mut out = wire.out();
+        if !out.backlog.is_empty() {
+            wire.poll_backlog(&mut out, cx);
+        }
+        if out.phase == Phase::Cut {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        // On a connection of ours engineioxide must not wait: its writer can't be cancelled while it does, and the session
+        // of a client that stopped reading would never end.
+        if out.phase != Phase::Foreign && out.backlog_bytes >= MAX_BACKLOG_BYTES {
+            self.0.cut_now(&mut out);
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        if out.phase == Phase::Foreign && out.backlog_bytes >= BUSY_BACKLOG_BYTES {
+            out.writer = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        out.push(Bytes::copy_from_slice(bytes));
+        if out.phase == Phase::Opening && frame::holds_connect(bytes) {
+            out.phase = Phase::Open;
+            while let Some(held) = out.held.pop_front() {
+                out.push(held);
+            }
+            out.held = VecDeque::new();
+        }
+        wire.poll_backlog(&mut out, cx);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let wire = &*self.0;
+        let mut out = wire.out();
+        wire.poll_backlog(&mut out, cx);
+        // The backlog is ours to bound, and the reading task drives it: a slow client holds no task of engineioxide's.
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let wire = &*self.0;
+        let mut out = wire.out();
+        wire.poll_backlog(&mut out, cx);
+        if out.phase != Phase::Cut && !out.backlog.is_empty() {
+            out.writer = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        let _ = rustix::net::shutdown(&wire.tcp, rustix::net::Shutdown::Write);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for WireStream {
+    fn drop(&mut self) {
+        let mut out = self.0.out();
+        // What the kernel takes at once still goes out: a close frame, mostly.
+        self.0.write_now(&mut out);
+        out.phase = Phase::Cut;
+        out.backlog = VecDeque::new();
+        out.backlog_bytes = 0;
+        // Not both directions: what the client sent and nobody read would turn into a reset that eats the last bytes.
+        let _ = rustix::net::shutdown(&self.0.tcp, rustix::net::Shutdown::Write);
+    }
+}
