@@ -230,3 +230,6 @@ impl Out {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

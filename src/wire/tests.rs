@@ -1,0 +1,124 @@
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpSocket;
+
+use super::*;
+
+const CONNECT: &[u8] = br#"40{"sid":"x"}"#;
+
+/// A wire, its stream, and the client at the other end.
+async fn connection() -> (Arc<Wire>, WireStream, TcpStream) {
+    // Small buffers, or the kernel would take megabytes for a client that reads nothing.
+    let small = || {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket
+            .set_send_buffer_size(16 * 1024)
+            .expect("a smaller buffer");
+        socket
+            .set_recv_buffer_size(16 * 1024)
+            .expect("a smaller buffer");
+        socket
+    };
+    let listening = small();
+    listening.bind(([127, 0, 0, 1], 0).into()).expect("a port");
+    let listener = listening.listen(1).expect("it listens");
+    let address = listener.local_addr().expect("an address");
+    let (client, accepted) = tokio::join!(small().connect(address), listener.accept());
+    let wire = Wire::new(accepted.expect("accepted").0);
+    let stream = wire.stream();
+    (wire, stream, client.expect("connected"))
+}
+
+async fn read(client: &mut TcpStream, bytes: usize) -> Vec<u8> {
+    let mut read = vec![0; bytes];
+    client.read_exact(&mut read).await.expect("the bytes");
+    read
+}
+
+#[tokio::test]
+async fn nothing_of_ours_overtakes_connect() {
+    let (wire, mut stream, mut client) = connection().await;
+    assert_eq!(
+        wire.send(frame::text(&[b"early"])),
+        Sent::Gone,
+        "HTTP still"
+    );
+    wire.open();
+    let (ready, connect) = (frame::text(&[b"42[ready]"]), frame::text(&[CONNECT]));
+    assert_eq!(wire.send(ready.clone()), Sent::Taken);
+    stream.write_all(&connect).await.expect("written");
+    let expected = [&connect[..], &ready].concat();
+    assert_eq!(read(&mut client, expected.len()).await, expected);
+}
+
+/// A wire whose CONNECT has passed.
+async fn open() -> (Arc<Wire>, WireStream, TcpStream) {
+    let (wire, mut stream, mut client) = connection().await;
+    wire.open();
+    let connect = frame::text(&[CONNECT]);
+    stream.write_all(&connect).await.expect("written");
+    read(&mut client, connect.len()).await;
+    (wire, stream, client)
+}
+
+#[tokio::test]
+async fn what_waits_for_a_slow_client_arrives_whole_and_in_order() {
+    let (wire, mut stream, mut client) = open().await;
+    let frames: Vec<Bytes> = (0..1_500_u32)
+        .map(|n| frame::text(&[n.to_string().as_bytes(), &[b'x'; 2_000]]))
+        .collect();
+    for (n, frame) in frames.iter().enumerate() {
+        assert_eq!(wire.send(frame.clone()), Sent::Taken);
+        // The engine's own frames come between ours, never inside one.
+        if n == 700 {
+            stream
+                .write_all(&frame::text(&[b"2"]))
+                .await
+                .expect("written");
+        }
+    }
+    assert!(wire.meter().0 > 0, "the kernel can't have taken 3 MB");
+    let ping = frame::text(&[b"2"]);
+    let mut expected: Vec<u8> = frames[..=700].concat();
+    expected.extend_from_slice(&ping);
+    expected.extend(frames[701..].concat());
+    // The task that reads drives what waits; the client sends nothing until it has everything.
+    let driver = async {
+        let mut one = [0];
+        stream.read_exact(&mut one).await.map(|_| ())
+    };
+    let peer = async {
+        let got = read(&mut client, expected.len()).await;
+        client.write_all(b"x").await.expect("written");
+        got
+    };
+    let (driven, got) = tokio::join!(driver, peer);
+    driven.expect("the client's byte");
+    assert!(got == expected, "altered or out of order");
+    assert_eq!(wire.meter().0, 0);
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_is_cut_and_holds_a_bounded_amount() {
+    let (wire, mut stream, _client) = open().await;
+    let frame = frame::text(&[&[b'x'; 100_000]]);
+    let mut last = Sent::Taken;
+    for _ in 0..200 {
+        last = wire.send(frame.clone());
+        assert!(wire.meter().0 <= MAX_BACKLOG_BYTES);
+        if last != Sent::Taken {
+            break;
+        }
+    }
+    assert_eq!(last, Sent::Overflow);
+    assert_eq!(wire.send(frame), Sent::Gone);
+    let end = stream.read(&mut [0; 1]).await.expect("no error");
+    assert_eq!(end, 0, "the engine sees the end");
+}
+
+#[tokio::test]
+async fn a_cut_wakes_whoever_reads() {
+    let (wire, mut stream, _client) = open().await;
+    let reader = async { stream.read(&mut [0; 1]).await.expect("no error") };
+    let cut = async { wire.cut() };
+    assert_eq!(tokio::join!(reader, cut).0, 0);
+}
