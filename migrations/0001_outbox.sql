@@ -67,9 +67,10 @@ create table rowcast.epoch (
   value bigint not null,
   system_identifier bigint,
   timeline int,
-  pruned_xid xid8
+  pruned pg_snapshot
 );
-comment on column rowcast.epoch.pruned_xid is 'the highest xid ever pruned from rowcast.events';
+comment on column rowcast.epoch.pruned is
+  'every event ever pruned was visible in this snapshot: a reader or an offset that has not seen all of it may have missed one';
 
 insert into rowcast.epoch (value, system_identifier, timeline)
 values (

@@ -159,12 +159,7 @@ async fn start(config: &Config) -> anyhow::Result<App> {
         tracing::warn!("LISTEN is not in force yet: events are delivered by the poll meanwhile");
     }
 
-    let follow = Follow::new(
-        database.clone(),
-        config.max_payload_bytes,
-        config.retention,
-        metrics.clone(),
-    );
+    let follow = Follow::new(database.clone(), config.max_payload_bytes, metrics.clone());
     let broadcast = Broadcast::new(hub.clone());
     let reader = Reader::new(
         follow,
@@ -360,7 +355,11 @@ impl App {
         self.stop.draining.cancel();
         self.stop.reader.cancel();
         if whole {
-            let _ = (&mut self.reader).await;
+            // It may wait for a database that does not answer. The clients must still be told.
+            if timeout(deadline / 4, &mut self.reader).await.is_err() {
+                tracing::warn!("the reader did not finish its batch in time");
+                self.reader.abort();
+            }
         }
         self.stop.server.cancel();
         self.gateway.close(deadline / 2).await;

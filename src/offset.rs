@@ -36,6 +36,12 @@ impl Snapshot {
         xid < self.xmax && self.xip.binary_search(&xid).is_err()
     }
 
+    /// Whether everything that `other` sees is seen here, too: it was taken later, or is the same.
+    pub fn covers(&self, other: &Self) -> bool {
+        let unseen_there = |xid: &u64| *xid >= other.xmax || other.xip.binary_search(xid).is_ok();
+        other.xmax <= self.xmax && self.xip.iter().all(unseen_there)
+    }
+
     /// The oldest transaction that was not over: everything below it was.
     pub fn xmin(&self) -> u64 {
         self.xip.first().copied().unwrap_or(self.xmax)

@@ -146,6 +146,8 @@ pub trait Sink: Send {
 pub struct Progress {
     /// `None` until the first read came back.
     pub caught_up: Option<Instant>,
+    /// Since when reading fails.
+    pub failing: Option<Instant>,
 }
 
 /// Events in one read from which writers are busy enough to be spared NOTIFY.
@@ -209,6 +211,9 @@ impl<S: Source, K: Sink> Reader<S, K> {
                 Ok(()) => break,
                 Err(error) => error,
             };
+            self.progress.send_modify(|progress| {
+                progress.failing.get_or_insert_with(Instant::now);
+            });
             let pause = backoff.next();
             tracing::warn!(
                 retry_in_ms = pause.as_millis() as u64,
@@ -249,6 +254,7 @@ impl<S: Source, K: Sink> Reader<S, K> {
         self.metrics.events_read.inc_by(events as u64);
         self.progress.send_replace(Progress {
             caught_up: Some(Instant::now()),
+            failing: None,
         });
         Ok(events)
     }

@@ -93,7 +93,8 @@ impl Wire {
     /// Frames of ours may be sent from now on; they wait until CONNECT has passed.
     pub(crate) fn open(&self) {
         let mut out = self.out();
-        if out.phase == Phase::Foreign {
+        // Open already: a client that left the namespace and connects anew on the same transport.
+        if matches!(out.phase, Phase::Foreign | Phase::Open) {
             out.phase = Phase::Opening;
         }
     }

@@ -8,7 +8,7 @@
 mod typists;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use serde_json::json;
 
@@ -20,10 +20,14 @@ use crate::event::{ContactId, Room};
 use crate::metrics::{Join, Limit, Metrics, Transport};
 use crate::offset::Offset;
 use crate::reader::Batch;
+use crate::wire::Wire;
 use socketioxide::TransportType;
 
 /// A room's members, shared with a broadcast that is under way.
 pub(super) type Members = Arc<Vec<Arc<Client>>>;
+
+/// Upgrades that are kept before those of ended connections are looked for.
+const MAX_UPGRADES: usize = 1024;
 
 /// See the module.
 pub struct Hub {
@@ -37,6 +41,8 @@ struct State {
     clients: HashMap<u64, Arc<Client>>,
     /// By the engine's session id, for the requests that name one.
     sessions: HashMap<Box<str>, u64>,
+    /// Connections that sessions were upgraded to before their socket was connected.
+    upgrades: HashMap<Box<str>, Weak<Wire>>,
     rooms: HashMap<Room, RoomState>,
     /// `None` until the reader has found the present.
     position: Option<Offset>,
@@ -67,6 +73,13 @@ impl Hub {
         {
             let mut state = self.state();
             state.sessions.insert(client.session().into(), client.id);
+            if let Some(wire) = state
+                .upgrades
+                .remove(client.session())
+                .and_then(|wire| wire.upgrade())
+            {
+                client.outlet.upgraded(&wire);
+            }
             state.clients.insert(client.id, client.clone());
         }
         let connected = client.connected();
@@ -83,7 +96,10 @@ impl Hub {
             let Some(client) = state.clients.remove(&id) else {
                 return false;
             };
-            state.sessions.remove(client.session());
+            // The client may have connected anew in the same session, before it was told of as gone.
+            if state.sessions.get(client.session()) == Some(&id) {
+                state.sessions.remove(client.session());
+            }
             let rooms = std::mem::take(&mut *client.rooms());
             rooms
                 .iter()
@@ -123,6 +139,22 @@ impl Hub {
             connection = client.id,
             "a client that reads too slowly was disconnected"
         );
+    }
+
+    /// A session is being upgraded to this connection, and may not have its socket yet.
+    pub(super) fn upgrade(&self, session: &str, wire: &Arc<Wire>) {
+        let mut state = self.state();
+        if let Some(client) = state
+            .sessions
+            .get(session)
+            .and_then(|id| state.clients.get(id))
+        {
+            return client.outlet.upgraded(wire);
+        }
+        if state.upgrades.len() >= MAX_UPGRADES {
+            state.upgrades.retain(|_, wire| wire.strong_count() > 0);
+        }
+        state.upgrades.insert(session.into(), Arc::downgrade(wire));
     }
 
     /// The socket of an engine's session.

@@ -76,21 +76,21 @@ pub(super) async fn guard(State(rule): State<Rule>, mut request: Request, next: 
         return next.run(request).await;
     };
     let client = rule.hub.find(named);
-    let Some(client) = client else {
-        return next.run(request).await;
-    };
-    if client.outlet.has_ended() {
+    if client
+        .as_ref()
+        .is_some_and(|client| client.outlet.has_ended())
+    {
         return unknown_session();
     }
     if query_value(request.uri(), "transport") == Some("websocket") {
         if let Some(wire) = request.extensions().get::<Arc<Wire>>() {
-            client.outlet.upgraded(wire);
+            rule.hub.upgrade(named, wire);
         }
         return next.run(request).await;
     }
     let is_poll = request.method() == Method::GET;
     let response = next.run(request).await;
-    if is_poll {
+    if let Some(client) = client.filter(|_| is_poll) {
         let length = response.headers().get(header::CONTENT_LENGTH);
         let bytes = length.and_then(|length| length.to_str().ok()?.parse().ok());
         client.outlet.polled(bytes.unwrap_or(0));

@@ -18,7 +18,7 @@ use crate::listener::Hearing;
 use crate::probe;
 use crate::reader::Progress;
 
-/// How far behind the reader may be, beyond two polls.
+/// How far behind the reader may be, beyond two polls; and how long it may fail.
 const LAG_LIMIT: Duration = Duration::from_secs(2);
 
 /// What readiness is made of.
@@ -60,7 +60,11 @@ impl Health {
         if !hearing.bound {
             failing.insert("listener".into(), "LISTEN is not in force".into());
         }
+        let failing_for = self.progress.borrow().failing.map(|since| since.elapsed());
         match self.lag() {
+            _ if failing_for.is_some_and(|time| time > LAG_LIMIT) => {
+                failing.insert("reader".into(), "the outbox can't be read".into());
+            }
             None => drop(failing.insert("reader".into(), "the outbox was not read yet".into())),
             Some(lag) if lag > self.lag_limit => {
                 let message = format!("the outbox was last read {} ms ago", lag.as_millis());

@@ -111,6 +111,26 @@ fn within_a_batch_only_later_ids_are_missed() {
 }
 
 #[test]
+fn a_later_snapshot_covers_an_earlier_one() {
+    let at = |xmax, xip: &[u64]| Snapshot {
+        xmax,
+        xip: xip.to_vec(),
+    };
+    let earlier = at(100, &[90, 95]);
+    for later in [
+        at(100, &[90, 95]),
+        at(100, &[95]),
+        at(120, &[90, 110]),
+        at(120, &[]),
+    ] {
+        assert!(later.covers(&earlier), "{later:?}");
+    }
+    for not_later in [at(99, &[90, 95]), at(120, &[80]), at(100, &[91])] {
+        assert!(!not_later.covers(&earlier), "{not_later:?}");
+    }
+}
+
+#[test]
 fn most_offsets_are_short() {
     assert!(all(40_000_000, &[]).pack().len() <= 22);
 }

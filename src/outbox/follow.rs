@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::TryStreamExt;
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{ConnectOptions, Connection, Decode, Postgres, Row, Type};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::row::{self, Unusable};
 use super::unflushed::{Identity, Log, Resume, Unflushed};
@@ -39,7 +39,7 @@ from (
     select coalesce($2::text, pg_current_snapshot()::text) as snapshot,
            (pg_current_wal_insert_lsn() - '0/0')::int8 as written,
            (pg_current_wal_flush_lsn() - '0/0')::int8 as flushed,
-           coalesce((select pruned_xid >= pg_snapshot_xmin($1::text::pg_snapshot) from rowcast.epoch), false) as pruned
+           (select pruned::text from rowcast.epoch) as pruned
 ) s
 left join (
     select id, room, event, source, (extract(epoch from at) * 1000000)::int8 as at_us,
@@ -92,33 +92,18 @@ pub struct Follow {
     metrics: Metrics,
     connection: Option<PgConnection>,
     unflushed: Unflushed,
-    /// What is pruned has been readable for this long.
-    grace: Duration,
-    last_read: Option<Instant>,
 }
 
 impl Follow {
     /// A source that connects when it is first asked. Payloads above `max_payload` bytes are reduced to their ids.
-    pub fn new(
-        database: Database,
-        max_payload: usize,
-        retention: Duration,
-        metrics: Metrics,
-    ) -> Self {
+    pub fn new(database: Database, max_payload: usize, metrics: Metrics) -> Self {
         Self {
             database,
             max_payload: max_payload.try_into().unwrap_or(i32::MAX),
             metrics,
             connection: None,
             unflushed: Unflushed::default(),
-            grace: super::prune::grace(retention),
-            last_read: None,
         }
-    }
-
-    /// Whether the last read is so long ago that what it had still to read may have been pruned.
-    fn overslept(&self) -> bool {
-        self.last_read.is_some_and(|at| at.elapsed() >= self.grace)
     }
 
     /// A question with one answer.
@@ -214,7 +199,9 @@ impl Source for Follow {
                     flushed: row.try_get("flushed")?,
                 };
                 self.unflushed.begin(log, finishing);
-                if self.overslept() && row.try_get("pruned")? {
+                if let Some(pruned) = row.try_get::<Option<String>, _>("pruned")?
+                    && !before.covers(&pruned.parse()?)
+                {
                     sink.resync(
                         Affected::All,
                         "events were pruned before this server had read them",
@@ -269,7 +256,6 @@ impl Source for Follow {
                 .await;
             }
         }
-        self.last_read = Some(Instant::now());
         self.connection = Some(connection);
         Ok(total)
     }

@@ -10,8 +10,8 @@ use sqlx::postgres::PgPool;
 /// Rows a statement removes at most: short transactions, little for vacuum to wait for.
 const BATCH: i64 = 5_000;
 
-/// `$2` is a snapshot taken a while ago: what it sees, every reader has had the time to read.
-/// The highest xid removed is kept, so that an offset which may have missed a removed event is known to be expired.
+/// `$2` is a snapshot taken a while ago: what it sees, every reader has had the time to read. The latest one used is
+/// kept, so that a reader or an offset from before it is known to have missed events.
 const PRUNE: &str = "
 with claimed as (
     select pg_try_advisory_xact_lock(1919903602, 2) as mine
@@ -21,24 +21,21 @@ with claimed as (
     delete from rowcast.events e using old
     where e.id = old.id and e.at < clock_timestamp() - make_interval(secs => $1)
       and pg_visible_in_snapshot(e.xid, $2::text::pg_snapshot)
-    returning e.xid
-), highest as (
-    select xid from gone order by xid desc limit 1
+    returning 1
 ), kept as (
-    update rowcast.epoch set pruned_xid = highest.xid from highest
-    where pruned_xid is null or pruned_xid < highest.xid
+    update rowcast.epoch set pruned = $2::text::pg_snapshot
+    where exists (select from gone)
+      and (pruned is null or pg_snapshot_xmax(pruned) < pg_snapshot_xmax($2::text::pg_snapshot)
+        or (pg_snapshot_xmax(pruned) = pg_snapshot_xmax($2::text::pg_snapshot)
+            and (select count(*) from pg_snapshot_xip(pruned)) > (select count(*) from pg_snapshot_xip($2::text::pg_snapshot))))
 )
 select count(*) from gone";
-
-/// How long an event is left alone after it became visible.
-pub(super) fn grace(retention: Duration) -> Duration {
-    retention.min(Duration::from_secs(60))
-}
 
 /// Prunes with the memory of when what became visible.
 pub struct Pruner {
     pool: PgPool,
     retention: Duration,
+    /// How long an event is left alone after it became visible.
     grace: Duration,
     snapshots: std::collections::VecDeque<(tokio::time::Instant, String)>,
 }
@@ -46,7 +43,7 @@ pub struct Pruner {
 impl Pruner {
     /// Prunes what is older than `retention`.
     pub fn new(pool: PgPool, retention: Duration) -> Self {
-        let grace = grace(retention);
+        let grace = retention.min(Duration::from_secs(60));
         Self {
             pool,
             retention,

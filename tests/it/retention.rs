@@ -39,7 +39,7 @@ async fn retention_prunes_what_is_older() {
     assert_ne!(
         scene
             .database
-            .value("select pruned_xid from rowcast.epoch")
+            .value("select pruned from rowcast.epoch")
             .await,
         ""
     );
