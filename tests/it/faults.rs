@@ -117,6 +117,28 @@ async fn a_reader_killed_in_the_middle_of_a_large_pass_loses_and_doubles_nothing
 }
 
 #[tokio::test]
+async fn a_reader_killed_again_while_it_finds_its_place_loses_and_doubles_nothing() {
+    const ROWS: usize = 30_000;
+    let scene = Scene::new().await;
+    let mut client = scene.joined("42").await;
+    let import = format!(
+        "insert into messages (contact_id, body) select '42', n::text from generate_series(1, {ROWS}) n"
+    );
+    scene.database.run(&import).await;
+    assert_eq!(client.next().await.body(), "1");
+    for _ in 0..5 {
+        kill_backends(&scene, "rowcast reader").await;
+    }
+    for number in 2..=ROWS {
+        let event = client
+            .event_for(Duration::from_secs(30), "message:new")
+            .await;
+        assert_eq!(event.body(), number.to_string());
+    }
+    scene.assert_nothing_more("42", &mut client).await;
+}
+
+#[tokio::test]
 async fn every_backend_killed_at_once_loses_nothing() {
     let scene = Scene::new().await;
     let mut client = scene.joined("42").await;
