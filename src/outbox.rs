@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 mod epoch;
@@ -36,7 +37,11 @@ impl Database {
 
     /// The options for a connection whose `application_name` says what it is for.
     fn named(&self, name: &str) -> PgConnectOptions {
-        self.options.clone().application_name(name)
+        // A slow statement's text says nothing that its caller does not say better.
+        self.options
+            .clone()
+            .application_name(name)
+            .disable_statement_logging()
     }
 
     /// A small pool for everything but the listener and the reader, which have their own connections.

@@ -125,12 +125,13 @@ impl<S: Source, K: Sink> Reader<S, K> {
             }
         };
         while !stop.is_cancelled() {
-            if !self.fall_asleep(position, stop).await? {
-                self.stay_awake(position, stop).await?;
-                continue;
-            }
+            let asleep = self.fall_asleep(position, stop).await?;
             backoff.reset();
-            self.sleep(position, stop).await?;
+            if asleep {
+                self.sleep(position, stop).await?;
+            } else {
+                self.stay_awake(position, stop).await?;
+            }
         }
         Ok(())
     }

@@ -32,6 +32,8 @@ const MAX_UPGRADES: usize = 1024;
 /// See the module.
 pub struct Hub {
     state: Mutex<State>,
+    /// Held while a change of who types is made and told, so that what is told last is what holds.
+    typing: Mutex<()>,
     max_rooms: usize,
     pub(super) metrics: Metrics,
 }
@@ -59,6 +61,7 @@ impl Hub {
     pub fn new(max_rooms: usize, metrics: Metrics) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::default(),
+            typing: Mutex::default(),
             max_rooms,
             metrics,
         })
@@ -66,6 +69,10 @@ impl Hub {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn typing_order(&self) -> MutexGuard<'_, ()> {
+        self.typing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes a connected socket in. False: it went away meanwhile.
@@ -91,6 +98,7 @@ impl Hub {
 
     /// Forgets a socket and takes it out of its rooms.
     pub(super) fn disconnect(&self, id: u64) -> bool {
+        let _order = self.typing_order();
         let changes = {
             let mut state = self.state();
             let Some(client) = state.clients.remove(&id) else {
@@ -226,6 +234,7 @@ impl Hub {
     /// Leaves a room and acknowledges it. Leaving a room that one is not in is no error.
     pub(super) fn leave(&self, client: &Arc<Client>, contact: &ContactId, ack: Ack) {
         let room = contact.room();
+        let _order = self.typing_order();
         let change = {
             let mut state = self.state();
             client.rooms().retain(|joined| *joined != room);

@@ -40,6 +40,7 @@ enum Way {
 }
 
 /// What goes through socketioxide's queue. It tells nobody what is in there: what went in is set against what came out.
+/// A poll takes all that was queued before it began, so nothing adds up over time.
 struct Engine {
     socket: SocketRef,
     queued_bytes: AtomicU64,
@@ -113,7 +114,11 @@ impl Outlet {
         };
         let sent = match &self.way {
             Way::Wire(wire) => wire.send(protocol::ack_frame(id, answer)) == Sent::Taken,
-            Way::Engine(_) => sender.send(answer).is_ok(),
+            Way::Engine(engine) => {
+                let bytes = protocol::ack_frame(id, answer).len() as u64;
+                engine.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
+                sender.send(answer).is_ok()
+            }
         };
         if !sent {
             // An answer that can't be given must not look like one that is still to come.
@@ -129,10 +134,18 @@ impl Outlet {
         }
     }
 
-    /// A poll took this much.
-    pub(super) fn polled(&self, bytes: u64) {
+    /// A poll begins: what it will have taken when it has ended.
+    pub(super) fn poll(&self) -> u64 {
+        match &self.way {
+            Way::Wire(_) => 0,
+            Way::Engine(engine) => engine.queued_bytes.load(Ordering::Relaxed),
+        }
+    }
+
+    /// A poll has ended that took this much, counted from the beginning.
+    pub(super) fn polled(&self, taken: u64) {
         if let Way::Engine(engine) = &self.way {
-            engine.polled_bytes.fetch_add(bytes, Ordering::Relaxed);
+            engine.polled_bytes.fetch_max(taken, Ordering::Relaxed);
         }
     }
 

@@ -15,7 +15,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::hub::Hub;
 use crate::metrics::Limit;
@@ -67,6 +67,10 @@ const KEPT: [HeaderName; 8] = [
 pub(super) async fn guard(State(rule): State<Rule>, mut request: Request, next: Next) -> Response {
     let Some(named) = query_value(request.uri(), "sid") else {
         shrink(&mut request);
+        if query_value(request.uri(), "transport") != Some("websocket") {
+            // A session that polls has no connection of its own; the engine would keep this one's.
+            request.extensions_mut().remove::<Arc<Wire>>();
+        }
         let handshake = Handshake {
             begun: Instant::now(),
             done: AtomicBool::new(false),
@@ -88,14 +92,25 @@ pub(super) async fn guard(State(rule): State<Rule>, mut request: Request, next: 
         }
         return next.run(request).await;
     }
-    let is_poll = request.method() == Method::GET;
-    let response = next.run(request).await;
-    if let Some(client) = client.filter(|_| is_poll) {
-        let length = response.headers().get(header::CONTENT_LENGTH);
-        let bytes = length.and_then(|length| length.to_str().ok()?.parse().ok());
-        client.outlet.polled(bytes.unwrap_or(0));
+    let poll = client
+        .filter(|_| request.method() == Method::GET)
+        .map(|client| (client.outlet.poll(), client));
+    let response = run(request, next, rule.limit).await;
+    if let Some((taken, client)) = poll {
+        client.outlet.polled(taken);
     }
     response
+}
+
+/// The engine's answer. It reads a body for as long as that takes, also when its session is over: that is bounded.
+async fn run(request: Request, next: Next, limit: Duration) -> Response {
+    if request.method() != Method::POST {
+        return next.run(request).await;
+    }
+    match timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => StatusCode::REQUEST_TIMEOUT.into_response(),
+    }
 }
 
 /// What Engine.IO says of a session that has ended; a stock client connects anew.

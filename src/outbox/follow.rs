@@ -21,6 +21,7 @@ use crate::reader::{Affected, Batch, Sink, Source};
 
 /// Bounds every answer that is waited for: a half-open connection must not hang the reader.
 const PATIENCE: Duration = Duration::from_secs(30);
+const MOST_PATIENCE: Duration = Duration::from_secs(960);
 /// A batch is cut at either, so that a large pass is delivered in bounded memory.
 const BATCH_EVENTS: usize = 256;
 const BATCH_BYTES: usize = 1024 * 1024;
@@ -92,6 +93,8 @@ pub struct Follow {
     metrics: Metrics,
     connection: Option<PgConnection>,
     unflushed: Unflushed,
+    /// For a pass's first row.
+    patience: Duration,
 }
 
 impl Follow {
@@ -103,6 +106,7 @@ impl Follow {
             metrics,
             connection: None,
             unflushed: Unflushed::default(),
+            patience: PATIENCE,
         }
     }
 
@@ -191,7 +195,14 @@ impl Source for Follow {
         let mut rows = query.fetch(&mut connection);
         let mut pass: Option<Batch> = None;
         let mut bytes = 0;
-        while let Some(row) = timeout(PATIENCE, rows.try_next()).await?? {
+        // Longer after each pass that took too long to begin: sorting millions of events would never come to its end.
+        let begun = timeout(self.patience, rows.try_next()).await;
+        self.patience = match begun {
+            Ok(_) => PATIENCE,
+            Err(_) => (self.patience * 2).min(MOST_PATIENCE),
+        };
+        let mut next = begun??;
+        while let Some(row) = next {
             if pass.is_none() {
                 let snapshot = Arc::new(row.try_get::<String, _>("snapshot")?.parse()?);
                 let log = Log {
@@ -210,18 +221,16 @@ impl Source for Follow {
                 }
                 pass = Some(Batch::new(position.epoch, before.clone(), snapshot));
             }
-            let Some(batch) = &mut pass else { continue };
+            let batch = pass.as_mut().expect("the pass has begun");
             // A batch is handed on only when a row follows it, so that the last one is known to be the last.
             if batch.events.len() >= BATCH_EVENTS || bytes >= BATCH_BYTES {
                 let full = batch.split();
                 self.hand_on(full, position, sink).await;
                 bytes = 0;
             }
-            let Some(id) = row.try_get::<Option<i64>, _>("id")? else {
-                continue;
-            };
-            match row::event(id, &row) {
-                Ok(event)
+            let id: Option<i64> = row.try_get("id")?;
+            match id.map(|id| (id, row::event(id, &row))) {
+                Some((id, Ok(event)))
                     if self.unflushed.deliver(
                         Identity {
                             id,
@@ -234,9 +243,10 @@ impl Source for Follow {
                     batch.events.push(event);
                     total += 1;
                 }
-                Ok(_) => {}
-                Err(why) => self.skip(id, &row, &why),
+                Some((id, Err(why))) => self.skip(id, &row, &why),
+                Some((_, Ok(_))) | None => {}
             }
+            next = timeout(PATIENCE, rows.try_next()).await??;
         }
         drop(rows);
         if let Some(mut last) = pass {

@@ -238,3 +238,28 @@ async fn a_client_that_connects_anew_on_its_transport_starts_anew() {
         assert!(second.contains("rowcast:ready"), "{second}");
     }
 }
+
+#[tokio::test]
+async fn a_body_that_never_ends_keeps_no_connection() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let scene = Scene::with(&[("ROWCAST_HANDSHAKE_TIMEOUT", "1s")]).await;
+    let path = "/socket.io/?EIO=4&transport=polling";
+    let open = scene.server.get(path).await;
+    let open: serde_json::Value =
+        serde_json::from_str(open.body.trim_start_matches('0')).expect("an open packet");
+    let session = open["sid"].as_str().expect("a session id");
+    let mut connection = tokio::net::TcpStream::connect(scene.server.address())
+        .await
+        .expect("the server accepts");
+    let head =
+        format!("POST {path}&sid={session} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n4");
+    connection
+        .write_all(head.as_bytes())
+        .await
+        .expect("it reads");
+    let mut answer = String::new();
+    crate::harness::wait::within("the end", connection.read_to_string(&mut answer))
+        .await
+        .expect("an orderly end");
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+}

@@ -29,6 +29,7 @@ impl Hub {
     }
 
     fn types(&self, room: &Room, typer: Typer, typing: bool) {
+        let _order = self.typing_order();
         let change = {
             let mut state = self.state();
             let entry = state.rooms.entry(room.clone()).or_default();
@@ -44,6 +45,7 @@ impl Hub {
     pub(in crate::gateway) fn expire_typing(&self) -> Option<Instant> {
         let now = Instant::now();
         let mut next = None;
+        let _order = self.typing_order();
         let changes: Vec<_> = {
             let mut state = self.state();
             let typing: Vec<Room> = state
