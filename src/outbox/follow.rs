@@ -58,8 +58,14 @@ where locktype = 'relation' and mode = 'RowExclusiveLock' and granted
   and relation = 'rowcast.events'::regclass
   and database = (select oid from pg_database where datname = current_database())";
 
-const HEAD: &str = "
-select pg_current_snapshot()::text, (pg_current_wal_insert_lsn() - '0/0')::int8, (pg_current_wal_flush_lsn() - '0/0')::int8";
+const HEAD: &str =
+    "select pg_current_snapshot()::text, (pg_current_wal_insert_lsn() - '0/0')::int8";
+/// A commit that waits for its flush, and so for that of all before it: what HEAD saw can't be undone any more.
+const FLUSH: &str = "
+begin;
+set local synchronous_commit = local;
+update rowcast.epoch set only_row = true;
+commit";
 
 const DOZE: &str = "select pg_try_advisory_lock_shared(1919903602, 1)";
 const ROUSE: &str = "select pg_advisory_unlock_shared(1919903602, 1)";
@@ -145,13 +151,14 @@ impl Source for Follow {
         let connect = async {
             let mut connection = self.database.named("rowcast reader").connect().await?;
             let epoch = epoch::current(&mut connection).await?;
-            sqlx::raw_sql(SESSION).execute(&mut connection).await?;
-            let (seen, written, flushed): (String, i64, i64) =
+            let (seen, written): (String, i64) =
                 sqlx::query_as(HEAD).fetch_one(&mut connection).await?;
+            sqlx::raw_sql(FLUSH).execute(&mut connection).await?;
+            sqlx::raw_sql(SESSION).execute(&mut connection).await?;
             let seen = Arc::new(seen.parse::<Snapshot>()?);
-            Ok::<_, FollowError>((connection, epoch, seen, Log { written, flushed }))
+            Ok::<_, FollowError>((connection, epoch, seen, written))
         };
-        let (connection, epoch, seen, log) = timeout(PATIENCE, connect).await??;
+        let (connection, epoch, seen, written) = timeout(PATIENCE, connect).await??;
         self.connection = Some(connection);
         let resume = match position {
             Some(position) if position.epoch == epoch => self.unflushed.lost(),
@@ -162,7 +169,8 @@ impl Source for Follow {
             (Resume::Nowhere, _) => {
                 *position = None;
                 self.unflushed = Unflushed::default();
-                self.unflushed.begin(log, false);
+                let flushed = written;
+                self.unflushed.begin(Log { written, flushed }, false);
                 self.unflushed.end(&seen);
             }
             _ => {}
