@@ -10,7 +10,7 @@ help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: ## Start the server, with a Postgres of its own unless DATABASE_URL says otherwise
-	@$(call setup,rust postgres) && cargo run --locked --quiet --release -- serve $(ARGS)
+	@$(call setup,rust postgres) && cargo run --locked --release -- serve $(ARGS)
 
 watch: ## Print the events of a conversation, with the stock client: make watch ROOM=42
 	@scripts/setup node

@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
-use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions as _, Connection as _};
+use tokio::time::timeout;
 
 mod epoch;
 mod follow;
@@ -60,6 +61,19 @@ impl Database {
             .min_connections(0)
             .acquire_timeout(Duration::from_millis(500))
             .connect_lazy_with(self.named("rowcast listener"))
+    }
+
+    /// Connects once, outside any pool, which would hide why it failed.
+    ///
+    /// # Errors
+    /// The database's own, or that of the network.
+    pub async fn reach(&self) -> sqlx::Result<()> {
+        let options = self.named("rowcast");
+        let connected = timeout(Duration::from_secs(5), options.connect()).await;
+        connected
+            .map_err(|_| sqlx::Error::PoolTimedOut)??
+            .close()
+            .await
     }
 
     /// `host:port/database`, for the log. Never the user's password.

@@ -1,6 +1,6 @@
 //! The database under the server: found or started, waited for, brought up to date.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use sqlx::postgres::PgPool;
 
 use crate::backoff::Backoff;
@@ -36,8 +36,8 @@ pub async fn database(config: &Config) -> anyhow::Result<(Database, Option<Embed
 pub async fn prepare(database: &Database, pool: &PgPool, chat: bool) -> anyhow::Result<()> {
     let mut backoff = Backoff::default();
     loop {
-        match pool.acquire().await {
-            Ok(_) => break,
+        match database.reach().await {
+            Ok(()) => break,
             Err(error) if outbox::is_transient(&error) => {
                 let pause = backoff.next();
                 tracing::warn!(
@@ -48,8 +48,11 @@ pub async fn prepare(database: &Database, pool: &PgPool, chat: bool) -> anyhow::
                 tokio::time::sleep(pause).await;
             }
             Err(error) => {
-                return Err(error)
-                    .with_context(|| format!("the database {} refuses us", database.describe()));
+                // The text of sqlx's error repeats itself, and names lines of Postgres's source.
+                let said = error
+                    .as_database_error()
+                    .map_or_else(|| error.to_string(), |e| e.message().to_owned());
+                bail!("the database {} refuses us: {said}", database.describe());
             }
         }
     }

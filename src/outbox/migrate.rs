@@ -47,10 +47,17 @@ async fn apply(
     migrator: &Migrator,
     applied: &'static str,
 ) -> Result<(), MigrateError> {
-    let applied: Vec<(i64, Vec<u8>)> = sqlx::query_as(applied)
-        .fetch_all(pool)
-        .await
-        .unwrap_or_default();
+    let applied: Vec<(i64, Vec<u8>)> = match sqlx::query_as(applied).fetch_all(pool).await {
+        Ok(applied) => applied,
+        // There is a record that we may not read: the role is a server's, and can't migrate either.
+        Err(sqlx::Error::Database(e))
+            if e.code().as_deref() == Some(INSUFFICIENT_PRIVILEGE)
+                && e.message().contains("migrations") =>
+        {
+            return Err(MigrateError::Execute(sqlx::Error::Database(e)));
+        }
+        Err(_) => Vec::new(),
+    };
     let wanted = migrator
         .iter()
         .map(|migration| (migration.version, &*migration.checksum));
@@ -75,11 +82,14 @@ fn explain(error: &MigrateError, pool: &PgPool, what: &str) -> anyhow::Error {
             let options = pool.connect_options();
             let role = options.get_username();
             let database = options.get_database().unwrap_or(role);
-            let grant = if said.contains("schema public") {
-                "create on schema public".to_owned()
-            } else {
-                format!("create on database {database:?}")
-            };
+            let grant =
+                if said.contains("table migrations") || said.contains("table chat_migrations") {
+                    "select on rowcast.migrations".to_owned()
+                } else if said.contains("schema public") {
+                    "create on schema public".to_owned()
+                } else {
+                    format!("create on database {database:?}")
+                };
             format!("; a right is missing, its owner can give it: grant {grant} to {role:?}")
         }
         MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..) => {
