@@ -25,7 +25,7 @@ const PACE_BYTES: usize = 512 * 1024;
 /// unless it takes nothing for this long,
 const STALLED: Duration = Duration::from_millis(100);
 /// and for this long in one read. Who is still behind then is met by the wire's own bound.
-const PACE_BUDGET: Duration = Duration::from_secs(2);
+const PACE_BUDGET: Duration = Duration::from_secs(5);
 
 /// The reader's sink: see the module.
 pub struct Broadcast {
