@@ -122,7 +122,7 @@ impl Gateway {
 }
 
 impl Shared {
-    /// The connect middleware: decides, and registers the handlers before CONNECT can be sent.
+    /// The connect middleware: decides, and registers the handler before CONNECT can be sent.
     fn admit(self: &Arc<Self>, socket: &SocketRef) -> Result<(), ConnectError> {
         let identity = auth::authenticate(socket.req_parts(), &self.origins)
             .inspect_err(|_| self.metrics.connects(Connect::Refused))?;
@@ -214,16 +214,11 @@ impl Shared {
                 Ok(contact) => return self.hub.leave(client, &contact, ack),
                 Err(refusal) => Err(refusal),
             },
-            (Request::TypingStart | Request::TypingStop, Ok(args)) => protocol::contact_arg(&args)
-                .and_then(|contact| {
-                    match self
-                        .hub
-                        .client_types(client, &contact, request == Request::TypingStart)
-                    {
-                        true => Ok(()),
-                        false => Err(Refusal::Forbidden("join the conversation first")),
-                    }
-                }),
+            (Request::TypingStart | Request::TypingStop, Ok(args)) => {
+                let typing = request == Request::TypingStart;
+                protocol::contact_arg(&args)
+                    .and_then(|contact| self.hub.client_types(client, &contact, typing))
+            }
             (Request::Unknown, Ok(_)) => Err(Refusal::unknown_event()),
         };
         match refused {

@@ -26,7 +26,7 @@ mod stream;
 
 /// What may wait for a client that reads slowly, in bytes. Beyond it the connection is cut; the client comes back.
 pub(crate) const MAX_BACKLOG_BYTES: usize = 4 * 1024 * 1024;
-/// From here on engineioxide has to wait with what it writes.
+/// From here on hyper, and engineioxide on a WebSocket of its own, have to wait with what they write.
 const BUSY_BACKLOG_BYTES: usize = 64 * 1024;
 /// Buffers given to one system call.
 const MAX_SLICES: usize = 16;

@@ -107,8 +107,8 @@ impl Sink for Broadcast {
         metrics.lag_events.set(batch.events.len() as i64);
         let mut touched: Vec<Members> = Vec::new();
         for (index, event) in batch.events.iter().enumerate() {
-            if let Some(members) = self.hub.pass(&batch, index) {
-                self.event(event, &batch.offset(index), &members).await;
+            if let Some((members, offset)) = self.hub.pass(&batch, index) {
+                self.event(event, &offset, &members).await;
                 if !batch.complete && !touched.iter().any(|other| Arc::ptr_eq(other, &members)) {
                     touched.push(members);
                 }

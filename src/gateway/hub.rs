@@ -152,11 +152,7 @@ impl Hub {
     /// A session is being upgraded to this connection, and may not have its socket yet.
     pub(super) fn upgrade(&self, session: &str, wire: &Arc<Wire>) {
         let mut state = self.state();
-        if let Some(client) = state
-            .sessions
-            .get(session)
-            .and_then(|id| state.clients.get(id))
-        {
+        if let Some(client) = state.in_session(session) {
             return client.outlet.upgraded(wire);
         }
         if state.upgrades.len() >= MAX_UPGRADES {
@@ -167,12 +163,7 @@ impl Hub {
 
     /// The socket of an engine's session.
     pub(super) fn find(&self, session: &str) -> Option<Arc<Client>> {
-        let state = self.state();
-        state
-            .sessions
-            .get(session)
-            .and_then(|id| state.clients.get(id))
-            .cloned()
+        self.state().in_session(session).cloned()
     }
 
     /// Every connected socket.
@@ -245,16 +236,14 @@ impl Hub {
         self.relay([change]);
     }
 
-    /// Moves the position past the event at `index` and says who must get it: one moment, so that a join is either
-    /// before it, and gets the event, or after, and its offset includes it.
-    pub(super) fn pass(&self, batch: &Batch, index: usize) -> Option<Members> {
+    /// Moves the position past the event at `index` and says who must get it, with which offset: one moment, so that a join
+    /// is either before it, and gets the event, or after, and its offset includes it.
+    pub(super) fn pass(&self, batch: &Batch, index: usize) -> Option<(Members, Offset)> {
+        let offset = batch.offset(index);
         let mut state = self.state();
-        state.position = Some(batch.offset(index));
-        state
-            .rooms
-            .get(&batch.events[index].room)
-            .map(|room| room.members.clone())
-            .filter(|members| !members.is_empty())
+        state.position = Some(offset.clone());
+        let room = state.rooms.get(&batch.events[index].room)?;
+        (!room.members.is_empty()).then(|| (room.members.clone(), offset))
     }
 
     /// Moves the position to where the broadcast is.
@@ -287,6 +276,10 @@ impl Hub {
 }
 
 impl State {
+    fn in_session(&self, session: &str) -> Option<&Arc<Client>> {
+        self.clients.get(self.sessions.get(session)?)
+    }
+
     fn leave(&mut self, room: &Room, client: &Client) -> (Members, Change, Room) {
         let entry = self.rooms.entry(room.clone()).or_default();
         if let Some(index) = entry

@@ -5,22 +5,23 @@ use tokio::time::Instant;
 use super::{Hub, Members};
 use crate::event::{ContactId, Room};
 use crate::gateway::client::Client;
+use crate::gateway::protocol::Refusal;
 use crate::gateway::typing::{Change, Typer};
 
 impl Hub {
-    /// A client says that it types, or that it stopped. False: it is not in the room.
+    /// A client says that it types, or that it stopped. Refused where it is not in the room.
     pub(in crate::gateway) fn client_types(
         &self,
         client: &Client,
         contact: &ContactId,
         typing: bool,
-    ) -> bool {
+    ) -> Result<(), Refusal> {
         let room = contact.room();
         if !client.rooms().contains(&room) {
-            return false;
+            return Err(Refusal::Forbidden("join the conversation first"));
         }
         self.types(&room, Typer::Client(client.id), typing);
-        true
+        Ok(())
     }
 
     /// SQL says that someone types, or stopped (`rowcast.typing`).
