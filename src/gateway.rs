@@ -17,7 +17,6 @@ use socketioxide::handler::ConnectHandler;
 use socketioxide::socket::DisconnectReason;
 use tokio::time::{Instant, timeout};
 
-mod auth;
 mod broadcast;
 mod client;
 mod hub;
@@ -30,11 +29,12 @@ pub mod typing;
 pub use broadcast::Broadcast;
 pub use hub::Hub;
 
+use crate::auth::{self, ConnectError, Identity};
 use crate::config::{Limits, Origins};
 use crate::metrics::{Connect, Join, Metrics};
 use crate::server::query_value;
 use crate::wire::Wire;
-use auth::{ConnectError, Identity};
+
 use client::{Client, Packet};
 use inbox::{Inbox, Incoming};
 use protocol::{JoinArgs, Outgoing, Refusal, Request};
@@ -235,7 +235,9 @@ impl Shared {
         args: Result<Vec<serde_json::Value>, Refusal>,
     ) -> Result<JoinArgs, Refusal> {
         let join = JoinArgs::parse(&args?)?;
-        auth::may_join(&client.identity, &join.contact.room()).await?;
+        auth::may_join(&client.identity, &join.contact.room())
+            .await
+            .map_err(|auth::Denied| Refusal::Forbidden("not allowed"))?;
         Ok(join)
     }
 }

@@ -11,10 +11,10 @@ use socketioxide::extract::{AckSender, SocketRef};
 use socketioxide::handler::FromMessage;
 use socketioxide::socket::Socket;
 
-use super::auth::Identity;
 use super::inbox::Inbox;
 use super::outlet::Outlet;
 use super::protocol::{self, Refusal, Request};
+use crate::auth::Identity;
 use crate::event::Room;
 use crate::wire::Wire;
 

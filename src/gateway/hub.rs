@@ -209,7 +209,7 @@ impl Hub {
         let resync = join
             .after
             .as_ref()
-            .is_some_and(|after| after.as_ref().ok() != position.as_ref());
+            .is_some_and(|after| Some(after) != position.as_ref().map(Offset::pack).as_ref());
         if resync {
             answer["resync"] = true.into();
         }
