@@ -1,8 +1,8 @@
 //! Puts the server together, supervises it, and stops it in order.
 //!
 //! The only module that knows all others. Start: database, migrations, LISTEN, the present, bind, ready.
-//! Stop: unready, no new connections, sockets closed in a spread, the reader finishes its batch, listener, pool; one
-//! deadline over all of it. A background task that ends ends the process: a server that lost a part must not look alive.
+//! Stop: unready, the reader finishes its batch, no new connections, sockets closed, listener, pool; one deadline over
+//! all of it. A background task that ends ends the process: a server that lost a part must not look alive.
 
 #![expect(
     clippy::disallowed_methods,
@@ -295,19 +295,18 @@ impl App {
 
     async fn drain(mut self, deadline: Duration, whole: bool) {
         self.stop.draining.cancel();
-        self.stop.server.cancel();
-        // The reader goes on meanwhile: who is still connected misses nothing.
-        self.gateway.close(deadline / 2).await;
-        if whole {
-            let _ = (&mut self.public).await;
-        }
         self.stop.reader.cancel();
         if whole {
-            // It may wait for a database that does not answer.
+            // It may wait for a database that does not answer. The clients must still be told.
             if timeout(deadline / 4, &mut self.reader).await.is_err() {
                 tracing::warn!("the reader did not finish its batch in time");
                 self.reader.abort();
             }
+        }
+        self.stop.server.cancel();
+        self.gateway.close(deadline / 2).await;
+        if whole {
+            let _ = (&mut self.public).await;
         }
         self.stop.rest.cancel();
         while self.tasks.join_next().await.is_some() {}
