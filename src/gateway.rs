@@ -42,7 +42,7 @@ use crate::backoff::Backoff;
 use crate::config::{Limits, Origins};
 use crate::event::Room;
 use crate::metrics::{Connect, Metrics};
-use crate::outbox::{PidHash, Replays, Session, Sessions};
+use crate::outbox::{self, PidHash, Replays, Session, Sessions};
 use crate::server::query_value;
 use crate::wire::Wire;
 
@@ -238,7 +238,7 @@ impl Shared {
                     }
                     return Ok(comeback);
                 }
-                Err(error) => tracing::debug!("a client that comes back waits: {error}"),
+                Err(error) => outbox::log_wait("a client that comes back", &error),
             }
             if begun.elapsed() > self.limits.handshake_timeout + Duration::from_secs(1) {
                 return Err(ConnectError::Unavailable);
