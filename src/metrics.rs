@@ -75,6 +75,10 @@ label! {
         HandshakeTime = "handshake_time",
         /// Events of one socket that wait to be handled.
         Inbox = "inbox",
+        /// API requests a second of one address.
+        HttpRate = "http_rate",
+        /// Long-polls that wait.
+        LongPolls = "long_polls",
     } as limit in LimitLabels
 }
 label! {

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep};
 use super::hub::{Hub, Members};
 use super::outlet::Delivery;
 use super::protocol::Outgoing;
+use crate::arrivals::Arrivals;
 use crate::event::Event;
 use crate::offset::Offset;
 use crate::reader::{Affected, Batch, Sink};
@@ -30,15 +31,17 @@ const PACE_BUDGET: Duration = Duration::from_secs(5);
 /// The reader's sink: see the module.
 pub struct Broadcast {
     hub: Arc<Hub>,
+    arrivals: Arc<Arrivals>,
     /// What is left of `PACE_BUDGET` in the read at hand.
     budget: Duration,
 }
 
 impl Broadcast {
-    /// Broadcasts to the members of `hub`.
-    pub fn new(hub: Arc<Hub>) -> Self {
+    /// Broadcasts to the members of `hub`, and tells those who wait for arrivals.
+    pub fn new(hub: Arc<Hub>, arrivals: Arc<Arrivals>) -> Self {
         Self {
             hub,
+            arrivals,
             budget: PACE_BUDGET,
         }
     }
@@ -107,6 +110,7 @@ impl Sink for Broadcast {
         metrics.lag_events.set(batch.events.len() as i64);
         let mut touched: Vec<Members> = Vec::new();
         for (index, event) in batch.events.iter().enumerate() {
+            self.arrivals.announce(&event.room);
             if let Some((members, offset)) = self.hub.pass(&batch, index) {
                 self.event(event, &offset, &members).await;
                 if !batch.complete && !touched.iter().any(|other| Arc::ptr_eq(other, &members)) {
@@ -125,6 +129,7 @@ impl Sink for Broadcast {
 
     async fn resync(&mut self, rooms: Affected, reason: &'static str) {
         tracing::warn!("clients are told to reload: {reason}");
+        self.arrivals.announce_all();
         for (room, members) in self.hub.joined() {
             let affected = match &rooms {
                 Affected::All => true,
@@ -140,6 +145,7 @@ impl Sink for Broadcast {
     }
 
     async fn restart(&mut self, head: Offset) {
+        self.arrivals.announce_all();
         if self.hub.offset().is_some() {
             self.resync(Affected::All, "the database was rewound or replaced")
                 .await;
