@@ -172,7 +172,7 @@ async fn start(config: &Config) -> anyhow::Result<App> {
     };
     let api = Api::new(
         http_pool.clone(),
-        arrivals,
+        arrivals.clone(),
         rules,
         metrics.clone(),
         stop.draining.clone(),
@@ -207,6 +207,7 @@ async fn start(config: &Config) -> anyhow::Result<App> {
             .to_string();
         let measure = move || {
             hub.measure();
+            metrics.long_polls.set(arrivals.watches() as i64);
             metrics
                 .lag_seconds
                 .set(health.lag().unwrap_or_default().as_secs_f64());

@@ -54,7 +54,7 @@ impl Arrivals {
     /// There are too many already.
     pub fn watch(self: &Arc<Self>, room: &Room) -> Result<Watch, Full> {
         let mut rooms = self.rooms();
-        if self.watches.load(Ordering::SeqCst) >= self.limit {
+        if self.watches() >= self.limit {
             return Err(Full);
         }
         self.watches.fetch_add(1, Ordering::SeqCst);
@@ -68,10 +68,15 @@ impl Arrivals {
         })
     }
 
+    /// How many watches there are.
+    pub fn watches(&self) -> usize {
+        self.watches.load(Ordering::SeqCst)
+    }
+
     /// The room has another event.
     pub fn announce(&self, room: &Room) {
         // Whoever is not counted yet reads after this, and so after the event was committed.
-        if self.watches.load(Ordering::SeqCst) > 0
+        if self.watches() > 0
             && let Some(sender) = self.rooms().get(room)
         {
             sender.send_replace(());

@@ -70,7 +70,8 @@ pub fn public(
 fn cors(origins: &Origins) -> CorsLayer {
     let layer = CorsLayer::new()
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers(AllowHeaders::mirror_request());
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers([header::ETAG, header::RETRY_AFTER]);
     match origins {
         Origins::Any => layer.allow_origin(AllowOrigin::any()),
         Origins::List(_) => {

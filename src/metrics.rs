@@ -136,6 +136,8 @@ pub struct Metrics {
     pub pruned: Counter,
     /// Events that could not be sent: no room, or not readable.
     pub capture_errors: Counter,
+    /// Long-polls that wait.
+    pub long_polls: Gauge,
     /// Typing events relayed, from clients and from SQL.
     pub typing: Counter,
     /// Typing notifications dropped because too many came at once.
@@ -165,6 +167,7 @@ impl Metrics {
             outbox_bytes: Gauge::default(),
             pruned: Counter::default(),
             capture_errors: Counter::default(),
+            long_polls: Gauge::default(),
             typing: Counter::default(),
             typing_dropped: Counter::default(),
         };
@@ -252,6 +255,11 @@ impl Metrics {
             "capture_errors",
             "Events that could not be sent",
             metrics.capture_errors.clone(),
+        );
+        r.register(
+            "long_polls",
+            "HTTP requests that wait for an event",
+            metrics.long_polls.clone(),
         );
         r.register(
             "typing_events",

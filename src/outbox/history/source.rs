@@ -7,7 +7,7 @@ use sqlx::types::Json;
 
 use super::template::Template;
 
-/// Rows of these tables are messages. A type can be compared by value if what a column holds, as text in a room, casts back to
+/// Rows of these tables are messages. Without its trigger a table feeds no room; it may be another one of that name. A type can be compared by value if what a column holds, as text in a room, casts back to
 /// an equal value. The room's expression is `rowcast.room_sql`'s.
 const SOURCES: &str = "
 select s.room, format('%I.%I', n.nspname, c.relname) as relation,
@@ -35,7 +35,7 @@ from rowcast.sources s
 join rowcast.attached a using (source)
 join pg_class c on c.oid = s.relation
 join pg_namespace n on n.oid = c.relnamespace
-where 'insert: message:new' = any (s.events)
+where 'insert: message:new' = any (s.events) and 'the trigger rowcast_insert is missing' <> all (s.problems)
 order by s.source";
 
 /// An attached table whose rows are messages.
