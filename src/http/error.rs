@@ -55,6 +55,10 @@ impl IntoResponse for Error {
             status,
             &json!({ "error": { "code": code, "message": self.to_string() } }),
         );
+        // Some of these a cache would keep of its own accord.
+        response
+            .headers_mut()
+            .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if matches!(
             status,
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS

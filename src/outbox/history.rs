@@ -7,21 +7,22 @@
 //! Relies on SELECT on those tables, which their owner grants.
 
 use serde_json::value::RawValue;
-use sqlx::postgres::{PgConnection, PgPool};
-use sqlx::{Acquire as _, Row as _};
+use sqlx::Row as _;
+use sqlx::postgres::PgPool;
 
 use super::epoch::{self, ReadError, present_columns};
 use crate::event::Room;
 use crate::offset::Present;
 
 mod merge;
+mod place;
 mod source;
 mod statement;
 mod template;
 
 use merge::{List, Message};
-use source::{Source, Values};
-use statement::{Only, Scope};
+use place::Found;
+use source::Source;
 use template::Solution;
 
 /// The bytes of a page at most, and one message more.
@@ -93,18 +94,6 @@ impl From<sqlx::Error> for HistoryError {
     }
 }
 
-/// A table that may hold messages of the room, and where in it.
-struct Found<'a> {
-    source: &'a Source,
-    values: Values<'a>,
-}
-
-/// Where a page ends: a message of one of the tables.
-struct Anchor {
-    table: usize,
-    values: Vec<Option<String>>,
-}
-
 /// Reads the newest `limit` messages of `room`, or those before the message `before`. Rows larger than `max_payload` bytes
 /// are reduced to their ids.
 ///
@@ -139,7 +128,7 @@ pub async fn history(
                 role: source.role.clone(),
             });
         }
-        if castable(&mut transaction, &values).await? {
+        if place::castable(&mut transaction, &values).await? {
             tables.push(Found { source, values });
         }
     }
@@ -147,13 +136,13 @@ pub async fn history(
         return Err(HistoryError::Unattached);
     }
     let anchor = match before {
-        Some(id) => Some(find(&mut transaction, &tables, room, id).await?),
+        Some(id) => Some(place::find(&mut transaction, &tables, room, id).await?),
         None => None,
     };
     let max_payload = i32::try_from(max_payload).unwrap_or(i32::MAX);
     let mut lists = Vec::with_capacity(tables.len());
     for (index, table) in tables.iter().enumerate() {
-        let Some(only) = older(&tables, index, anchor.as_ref()) else {
+        let Some(only) = place::older(&tables, index, anchor.as_ref()) else {
             continue;
         };
         let scope = table.scope(room, only);
@@ -189,108 +178,4 @@ pub async fn history(
         present,
         durable,
     })
-}
-
-impl Found<'_> {
-    fn scope<'a>(&'a self, room: &'a Room, only: Only<'a>) -> Scope<'a> {
-        Scope {
-            room: room.as_str(),
-            values: self.values.clone(),
-            only,
-        }
-    }
-
-    /// Whether its messages are merged with those of other tables by their points in time.
-    fn timed(&self) -> bool {
-        self.source.order().is_some_and(|order| order.time)
-    }
-}
-
-impl Source {
-    fn failed(&self, error: sqlx::Error) -> HistoryError {
-        HistoryError::Table {
-            table: self.relation.clone(),
-            error,
-        }
-    }
-}
-
-/// Which rows of a table come before the anchor; `None` for none of them.
-fn older<'a>(tables: &[Found<'_>], index: usize, anchor: Option<&'a Anchor>) -> Option<Only<'a>> {
-    let Some(anchor) = anchor else {
-        return Some(Only::All);
-    };
-    if anchor.table == index {
-        return Some(Only::Before(&anchor.values));
-    }
-    match (tables[index].timed(), tables[anchor.table].timed()) {
-        (true, true) => Some(Only::Older {
-            time: anchor.values[0].as_deref(),
-            or_equal: index < anchor.table,
-        }),
-        (true, false) => None,
-        (false, true) => Some(Only::All),
-        (false, false) => (index < anchor.table).then_some(Only::All),
-    }
-}
-
-async fn find(
-    conn: &mut PgConnection,
-    tables: &[Found<'_>],
-    room: &Room,
-    id: &str,
-) -> Result<Anchor, HistoryError> {
-    let mut found = None;
-    for (index, table) in tables.iter().enumerate() {
-        let source = table.source;
-        if source.key().is_empty() || id.contains('\0') {
-            continue;
-        }
-        let key = match source.key_template().solve(id) {
-            Solution::None => continue,
-            Solution::Only(values) => source.comparable(values),
-            Solution::Several => Vec::new(),
-        };
-        if !castable(conn, &key).await? {
-            continue;
-        }
-        let scope = table.scope(room, Only::Id(id, key));
-        let row: Option<(Vec<Option<String>>,)> = statement::anchor(source, &scope)
-            .build_query_as()
-            .fetch_optional(&mut *conn)
-            .await
-            .map_err(|error| source.failed(error))?;
-        if let Some((values,)) = row {
-            let anchor = Anchor {
-                table: index,
-                values,
-            };
-            if found.replace(anchor).is_some() {
-                return Err(HistoryError::AmbiguousId);
-            }
-        }
-    }
-    found.ok_or(HistoryError::UnknownId)
-}
-
-/// Whether each text can be a value of its column: one that can't be cast is in no row.
-async fn castable(conn: &mut PgConnection, values: &Values<'_>) -> Result<bool, HistoryError> {
-    let Some(mut probe) = statement::cast_probe(values) else {
-        return Ok(true);
-    };
-    let mut savepoint = conn.begin().await?;
-    let cast = probe.build().execute(&mut *savepoint).await;
-    savepoint.rollback().await?;
-    match cast {
-        Ok(_) => Ok(true),
-        Err(sqlx::Error::Database(error)) if is_data_error(&*error) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// SQLSTATE classes 22, data exception, and 23, which a domain's check raises.
-fn is_data_error(error: &dyn sqlx::error::DatabaseError) -> bool {
-    error
-        .code()
-        .is_some_and(|code| matches!(code.get(..2), Some("22" | "23")))
 }

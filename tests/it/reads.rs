@@ -4,9 +4,9 @@ use rustix::process::Signal;
 
 use crate::harness::api::column;
 use crate::harness::wait::{until, until_for};
-use crate::harness::{Database, Postgres, Scene, Server, http};
+use crate::harness::{Postgres, Scene, Server, http};
 
-async fn status(server: &Server, what: &str, tag: &str) -> u16 {
+pub(crate) async fn status(server: &Server, what: &str, tag: &str) -> u16 {
     let answer = server.ask("42", what, &[("if-none-match", tag)]).await;
     if answer.status == 304 {
         assert_eq!(answer.body, "", "{answer:?}");
@@ -15,7 +15,7 @@ async fn status(server: &Server, what: &str, tag: &str) -> u16 {
     answer.status
 }
 
-async fn tag(server: &Server, what: &str) -> String {
+pub(crate) async fn tag(server: &Server, what: &str) -> String {
     let answer = server.ask("42", what, &[]).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(answer.header("cache-control"), Some("private, no-cache"));
@@ -84,36 +84,6 @@ async fn a_tag_changes_before_its_offset_expires() {
         (tag(&scene.server, "messages").await != old).then_some(())
     })
     .await;
-}
-
-#[tokio::test]
-async fn a_long_poll_waits_for_what_the_client_does_not_have() {
-    let scene = Scene::with(&[("ROWCAST_POLL", "1h")]).await;
-    let after = scene.server.offset("42").await;
-    scene.database.say("42", "one").await;
-    let what = format!("events?after={after}&wait=20");
-    let known = tag(&scene.server, &what).await;
-    let headers = [("if-none-match", &*known)];
-    let poll = scene.server.ask("42", &what, &headers);
-    let write = async {
-        scene.server.counted("rowcast_long_polls", &[], 1.0).await;
-        scene.database.say("42", "two").await;
-    };
-    let (answer, ()) = tokio::join!(poll, write);
-    assert_eq!(answer.status, 200, "{answer:?}");
-    assert_eq!(
-        column(&answer.json()["events"], "/data/message/body"),
-        ["one", "two"]
-    );
-    let known = answer.header("etag").expect("a tag").to_owned();
-    let short = what.replace("20", "1");
-    assert_eq!(
-        status(&scene.server, &short, &known).await,
-        200,
-        "another question"
-    );
-    let known = tag(&scene.server, &short).await;
-    assert_eq!(status(&scene.server, &short, &known).await, 304);
 }
 
 #[tokio::test]
@@ -207,49 +177,6 @@ async fn a_database_that_is_away_is_said_and_comes_back() {
 }
 
 #[tokio::test]
-async fn a_missing_grant_is_for_the_operator_to_read() {
-    let database = Database::chat().await;
-    let role = database
-        .value("select current_database() || '_server'")
-        .await;
-    let docs = include_str!("../../docs/sql.md");
-    let documented: String = docs
-        .lines()
-        .skip_while(|line| !line.starts_with("-- the role of `rowcast serve`"))
-        .take_while(|line| !line.starts_with("-- a back end whose own"))
-        .filter(|line| !line.contains("wa_messages"))
-        .map(|line| line.replace("rowcast_server", &role) + "\n")
-        .collect();
-    assert!(documented.matches("grant").count() > 5, "{documented}");
-    database
-        .run(&format!("create role {role} login; {documented}"))
-        .await;
-    let server = Server::on(&Database::at(database.url_as(&role))).await;
-    database.say("42", "hi").await;
-    let message = server.refused("42", "messages", 503, "unavailable").await;
-    assert!(
-        !message.contains("messages") && !message.contains("grant"),
-        "{message}"
-    );
-    let grant = format!("grant select on public.messages to \"{role}\"");
-    server
-        .log("the grant", |line| {
-            line["message"]
-                .as_str()
-                .is_some_and(|text| text.contains(&grant))
-        })
-        .await;
-    database.run(&grant).await;
-    let page = server.read("42", "messages").await;
-    assert_eq!(column(&page["messages"], "/body"), ["hi"]);
-    server.offset("42").await;
-    server.stop().await;
-    database
-        .run(&format!("drop owned by {role}; drop role {role}"))
-        .await;
-}
-
-#[tokio::test]
 async fn errors_are_json_on_every_path_of_the_api() {
     let scene = Scene::new().await;
     for (path, expected) in [
@@ -265,5 +192,28 @@ async fn errors_are_json_on_every_path_of_the_api() {
             expected,
             "{path}: {answer:?}"
         );
+    }
+}
+
+#[tokio::test]
+async fn what_is_asked_of_events_wrongly_is_said() {
+    let scene = Scene::new().await;
+    for (query, word) in [
+        ("after=nonsense", "offset"),
+        ("after=", "offset"),
+        ("after=%00", "offset"),
+        ("limit=0", "1 to 2000"),
+        ("limit=2001", "1 to 2000"),
+        ("wait=26", "0 to 25"),
+        ("wait=-1", "0 to 25"),
+        ("wait=1s", "0 to 25"),
+        ("before=x", "before"),
+        ("after=a&after=b", "twice"),
+    ] {
+        let message = scene
+            .server
+            .refused("42", &format!("events?{query}"), 400, "bad_request")
+            .await;
+        assert!(message.contains(word), "{query}: {message}");
     }
 }

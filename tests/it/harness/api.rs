@@ -64,6 +64,11 @@ impl Server {
     ) -> String {
         let answer = self.ask(contact, what, &[]).await;
         assert_eq!(answer.status, status, "{contact}/{what}: {answer:?}");
+        assert_eq!(
+            answer.header("cache-control"),
+            Some("no-store"),
+            "{answer:?}"
+        );
         let error = &answer.json()["error"];
         assert_eq!(error["code"], code, "{contact}/{what}: {answer:?}");
         assert_eq!(
