@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use axum::middleware;
 use axum::routing::{MethodRouter, any_service};
+use hyper::service::Service as _;
 use socketioxide::SocketIo;
 use socketioxide::extract::{AckSender, Extension, SocketRef};
 use socketioxide::handler::ConnectHandler;
@@ -86,9 +87,15 @@ impl Gateway {
             .connect_timeout(limits.handshake_timeout)
             .upgrade_timeout(limits.handshake_timeout)
             .build_svc();
+        let engine = service.clone();
         let rule = session::Rule {
             limit: limits.handshake_timeout,
             hub: hub.clone(),
+            open: Arc::new(move |stream, request| {
+                if let Err(error) = engine.call((stream, request)).into_inner() {
+                    tracing::debug!("the engine refused a connection: {error}");
+                }
+            }),
         };
         let shared = Arc::new(Shared {
             hub,

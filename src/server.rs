@@ -5,6 +5,9 @@
 //! On stop it closes the listening socket first, then lets the answers under way finish.
 
 use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -28,6 +31,24 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long sent data may remain unacknowledged, or a full window closed, in milliseconds.
 #[cfg(target_os = "linux")]
 const UNTAKEN_MS: u32 = 20_000;
+
+/// What is done with a connection that leaves HTTP, once hyper has let go of it. It is run by the connection's own task,
+/// which ends with it. A request carries it as an extension.
+#[derive(Clone, Default)]
+pub(crate) struct Successor(Arc<Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>>);
+
+impl Successor {
+    pub(crate) fn set(&self, successor: impl Future<Output = ()> + Send + 'static) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::pin(successor));
+    }
+
+    async fn run(&self) {
+        let successor = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(successor) = successor {
+            successor.await;
+        }
+    }
+}
 
 /// Serves `router` on `listener` until `stop`, then until the answers under way are out.
 pub async fn serve(
@@ -69,9 +90,12 @@ async fn connection(
     }
     let wire = Wire::new(tcp);
     let stream = wire.stream();
+    let successor = Successor::default();
+    let offered = successor.clone();
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(wire.clone());
+        request.extensions_mut().insert(offered.clone());
         let router = router.clone();
         async move {
             Ok::<_, Infallible>(
@@ -95,8 +119,9 @@ async fn connection(
             connection.await
         }
     };
-    if let Err(error) = ended {
-        tracing::debug!("a connection ended: {error}");
+    match ended {
+        Ok(()) => successor.run().await,
+        Err(error) => tracing::debug!("a connection ended: {error}"),
     }
 }
 

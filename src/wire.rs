@@ -22,6 +22,7 @@ use tokio::net::TcpStream;
 pub(crate) use stream::WireStream;
 
 pub(crate) mod frame;
+pub(crate) mod handshake;
 mod stream;
 
 /// What may wait for a client that reads slowly, in bytes. Beyond it the connection is cut; the client comes back.
@@ -46,6 +47,8 @@ struct Out {
     phase: Phase,
     /// Bytes that the kernel took, ever: whether a client makes progress.
     written: u64,
+    /// What hyper had read beyond the handshake: comes before what the kernel holds.
+    unread: Bytes,
     reader: Option<Waker>,
     writer: Option<Waker>,
 }
