@@ -118,23 +118,13 @@ impl Wire {
             self.cut_now(&mut out);
             return Sent::Overflow;
         }
-        if !out.backlog.is_empty() {
-            out.push(frame);
-            return Sent::Taken;
-        }
-        match self.tcp.try_write(&frame) {
-            Ok(written) => {
-                out.written += written as u64;
-                if written < frame.len() {
-                    out.push(frame.slice(written..));
-                    out.wake();
-                }
-            }
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                out.push(frame);
+        let idle = out.backlog.is_empty();
+        let written = self.write_past(&mut out, &frame);
+        if written < frame.len() {
+            out.push(frame.slice(written..));
+            if idle {
                 out.wake();
             }
-            Err(_) => self.cut_now(&mut out),
         }
         if out.phase == Phase::Cut {
             Sent::Gone
@@ -162,6 +152,25 @@ impl Wire {
         out.wake();
         // Also wakes a task that waits for the kernel: its next read finds the end.
         let _ = rustix::net::shutdown(&self.tcp, rustix::net::Shutdown::Both);
+    }
+
+    /// Writes without queueing, and says how much was taken: nothing while something waits, all of it where the
+    /// connection has ended.
+    fn write_past(&self, out: &mut Out, bytes: &[u8]) -> usize {
+        if !out.backlog.is_empty() {
+            return 0;
+        }
+        match self.tcp.try_write(bytes) {
+            Ok(written) => {
+                out.written += written as u64;
+                written
+            }
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => 0,
+            Err(_) => {
+                self.cut_now(out);
+                bytes.len()
+            }
+        }
     }
 
     /// Writes as much as the kernel takes now.
@@ -219,7 +228,7 @@ impl Out {
             self.backlog.pop_front();
         }
         // A burst must not leave its queue behind for the rest of the connection's life.
-        if self.backlog.capacity() > 64 {
+        if self.backlog.is_empty() {
             self.backlog = VecDeque::new();
         }
     }

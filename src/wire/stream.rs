@@ -87,8 +87,12 @@ impl AsyncWrite for WireStream {
             out.writer = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        out.push(Bytes::copy_from_slice(bytes));
-        if out.phase == Phase::Opening && frame::holds_connect(bytes) {
+        let connects = out.phase == Phase::Opening && frame::holds_connect(bytes);
+        let written = wire.write_past(&mut out, bytes);
+        if written < bytes.len() {
+            out.push(Bytes::copy_from_slice(&bytes[written..]));
+        }
+        if connects && out.phase == Phase::Opening {
             out.phase = Phase::Open;
             while let Some(held) = out.held.pop_front() {
                 out.push(held);
