@@ -45,8 +45,8 @@ use session::Handshake;
 const QUEUE_PACKETS: usize = 1024;
 /// A poll response holds this much at most. Above it a packet is parked, and lost at an upgrade: keep it above any payload.
 const POLL_RESPONSE_BYTES: u64 = 20 * 1024 * 1024;
-/// An idle socket needs little: messages from clients are short.
-const READ_BUFFER_BYTES: usize = 512;
+/// An idle socket needs little: messages from clients are short, and a longer one is read in pieces of this size.
+const READ_BUFFER_BYTES: usize = 128;
 
 /// The gateway: see the module.
 pub struct Gateway {
