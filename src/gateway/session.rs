@@ -19,7 +19,7 @@ use axum::response::{IntoResponse as _, Response};
 use tokio::time::{Instant, timeout};
 
 use super::hub::Hub;
-use crate::metrics::Limit;
+use crate::metrics::{Limit, Metrics};
 use crate::server::{Successor, query_value};
 use crate::wire::{Wire, WireStream, handshake};
 
@@ -36,17 +36,17 @@ pub(super) struct Rule {
 
 /// One handshake.
 pub(super) struct Handshake {
-    begun: Instant,
+    due: Instant,
     done: AtomicBool,
-    rule: Rule,
+    metrics: Metrics,
 }
 
 impl Handshake {
-    fn begin(rule: Rule) -> Arc<Self> {
+    fn begin(rule: &Rule) -> Arc<Self> {
         Arc::new(Self {
-            begun: Instant::now(),
+            due: Instant::now() + rule.limit,
             done: AtomicBool::new(false),
-            rule,
+            metrics: rule.hub.metrics.clone(),
         })
     }
 
@@ -58,19 +58,14 @@ impl Handshake {
 
 impl Drop for Handshake {
     fn drop(&mut self) {
-        if !self.done.load(Ordering::Relaxed) && self.begun.elapsed() >= self.rule.limit {
-            self.rule.hub.metrics.limits(Limit::HandshakeTime);
+        if !self.done.load(Ordering::Relaxed) && Instant::now() >= self.due {
+            self.metrics.limits(Limit::HandshakeTime);
         }
     }
 }
 
 /// What the origin check and authentication read, of a request that opens a WebSocket.
-const KEPT_BY_US: [HeaderName; 4] = [
-    header::AUTHORIZATION,
-    header::COOKIE,
-    header::HOST,
-    header::ORIGIN,
-];
+const KEPT_BY_US: [HeaderName; 3] = [header::AUTHORIZATION, header::COOKIE, header::ORIGIN];
 /// What the engine reads of any other.
 const KEPT_BY_THE_ENGINE: [HeaderName; 4] = [
     header::CONNECTION,
@@ -88,7 +83,7 @@ pub(super) async fn guard(State(rule): State<Rule>, mut request: Request, next: 
         shrink(&mut request);
         // A session that polls has no connection of its own; the engine would keep this one's.
         request.extensions_mut().remove::<Arc<Wire>>();
-        request.extensions_mut().insert(Handshake::begin(rule));
+        request.extensions_mut().insert(Handshake::begin(&rule));
         return next.run(request).await;
     };
     let client = rule.hub.find(named);
@@ -148,7 +143,7 @@ fn open_websocket(mut request: Request, rule: Rule) -> Response {
     let mut opening = axum::http::Request::new(());
     *opening.uri_mut() = Uri::from_static("/socket.io/?EIO=4&transport=websocket");
     *opening.headers_mut() = only(request.headers(), &KEPT_BY_US);
-    opening.extensions_mut().insert(Handshake::begin(rule));
+    opening.extensions_mut().insert(Handshake::begin(&rule));
     if let Some(wire) = wire {
         opening.extensions_mut().insert(wire);
     }
@@ -164,7 +159,7 @@ fn open_websocket(mut request: Request, rule: Rule) -> Response {
 }
 
 fn shrink(request: &mut Request) {
-    let kept = [KEPT_BY_US, KEPT_BY_THE_ENGINE].concat();
+    let kept = [&KEPT_BY_US[..], &KEPT_BY_THE_ENGINE[..]].concat();
     *request.headers_mut() = only(request.headers(), &kept);
     if let Ok(copy) = request.uri().to_string().parse() {
         *request.uri_mut() = copy;
