@@ -21,6 +21,6 @@ create index events_room on rowcast.events (room, xid, id);
 
 alter table rowcast.sessions
   alter column identity set not null,
-  add column server bigint not null;
-comment on column rowcast.sessions.server is 'the running server that the connection belongs to; another one takes it over by a resume';
+  add column owner bigint not null;
+comment on column rowcast.sessions.owner is 'the connection that it belongs to; a client that comes back takes it over';
 comment on column rowcast.sessions.rooms is 'by room: the offsets that it was joined with and at';

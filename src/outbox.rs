@@ -11,10 +11,13 @@ use tokio::time::timeout;
 
 mod epoch;
 mod follow;
+mod gather;
 mod migrate;
 mod missed;
 mod prune;
+mod replays;
 mod row;
+mod sessions;
 mod sources;
 mod stats;
 mod unflushed;
@@ -24,6 +27,8 @@ pub use follow::{Follow, FollowError};
 pub use migrate::migrate;
 pub use missed::{Missed, Want, missed};
 pub use prune::Pruner;
+pub use replays::{Read, Replays};
+pub use sessions::{PidHash, Sessions, StoredRooms, Taken, parse_taken};
 pub use sources::{Source, sources};
 pub use stats::{Stats, probe, stats};
 
@@ -64,6 +69,11 @@ impl Database {
             .max_connections(8)
             .min_connections(0)
             .acquire_timeout(Duration::from_secs(5))
+            .after_connect(|connection, _| {
+                // What a client is told to be kept must outlive a crash, whatever the database's own setting.
+                let durable = "set synchronous_commit = local";
+                Box::pin(async move { connection.execute(durable).await.map(|_| ()) })
+            })
             .connect_lazy_with(self.named("rowcast"))
     }
 

@@ -35,7 +35,9 @@ const UNTAKEN_MS: u32 = 20_000;
 /// What is done with a connection that leaves HTTP, once hyper has let go of it. It is run by the connection's own task,
 /// which ends with it. A request carries it as an extension.
 #[derive(Clone, Default)]
-pub(crate) struct Successor(Arc<Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>>);
+pub(crate) struct Successor(Arc<Mutex<Option<Task>>>);
+
+type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Successor {
     pub(crate) fn set(&self, successor: impl Future<Output = ()> + Send + 'static) {

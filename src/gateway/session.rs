@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use axum::body::to_bytes;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
@@ -21,7 +22,7 @@ use tokio::time::{Instant, timeout};
 use super::hub::Hub;
 use crate::metrics::{Limit, Metrics};
 use crate::server::{Successor, query_value};
-use crate::wire::{Wire, WireStream, handshake};
+use crate::wire::{Wire, WireStream, frame, handshake};
 
 /// Opens a session of the engine's on a connection that has become a WebSocket.
 pub(super) type Open = Arc<dyn Fn(WireStream, axum::http::Request<()>) + Send + Sync>;
@@ -64,6 +65,9 @@ impl Drop for Handshake {
     }
 }
 
+/// Between the packets of an answer to a poll (Engine.IO protocol v4, "HTTP long-polling").
+const PACKET_SEPARATOR: u8 = 0x1e;
+
 /// What the origin check and authentication read, of a request that opens a WebSocket.
 const KEPT_BY_US: [HeaderName; 3] = [header::AUTHORIZATION, header::COOKIE, header::ORIGIN];
 /// What the engine reads of any other.
@@ -78,7 +82,7 @@ const KEPT_BY_THE_ENGINE: [HeaderName; 4] = [
 pub(super) async fn guard(State(rule): State<Rule>, mut request: Request, next: Next) -> Response {
     let Some(named) = query_value(request.uri(), "sid") else {
         if handshake::opens_session(&request) {
-            return open_websocket(request, rule);
+            return open_websocket(request, &rule);
         }
         shrink(&mut request);
         // A session that polls has no connection of its own; the engine would keep this one's.
@@ -102,11 +106,39 @@ pub(super) async fn guard(State(rule): State<Rule>, mut request: Request, next: 
     let poll = client
         .filter(|_| request.method() == Method::GET)
         .map(|client| (client.outlet.poll(), client));
+    let polls = request.method() == Method::GET;
+    let session: Box<str> = named.into();
     let response = run(request, next, rule.limit).await;
     if let Some((taken, client)) = poll {
         client.outlet.polled(taken);
     }
-    response
+    match rule.hub.greeting(&session).filter(|_| polls) {
+        Some(pid) => greet(response, &rule.hub, &session, &pid).await,
+        None => response,
+    }
+}
+
+/// The answer to a poll with the pid in the CONNECT packet, if that is in it.
+async fn greet(response: Response, hub: &Hub, session: &str, pid: &str) -> Response {
+    let (mut head, body) = response.into_parts();
+    let Ok(body) = to_bytes(body, usize::MAX).await else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    let mut packets = body.split(|byte| *byte == PACKET_SEPARATOR);
+    let Some(connect) = packets.find_map(|packet| frame::connect_with_pid(packet, pid)) else {
+        return Response::from_parts(head, body.into());
+    };
+    hub.greeted(session);
+    let packets = body.split(|byte| *byte == PACKET_SEPARATOR).map(|packet| {
+        if frame::connect_with_pid(packet, pid).is_some() {
+            connect.as_slice()
+        } else {
+            packet
+        }
+    });
+    let body = packets.collect::<Vec<_>>().join(&PACKET_SEPARATOR);
+    head.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(head, body.into())
 }
 
 /// The engine's answer. It reads a body for as long as that takes, also when its session is over: that is bounded.
@@ -132,7 +164,7 @@ fn unknown_session() -> Response {
 }
 
 /// Answers the handshake, and hands over the connection when the answer is out.
-fn open_websocket(mut request: Request, rule: Rule) -> Response {
+fn open_websocket(mut request: Request, rule: &Rule) -> Response {
     let answer = handshake::accept(&request);
     let extensions = request.extensions_mut();
     let (wire, successor) = (
@@ -143,7 +175,7 @@ fn open_websocket(mut request: Request, rule: Rule) -> Response {
     let mut opening = axum::http::Request::new(());
     *opening.uri_mut() = Uri::from_static("/socket.io/?EIO=4&transport=websocket");
     *opening.headers_mut() = only(request.headers(), &KEPT_BY_US);
-    opening.extensions_mut().insert(Handshake::begin(&rule));
+    opening.extensions_mut().insert(Handshake::begin(rule));
     if let Some(wire) = wire {
         opening.extensions_mut().insert(wire);
     }

@@ -87,12 +87,20 @@ impl AsyncWrite for WireStream {
             out.writer = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        let connects = out.phase == Phase::Opening && frame::holds_connect(bytes);
-        let written = wire.write_past(&mut out, bytes);
-        if written < bytes.len() {
-            out.push(Bytes::copy_from_slice(&bytes[written..]));
+        let connect = match &out.pid {
+            Some(pid) => frame::with_pid(bytes, pid),
+            None => None,
+        };
+        let connected = connect.is_some();
+        let packets = connect.as_deref().unwrap_or(bytes);
+        let written = wire.write_past(&mut out, packets);
+        if written < packets.len() {
+            out.push(Bytes::copy_from_slice(&packets[written..]));
         }
-        if connects && out.phase == Phase::Opening {
+        if connected {
+            out.pid = None;
+        }
+        if connected && out.phase == Phase::Opening {
             out.phase = Phase::Open;
             while let Some(held) = out.held.pop_front() {
                 out.push(held);
