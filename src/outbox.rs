@@ -28,7 +28,7 @@ pub use migrate::migrate;
 pub use missed::{Missed, Want, missed};
 pub use prune::Pruner;
 pub use replays::{Read, Replays};
-pub use sessions::{PidHash, Sessions, StoredRooms, Taken, parse_taken};
+pub use sessions::{PidHash, Served, Session, Sessions, Stored, StoredRooms, Taken, parse_taken};
 pub use sources::{Source, sources};
 pub use stats::{Stats, probe, stats};
 
@@ -125,6 +125,15 @@ impl Database {
                 self.options.get_port()
             ),
         }
+    }
+}
+
+/// Says that something waits for the database: a warning where waiting alone won't mend it.
+pub fn log_wait(what: &str, error: &ReadError) {
+    match error {
+        ReadError::Recovering => tracing::debug!("{what} waits: {error}"),
+        ReadError::Database(e) if is_transient(e) => tracing::debug!("{what} waits: {error}"),
+        ReadError::Database(_) | ReadError::Snapshot(_) => tracing::warn!("{what} waits: {error}"),
     }
 }
 

@@ -21,7 +21,7 @@ use super::stream::Fall;
 use crate::backoff::Backoff;
 use crate::event::{Event, Room};
 use crate::offset::{Aside, Offset, Seen};
-use crate::outbox::{Missed, Replays, Want};
+use crate::outbox::{self, Missed, Replays, Want};
 
 /// A replay pauses when so much waits for the client, in bytes,
 const HIGH_BYTES: usize = 256 * 1024;
@@ -124,7 +124,7 @@ impl Replay {
                 }
                 let delivery = client.outlet.send(&outgoing);
                 if delivery == Delivery::Sent {
-                    stream.sent = offset.clone();
+                    (stream.sent, stream.told) = (offset.clone(), offset.clone());
                 }
                 delivery
             })
@@ -221,7 +221,7 @@ impl Replay {
     ) -> Result<(), Ended> {
         self.paced(client, || {
             // The others can't go on between the look and the sending.
-            let stream = client.stream();
+            let mut stream = client.stream();
             let aside = Aside {
                 room: room.tag(),
                 seen: seen.clone(),
@@ -230,9 +230,12 @@ impl Replay {
                 aside: Some(Box::new(aside)),
                 ..(*stream.sent).clone()
             };
-            client
-                .outlet
-                .send(&Outgoing::stored(event.clone(), offset.pack()))
+            let outgoing = Outgoing::stored(event.clone(), offset.pack());
+            let delivery = client.outlet.send(&outgoing);
+            if delivery == Delivery::Sent {
+                stream.told = Arc::new(offset);
+            }
+            delivery
         })
         .await
     }
@@ -256,7 +259,7 @@ impl Replay {
         loop {
             match self.replays.read(wants.clone()).await {
                 Ok(read) => return Ok(read),
-                Err(error) => tracing::debug!(connection = client.id, "a replay waits: {error}"),
+                Err(error) => outbox::log_wait("a replay", &error),
             }
             sleep(backoff.next()).await;
             if client.outlet.has_ended() || !client.connected() {
