@@ -13,6 +13,7 @@ use axum::middleware;
 use axum::routing::{MethodRouter, any_service};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hyper::service::Service as _;
 use socketioxide::SocketIo;
 use socketioxide::extract::{AckSender, Extension, SocketRef, TryData};
 use socketioxide::handler::ConnectHandler;
@@ -60,8 +61,8 @@ const QUEUE_PACKETS: usize = 1024;
 const POLL_RESPONSE_BYTES: u64 = 20 * 1024 * 1024;
 /// Between the ends of two connections when the server stops.
 const SPREAD: Duration = Duration::from_millis(1);
-/// An idle socket needs little: messages from clients are short.
-const READ_BUFFER_BYTES: usize = 512;
+/// An idle socket needs little: messages from clients are short, and a longer one is read in pieces of this size.
+const READ_BUFFER_BYTES: usize = 128;
 
 /// The gateway: see the module.
 pub struct Gateway {
@@ -118,9 +119,15 @@ impl Gateway {
             .connect_timeout(limits.handshake_timeout)
             .upgrade_timeout(limits.handshake_timeout)
             .build_svc();
+        let engine = service.clone();
         let rule = session::Rule {
             limit: limits.handshake_timeout,
             hub: hub.clone(),
+            open: Arc::new(move |stream, request| {
+                if let Err(error) = engine.call((stream, request)).into_inner() {
+                    tracing::debug!("the engine refused a connection: {error}");
+                }
+            }),
         };
         let shared = Arc::new(Shared {
             replay: Replay {

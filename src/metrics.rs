@@ -8,6 +8,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+use std::ops::Deref;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 type FloatGauge = Gauge<f64, AtomicU64>;
@@ -108,9 +110,12 @@ struct HttpLabels {
     status: u16,
 }
 
-/// Handles to the metrics.
+/// Handle to the metrics, cheap to clone and to keep: each connection has one.
 #[derive(Clone)]
-pub struct Metrics {
+pub struct Metrics(Arc<Meters>);
+
+/// The metrics themselves.
+pub struct Meters {
     sockets: Family<TransportLabels, Gauge>,
     connects: Family<ConnectLabels, Counter>,
     disconnects: Family<ReasonLabels, Counter>,
@@ -154,10 +159,18 @@ pub struct Metrics {
     pub typing_dropped: Counter,
 }
 
+impl Deref for Metrics {
+    type Target = Meters;
+
+    fn deref(&self) -> &Meters {
+        &self.0
+    }
+}
+
 impl Metrics {
     /// Registers every metric in a fresh registry.
     pub fn new() -> (Self, Registry) {
-        let metrics = Self {
+        let metrics = Self(Arc::new(Meters {
             sockets: Family::default(),
             connects: Family::default(),
             disconnects: Family::default(),
@@ -182,7 +195,7 @@ impl Metrics {
             long_polls: Gauge::default(),
             typing: Counter::default(),
             typing_dropped: Counter::default(),
-        };
+        }));
         let mut registry = Registry::with_prefix("rowcast");
         let r = &mut registry;
         r.register(

@@ -5,7 +5,10 @@
 //! On stop it closes the listening socket first, then lets the answers under way finish.
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -33,6 +36,26 @@ const UNTAKEN_MS: u32 = 20_000;
 /// Who is at the other end of a request's connection: an extension of the request.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub IpAddr);
+
+/// What is done with a connection that leaves HTTP, once hyper has let go of it. It is run by the connection's own task,
+/// which ends with it. A request carries it as an extension.
+#[derive(Clone, Default)]
+pub(crate) struct Successor(Arc<Mutex<Option<Task>>>);
+
+type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl Successor {
+    pub(crate) fn set(&self, successor: impl Future<Output = ()> + Send + 'static) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::pin(successor));
+    }
+
+    async fn run(&self) {
+        let successor = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(successor) = successor {
+            successor.await;
+        }
+    }
+}
 
 /// Serves `router` on `listener` until `stop`, then until the answers under way are out.
 pub async fn serve(
@@ -75,10 +98,13 @@ async fn connection(
     }
     let wire = Wire::new(tcp);
     let stream = wire.stream();
+    let successor = Successor::default();
+    let offered = successor.clone();
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(wire.clone());
         request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(offered.clone());
         let router = router.clone();
         async move {
             Ok::<_, Infallible>(
@@ -102,8 +128,9 @@ async fn connection(
             connection.await
         }
     };
-    if let Err(error) = ended {
-        tracing::debug!("a connection ended: {error}");
+    match ended {
+        Ok(()) => successor.run().await,
+        Err(error) => tracing::debug!("a connection ended: {error}"),
     }
 }
 
