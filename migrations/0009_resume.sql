@@ -15,12 +15,20 @@ insert into rowcast.uncrashed default values;
 alter table rowcast.epoch add column recovered bigint[] not null default '{}';
 comment on column rowcast.epoch.recovered is 'the next transaction id after each crash that a server found out about';
 
+-- A copy of the database in its own cluster is another database, too.
+alter table rowcast.epoch add column database oid;
+update rowcast.epoch set database = (select oid from pg_database where datname = current_database());
+
 -- A replay asks what a room got since a snapshot: by transaction, and of one large transaction from an id on.
 drop index rowcast.events_room;
 create index events_room on rowcast.events (room, xid, id);
 
 alter table rowcast.sessions
   alter column identity set not null,
-  add column server bigint not null;
-comment on column rowcast.sessions.server is 'the running server that the connection belongs to; another one takes it over by a resume';
+  add column owner bigint not null,
+  add column told text not null,
+  add column reached text not null;
+comment on column rowcast.sessions.owner is 'the connection that it belongs to; a client that comes back takes it over';
 comment on column rowcast.sessions.rooms is 'by room: the offsets that it was joined with and at';
+comment on column rowcast.sessions.told is 'the last offset that the client was sent';
+comment on column rowcast.sessions.reached is 'up to where it has missed nothing if it has got that: rooms may be quiet for longer than the retention';

@@ -18,7 +18,7 @@ pub enum Identity {
 
 impl Identity {
     /// What a session is kept under: only the same identity may resume it.
-    pub fn name(&self) -> &str {
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Anonymous => "anonymous",
         }
@@ -31,6 +31,9 @@ pub enum ConnectError {
     /// A browser's page of another site.
     #[error("origin_not_allowed")]
     OriginNotAllowed,
+    /// The database was away for longer than the handshake may take.
+    #[error("unavailable")]
+    Unavailable,
 }
 
 /// An identity may not listen to a room.

@@ -11,11 +11,14 @@ use tokio::time::timeout;
 
 mod epoch;
 mod follow;
+mod gather;
 mod history;
 mod migrate;
 mod missed;
 mod prune;
+mod replays;
 mod row;
+mod sessions;
 mod sources;
 mod stats;
 mod unflushed;
@@ -26,6 +29,8 @@ pub use history::{HistoryError, Page, history};
 pub use migrate::migrate;
 pub use missed::{Missed, Want, missed};
 pub use prune::Pruner;
+pub use replays::{Read, Replays};
+pub use sessions::{PidHash, Served, Session, Sessions, Stored, Taken, parse_taken};
 pub use sources::{Source, sources};
 pub use stats::{Stats, probe, stats};
 
@@ -69,6 +74,11 @@ impl Database {
             .max_connections(8)
             .min_connections(0)
             .acquire_timeout(Duration::from_secs(5))
+            .after_connect(|connection, _| {
+                // What a client is told to be kept must outlive a crash, whatever the database's own setting.
+                let durable = "set synchronous_commit = local";
+                Box::pin(async move { connection.execute(durable).await.map(|_| ()) })
+            })
             .connect_lazy_with(self.named("rowcast"))
     }
 

@@ -2,13 +2,10 @@
 //!
 //! Owns the shapes; knows neither sockets nor rooms' members. Parses each argument once, into a type that is valid.
 
-use serde::Serialize;
-use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
-use crate::event::{ContactId, Room, name};
-use crate::wire::frame;
-use bytes::Bytes;
+use super::outgoing::Outgoing;
+use crate::event::{ContactId, name};
 
 /// The events a client may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,96 +154,6 @@ pub(super) fn parse(packet: &str) -> (Request, Result<Vec<Value>, Refusal>) {
     let request = Request::named(named);
     args.drain(..1.min(args.len()));
     (request, Ok(args))
-}
-
-/// An event on its way out, encoded once for every socket of the room.
-pub(super) struct Outgoing {
-    name: Box<str>,
-    payload: Box<RawValue>,
-    /// The last argument of a stored event: stock clients keep it (`socket.io-client`, `_lastOffset`).
-    offset: Option<String>,
-    frame: Bytes,
-}
-
-impl Outgoing {
-    /// A stored event, which ends in its offset.
-    pub(super) fn stored(name: &str, payload: Box<RawValue>, offset: String) -> Self {
-        Self::encode(name, payload, Some(offset))
-    }
-
-    /// An event that is never stored. It must end in an object: a string would pass for an offset.
-    pub(super) fn transient(name: &str, payload: &impl Serialize) -> Self {
-        let payload = to_raw_value(payload).expect("our own payloads have string keys");
-        Self::encode(name, payload, None)
-    }
-
-    /// The first event on every connection: it gives a stock client its first offset.
-    pub(super) fn ready(offset: String) -> Self {
-        let payload = to_raw_value(&json!({ "server": env!("CARGO_PKG_VERSION") }))
-            .expect("it has string keys");
-        Self::stored(name::READY, payload, offset)
-    }
-
-    /// Tells that a room's continuity can't be proved, and why.
-    pub(super) fn resync(room: &Room, reason: &str) -> Self {
-        Self::transient(
-            name::RESYNC,
-            &json!({ "contactId": room.contact(), "reason": reason }),
-        )
-    }
-
-    fn encode(name: &str, payload: Box<RawValue>, offset: Option<String>) -> Self {
-        let quoted = serde_json::to_string(name).expect("a string is JSON");
-        let frame = match &offset {
-            // An offset is base64url: nothing in it needs escaping.
-            Some(offset) => frame::text(&[
-                b"42[",
-                quoted.as_bytes(),
-                b",",
-                payload.get().as_bytes(),
-                b",\"",
-                offset.as_bytes(),
-                b"\"]",
-            ]),
-            None => frame::text(&[
-                b"42[",
-                quoted.as_bytes(),
-                b",",
-                payload.get().as_bytes(),
-                b"]",
-            ]),
-        };
-        Self {
-            name: name.into(),
-            payload,
-            offset,
-            frame,
-        }
-    }
-
-    pub(super) fn frame(&self) -> Bytes {
-        self.frame.clone()
-    }
-
-    /// Emits through socketioxide's own queue.
-    pub(super) fn emit(
-        &self,
-        socket: &socketioxide::extract::SocketRef,
-    ) -> Result<(), socketioxide::SendError> {
-        match &self.offset {
-            Some(offset) => socket.emit(&*self.name, &(&self.payload, offset)),
-            None => socket.emit(&*self.name, &self.payload),
-        }
-    }
-}
-
-/// The frame that answers ack `id` (Socket.IO protocol v5, "Acknowledgement").
-pub(super) fn ack_frame(id: i64, answer: &Value) -> Bytes {
-    frame::text(&[
-        format!("43{id}[").as_bytes(),
-        answer.to_string().as_bytes(),
-        b"]",
-    ])
 }
 
 #[cfg(test)]
