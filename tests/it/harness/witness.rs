@@ -1,0 +1,146 @@
+//! A client that records every event of its rooms, over all its connections, and does what a dashboard should.
+//!
+//! It joins, comes back by itself, joins again what was not restored with the offset it had, and where it is told
+//! `resync` it leaves, reloads the history over HTTP and joins with the history's offset. It drops no event and takes
+//! none twice: what it holds in the end is the server's doing, and is judged by `tally`.
+
+mod actor;
+mod room;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::mpsc::{self, UnboundedSender};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+use super::line::{Kind, Line};
+use super::stock::Stock;
+use actor::{Actor, Order};
+pub(crate) use room::{Phase, Room};
+
+/// One client and what it has seen.
+pub(crate) struct Witness {
+    pub(crate) kind: Kind,
+    view: Arc<Mutex<View>>,
+    orders: UnboundedSender<Order>,
+    _task: JoinSet<()>,
+}
+
+/// Everything that it has seen.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct View {
+    pub(crate) rooms: BTreeMap<String, Room>,
+    /// Whether it is connected, as far as it knows.
+    pub(crate) connected: bool,
+    /// Connections, the first included.
+    pub(crate) connects: u64,
+    /// Connections that were recovered.
+    pub(crate) resumed: u64,
+    /// Connections after the first that were not.
+    pub(crate) fresh: u64,
+    /// Connections that it lost.
+    pub(crate) lost: u64,
+    /// How often it was told that continuity can't be proved.
+    pub(crate) resyncs: u64,
+    /// Messages and statuses that came.
+    pub(crate) events: u64,
+    /// What no server should do.
+    pub(crate) odd: Vec<String>,
+}
+
+impl Witness {
+    /// A connected client in these rooms.
+    pub(crate) async fn open(stock: &Stock, address: &str, kind: Kind, contacts: &[&str]) -> Self {
+        let witness = Self::begin(stock, address, kind, contacts);
+        witness.settled().await;
+        witness
+    }
+
+    /// The same, not waited for.
+    pub(crate) fn begin(stock: &Stock, address: &str, kind: Kind, contacts: &[&str]) -> Self {
+        let rooms = contacts
+            .iter()
+            .map(|contact| ((*contact).to_owned(), Room::default()));
+        let view = Arc::new(Mutex::new(View {
+            rooms: rooms.collect(),
+            ..View::default()
+        }));
+        let (orders, inbox) = mpsc::unbounded_channel();
+        let actor = Actor::new(Line::open(stock, address, kind), address, Arc::clone(&view));
+        let mut task = JoinSet::new();
+        task.spawn(actor.run(inbox));
+        Self {
+            kind,
+            view,
+            orders,
+            _task: task,
+        }
+    }
+
+    /// What it has seen so far.
+    pub(crate) fn view(&self) -> View {
+        self.read(View::clone)
+    }
+
+    /// A part of that.
+    pub(crate) fn read<T>(&self, part: impl FnOnce(&View) -> T) -> T {
+        part(&self.view.lock().expect("its task did not panic"))
+    }
+
+    /// Closes its transport, as a lost network does.
+    pub(crate) fn cut(&self) {
+        self.order(Order::Cut);
+    }
+
+    /// Leaves a room and stays out of it.
+    pub(crate) fn leave(&self, contact: &str) {
+        self.order(Order::Leave(contact.to_owned()));
+    }
+
+    /// Leaves a room if it is in it, and joins it after the last event that it has of it.
+    pub(crate) fn rejoin(&self, contact: &str) {
+        self.order(Order::Join(contact.to_owned()));
+    }
+
+    /// Throws away what it has of a room, as a page that is loaded anew does, and starts from the history.
+    pub(crate) fn reload(&self, contact: &str) {
+        self.order(Order::Reload(contact.to_owned()));
+    }
+
+    /// Waits until it is connected and in every room that it wants to be in.
+    pub(crate) async fn settled(&self) {
+        self.until("to be in its rooms", |view| {
+            let phases = view.rooms.values().map(|room| room.phase);
+            view.connected
+                && phases
+                    .into_iter()
+                    .all(|phase| matches!(phase, Phase::In | Phase::Out))
+        })
+        .await;
+    }
+
+    /// Waits until it has seen as much.
+    pub(crate) async fn until(&self, what: &str, seen: impl Fn(&View) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !self.read(&seen) {
+            assert!(
+                Instant::now() < deadline,
+                "waited 60s for the {:?} client {what}: {:?}",
+                self.kind,
+                self.view()
+            );
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    fn order(&self, order: Order) {
+        let sent = self.orders.send(order);
+        assert!(
+            sent.is_ok(),
+            "the task of the {:?} client has ended",
+            self.kind
+        );
+    }
+}
