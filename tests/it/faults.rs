@@ -4,7 +4,16 @@
 //! compared with the tables, row by row.
 
 mod backends;
+mod clock;
 mod database;
+mod exhaustion;
 mod network;
+mod pids;
 mod process;
+mod readers;
+mod reload;
+mod replay;
 mod servers;
+mod strangers;
+mod transactions;
+mod verdict;

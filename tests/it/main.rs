@@ -21,6 +21,7 @@ mod order;
 mod payload;
 mod retention;
 mod slow;
+mod soak;
 mod start;
 mod status;
 mod stop;

@@ -133,31 +133,16 @@ impl Trial {
         self.database.run(kill).await;
     }
 
+    /// Stops the writers and waits until every client has seen what came last.
+    pub(crate) async fn quiet(&self) {
+        self.writers.stop().await;
+        fence(&self.witnesses, &self.database).await;
+    }
+
     /// Stops the writers, waits until every client has seen what came last, and judges.
     pub(crate) async fn verdict(self) -> Tally {
-        let Self {
-            witnesses,
-            writers,
-            ledger,
-            database,
-            // Until the end: a client without them sees nothing more.
-            network: _network,
-            server: _server,
-            stock: _stock,
-            ..
-        } = &self;
-        writers.stop().await;
-        fence(witnesses, database).await;
-        let truth = truth(database).await;
-        let marks = ledger.all();
-        let mut tally = Tally::default();
-        tally.written = truth.values().map(|events| events.len() as u64).sum();
-        for (number, witness) in witnesses.iter().enumerate() {
-            let who = format!("{:?} client {number}", witness.kind);
-            tally.judge(&who, &witness.view(), &truth, &marks);
-        }
-        eprintln!("{tally}");
-        tally
+        self.quiet().await;
+        judge(&self.witnesses, &self.ledger, &self.database).await
     }
 
     /// The verdict where every client was resumed each time and nobody had to reload.
@@ -171,6 +156,20 @@ impl Trial {
         );
         tally
     }
+}
+
+/// Compares what every client has with the tables.
+pub(crate) async fn judge(witnesses: &[Witness], ledger: &Ledger, database: &Database) -> Tally {
+    let truth = truth(database).await;
+    let marks = ledger.all();
+    let mut tally = Tally::default();
+    tally.written = truth.values().map(|events| events.len() as u64).sum();
+    for (number, witness) in witnesses.iter().enumerate() {
+        let who = format!("{:?} client {number}", witness.kind);
+        tally.judge(&who, &witness.view(), &truth, &marks);
+    }
+    eprintln!("{tally}");
+    tally
 }
 
 /// Writes a last event to each room until every client has seen one in each of its rooms.

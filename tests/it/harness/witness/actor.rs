@@ -127,7 +127,7 @@ impl Actor {
                     continue;
                 }
                 if !recovered || room.phase != Phase::In {
-                    enter.push((contact.clone(), connects == 1));
+                    enter.push((contact.clone(), connects == 1 && !room.reload));
                 }
             }
         }
