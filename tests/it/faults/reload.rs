@@ -35,6 +35,31 @@ async fn history_and_stream_meet_without_a_seam() {
 }
 
 #[tokio::test]
+async fn a_page_that_remembers_its_offset_goes_on_where_it_was() {
+    let mut trial = Trial::new().await;
+    for round in 0..4 {
+        let gone = std::mem::take(&mut trial.witnesses);
+        let mut kinds = Kind::ALL.into_iter().cycle().skip(round);
+        // Some time passes between the two, and once the server goes.
+        let views: Vec<_> = gone.iter().map(Witness::view).collect();
+        assert!(views.iter().all(|view| view.odd.is_empty()), "{views:?}");
+        trial.ledger.more(40).await;
+        if round == 2 {
+            trial.server.crash().await;
+            trial.replace().await;
+        }
+        for witness in gone {
+            let kind = kinds.next().expect("without end");
+            let reborn = witness.reborn(&trial.stock, trial.network.address(), kind);
+            reborn.settled().await;
+            trial.witnesses.push(reborn);
+        }
+        trial.flows().await;
+    }
+    trial.complete().await;
+}
+
+#[tokio::test]
 async fn reloads_under_cuts_and_restarts_have_no_hole() {
     let mut trial = Trial::new().await;
     for round in 0..4 {

@@ -63,8 +63,21 @@ impl Witness {
         let rooms = contacts
             .iter()
             .map(|contact| ((*contact).to_owned(), Room::default()));
+        Self::with(stock, address, kind, rooms.collect())
+    }
+
+    /// A new client that has what this one had, its offsets among it: a page that was loaded anew and remembers.
+    pub(crate) fn reborn(self, stock: &Stock, address: &str, kind: Kind) -> Self {
+        let mut rooms = self.view().rooms;
+        for room in rooms.values_mut() {
+            room.phase = Phase::Outside;
+        }
+        Self::with(stock, address, kind, rooms)
+    }
+
+    fn with(stock: &Stock, address: &str, kind: Kind, rooms: BTreeMap<String, Room>) -> Self {
         let view = Arc::new(Mutex::new(View {
-            rooms: rooms.collect(),
+            rooms,
             ..View::default()
         }));
         let (orders, inbox) = mpsc::unbounded_channel();
