@@ -26,11 +26,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::embedded::Embedded;
-use crate::gateway::{Broadcast, Gateway, Hub, typing};
+use crate::gateway::{Broadcast, Gateway, Hub, replay, sessions, typing};
 use crate::http::{self, Health};
 use crate::listener::{Hearing, Listener};
 use crate::metrics::Metrics;
-use crate::outbox::{Follow, Pruner};
+use crate::outbox::{Follow, Pruner, Replays, Sessions};
 use crate::reader::{Progress, Reader};
 use crate::shutdown::Signals;
 use crate::{probe, retention, server};
@@ -41,6 +41,8 @@ pub use database::{database, prepare};
 const LISTEN_PATIENCE: Duration = Duration::from_secs(5);
 /// Typing notifications that may wait to be relayed.
 const TYPING_QUEUE: usize = 1024;
+/// Notifications of sessions taken over that may wait.
+const TAKEN_QUEUE: usize = 1024;
 
 /// Runs the server until a signal asks for its end.
 ///
@@ -97,12 +99,13 @@ async fn start(config: &Config) -> anyhow::Result<App> {
     let (typing_tx, typing_rx) = mpsc::channel(TYPING_QUEUE);
     let (hearing_tx, mut hearing) = watch::channel(Hearing::default());
     let (progress_tx, mut progress) = watch::channel(Progress::default());
-    let hub = Hub::new(config.limits.max_rooms, metrics.clone());
+    let (taken_tx, taken) = mpsc::channel(TAKEN_QUEUE);
+    let (hub, behind) = Hub::new(config.limits.max_rooms, metrics.clone());
 
     let listener = Listener::new(
         database.clone(),
         wake,
-        typing_tx,
+        (typing_tx, taken_tx),
         hearing_tx,
         name.clone(),
         metrics.clone(),
@@ -142,6 +145,22 @@ async fn start(config: &Config) -> anyhow::Result<App> {
         "typing",
         typing::run(hub.clone(), typing_rx, stop.rest.clone()),
     ));
+    let replays = Arc::new(Replays::new(&database, config.max_payload_bytes));
+    tasks.spawn(named(
+        "replay",
+        replay::run(hub.clone(), replays.clone(), behind, stop.rest.clone()),
+    ));
+    let kept = Arc::new(Sessions::new(pool.clone()));
+    tasks.spawn(named(
+        "sessions",
+        sessions::run(
+            hub.clone(),
+            kept.clone(),
+            config.retention,
+            taken,
+            stop.rest.clone(),
+        ),
+    ));
     let pruner = Pruner::new(pool.clone(), config.retention);
     tasks.spawn(named(
         "retention",
@@ -154,6 +173,7 @@ async fn start(config: &Config) -> anyhow::Result<App> {
 
     let (gateway, socketio) = Gateway::new(
         hub.clone(),
+        (kept, replays),
         config.origins.clone(),
         &config.limits,
         metrics.clone(),

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
 
 /// Names of the events that the server sends by itself, and of those it accepts (contract, section 3).
 pub mod name {
@@ -36,6 +37,15 @@ impl Room {
     /// The room's full name, `conversation:<contactId>` for a conversation.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// A number that stands for the room in an offset, the same on every server.
+    pub fn tag(&self) -> u64 {
+        let digest = Sha256::digest(self.0.as_bytes());
+        let (head, _) = digest
+            .split_first_chunk::<8>()
+            .expect("a digest has 32 bytes");
+        u64::from_be_bytes(*head)
     }
 
     /// The contact of a conversation's room: what follows the first colon, or nothing.
@@ -114,6 +124,8 @@ impl TryFrom<&Value> for ContactId {
 pub struct Event {
     /// Position in the outbox; neither contiguous nor in commit order.
     pub id: i64,
+    /// The transaction that wrote it.
+    pub xid: u64,
     /// Where it goes.
     pub room: Room,
     /// The Socket.IO event name.

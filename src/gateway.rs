@@ -11,50 +11,69 @@ use std::time::Duration;
 
 use axum::middleware;
 use axum::routing::{MethodRouter, any_service};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use socketioxide::SocketIo;
-use socketioxide::extract::{AckSender, Extension, SocketRef};
+use socketioxide::extract::{AckSender, Extension, SocketRef, TryData};
 use socketioxide::handler::ConnectHandler;
 use socketioxide::socket::DisconnectReason;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-mod auth;
 mod broadcast;
 mod client;
 mod hub;
 mod inbox;
+mod join;
+mod outgoing;
 mod outlet;
 mod protocol;
+pub mod replay;
+mod resume;
 mod session;
+pub mod sessions;
+mod stream;
 pub mod typing;
 
 pub use broadcast::Broadcast;
 pub use hub::Hub;
 
+use crate::auth::{self, ConnectError, Identity};
+use crate::backoff::Backoff;
 use crate::config::{Limits, Origins};
-use crate::metrics::{Connect, Join, Metrics};
+use crate::event::Room;
+use crate::metrics::{Connect, Metrics};
+use crate::outbox::{PidHash, Replays, Sessions};
 use crate::server::query_value;
 use crate::wire::Wire;
-use auth::{ConnectError, Identity};
+
 use client::{Client, Packet};
 use inbox::{Inbox, Incoming};
-use protocol::{JoinArgs, Outgoing, Refusal, Request};
+use outgoing::Outgoing;
+use replay::Replay;
+use resume::{Claim, Comeback};
 use session::Handshake;
+use stream::Stream;
 
 /// Packets that may wait in socketioxide for a socket that polls.
 const QUEUE_PACKETS: usize = 1024;
 /// A poll response holds this much at most. Above it a packet is parked, and lost at an upgrade: keep it above any payload.
 const POLL_RESPONSE_BYTES: u64 = 20 * 1024 * 1024;
+/// Between the ends of two connections when the server stops.
+const SPREAD: Duration = Duration::from_millis(1);
 /// An idle socket needs little: messages from clients are short.
 const READ_BUFFER_BYTES: usize = 512;
 
 /// The gateway: see the module.
 pub struct Gateway {
     io: SocketIo,
+    hub: Arc<Hub>,
 }
 
 /// What every connection shares.
 struct Shared {
     hub: Arc<Hub>,
+    replay: Replay,
+    sessions: Arc<Sessions>,
     origins: Origins,
     limits: Limits,
     metrics: Metrics,
@@ -65,6 +84,9 @@ struct Shared {
 #[derive(Clone)]
 struct Admitted {
     identity: Identity,
+    pid: PidHash,
+    owner: i64,
+    comeback: Arc<Comeback>,
     inbox: Arc<Inbox>,
     wire: Option<Arc<Wire>>,
 }
@@ -73,6 +95,7 @@ impl Gateway {
     /// Builds the gateway and the service that answers at `/socket.io`.
     pub fn new(
         hub: Arc<Hub>,
+        (sessions, replays): (Arc<Sessions>, Arc<Replays>),
         origins: Origins,
         limits: &Limits,
         metrics: Metrics,
@@ -91,7 +114,12 @@ impl Gateway {
             hub: hub.clone(),
         };
         let shared = Arc::new(Shared {
-            hub,
+            replay: Replay {
+                hub: hub.clone(),
+                replays,
+            },
+            hub: hub.clone(),
+            sessions,
             origins,
             limits: limits.clone(),
             metrics,
@@ -99,23 +127,33 @@ impl Gateway {
         });
         let middleware = {
             let shared = shared.clone();
-            async move |socket: SocketRef| shared.admit(&socket)
+            async move |socket: SocketRef, TryData(auth): TryData<serde_json::Value>| {
+                shared.admit(&socket, auth.ok()).await
+            }
         };
         let connected = async move |socket: SocketRef, admitted: Extension<Admitted>| {
             shared.clone().greet(socket, admitted.0).await;
         };
         io.ns("/", connected.with(middleware));
         (
-            Self { io },
+            Self { io, hub },
             any_service(service).layer(middleware::from_fn_with_state(rule, session::guard)),
         )
     }
 
-    /// Closes every connection, waiting for `deadline` at most. The clients see a closed transport and reconnect by
-    /// themselves. The listening socket must be closed before: socketioxide would tell a newcomer that there is no
-    /// such namespace, which a stock client takes for final.
+    /// Closes every connection within `deadline`, in a spread: those who come back at once would all ask at once. They see
+    /// a closed transport and reconnect by themselves. The listening socket must be closed before: socketioxide would
+    /// tell a newcomer that there is no such namespace, which a stock client takes for final.
     pub async fn close(&self, deadline: Duration) {
-        if timeout(deadline, self.io.close()).await.is_err() {
+        let clients = self.hub.clients();
+        let spread = (SPREAD * u32::try_from(clients.len()).unwrap_or(u32::MAX)).min(deadline / 2);
+        let begun = Instant::now();
+        let count = clients.len().max(1) as f64;
+        for (index, client) in clients.into_iter().enumerate() {
+            sleep_until(begun + spread.mul_f64(index as f64 / count)).await;
+            client.outlet.cut();
+        }
+        if timeout(deadline / 2, self.io.close()).await.is_err() {
             tracing::warn!("some connections did not close in time");
         }
     }
@@ -123,16 +161,34 @@ impl Gateway {
 
 impl Shared {
     /// The connect middleware: decides, and registers the handler before CONNECT can be sent.
-    fn admit(self: &Arc<Self>, socket: &SocketRef) -> Result<(), ConnectError> {
+    async fn admit(
+        self: &Arc<Self>,
+        socket: &SocketRef,
+        auth: Option<serde_json::Value>,
+    ) -> Result<(), ConnectError> {
         let identity = auth::authenticate(socket.req_parts(), &self.origins)
             .inspect_err(|_| self.metrics.connects(Connect::Refused))?;
         if let Some(handshake) = socket.req_parts().extensions.get::<Arc<Handshake>>() {
             handshake.done();
         }
+        let owner = rand::random::<i64>();
+        let claim = auth.as_ref().and_then(Claim::of);
+        let comeback = match &claim {
+            Some(claim) => self.comeback(claim, &identity, owner).await?,
+            None => Comeback::New,
+        };
+        let pid = match (&comeback, claim) {
+            (Comeback::Resumed(_), Some(claim)) => claim.pid,
+            _ => URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>()),
+        };
         let inbox = Inbox::new(self.limits.max_event_rate, self.metrics.clone());
         let wire = own_wire(socket);
-        if let Some(wire) = &wire {
-            wire.open();
+        match &wire {
+            Some(wire) => {
+                wire.greet(&pid);
+                wire.open();
+            }
+            None => self.hub.greet(socket.id.as_str(), &pid),
         }
         let (queue, shared) = (inbox.clone(), self.clone());
         // One handler for whatever comes. What runs in it at once runs in the order of the packets; what it returns is
@@ -149,94 +205,122 @@ impl Shared {
         });
         socket.extensions.insert(Admitted {
             identity,
+            pid: PidHash::of(&pid),
+            owner,
+            comeback: Arc::new(comeback),
             inbox,
             wire,
         });
         Ok(())
     }
 
+    /// How a client that comes back comes in. A database that is away is waited for, while the client waits for its CONNECT:
+    /// the engine ends the connection at its time limit, and the client tries again.
+    async fn comeback(
+        &self,
+        claim: &Claim,
+        identity: &Identity,
+        owner: i64,
+    ) -> Result<Comeback, ConnectError> {
+        let pid = PidHash::of(&claim.pid);
+        let (begun, mut backoff) = (Instant::now(), Backoff::default());
+        loop {
+            match self.sessions.take(pid, identity.name(), owner).await {
+                Ok(taken) => {
+                    let comeback = resume::judge(taken, claim, identity).await;
+                    if let Comeback::Lost { .. } = comeback
+                        && let Err(error) = self.sessions.forget(pid, owner).await
+                    {
+                        tracing::debug!("a session that ended stays until it is pruned: {error}");
+                    }
+                    return Ok(comeback);
+                }
+                Err(error) => tracing::debug!("a client that comes back waits: {error}"),
+            }
+            if begun.elapsed() > self.limits.handshake_timeout + Duration::from_secs(1) {
+                return Err(ConnectError::Unavailable);
+            }
+            sleep(backoff.next()).await;
+        }
+    }
+
     /// The connect handler: CONNECT is on its way.
     async fn greet(self: Arc<Self>, socket: SocketRef, admitted: Admitted) {
         let Admitted {
             identity,
+            pid,
+            owner,
+            comeback,
             inbox,
             wire,
         } = admitted;
+        let Some((position, number)) = self.hub.position() else {
+            return;
+        };
+        let stream = match &*comeback {
+            Comeback::Resumed(resumed) => Stream::behind(resumed.offset.clone()),
+            _ => Stream::live(position, number),
+        };
+        let (ready, fall) = (Outgoing::ready(stream.sent.pack()), stream.fall());
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let client = Arc::new(Client::new(
-            id,
-            identity,
-            inbox.clone(),
-            socket.clone(),
-            wire,
-        ));
-        inbox.belongs_to(&client);
+        let session = (pid, owner);
+        let client = Client::new(id, identity, session, inbox, socket.clone(), wire, stream);
+        let client = Arc::new(client);
+        client.inbox.belongs_to(&client);
         let shared = self.clone();
         socket.on_disconnect(async move |_: SocketRef, reason: DisconnectReason| {
-            if shared.hub.disconnect(id) {
-                shared.metrics.disconnects(reason_label(reason));
-            }
+            shared.farewell(id, reason).await;
         });
-        if !self.hub.connect(&client) {
+        let Some(earlier) = self.hub.connect(&client) else {
             return;
+        };
+        if let Some(earlier) = earlier {
+            earlier.outlet.cut();
         }
-        self.metrics.connects(Connect::New);
         tracing::debug!(connection = id, "connected");
-        let offset = self.hub.offset().unwrap_or_default();
-        self.hub.send(&client, &Outgoing::ready(offset));
+        self.hub.send(&client, &ready);
+        match &*comeback {
+            Comeback::New => self.metrics.connects(Connect::New),
+            Comeback::Lost { rooms, reason } => {
+                self.metrics.connects(Connect::Resync);
+                self.resync(&client, rooms, reason);
+            }
+            Comeback::Resumed(resumed) => {
+                self.metrics.connects(Connect::Resumed);
+                self.resync(&client, &resumed.denied, "not allowed");
+                self.hub.restore(&client, resumed.rooms.clone());
+                // Before anything is replayed: from then on the client's offset says less.
+                if !resumed.changed || self.keep(&client).await {
+                    self.hub.fell_behind(&client, fall.unwrap_or_default());
+                } else {
+                    client.outlet.cut();
+                }
+            }
+        }
         self.work(&client).await;
         if client.inbox.is_flooded() {
             client.outlet.cut();
         }
     }
 
-    /// Handles what the inbox holds, one event after another.
-    async fn work(&self, client: &Arc<Client>) {
-        while let Some(incoming) = client.inbox.next() {
-            self.handle(client, incoming).await;
+    fn resync(&self, client: &Client, rooms: &[Room], reason: &str) {
+        for room in rooms {
+            self.hub.send(client, &Outgoing::resync(room, reason));
         }
     }
 
-    async fn handle(&self, client: &Arc<Client>, Incoming { request, args, ack }: Incoming) {
-        let refused = match (request, args) {
-            (Request::Join, args) => match self.permit(client, args).await {
-                Ok(join) => return self.hub.join(client, &join, ack),
-                Err(refusal) => {
-                    self.metrics.joins(match refusal {
-                        Refusal::Forbidden(_) => Join::Forbidden,
-                        _ => Join::BadRequest,
-                    });
-                    Err(refusal)
-                }
-            },
-            (_, Err(refusal)) => Err(refusal),
-            (Request::Leave, Ok(args)) => match protocol::contact_arg(&args) {
-                Ok(contact) => return self.hub.leave(client, &contact, ack),
-                Err(refusal) => Err(refusal),
-            },
-            (Request::TypingStart | Request::TypingStop, Ok(args)) => {
-                let typing = request == Request::TypingStart;
-                protocol::contact_arg(&args)
-                    .and_then(|contact| self.hub.client_types(client, &contact, typing))
-            }
-            (Request::Unknown, Ok(_)) => Err(Refusal::unknown_event()),
+    /// A socket has ended. Its session stays, unless the client said goodbye.
+    async fn farewell(&self, id: u64, reason: DisconnectReason) {
+        let Some(client) = self.hub.disconnect(id) else {
+            return;
         };
-        match refused {
-            Ok(()) => client
-                .outlet
-                .answer(ack, &serde_json::json!({ "ok": true })),
-            Err(refusal) => client.refuse(&refusal, ack),
+        self.metrics.disconnects(reason_label(reason));
+        if matches!(reason, DisconnectReason::ClientNSDisconnect)
+            && client.kept.load(Ordering::Relaxed)
+            && let Err(error) = self.sessions.forget(client.pid, client.owner).await
+        {
+            tracing::debug!("a session that ended stays until it is pruned: {error}");
         }
-    }
-
-    async fn permit(
-        &self,
-        client: &Client,
-        args: Result<Vec<serde_json::Value>, Refusal>,
-    ) -> Result<JoinArgs, Refusal> {
-        let join = JoinArgs::parse(&args?)?;
-        auth::may_join(&client.identity, &join.contact.room()).await?;
-        Ok(join)
     }
 }
 

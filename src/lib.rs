@@ -13,12 +13,14 @@
 //! - [`outbox`]: every SQL statement
 //! - [`listener`], [`reader`], [`retention`], [`probe`]: the loops on the database's side
 //! - [`gateway`]: Socket.IO; `wire`: the connections under it
+//! - [`auth`]: who connects, and into which rooms they may
 //! - [`http`], [`server`]: routes, and the listening socket
 //! - [`embedded`]: a Postgres of our own
 //! - [`app`]: puts it together, supervises it, stops it in order
 //! - [`config`], [`telemetry`], [`metrics`], [`backoff`], [`shutdown`], [`cli`]
 
 pub mod app;
+pub mod auth;
 pub mod backoff;
 pub mod cli;
 pub mod config;

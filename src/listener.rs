@@ -20,6 +20,7 @@ use crate::outbox::Database;
 
 const WAKE: &str = "rowcast";
 const TYPING: &str = "rowcast_typing";
+const SESSION: &str = "rowcast_session";
 const PROBE: &str = "rowcast_probe";
 
 /// sqlx sets no keepalive: a connection that is quiet for this long is asked whether it lives.
@@ -41,17 +42,19 @@ pub struct Listener {
     database: Database,
     wake: watch::Sender<()>,
     typing: mpsc::Sender<String>,
+    taken: mpsc::Sender<String>,
     hearing: watch::Sender<Hearing>,
     server: String,
     metrics: Metrics,
 }
 
 impl Listener {
-    /// Listens on a connection of its own. `server` begins the self-probe's payload.
+    /// Listens on a connection of its own. `server` begins the self-probe's payload; what is said of typing, and of sessions
+    /// that were taken over, is handed on.
     pub fn new(
         database: Database,
         wake: watch::Sender<()>,
-        typing: mpsc::Sender<String>,
+        (typing, taken): (mpsc::Sender<String>, mpsc::Sender<String>),
         hearing: watch::Sender<Hearing>,
         server: String,
         metrics: Metrics,
@@ -60,6 +63,7 @@ impl Listener {
             database,
             wake,
             typing,
+            taken,
             hearing,
             server,
             metrics,
@@ -130,7 +134,7 @@ impl Listener {
             // which may be never, the pool has no other to give.
             let mut listener = PgListener::connect_with(&self.database.listener_pool()).await?;
             listener.eager_reconnect(false);
-            listener.listen_all([WAKE, TYPING, PROBE]).await?;
+            listener.listen_all([WAKE, TYPING, SESSION, PROBE]).await?;
             Ok::<_, sqlx::Error>(listener)
         };
         Ok(timeout(PATIENCE, bind).await??)
@@ -153,6 +157,8 @@ impl Listener {
                     self.metrics.typing_dropped.inc();
                 }
             }
+            // An earlier connection that is not told ends at its next ping.
+            SESSION => drop(self.taken.try_send(notification.payload().to_owned())),
             _ => {
                 self.wake.send_replace(());
             }

@@ -43,6 +43,10 @@ label! {
     Connect {
         /// A socket without a past.
         New = "new",
+        /// It goes on where it was.
+        Resumed = "resumed",
+        /// It had a past, and can't be told what it missed.
+        Resync = "resync",
         /// Sent away with a `connect_error`.
         Refused = "refused",
     } as outcome in ConnectLabels
@@ -58,6 +62,8 @@ label! {
         BadRequest = "bad_request",
         /// The identity may not.
         Forbidden = "forbidden",
+        /// The database was away.
+        Unavailable = "unavailable",
         /// The socket is in as many rooms as it may be.
         TooManyRooms = "too_many_rooms",
     } as outcome in JoinLabels
@@ -112,6 +118,10 @@ pub struct Metrics {
     pub events_read: Counter,
     /// Events handed to sockets: one event to ten sockets counts ten.
     pub deliveries: Counter,
+    /// Missed events sent to sockets that came back, fell behind or joined with an offset.
+    pub replayed: Counter,
+    /// Times a socket had no room for an event of the broadcast, and was left to a replay.
+    pub fell_behind: Counter,
     /// Sockets that were cut because they read too slowly.
     pub slow_consumers: Counter,
     /// Seconds from the change, by the database's clock, to its broadcast.
@@ -151,6 +161,8 @@ impl Metrics {
             http: Family::default(),
             events_read: Counter::default(),
             deliveries: Counter::default(),
+            replayed: Counter::default(),
+            fell_behind: Counter::default(),
             slow_consumers: Counter::default(),
             commit_to_broadcast: Histogram::new(exponential_buckets(0.000_25, 2.0, 18)),
             lag_events: Gauge::default(),
@@ -198,6 +210,16 @@ impl Metrics {
             "deliveries",
             "Events handed to sockets",
             metrics.deliveries.clone(),
+        );
+        r.register(
+            "replayed_events",
+            "Missed events sent to sockets",
+            metrics.replayed.clone(),
+        );
+        r.register(
+            "fell_behind",
+            "Times a socket had no room for an event",
+            metrics.fell_behind.clone(),
         );
         r.register(
             "slow_consumers",

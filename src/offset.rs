@@ -1,19 +1,22 @@
 //! Offsets: what has been seen, in Postgres's own terms.
 //!
-//! Owns [`Snapshot`] and [`Offset`]: parse, pack, unpack and compare; no I/O.
+//! Owns [`Snapshot`] and [`Offset`]: parse, compare, pack (in `pack`) and the way from one to the next (in `step`); no I/O.
 //! An offset never means "every id below n": ids are handed out before commit, so a transaction that
 //! commits late would be skipped for ever. It names the snapshots of the reads instead, so that
 //! "missed" has an exact answer on every server and after every restart.
-//! Refuses whatever is not exactly what [`Offset::pack`] writes; the caller answers that by a resync.
 
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use crate::event::Room;
 
+mod pack;
+mod step;
 mod varint;
+
+pub use pack::{BadOffset, MAX_BYTES};
+pub use step::{Next, Step};
 
 /// Which transactions had ended when a statement began (`pg_current_snapshot()`; Postgres manual,
 /// "Transaction ID and Snapshot Information Functions").
@@ -82,16 +85,34 @@ impl FromStr for Snapshot {
     }
 }
 
-/// Which life of the database an offset belongs to: a restored dump or a rewind gets another.
+/// Which life of the database an offset belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Epoch(pub u64);
+pub struct Epoch {
+    /// A restored dump or a rewind gets another. Not shown to clients: it proves that an offset is ours.
+    pub value: u64,
+    /// How many crashes of the database are known of: each may have undone commits that were seen.
+    pub crashes: usize,
+}
 
 /// The point after which a client or the reader wants events; exclusive.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Offset {
     /// The database's life.
     pub epoch: Epoch,
+    /// Whether all that it has seen was on disk: no crash undoes that.
+    pub durable: bool,
     /// What has been delivered.
+    pub seen: Seen,
+    /// A room in which something else has been delivered: one whose replay is under way.
+    pub aside: Option<Box<Aside>>,
+}
+
+/// A room apart from the others.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Aside {
+    /// The room, as [`Room::tag`] says it.
+    pub room: u64,
+    /// What has been delivered of it.
     pub seen: Seen,
 }
 
@@ -111,24 +132,12 @@ pub enum Seen {
     },
 }
 
-/// Why a text is no offset of ours.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not an offset of this server")]
-pub struct BadOffset;
-
-const VERSION: u8 = 1;
-const KIND_ALL: u8 = 0;
-const KIND_PART: u8 = 1;
-
-impl Offset {
-    /// The longest text that [`Offset::unpack`] looks at, in bytes.
-    pub const MAX_BYTES: usize = 16 * 1024;
-
-    /// Whether an event that is visible now was not yet delivered at this offset.
+impl Seen {
+    /// Whether an event that is visible now was not yet delivered.
     pub fn misses(&self, xid: u64, id: i64) -> bool {
-        match &self.seen {
-            Seen::All(snapshot) => !snapshot.sees(xid),
-            Seen::Part {
+        match self {
+            Self::All(snapshot) => !snapshot.sees(xid),
+            Self::Part {
                 before,
                 batch,
                 id: last,
@@ -136,97 +145,107 @@ impl Offset {
         }
     }
 
-    /// The opaque text that clients keep: base64url behind a version byte.
-    pub fn pack(&self) -> String {
-        let mut out = Vec::with_capacity(32);
-        out.push(VERSION);
-        match &self.seen {
-            Seen::All(snapshot) => {
-                out.push(KIND_ALL);
-                out.extend(self.epoch.0.to_be_bytes());
-                pack_snapshot(&mut out, snapshot, 0);
-            }
-            Seen::Part { before, batch, id } => {
-                out.push(KIND_PART);
-                out.extend(self.epoch.0.to_be_bytes());
-                pack_snapshot(&mut out, before, 0);
-                pack_snapshot(&mut out, batch, before.xmax);
-                varint::write(&mut out, id.unsigned_abs());
-            }
+    /// A snapshot of which everything was delivered.
+    pub fn floor(&self) -> &Arc<Snapshot> {
+        match self {
+            Self::All(snapshot) => snapshot,
+            Self::Part { before, .. } => before,
         }
-        URL_SAFE_NO_PAD.encode(out)
     }
 
-    /// Reads what [`Offset::pack`] wrote.
+    /// A snapshot that sees everything that was delivered.
+    pub fn ceiling(&self) -> &Arc<Snapshot> {
+        match self {
+            Self::All(snapshot) => snapshot,
+            Self::Part { batch, .. } => batch,
+        }
+    }
+
+    /// Whether everything that `other` has is here, too. Never true by mistake.
+    pub fn reaches(&self, other: &Self) -> bool {
+        if self.floor().covers(other.ceiling()) {
+            return true;
+        }
+        match (self, other) {
+            (
+                Self::Part { before, batch, id },
+                Self::Part {
+                    before: b,
+                    batch: s,
+                    id: i,
+                },
+            ) => before == b && batch == s && id >= i,
+            _ => false,
+        }
+    }
+}
+
+/// The database at the moment of a read, as far as offsets are concerned.
+#[derive(Clone, Debug)]
+pub struct Present {
+    /// The database's life.
+    pub epoch: Epoch,
+    /// What was visible.
+    pub snapshot: Arc<Snapshot>,
+    /// Every event that was ever pruned was visible in this snapshot.
+    pub pruned: Option<Arc<Snapshot>>,
+    /// The next transaction id after each crash that is known of.
+    pub recovered: Vec<u64>,
+}
+
+/// Why an offset of this database says nothing of what was missed since. The texts are for clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Lapse {
+    /// Events that it may have missed are pruned.
+    #[error("events since then are older than the retention")]
+    Expired,
+    /// A crash may have undone what it has seen.
+    #[error("a crash of the database may have undone what was delivered")]
+    Undone,
+    /// It has seen what does not exist.
+    #[error("it is not of this database")]
+    Ahead,
+}
+
+impl Offset {
+    /// The end of a batch: everything that `snapshot` sees.
+    pub fn all(epoch: Epoch, durable: bool, snapshot: Arc<Snapshot>) -> Self {
+        Self {
+            epoch,
+            durable,
+            seen: Seen::All(snapshot),
+            aside: None,
+        }
+    }
+
+    /// What has been delivered of a room.
+    pub fn seen_in(&self, room: &Room) -> &Seen {
+        match &self.aside {
+            Some(aside) if aside.room == room.tag() => &aside.seen,
+            _ => &self.seen,
+        }
+    }
+
+    /// Whether what was missed since can be told, of what was delivered as in `seen`.
     ///
     /// # Errors
-    /// Anything else: too long, another version, out of range, or with bytes left over.
-    pub fn unpack(text: &str) -> Result<Self, BadOffset> {
-        if text.len() > Self::MAX_BYTES {
-            return Err(BadOffset);
+    /// Why not.
+    pub fn proves(&self, seen: &Seen, present: &Present) -> Result<(), Lapse> {
+        let top = seen.ceiling();
+        match present.recovered.get(self.epoch.crashes) {
+            // A crash came after it. What was on disk then is there still, unless the disk itself was set back.
+            Some(next) if !self.durable || top.xmax > *next => return Err(Lapse::Undone),
+            None if self.epoch.crashes != present.epoch.crashes => return Err(Lapse::Ahead),
+            Some(_) | None => {}
         }
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| BadOffset)?;
-        Self::read(&mut bytes.as_slice())
-            .filter(|offset| offset.pack() == text)
-            .ok_or(BadOffset)
-    }
-
-    fn read(bytes: &mut &[u8]) -> Option<Self> {
-        let (&[version, kind], rest) = bytes.split_first_chunk::<2>()?;
-        let (epoch, rest) = rest.split_first_chunk::<8>()?;
-        *bytes = rest;
-        if version != VERSION {
-            return None;
+        if !present.snapshot.covers(top) {
+            return Err(Lapse::Ahead);
         }
-        let first = Arc::new(read_snapshot(bytes, 0)?);
-        let seen = match kind {
-            KIND_ALL => Seen::All(first),
-            KIND_PART => {
-                let batch = Arc::new(read_snapshot(bytes, first.xmax)?);
-                let id = varint::read(bytes)?.try_into().ok()?;
-                Seen::Part {
-                    before: first,
-                    batch,
-                    id,
-                }
-            }
-            _ => return None,
-        };
-        bytes.is_empty().then_some(Self {
-            epoch: Epoch(u64::from_be_bytes(*epoch)),
-            seen,
-        })
+        match &present.pruned {
+            Some(pruned) if !seen.floor().covers(pruned) => Err(Lapse::Expired),
+            _ => Ok(()),
+        }
     }
-}
-
-/// Writes `xmax` above `floor`, the number of ids in progress, and each as its distance below the one after it.
-fn pack_snapshot(out: &mut Vec<u8>, snapshot: &Snapshot, floor: u64) {
-    varint::write(out, snapshot.xmax.wrapping_sub(floor));
-    varint::write(out, snapshot.xip.len() as u64);
-    let mut above = snapshot.xmax;
-    for xid in snapshot.xip.iter().rev() {
-        varint::write(out, above - xid);
-        above = *xid;
-    }
-}
-
-fn read_snapshot(bytes: &mut &[u8], floor: u64) -> Option<Snapshot> {
-    let xmax = floor.checked_add(varint::read(bytes)?)?;
-    let len = usize::try_from(varint::read(bytes)?).ok()?;
-    // Each id takes a byte at least, so a claimed length can't make us reserve more than was sent.
-    if len > bytes.len() {
-        return None;
-    }
-    let mut xip = Vec::with_capacity(len);
-    let mut above = xmax;
-    for _ in 0..len {
-        above = above.checked_sub(varint::read(bytes)?)?;
-        xip.push(above);
-    }
-    xip.reverse();
-    let ascending =
-        xip.windows(2).all(|w| w[0] < w[1]) && xip.last().is_none_or(|last| *last < xmax);
-    ascending.then_some(Snapshot { xmax, xip })
 }
 
 #[cfg(test)]

@@ -6,23 +6,41 @@
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions as _, Connection as _};
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
 use tokio::time::timeout;
 
 mod epoch;
 mod follow;
+mod gather;
 mod migrate;
+mod missed;
 mod prune;
+mod replays;
 mod row;
+mod sessions;
 mod sources;
 mod stats;
 mod unflushed;
 
+pub use epoch::ReadError;
 pub use follow::{Follow, FollowError};
 pub use migrate::migrate;
+pub use missed::{Missed, Want, missed};
 pub use prune::Pruner;
+pub use replays::{Read, Replays};
+pub use sessions::{PidHash, Sessions, StoredRooms, Taken, parse_taken};
 pub use sources::{Source, sources};
 pub use stats::{Stats, probe, stats};
+
+/// Reads of replays at a time, on as many connections.
+pub const REPLAY_CONNECTIONS: u32 = 3;
+
+/// Never a sequential scan of the outbox, which statistics of a table that was empty a minute ago invite to.
+const REPLAY_SESSION: &str = "
+set enable_seqscan = off;
+set jit = off;
+set statement_timeout = '60s';
+set default_transaction_read_only = on";
 
 /// Where the database is: what every connection of ours starts from.
 #[derive(Clone)]
@@ -51,7 +69,24 @@ impl Database {
             .max_connections(8)
             .min_connections(0)
             .acquire_timeout(Duration::from_secs(5))
+            .after_connect(|connection, _| {
+                // What a client is told to be kept must outlive a crash, whatever the database's own setting.
+                let durable = "set synchronous_commit = local";
+                Box::pin(async move { connection.execute(durable).await.map(|_| ()) })
+            })
             .connect_lazy_with(self.named("rowcast"))
+    }
+
+    /// A few connections for replays: however many clients come back at once, the database does so much for them at a time.
+    pub fn replay_pool(&self) -> PgPool {
+        PgPoolOptions::new()
+            .max_connections(REPLAY_CONNECTIONS)
+            .min_connections(0)
+            .acquire_timeout(Duration::from_secs(5))
+            .after_connect(|connection, _| {
+                Box::pin(async move { connection.execute(REPLAY_SESSION).await.map(|_| ()) })
+            })
+            .connect_lazy_with(self.named("rowcast replay"))
     }
 
     /// A pool of one for the listener. The short time to acquire keeps its back-off short: it retries by itself.

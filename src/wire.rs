@@ -5,9 +5,11 @@
 //! WebSocket frame, shared by every socket of the room, straight to the kernel, and what the kernel does not take is
 //! metered and bounded.
 //!
+//! It is also where CONNECT gets its `pid`, which socketioxide can't put there and a stock client needs to come back.
+//!
 //! Guarantees: frames are never interleaved with engineioxide's own (it writes whole frames, and each is taken whole or
-//! not at all); nothing of ours overtakes the CONNECT packet; what `Wire::send` took is written in order or the
-//! connection is cut, never a stream with a hole.
+//! not at all); nothing of ours overtakes the CONNECT packet; what `Wire::send` took is written in order, or
+//! the connection ends: never a stream with a hole.
 //! Relies on: tungstenite handing over whole frames, and on a task that is always reading (engineioxide's), which also
 //! drives what is still to be written.
 
@@ -24,8 +26,8 @@ pub(crate) use stream::WireStream;
 pub(crate) mod frame;
 mod stream;
 
-/// What may wait for a client that reads slowly, in bytes. Beyond it the connection is cut; the client comes back.
-pub(crate) const MAX_BACKLOG_BYTES: usize = 4 * 1024 * 1024;
+/// What may wait for a client that reads slowly, in bytes; one larger frame may stand alone.
+pub(crate) const MAX_BACKLOG_BYTES: usize = 1024 * 1024;
 /// From here on hyper, and engineioxide on a WebSocket of its own, have to wait with what they write.
 const BUSY_BACKLOG_BYTES: usize = 64 * 1024;
 /// Buffers given to one system call.
@@ -44,6 +46,8 @@ struct Out {
     /// Frames of ours that wait for engineioxide's CONNECT to pass.
     held: VecDeque<Bytes>,
     phase: Phase,
+    /// For the CONNECT packet that is to pass.
+    pid: Option<Box<str>>,
     /// Bytes that the kernel took, ever: whether a client makes progress.
     written: u64,
     reader: Option<Waker>,
@@ -70,8 +74,8 @@ pub(crate) enum Sent {
     Taken,
     /// The connection has ended.
     Gone,
-    /// Too much was waiting already: this call has cut the connection.
-    Overflow,
+    /// Not taken: too much waits already.
+    Full,
 }
 
 impl Wire {
@@ -100,6 +104,11 @@ impl Wire {
         }
     }
 
+    /// The next CONNECT packet carries this pid.
+    pub(crate) fn greet(&self, pid: &str) {
+        self.out().pid = Some(pid.into());
+    }
+
     /// Sends a whole WebSocket frame.
     pub(crate) fn send(&self, frame: Bytes) -> Sent {
         let mut out = self.out();
@@ -112,8 +121,7 @@ impl Wire {
             Phase::Open => {}
         }
         if out.backlog_bytes + frame.len() > MAX_BACKLOG_BYTES && out.backlog_bytes > 0 {
-            self.cut_now(&mut out);
-            return Sent::Overflow;
+            return Sent::Full;
         }
         if !out.backlog.is_empty() {
             out.push(frame);

@@ -1,126 +1,82 @@
-//! Sends each event to every socket of its room.
+//! Sends each event to every live socket of its room.
 //!
 //! Encodes an event once; each socket gets the same bytes. Skips the encoding where nobody is in the room.
-//! Guarantees: in the order of the batch; and what a slow client holds up is bounded: a full queue of one that polls for
-//! `PATIENCE`, a burst for `PACE_BUDGET` in all. After that it is cut, not skipped.
+//! Guarantees: in the order of the batch, and nobody is waited for. Whoever has no room for an event falls behind, and gets
+//! it out of the outbox (`replay`).
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
-
-use super::hub::{Hub, Members};
+use super::hub::{CRASHED, Hub, Members, REWOUND};
+use super::outgoing::Outgoing;
 use super::outlet::Delivery;
-use super::protocol::Outgoing;
-use crate::event::Event;
+use super::stream::Passed;
 use crate::offset::Offset;
 use crate::reader::{Affected, Batch, Sink};
 
-/// How long a full queue of one socket is waited for.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// The pause between two looks at a queue.
-const PAUSE: Duration = Duration::from_millis(1);
-/// From this backlog on, in bytes, a burst goes at the pace of a socket that makes progress,
-const PACE_BYTES: usize = 512 * 1024;
-/// unless it takes nothing for this long,
-const STALLED: Duration = Duration::from_millis(100);
-/// and for this long in one read. Who is still behind then is met by the wire's own bound.
-const PACE_BUDGET: Duration = Duration::from_secs(5);
+/// Members from which on other tasks get their turn after each event.
+const MANY: usize = 64;
 
 /// The reader's sink: see the module.
 pub struct Broadcast {
     hub: Arc<Hub>,
-    /// What is left of `PACE_BUDGET` in the read at hand.
-    budget: Duration,
 }
 
 impl Broadcast {
     /// Broadcasts to the members of `hub`.
     pub fn new(hub: Arc<Hub>) -> Self {
-        Self {
-            hub,
-            budget: PACE_BUDGET,
-        }
+        Self { hub }
     }
 
-    async fn event(&self, event: &Event, offset: &Offset, members: &Members) {
-        let outgoing = Outgoing::stored(&event.name, event.payload.clone(), offset.pack());
+    fn event(&self, passed: &Passed, members: &Members) {
+        let outgoing = passed.outgoing();
         let mut sent = 0;
-        let mut full = Vec::new();
         for client in &**members {
-            match self.hub.try_send(client, &outgoing) {
+            let mut stream = client.stream();
+            match stream.pass(&client.outlet, passed, &outgoing) {
                 Delivery::Sent => sent += 1,
-                Delivery::Full => full.push(client),
-                Delivery::Gone | Delivery::Overflow => {}
+                Delivery::Full => {
+                    if let Some(fall) = stream.fall() {
+                        self.hub.metrics.fell_behind.inc();
+                        self.hub.fell_behind(client, fall);
+                    }
+                }
+                Delivery::Gone => {}
             }
-        }
-        let deadline = Instant::now() + PATIENCE;
-        while !full.is_empty() {
-            sleep(PAUSE).await;
-            let late = Instant::now() >= deadline;
-            full.retain(|client| match self.hub.try_send(client, &outgoing) {
-                Delivery::Full if late => {
-                    self.hub.cut(client);
-                    false
-                }
-                Delivery::Full => true,
-                Delivery::Sent => {
-                    sent += 1;
-                    false
-                }
-                Delivery::Gone | Delivery::Overflow => false,
-            });
         }
         self.hub.metrics.deliveries.inc_by(sent);
-        self.hub
-            .metrics
-            .commit_to_broadcast
-            .observe(event.age.as_secs_f64());
+        let age = passed.event.age.as_secs_f64();
+        self.hub.metrics.commit_to_broadcast.observe(age);
     }
 
-    /// After a part of a burst: waits for those who are behind but reading.
-    async fn pace(&mut self, touched: &[Members]) {
-        let started = Instant::now();
-        for client in touched.iter().flat_map(|members| members.iter()) {
-            let mut progress = (0, Instant::now());
-            loop {
-                let (waiting, taken) = client.outlet.meter();
-                if taken != progress.0 {
-                    progress = (taken, Instant::now());
-                }
-                if waiting <= PACE_BYTES
-                    || progress.1.elapsed() >= STALLED
-                    || started.elapsed() >= self.budget
-                {
-                    break;
-                }
-                sleep(PAUSE).await;
+    /// Tells those who were behind when the database got another past.
+    fn begin(&self, head: Offset, reason: &str) {
+        for (client, rooms) in self.hub.begin(head) {
+            for room in rooms {
+                self.hub.send(&client, &Outgoing::resync(&room, reason));
             }
         }
-        self.budget = self.budget.saturating_sub(started.elapsed());
     }
 }
 
 impl Sink for Broadcast {
     async fn deliver(&mut self, batch: Batch) {
+        let position = self.hub.position();
+        if position.is_some_and(|(position, _)| position.epoch != batch.epoch) {
+            let before = Offset::all(batch.epoch, batch.durable, batch.before.clone());
+            self.begin(before, CRASHED.0);
+        }
         let metrics = &self.hub.metrics;
         metrics.lag_events.set(batch.events.len() as i64);
-        let mut touched: Vec<Members> = Vec::new();
-        for (index, event) in batch.events.iter().enumerate() {
-            if let Some((members, offset)) = self.hub.pass(&batch, index) {
-                self.event(event, &offset, &members).await;
-                if !batch.complete && !touched.iter().any(|other| Arc::ptr_eq(other, &members)) {
-                    touched.push(members);
+        for index in 0..batch.events.len() {
+            if let Some((members, passed)) = self.hub.pass(&batch, index) {
+                self.event(&passed, &members);
+                if members.len() >= MANY {
+                    tokio::task::yield_now().await;
                 }
             }
             metrics.lag_events.dec();
         }
         self.hub.reach(batch.end());
-        if batch.complete {
-            self.budget = PACE_BUDGET;
-        } else {
-            self.pace(&touched).await;
-        }
     }
 
     async fn resync(&mut self, rooms: Affected, reason: &'static str) {
@@ -140,10 +96,10 @@ impl Sink for Broadcast {
     }
 
     async fn restart(&mut self, head: Offset) {
-        if self.hub.offset().is_some() {
-            self.resync(Affected::All, "the database was rewound or replaced")
-                .await;
+        if self.hub.position().is_some() {
+            self.resync(Affected::All, REWOUND.0).await;
         }
-        self.hub.reach(head);
+        // Whoever was behind has just been told.
+        self.hub.begin(head);
     }
 }

@@ -1,7 +1,8 @@
 //! One connected socket, and what it sends.
 //!
-//! Owns what is known of it: who it is, its rooms, its inbox, and its [`Outlet`].
+//! Owns what is known of it: its session, its rooms, its [`Inbox`], its [`Outlet`], and what it was sent ([`Stream`]).
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
@@ -11,11 +12,14 @@ use socketioxide::extract::{AckSender, SocketRef};
 use socketioxide::handler::FromMessage;
 use socketioxide::socket::Socket;
 
-use super::auth::Identity;
 use super::inbox::Inbox;
 use super::outlet::Outlet;
 use super::protocol::{self, Refusal, Request};
+use super::stream::Stream;
+use crate::auth::Identity;
 use crate::event::Room;
+use crate::offset::Offset;
+use crate::outbox::PidHash;
 use crate::wire::Wire;
 
 /// A connected socket.
@@ -23,34 +27,69 @@ pub(super) struct Client {
     /// Our own number for the connection. The Socket.IO id is a secret: never logged, never shown.
     pub(super) id: u64,
     pub(super) identity: Identity,
+    /// What its session is kept by.
+    pub(super) pid: PidHash,
+    /// Of all connections that had this pid, the latest owns the session.
+    pub(super) owner: i64,
+    /// Whether there is a session to keep: from the first join on.
+    pub(super) kept: AtomicBool,
     pub(super) inbox: Arc<Inbox>,
     pub(super) outlet: Outlet,
     socket: SocketRef,
-    rooms: Mutex<Vec<Room>>,
+    rooms: Mutex<Vec<Membership>>,
+    stream: Mutex<Stream>,
+}
+
+/// A room that a socket is in.
+#[derive(Clone)]
+pub(super) struct Membership {
+    pub(super) room: Room,
+    /// What the client had of the room when it asked to join.
+    pub(super) after: Arc<Offset>,
+    /// What it had when it was in. What `at` has beyond `after` was replayed.
+    pub(super) at: Arc<Offset>,
 }
 
 impl Client {
     pub(super) fn new(
         id: u64,
         identity: Identity,
+        (pid, owner): (PidHash, i64),
         inbox: Arc<Inbox>,
         socket: SocketRef,
         wire: Option<Arc<Wire>>,
+        stream: Stream,
     ) -> Self {
         let outlet = Outlet::new(socket.clone(), wire);
         Self {
             id,
             identity,
+            pid,
+            owner,
+            kept: AtomicBool::new(stream.fall().is_some()),
             inbox,
             outlet,
             socket,
             rooms: Mutex::default(),
+            stream: Mutex::new(stream),
         }
     }
 
     /// The rooms it is in. Changed by the hub alone, under the hub's lock.
-    pub(super) fn rooms(&self) -> MutexGuard<'_, Vec<Room>> {
+    pub(super) fn rooms(&self) -> MutexGuard<'_, Vec<Membership>> {
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where it was joined to a room, if it is in there.
+    pub(super) fn joined(&self, room: &Room) -> Option<Arc<Offset>> {
+        let rooms = self.rooms();
+        let membership = rooms.iter().find(|joined| joined.room == *room)?;
+        Some(membership.at.clone())
+    }
+
+    /// What it was sent. Locked for as long as a stored event is being sent; after the hub's lock, never before it.
+    pub(super) fn stream(&self) -> MutexGuard<'_, Stream> {
+        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The engine's session id, which a request names. A secret.

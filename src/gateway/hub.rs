@@ -1,27 +1,34 @@
-//! Who is in which room, and up to where the rooms have been served.
+//! Who is connected, who is in which room, and where the broadcast is.
 //!
-//! Owns the membership, the position of the broadcast, and who types. Everything changes under one lock, which is the
-//! gate between a join and the broadcast: a join sees the position, and whoever is a member at that moment gets every
-//! later event. The lock is held for a moment only; sending happens outside it.
-//! Guarantees: an ack's offset and the events that follow meet exactly.
+//! Owns the membership (`rooms`), the position of the broadcast (`position`) and who types (`typists`). Everything changes
+//! under one lock, which is the gate between a join, a replay and the broadcast: whoever is in a room and live at some
+//! position gets every later event. The lock is held for a moment only; sending to many happens outside it.
 
+mod position;
+mod recent;
+mod rooms;
 mod typists;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use serde_json::json;
-
-use super::client::{Ack, Client};
-use super::outlet::Delivery;
-use super::protocol::{JoinArgs, Outgoing, Refusal};
-use super::typing::{Change, Typer, Typers};
-use crate::event::{ContactId, Room};
-use crate::metrics::{Join, Limit, Metrics, Transport};
-use crate::offset::Offset;
-use crate::reader::Batch;
-use crate::wire::Wire;
 use socketioxide::TransportType;
+use tokio::sync::{Notify, mpsc};
+
+use super::client::Client;
+use super::outgoing::Outgoing;
+use super::outlet::Delivery;
+use super::stream::Fall;
+use super::typing::Typers;
+use crate::event::Room;
+use crate::metrics::{Metrics, Transport};
+use crate::offset::Offset;
+use crate::outbox::PidHash;
+use crate::wire::Wire;
+use recent::Recent;
+
+pub(super) use position::{CRASHED, Lost, REWOUND, Towards, Turn};
+pub(super) use rooms::{Approach, Entry};
 
 /// A room's members, shared with a broadcast that is under way.
 pub(super) type Members = Arc<Vec<Arc<Client>>>;
@@ -34,6 +41,9 @@ pub struct Hub {
     state: Mutex<State>,
     /// Held while a change of who types is made and told, so that what is told last is what holds.
     typing: Mutex<()>,
+    /// The broadcast has come to the end of a read.
+    moved: Notify,
+    behind: mpsc::UnboundedSender<(Arc<Client>, Fall)>,
     max_rooms: usize,
     pub(super) metrics: Metrics,
 }
@@ -41,13 +51,24 @@ pub struct Hub {
 #[derive(Default)]
 struct State {
     clients: HashMap<u64, Arc<Client>>,
+    pids: HashMap<PidHash, u64>,
     /// By the engine's session id, for the requests that name one.
     sessions: HashMap<Box<str>, u64>,
+    /// The pids of sockets whose CONNECT packet may go out in the answer to a poll.
+    greetings: HashMap<Box<str>, Box<str>>,
     /// Connections that sessions were upgraded to before their socket was connected.
     upgrades: HashMap<Box<str>, Weak<Wire>>,
     rooms: HashMap<Room, RoomState>,
     /// `None` until the reader has found the present.
-    position: Option<Offset>,
+    present: Option<At>,
+}
+
+/// Where the broadcast is.
+struct At {
+    offset: Arc<Offset>,
+    /// The number of the last event.
+    number: u64,
+    recent: Recent,
 }
 
 #[derive(Default)]
@@ -57,14 +78,18 @@ struct RoomState {
 }
 
 impl Hub {
-    /// An empty hub. A socket may be in `max_rooms` rooms.
-    pub fn new(max_rooms: usize, metrics: Metrics) -> Arc<Self> {
-        Arc::new(Self {
+    /// An empty hub, and the clients that fall behind. A socket may be in `max_rooms` rooms.
+    pub fn new(max_rooms: usize, metrics: Metrics) -> (Arc<Self>, Behind) {
+        let (behind, fallen) = mpsc::unbounded_channel();
+        let hub = Self {
             state: Mutex::default(),
             typing: Mutex::default(),
+            moved: Notify::new(),
+            behind,
             max_rooms,
             metrics,
-        })
+        };
+        (Arc::new(hub), Behind(fallen))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -75,9 +100,29 @@ impl Hub {
         self.typing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a connected socket in. False: it went away meanwhile.
-    pub(super) fn connect(&self, client: &Arc<Client>) -> bool {
-        {
+    /// A socket's CONNECT packet, which goes out with the next answer to a poll or over the connection that the session is
+    /// being upgraded to, is to carry this pid.
+    pub(super) fn greet(&self, session: &str, pid: &str) {
+        let mut state = self.state();
+        if let Some(wire) = state.upgrades.get(session).and_then(Weak::upgrade) {
+            wire.greet(pid);
+        }
+        state.greetings.insert(session.into(), pid.into());
+    }
+
+    /// The pid of a CONNECT packet that was not seen on its way out yet.
+    pub(super) fn greeting(&self, session: &str) -> Option<Box<str>> {
+        self.state().greetings.get(session).cloned()
+    }
+
+    /// The CONNECT packet is out, or will never be.
+    pub(super) fn greeted(&self, session: &str) {
+        self.state().greetings.remove(session);
+    }
+
+    /// Takes a connected socket in, and gives back the one that had its session. `None`: it went away meanwhile.
+    pub(super) fn connect(&self, client: &Arc<Client>) -> Option<Option<Arc<Client>>> {
+        let before = {
             let mut state = self.state();
             state.sessions.insert(client.session().into(), client.id);
             if let Some(wire) = state
@@ -88,70 +133,77 @@ impl Hub {
                 client.outlet.upgraded(&wire);
             }
             state.clients.insert(client.id, client.clone());
+            let before = state.pids.insert(client.pid, client.id);
+            before.and_then(|id| state.clients.get(&id).cloned())
+        };
+        if client.connected() {
+            return Some(before);
         }
-        let connected = client.connected();
-        if !connected {
-            self.disconnect(client.id);
-        }
-        connected
+        self.disconnect(client.id);
+        None
     }
 
     /// Forgets a socket and takes it out of its rooms.
-    pub(super) fn disconnect(&self, id: u64) -> bool {
+    pub(super) fn disconnect(&self, id: u64) -> Option<Arc<Client>> {
         let _order = self.typing_order();
-        let changes = {
+        let (client, changes) = {
             let mut state = self.state();
-            let Some(client) = state.clients.remove(&id) else {
-                return false;
-            };
+            let client = state.clients.remove(&id)?;
             // The client may have connected anew in the same session, before it was told of as gone.
             if state.sessions.get(client.session()) == Some(&id) {
                 state.sessions.remove(client.session());
+                state.greetings.remove(client.session());
+            }
+            if state.pids.get(&client.pid) == Some(&id) {
+                state.pids.remove(&client.pid);
             }
             let rooms = std::mem::take(&mut *client.rooms());
-            rooms
+            let changes = rooms
                 .iter()
-                .map(|room| state.leave(room, &client))
-                .collect::<Vec<_>>()
+                .map(|joined| state.leave(&joined.room, &client))
+                .collect::<Vec<_>>();
+            (client, changes)
         };
         self.relay(changes);
-        true
+        Some(client)
     }
 
-    /// Sends an event to one socket; one that has no room for it is ended.
+    /// The session of this pid belongs to the connection `owner` now: whoever else has it here is ended.
+    pub(super) fn taken(&self, pid: PidHash, owner: i64) {
+        let client = {
+            let state = self.state();
+            let id = state.pids.get(&pid);
+            id.and_then(|id| state.clients.get(id)).cloned()
+        };
+        if let Some(client) = client.filter(|client| client.owner != owner) {
+            client.outlet.cut();
+        }
+    }
+
+    /// Sends an event that is not stored to one socket; one that has no room for it is ended.
     pub(super) fn send(&self, client: &Client, event: &Outgoing) {
-        if self.try_send(client, event) == Delivery::Full {
+        if client.outlet.send(event) == Delivery::Full {
             self.cut(client);
         }
-    }
-
-    /// Sends an event to one socket, unless socketioxide's queue is full.
-    pub(super) fn try_send(&self, client: &Client, event: &Outgoing) -> Delivery {
-        let delivery = client.outlet.send(event);
-        if delivery == Delivery::Overflow {
-            self.count_slow(client);
-        }
-        delivery
     }
 
     /// Ends a socket that reads too slowly.
     pub(super) fn cut(&self, client: &Client) {
         if client.outlet.cut() {
-            self.count_slow(client);
+            self.metrics.slow_consumers.inc();
+            tracing::info!(
+                connection = client.id,
+                "a client that reads too slowly was disconnected"
+            );
         }
-    }
-
-    fn count_slow(&self, client: &Client) {
-        self.metrics.slow_consumers.inc();
-        tracing::info!(
-            connection = client.id,
-            "a client that reads too slowly was disconnected"
-        );
     }
 
     /// A session is being upgraded to this connection, and may not have its socket yet.
     pub(super) fn upgrade(&self, session: &str, wire: &Arc<Wire>) {
         let mut state = self.state();
+        if let Some(pid) = state.greetings.get(session) {
+            wire.greet(pid);
+        }
         if let Some(client) = state.in_session(session) {
             return client.outlet.upgraded(wire);
         }
@@ -171,96 +223,6 @@ impl Hub {
         self.state().clients.values().cloned().collect()
     }
 
-    /// The offset after the last event that was broadcast, `None` before the first read.
-    pub(super) fn offset(&self) -> Option<String> {
-        self.state().position.as_ref().map(Offset::pack)
-    }
-
-    /// Enters a room and acknowledges it, in one moment for the broadcast.
-    pub(super) fn join(&self, client: &Arc<Client>, join: &JoinArgs, ack: Ack) {
-        let room = join.contact.room();
-        let mut state = self.state();
-        let mut rooms = client.rooms();
-        let already = rooms.contains(&room);
-        if !already && rooms.len() >= self.max_rooms {
-            drop((rooms, state));
-            self.metrics.limits(Limit::Rooms);
-            self.metrics.joins(Join::TooManyRooms);
-            return client.refuse(&Refusal::TooManyRooms(self.max_rooms), ack);
-        }
-        // A socket that was forgotten while its join waited must not become a member that nobody removes.
-        if !state.clients.contains_key(&client.id) {
-            return;
-        }
-        let position = state.position.clone();
-        let entry = state.rooms.entry(room.clone()).or_default();
-        if !already {
-            Arc::make_mut(&mut entry.members).push(client.clone());
-            rooms.push(room.clone());
-        }
-        drop(rooms);
-        let mut answer = json!({
-            "ok": true,
-            "room": room.as_str(),
-            "offset": position.as_ref().map(Offset::pack),
-            "replayed": 0,
-        });
-        // An offset that is the present has missed nothing; for any other continuity can't be proved.
-        let resync = join
-            .after
-            .as_ref()
-            .is_some_and(|after| after.as_ref().ok() != position.as_ref());
-        if resync {
-            answer["resync"] = true.into();
-        }
-        client.outlet.answer(ack, &answer);
-        if !already && let Some(event) = entry.typers.greeting(client.id, &join.contact) {
-            self.send(client, &event);
-        }
-        drop(state);
-        self.metrics
-            .joins(if resync { Join::Resync } else { Join::Joined });
-    }
-
-    /// Leaves a room and acknowledges it. Leaving a room that one is not in is no error.
-    pub(super) fn leave(&self, client: &Arc<Client>, contact: &ContactId, ack: Ack) {
-        let room = contact.room();
-        let _order = self.typing_order();
-        let change = {
-            let mut state = self.state();
-            client.rooms().retain(|joined| *joined != room);
-            let change = state.leave(&room, client);
-            client.outlet.answer(ack, &json!({ "ok": true }));
-            change
-        };
-        self.relay([change]);
-    }
-
-    /// Moves the position past the event at `index` and says who must get it, with which offset: one moment, so that a join
-    /// is either before it, and gets the event, or after, and its offset includes it.
-    pub(super) fn pass(&self, batch: &Batch, index: usize) -> Option<(Members, Offset)> {
-        let offset = batch.offset(index);
-        let mut state = self.state();
-        state.position = Some(offset.clone());
-        let room = state.rooms.get(&batch.events[index].room)?;
-        (!room.members.is_empty()).then(|| (room.members.clone(), offset))
-    }
-
-    /// Moves the position to where the broadcast is.
-    pub(super) fn reach(&self, offset: Offset) {
-        self.state().position = Some(offset);
-    }
-
-    /// Every joined room with its members.
-    pub(super) fn joined(&self) -> Vec<(Room, Members)> {
-        let state = self.state();
-        state
-            .rooms
-            .iter()
-            .map(|(room, entry)| (room.clone(), entry.members.clone()))
-            .collect()
-    }
-
     /// Counts the sockets for the metrics.
     pub fn measure(&self) {
         let clients = self.clients();
@@ -275,24 +237,12 @@ impl Hub {
     }
 }
 
+/// The clients that fall behind, as they do: for [`super::replay::run`].
+pub struct Behind(pub(super) mpsc::UnboundedReceiver<(Arc<Client>, Fall)>);
+
 impl State {
     fn in_session(&self, session: &str) -> Option<&Arc<Client>> {
         self.clients.get(self.sessions.get(session)?)
-    }
-
-    fn leave(&mut self, room: &Room, client: &Client) -> (Members, Change, Room) {
-        let entry = self.rooms.entry(room.clone()).or_default();
-        if let Some(index) = entry
-            .members
-            .iter()
-            .position(|member| member.id == client.id)
-        {
-            Arc::make_mut(&mut entry.members).swap_remove(index);
-        }
-        let change = entry.typers.set(Typer::Client(client.id), None);
-        let change = (entry.members.clone(), change, room.clone());
-        self.forget_if_empty(room);
-        change
     }
 
     fn forget_if_empty(&mut self, room: &Room) {

@@ -100,6 +100,11 @@ impl Inbox {
         !std::mem::replace(&mut state.working, true)
     }
 
+    /// Whether another event waits already.
+    pub(super) fn has_more(&self) -> bool {
+        !self.state().waiting.is_empty()
+    }
+
     /// The next event to handle; `None` ends the work.
     pub(super) fn next(&self) -> Option<Incoming> {
         let mut state = self.state();

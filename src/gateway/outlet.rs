@@ -2,8 +2,7 @@
 //!
 //! Straight through the [`Wire`] where the socket was a WebSocket from its first byte; through socketioxide's queue where
 //! it began by polling, also after its upgrade. A socket keeps to one way, so that its order holds.
-//! Guarantees: what waits is bounded in bytes; what can't be sent ends the connection, so a client never gets a stream
-//! with a hole.
+//! Guarantees: what waits is bounded in bytes, and what is not taken is said to be.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -13,7 +12,7 @@ use socketioxide::extract::SocketRef;
 use socketioxide::{SendError, SocketError};
 
 use super::client::Ack;
-use super::protocol::{self, Outgoing};
+use super::outgoing::{self, Outgoing};
 use crate::wire::{MAX_BACKLOG_BYTES, Sent, Wire};
 
 /// What became of an event for one socket.
@@ -22,9 +21,7 @@ pub(super) enum Delivery {
     Sent,
     /// The socket has ended.
     Gone,
-    /// Too much waited for it: this call has ended it.
-    Overflow,
-    /// socketioxide's queue is full: worth another try in a moment.
+    /// Not sent: too much waits for it already.
     Full,
 }
 
@@ -78,20 +75,13 @@ impl Outlet {
             Way::Wire(wire) => match wire.send(event.frame()) {
                 Sent::Taken => Delivery::Sent,
                 Sent::Gone => Delivery::Gone,
-                Sent::Overflow => {
-                    self.ended.store(true, Ordering::Release);
-                    Delivery::Overflow
-                }
+                Sent::Full => Delivery::Full,
             },
             Way::Engine(engine) => {
                 let bytes = event.frame().len();
                 let (waiting, _) = engine.meter();
                 if waiting > 0 && waiting + bytes > MAX_BACKLOG_BYTES {
-                    return if self.cut() {
-                        Delivery::Overflow
-                    } else {
-                        Delivery::Gone
-                    };
+                    return Delivery::Full;
                 }
                 match event.emit(&engine.socket) {
                     Ok(()) => {
@@ -113,9 +103,9 @@ impl Outlet {
             return;
         };
         let sent = match &self.way {
-            Way::Wire(wire) => wire.send(protocol::ack_frame(id, answer)) == Sent::Taken,
+            Way::Wire(wire) => wire.send(outgoing::ack_frame(id, answer)) == Sent::Taken,
             Way::Engine(engine) => {
-                let bytes = protocol::ack_frame(id, answer).len() as u64;
+                let bytes = outgoing::ack_frame(id, answer).len() as u64;
                 engine.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
                 sender.send(answer).is_ok()
             }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use axum::body::to_bytes;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -20,7 +21,7 @@ use tokio::time::{Instant, timeout};
 use super::hub::Hub;
 use crate::metrics::Limit;
 use crate::server::query_value;
-use crate::wire::Wire;
+use crate::wire::{Wire, frame};
 
 /// What the requests are met with.
 #[derive(Clone)]
@@ -50,6 +51,9 @@ impl Drop for Handshake {
         }
     }
 }
+
+/// Between the packets of an answer to a poll (Engine.IO protocol v4, "HTTP long-polling").
+const PACKET_SEPARATOR: u8 = 0x1e;
 
 /// What the engine, the origin check and authentication read; nothing else is kept.
 const KEPT: [HeaderName; 8] = [
@@ -95,11 +99,39 @@ pub(super) async fn guard(State(rule): State<Rule>, mut request: Request, next: 
     let poll = client
         .filter(|_| request.method() == Method::GET)
         .map(|client| (client.outlet.poll(), client));
+    let polls = request.method() == Method::GET;
+    let session: Box<str> = named.into();
     let response = run(request, next, rule.limit).await;
     if let Some((taken, client)) = poll {
         client.outlet.polled(taken);
     }
-    response
+    match rule.hub.greeting(&session).filter(|_| polls) {
+        Some(pid) => greet(response, &rule.hub, &session, &pid).await,
+        None => response,
+    }
+}
+
+/// The answer to a poll with the pid in the CONNECT packet, if that is in it.
+async fn greet(response: Response, hub: &Hub, session: &str, pid: &str) -> Response {
+    let (mut head, body) = response.into_parts();
+    let Ok(body) = to_bytes(body, usize::MAX).await else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    let mut packets = body.split(|byte| *byte == PACKET_SEPARATOR);
+    let Some(connect) = packets.find_map(|packet| frame::connect_with_pid(packet, pid)) else {
+        return Response::from_parts(head, body.into());
+    };
+    hub.greeted(session);
+    let packets = body.split(|byte| *byte == PACKET_SEPARATOR).map(|packet| {
+        if frame::connect_with_pid(packet, pid).is_some() {
+            connect.as_slice()
+        } else {
+            packet
+        }
+    });
+    let body = packets.collect::<Vec<_>>().join(&PACKET_SEPARATOR);
+    head.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(head, body.into())
 }
 
 /// The engine's answer. It reads a body for as long as that takes, also when its session is over: that is bounded.

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::hub::Hub;
-use super::protocol::Outgoing;
+use super::outgoing::Outgoing;
 use crate::event::{ContactId, Room, name};
 
 /// How long typing lasts when nobody renews it.
@@ -69,8 +69,8 @@ impl Typers {
     }
 
     /// What someone who comes in late should see.
-    pub(super) fn greeting(&self, newcomer: u64, contact: &ContactId) -> Option<Outgoing> {
-        others(&self.names(), newcomer).then(|| event(name::TYPING_START, contact.as_str()))
+    pub(super) fn greeting(&self, newcomer: u64, room: &Room) -> Option<Outgoing> {
+        others(&self.names(), newcomer).then(|| event(name::TYPING_START, room.contact()))
     }
 
     fn names(&self) -> Vec<Typer> {

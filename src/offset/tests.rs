@@ -1,4 +1,6 @@
 use super::*;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 
@@ -9,11 +11,13 @@ fn snapshot(xmax: u64, xip: &[u64]) -> Arc<Snapshot> {
     })
 }
 
+const EPOCH: Epoch = Epoch {
+    value: 7,
+    crashes: 0,
+};
+
 fn all(xmax: u64, xip: &[u64]) -> Offset {
-    Offset {
-        epoch: Epoch(7),
-        seen: Seen::All(snapshot(xmax, xip)),
-    }
+    Offset::all(EPOCH, true, snapshot(xmax, xip))
 }
 
 fn any_snapshot(floor: u64) -> impl Strategy<Value = Arc<Snapshot>> {
@@ -26,7 +30,7 @@ fn any_snapshot(floor: u64) -> impl Strategy<Value = Arc<Snapshot>> {
     })
 }
 
-fn any_offset() -> impl Strategy<Value = Offset> {
+fn any_seen() -> impl Strategy<Value = Seen> {
     let part = any_snapshot(0).prop_flat_map(|before| {
         (any_snapshot(before.xmax), 0..i64::MAX).prop_map(move |(batch, id)| Seen::Part {
             before: before.clone(),
@@ -34,43 +38,52 @@ fn any_offset() -> impl Strategy<Value = Offset> {
             id,
         })
     });
-    (
-        any::<u64>(),
-        prop_oneof![any_snapshot(0).prop_map(Seen::All), part],
-    )
-        .prop_map(|(epoch, seen)| Offset {
-            epoch: Epoch(epoch),
+    prop_oneof![any_snapshot(0).prop_map(Seen::All), part]
+}
+
+fn any_offset() -> impl Strategy<Value = Offset> {
+    let aside = prop::option::of((any::<u64>(), any_seen()));
+    (any::<(u64, u16, bool)>(), any_seen(), aside).prop_map(
+        |((value, crashes, durable), seen, aside)| Offset {
+            epoch: Epoch {
+                value,
+                crashes: crashes.into(),
+            },
+            durable,
             seen,
-        })
+            aside: aside.map(|(room, seen)| Box::new(Aside { room, seen })),
+        },
+    )
 }
 
 proptest! {
     #[test]
     fn what_was_packed_unpacks_to_the_same(offset in any_offset()) {
-        prop_assert_eq!(Offset::unpack(&offset.pack()), Ok(offset));
+        prop_assert_eq!(Offset::unpack(&offset.pack(), offset.epoch.value), Ok(offset));
     }
 
     #[test]
-    fn no_text_panics_and_only_what_pack_writes_is_accepted(text in ".{0,300}") {
-        if let Ok(offset) = Offset::unpack(&text) {
-            prop_assert_eq!(offset.pack(), text);
-        }
+    fn no_text_panics_or_is_accepted(text in ".{0,300}") {
+        prop_assert!(Offset::unpack(&text, 7).is_err());
     }
 
     #[test]
     fn no_bytes_panic(bytes in vec(any::<u8>(), 0..300)) {
-        let text = URL_SAFE_NO_PAD.encode([&[VERSION, bytes.len() as u8 % 2], bytes.as_slice()].concat());
-        if let Ok(offset) = Offset::unpack(&text) {
-            prop_assert_eq!(offset.pack(), text);
+        let mut body = [&[pack::VERSION], bytes.as_slice()].concat();
+        body.extend(pack::tag(7, &body));
+        let text = URL_SAFE_NO_PAD.encode(body);
+        if let Ok(offset) = Offset::unpack(&text, 7) {
+            prop_assert_eq!(Offset::unpack(&offset.pack(), 7), Ok(offset));
         }
     }
 
     #[test]
-    fn a_tampered_offset_is_another_offset_or_none(offset in any_offset(), at in any::<prop::sample::Index>(), bit in 0..8_u8) {
+    fn one_altered_bit_or_another_database_is_found_out(offset in any_offset(), at in any::<prop::sample::Index>(), bit in 0..8_u8) {
         let mut bytes = URL_SAFE_NO_PAD.decode(offset.pack()).expect("packed as base64url");
         let at = at.index(bytes.len());
         bytes[at] ^= 1 << bit;
-        prop_assert_ne!(Offset::unpack(&URL_SAFE_NO_PAD.encode(bytes)), Ok(offset));
+        prop_assert!(Offset::unpack(&URL_SAFE_NO_PAD.encode(bytes), offset.epoch.value).is_err());
+        prop_assert_eq!(Offset::unpack(&offset.pack(), !offset.epoch.value), Err(BadOffset::Foreign));
     }
 
     #[test]
@@ -82,7 +95,7 @@ proptest! {
 
 #[test]
 fn a_late_commit_is_missed_though_its_id_is_lower() {
-    let offset = all(100, &[90]);
+    let offset = Seen::All(snapshot(100, &[90]));
     assert!(!offset.misses(99, 12));
     assert!(offset.misses(90, 5));
     assert!(offset.misses(100, 13));
@@ -90,14 +103,10 @@ fn a_late_commit_is_missed_though_its_id_is_lower() {
 
 #[test]
 fn within_a_batch_only_later_ids_are_missed() {
-    let seen = Seen::Part {
+    let offset = Seen::Part {
         before: snapshot(100, &[90]),
         batch: snapshot(110, &[105]),
         id: 50,
-    };
-    let offset = Offset {
-        epoch: Epoch(7),
-        seen,
     };
     assert!(!offset.misses(99, 60), "seen before the batch");
     assert!(!offset.misses(101, 50), "of the batch and delivered");
@@ -132,7 +141,7 @@ fn a_later_snapshot_covers_an_earlier_one() {
 
 #[test]
 fn most_offsets_are_short() {
-    assert!(all(40_000_000, &[]).pack().len() <= 22);
+    assert!(all(40_000_000, &[]).pack().len() <= 24);
 }
 
 #[test]
@@ -157,4 +166,94 @@ fn postgres_text_is_parsed() {
     ] {
         assert!(bad.parse::<Snapshot>().is_err(), "{bad:?}");
     }
+}
+
+/// What somebody has who walks from `from` to `to`, out of every event there is.
+fn walk(from: &Seen, to: &Seen, events: &[(u64, i64)]) -> Option<Vec<(u64, i64)>> {
+    let (mut at, mut got) = (from.clone(), Vec::new());
+    for _ in 0..10 {
+        match Step::next(&at, to) {
+            Next::Reached => return Some(got),
+            Next::Ahead => return None,
+            Next::Read(step) => {
+                let mut batch: Vec<_> = events
+                    .iter()
+                    .filter(|(xid, id)| step.holds(*xid, *id))
+                    .copied()
+                    .collect();
+                batch.sort_by_key(|(_, id)| *id);
+                got.extend(batch);
+                at = step.end();
+            }
+        }
+    }
+    panic!("no end from {from:?} to {to:?}");
+}
+
+proptest! {
+    /// Snapshots of one database in the order they were taken, and events whose transactions end between them.
+    #[test]
+    fn a_walk_yields_what_was_missed_and_nothing_twice(
+        ends in vec((0_usize..6, 1_i64..40), 1..40), from in 0_usize..4, to in 0_usize..4, part in any::<[Option<i64>; 2]>(),
+    ) {
+        // The transaction `xid` is over before the snapshot number `end`; its event has some id.
+        let taken = |n: usize| {
+            let open: Vec<u64> = (0..ends.len()).filter(|i| ends[*i].0 > n).map(|i| i as u64 + 10).collect();
+            snapshot((ends.len() + n) as u64 + 10, &open)
+        };
+        let events: Vec<(u64, i64)> = ends.iter().enumerate().map(|(i, (_, id))| (i as u64 + 10, *id * 40 + i as i64)).collect();
+        let seen = |n: usize, part: Option<i64>| match part {
+            Some(id) => Seen::Part { before: taken(n), batch: taken(n + 1), id: id.rem_euclid(1_600) },
+            None => Seen::All(taken(n)),
+        };
+        let (from, to) = (seen(from, part[0]), seen(to, part[1]));
+        if let Some(mut got) = walk(&from, &to, &events) {
+            got.sort();
+            let mut missed: Vec<_> = events.iter().filter(|(xid, id)| from.misses(*xid, *id) && !to.misses(*xid, *id)).copied().collect();
+            missed.sort();
+            prop_assert_eq!(got, missed);
+        } else {
+            prop_assert!(!to.reaches(&from) || from == to);
+        }
+    }
+}
+
+#[test]
+fn an_offset_is_believed_only_where_it_can_be_proved() {
+    let present = |recovered: &[u64], pruned: Option<u64>| Present {
+        epoch: Epoch {
+            value: 7,
+            crashes: recovered.len(),
+        },
+        snapshot: snapshot(200, &[]),
+        pruned: pruned.map(|xmax| snapshot(xmax, &[])),
+        recovered: recovered.to_vec(),
+    };
+    let proves = |offset: &Offset, present: &Present| offset.proves(&offset.seen, present);
+    let at_100 = all(100, &[]);
+    assert_eq!(proves(&at_100, &present(&[], None)), Ok(()));
+    assert_eq!(proves(&at_100, &present(&[], Some(100))), Ok(()));
+    assert_eq!(
+        proves(&at_100, &present(&[], Some(101))),
+        Err(Lapse::Expired)
+    );
+    assert_eq!(
+        proves(&all(201, &[]), &present(&[], None)),
+        Err(Lapse::Ahead)
+    );
+    assert_eq!(proves(&at_100, &present(&[100], None)), Ok(()), "on disk");
+    assert_eq!(
+        proves(&at_100, &present(&[99], None)),
+        Err(Lapse::Undone),
+        "the disk was set back"
+    );
+    let in_memory = Offset {
+        durable: false,
+        ..at_100
+    };
+    assert_eq!(proves(&in_memory, &present(&[], None)), Ok(()));
+    assert_eq!(
+        proves(&in_memory, &present(&[150], None)),
+        Err(Lapse::Undone)
+    );
 }

@@ -1,11 +1,15 @@
-//! Which life of the database this is.
+//! Which life of the database this is, and what offsets are measured by.
 //!
 //! The epoch is bound to the cluster (system identifier) and its timeline: a dump restored elsewhere
 //! or a rewind brings the row of another life along, and offsets of that life must not be believed.
+//! A crash is known by the unlogged table that it emptied.
 
-use sqlx::postgres::PgConnection;
+use std::sync::Arc;
 
-use crate::offset::Epoch;
+use sqlx::Row as _;
+use sqlx::postgres::{PgConnection, PgRow};
+
+use crate::offset::{BadSnapshot, Epoch, Present};
 
 /// The timeline is read off the log that is being written: the control file knows it only from the next checkpoint on.
 const REBIND: &str = "
@@ -15,6 +19,61 @@ set value = ('x' || left(replace(gen_random_uuid()::text, '-', ''), 16))::bit(64
     timeline = t.line
 from pg_control_system() c, (select ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int as line) t
 where (e.system_identifier, e.timeline) is distinct from (c.system_identifier, t.line)";
+
+/// The lock comes first, so that of two servers one finds the crash.
+const FIND_CRASH: &str = "
+with epoch as materialized (
+    select from rowcast.epoch for update
+), mended as (
+    insert into rowcast.uncrashed select true from epoch on conflict do nothing returning 1
+)
+update rowcast.epoch set recovered = recovered || pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+where exists (select from mended)";
+
+/// What [`present`] reads, as one row of a subquery.
+macro_rules! present_columns {
+    () => {
+        "select pg_current_snapshot()::text as snapshot,
+               pg_current_wal_insert_lsn() <= pg_current_wal_flush_lsn() as durable,
+               value as epoch, recovered, pruned::text as pruned,
+               exists (select from rowcast.uncrashed) as sound
+        from rowcast.epoch"
+    };
+}
+pub(super) use present_columns;
+
+/// Why the outbox can't be read right now, or not at all.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The database refused, or the connection is gone.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+    /// Postgres said something that is no snapshot.
+    #[error(transparent)]
+    Snapshot(#[from] BadSnapshot),
+    /// The database recovered from a crash a moment ago, and the reader has not found out yet.
+    #[error("the database has recovered from a crash a moment ago")]
+    Recovering,
+}
+
+/// The columns of [`present_columns!`], and whether everything that was visible was on disk.
+pub(super) fn present(row: &PgRow) -> Result<(Present, bool), ReadError> {
+    if !row.try_get::<bool, _>("sound")? {
+        return Err(ReadError::Recovering);
+    }
+    let recovered: Vec<i64> = row.try_get("recovered")?;
+    let pruned: Option<String> = row.try_get("pruned")?;
+    let present = Present {
+        epoch: Epoch {
+            value: row.try_get::<i64, _>("epoch")?.cast_unsigned(),
+            crashes: recovered.len(),
+        },
+        snapshot: Arc::new(row.try_get::<String, _>("snapshot")?.parse()?),
+        pruned: pruned.map(|text| text.parse().map(Arc::new)).transpose()?,
+        recovered: recovered.into_iter().map(i64::cast_unsigned).collect(),
+    };
+    Ok((present, row.try_get("durable")?))
+}
 
 /// The epoch of the database behind `conn`, drawn anew when the database is not the one it was drawn for.
 pub(super) async fn current(conn: &mut PgConnection) -> sqlx::Result<Epoch> {
@@ -27,8 +86,19 @@ pub(super) async fn current(conn: &mut PgConnection) -> sqlx::Result<Epoch> {
             "this database is a copy or was rewound: older offsets are answered with resync"
         );
     }
-    let value: i64 = sqlx::query_scalar("select value from rowcast.epoch")
-        .fetch_one(conn)
-        .await?;
-    Ok(Epoch(value.cast_unsigned()))
+    let crashed = sqlx::query(FIND_CRASH)
+        .execute(&mut *conn)
+        .await?
+        .rows_affected();
+    if crashed > 0 {
+        tracing::warn!("the database has recovered from a crash");
+    }
+    let (value, crashes): (i64, i32) =
+        sqlx::query_as("select value, cardinality(recovered) from rowcast.epoch")
+            .fetch_one(conn)
+            .await?;
+    Ok(Epoch {
+        value: value.cast_unsigned(),
+        crashes: crashes.unsigned_abs() as usize,
+    })
 }

@@ -43,7 +43,7 @@ from (
            (select pruned::text from rowcast.epoch) as pruned
 ) s
 left join (
-    select id, room, event, source, (extract(epoch from at) * 1000000)::int8 as at_us,
+    select id, xid::text::int8 as xid, room, event, source, (extract(epoch from at) * 1000000)::int8 as at_us,
            case when octet_length(data::text) > $4 then rowcast.truncate_payload(data)::text else data::text end as data,
            extract(epoch from clock_timestamp() - at)::float8 as age
     from fresh
@@ -161,11 +161,16 @@ impl Source for Follow {
         let (connection, epoch, seen, written) = timeout(PATIENCE, connect).await??;
         self.connection = Some(connection);
         let resume = match position {
-            Some(position) if position.epoch == epoch => self.unflushed.lost(),
+            // No crash came between: what was seen is there still.
+            Some(position) if position.epoch == epoch => Resume::Here,
+            Some(position) if position.epoch.value == epoch.value => {
+                position.epoch = epoch;
+                self.unflushed.lost()
+            }
             _ => Resume::Nowhere,
         };
         match (resume, &mut *position) {
-            (Resume::Back(safe), Some(position)) => position.seen = Seen::All(safe),
+            (Resume::Back(safe), Some(position)) => *position = Offset::all(epoch, true, safe),
             (Resume::Nowhere, _) => {
                 *position = None;
                 self.unflushed = Unflushed::default();
@@ -175,10 +180,7 @@ impl Source for Follow {
             }
             _ => {}
         }
-        Ok(Offset {
-            epoch,
-            seen: Seen::All(seen),
-        })
+        Ok(Offset::all(epoch, true, seen))
     }
 
     async fn read(
@@ -227,7 +229,13 @@ impl Source for Follow {
                     )
                     .await;
                 }
-                pass = Some(Batch::new(position.epoch, before.clone(), snapshot));
+                let durable = self.unflushed.is_flushed();
+                pass = Some(Batch::new(
+                    position.epoch,
+                    durable,
+                    before.clone(),
+                    snapshot,
+                ));
             }
             let batch = pass.as_mut().expect("the pass has begun");
             // A batch is handed on only when a row follows it, so that the last one is known to be the last.
@@ -248,7 +256,7 @@ impl Source for Follow {
                     ) =>
                 {
                     bytes += event.payload.get().len();
-                    batch.events.push(event);
+                    batch.events.push(Arc::new(event));
                     total += 1;
                 }
                 Some((id, Err(why))) => self.skip(id, &row, &why),

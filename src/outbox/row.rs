@@ -25,6 +25,7 @@ pub(super) fn event(id: i64, row: &PgRow) -> Result<Event, Unusable> {
     let age: f64 = row.try_get("age")?;
     Ok(Event {
         id,
+        xid: row.try_get::<i64, _>("xid")?.cast_unsigned(),
         room: room.as_deref().ok_or(Unusable::NoRoom)?.into(),
         name: name.into(),
         payload: RawValue::from_string(data).map_err(|e| sqlx::Error::Decode(e.into()))?,

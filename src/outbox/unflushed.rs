@@ -3,9 +3,7 @@
 //! A writer with `synchronous_commit = off` is visible before its commit is on disk. It can be read, delivered, and then
 //! undone by a crash, and its xid and id are handed out again to somebody else: a position that "has seen" them would
 //! skip the newcomer for ever. So each pass notes how far the log was written and how far it was flushed. A snapshot is
-//! safe once everything it saw is flushed and delivered. With a lost connection Postgres may have crashed: it does not
-//! say so, since its postmaster outlives the crash of a backend. So after each one the reader goes back to the last safe
-//! snapshot, leaves out what it has delivered already and finds again, and names the rooms of what it does not find.
+//! safe once everything it saw is flushed and delivered. After a crash the reader goes back to the last safe snapshot, leaves out what it has delivered already and finds again, and names the rooms of what it does not find.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -63,7 +61,7 @@ pub(super) struct Unflushed {
 }
 
 impl Unflushed {
-    /// The connection was lost: where to go on.
+    /// The database crashed: where to go on.
     pub(super) fn lost(&mut self) -> Resume {
         self.forget_pending();
         if self.reads.is_empty() && self.delivered.is_empty() {
@@ -102,6 +100,11 @@ impl Unflushed {
             .pop_front_if(|(written, ..)| *written <= log.flushed)
             .is_some()
         {}
+    }
+
+    /// Whether everything that the pass at hand sees is on disk.
+    pub(super) fn is_flushed(&self) -> bool {
+        self.pass.is_flushed()
     }
 
     /// Whether an event is to be delivered: not when it was already, before the connection was lost.

@@ -10,21 +10,29 @@ use crate::offset::{Epoch, Offset, Seen, Snapshot};
 pub struct Batch {
     /// The database's life that its offsets belong to.
     pub epoch: Epoch,
+    /// Whether all that this read saw was on disk.
+    pub durable: bool,
     /// What the previous read saw.
     pub before: Arc<Snapshot>,
     /// What this read saw.
     pub snapshot: Arc<Snapshot>,
     /// In the order of delivery.
-    pub events: Vec<Event>,
+    pub events: Vec<Arc<Event>>,
     /// Whether the read ends here.
     pub complete: bool,
 }
 
 impl Batch {
     /// An empty first part of the read that saw `snapshot`.
-    pub fn new(epoch: Epoch, before: Arc<Snapshot>, snapshot: Arc<Snapshot>) -> Self {
+    pub fn new(
+        epoch: Epoch,
+        durable: bool,
+        before: Arc<Snapshot>,
+        snapshot: Arc<Snapshot>,
+    ) -> Self {
         Self {
             epoch,
+            durable,
             before,
             snapshot,
             events: Vec::new(),
@@ -35,44 +43,42 @@ impl Batch {
     /// Takes the events out as a part of their own and leaves the rest of the read to come.
     #[must_use]
     pub fn split(&mut self) -> Self {
-        let rest = Self::new(self.epoch, self.before.clone(), self.snapshot.clone());
+        let rest = Self::new(
+            self.epoch,
+            self.durable,
+            self.before.clone(),
+            self.snapshot.clone(),
+        );
         std::mem::replace(self, rest)
     }
 
     /// The offset of the event at `index`.
     pub fn offset(&self, index: usize) -> Offset {
         let last = index + 1 == self.events.len();
-        let seen = if self.complete && last {
-            Seen::All(self.snapshot.clone())
-        } else {
-            let id = self.events[index].id;
-            Seen::Part {
-                before: self.before.clone(),
-                batch: self.snapshot.clone(),
-                id,
-            }
+        if self.complete && last {
+            return self.all(&self.snapshot);
+        }
+        let seen = Seen::Part {
+            before: self.before.clone(),
+            batch: self.snapshot.clone(),
+            id: self.events[index].id,
         };
         Offset {
-            epoch: self.epoch,
             seen,
+            ..self.all(&self.before)
         }
     }
 
     /// The offset after all of it.
     pub fn end(&self) -> Offset {
         match self.events.len() {
-            0 => {
-                let seen = if self.complete {
-                    &self.snapshot
-                } else {
-                    &self.before
-                };
-                Offset {
-                    epoch: self.epoch,
-                    seen: Seen::All(seen.clone()),
-                }
-            }
+            0 if self.complete => self.all(&self.snapshot),
+            0 => self.all(&self.before),
             len => self.offset(len - 1),
         }
+    }
+
+    fn all(&self, snapshot: &Arc<Snapshot>) -> Offset {
+        Offset::all(self.epoch, self.durable, snapshot.clone())
     }
 }

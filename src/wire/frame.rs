@@ -26,32 +26,57 @@ pub(crate) fn text(payload: &[&[u8]]) -> Bytes {
     frame.freeze()
 }
 
-/// Whether one of these whole frames is a Socket.IO CONNECT (`40`, Socket.IO protocol v5, "Connection to a namespace").
-pub(crate) fn holds_connect(mut frames: &[u8]) -> bool {
-    while let [head, short, rest @ ..] = frames {
-        let (len, rest) = match short & 0x7f {
-            126 => match rest.split_first_chunk::<2>() {
-                Some((len, rest)) => (u64::from(u16::from_be_bytes(*len)), rest),
-                None => return false,
-            },
-            127 => match rest.split_first_chunk::<8>() {
-                Some((len, rest)) => (u64::from_be_bytes(*len), rest),
-                None => return false,
-            },
-            len => (u64::from(len), rest),
-        };
-        let Some((payload, rest)) = usize::try_from(len)
-            .ok()
-            .and_then(|len| rest.split_at_checked(len))
-        else {
-            return false;
-        };
-        if *head == FINAL_TEXT && payload.starts_with(b"40") {
-            return true;
+/// These whole frames with the pid in the CONNECT packet, if that is among them.
+pub(crate) fn with_pid(frames: &[u8], pid: &str) -> Option<Bytes> {
+    let mut rest = frames;
+    while let Some((payload, next)) = split(rest) {
+        if rest[0] == FINAL_TEXT
+            && let Some(connect) = connect_with_pid(payload, pid)
+        {
+            let before = &frames[..frames.len() - rest.len()];
+            let mut out = BytesMut::from(before);
+            out.put_slice(&text(&[&connect]));
+            out.put_slice(next);
+            return Some(out.freeze());
         }
-        frames = rest;
+        rest = next;
     }
-    false
+    None
+}
+
+/// The payload of the first frame, and what comes after it.
+fn split(frames: &[u8]) -> Option<(&[u8], &[u8])> {
+    let [_, short, rest @ ..] = frames else {
+        return None;
+    };
+    let (len, rest) = match short & 0x7f {
+        126 => {
+            let (len, rest) = rest.split_first_chunk::<2>()?;
+            (u64::from(u16::from_be_bytes(*len)), rest)
+        }
+        127 => {
+            let (len, rest) = rest.split_first_chunk::<8>()?;
+            (u64::from_be_bytes(*len), rest)
+        }
+        len => (u64::from(len), rest),
+    };
+    rest.split_at_checked(usize::try_from(len).ok()?)
+}
+
+/// A Socket.IO CONNECT packet to the main namespace (`40{"sid":"..."}`: Engine.IO message, Socket.IO protocol v5,
+/// "Connection to a namespace") with the pid beside the sid; `None` for any other packet.
+pub(crate) fn connect_with_pid(packet: &[u8], pid: &str) -> Option<Vec<u8>> {
+    let object = packet.strip_prefix(b"40")?.strip_suffix(b"}")?;
+    object.starts_with(b"{\"sid\":").then_some(())?;
+    Some(
+        [
+            packet.strip_suffix(b"}")?,
+            b",\"pid\":\"",
+            pid.as_bytes(),
+            b"\"}",
+        ]
+        .concat(),
+    )
 }
 
 #[cfg(test)]
@@ -67,14 +92,20 @@ mod tests {
     }
 
     #[test]
-    fn connect_is_found_among_whole_frames_only() {
+    fn connect_gets_its_pid_among_whole_frames() {
         let open = text(&[br#"0{"sid":"a"}"#]);
         let connect = text(&[br#"40{"sid":"b"}"#]);
         let long = text(&[b"42", &vec![b'x'; 70_000]]);
         let event = text(&[br#"42["a","40"]"#]);
-        assert!(holds_connect(&[&open[..], &long, &connect].concat()));
-        assert!(!holds_connect(&[&open[..], &long, &event].concat()));
-        assert!(!holds_connect(&connect[..connect.len() - 1]));
-        assert!(!holds_connect(&[]));
+        let greeted = text(&[br#"40{"sid":"b","pid":"p"}"#]);
+        assert_eq!(
+            with_pid(&[&open[..], &long, &connect, &event].concat(), "p").as_deref(),
+            Some(&[&open[..], &long, &greeted, &event].concat()[..])
+        );
+        assert_eq!(with_pid(&[&open[..], &long, &event].concat(), "p"), None);
+        assert_eq!(with_pid(&connect[..connect.len() - 1], "p"), None);
+        assert_eq!(with_pid(&[], "p"), None);
+        let refused = text(&[br#"44{"message":"no"}"#]);
+        assert_eq!(with_pid(&refused, "p"), None);
     }
 }

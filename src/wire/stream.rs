@@ -75,8 +75,16 @@ impl AsyncWrite for WireStream {
             out.writer = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        out.push(Bytes::copy_from_slice(bytes));
-        if out.phase == Phase::Opening && frame::holds_connect(bytes) {
+        let connect = match &out.pid {
+            Some(pid) => frame::with_pid(bytes, pid),
+            None => None,
+        };
+        let connected = connect.is_some();
+        out.push(connect.unwrap_or_else(|| Bytes::copy_from_slice(bytes)));
+        if connected {
+            out.pid = None;
+        }
+        if connected && out.phase == Phase::Opening {
             out.phase = Phase::Open;
             while let Some(held) = out.held.pop_front() {
                 out.push(held);

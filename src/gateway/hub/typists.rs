@@ -17,7 +17,7 @@ impl Hub {
         typing: bool,
     ) -> Result<(), Refusal> {
         let room = contact.room();
-        if !client.rooms().contains(&room) {
+        if client.joined(&room).is_none() {
             return Err(Refusal::Forbidden("join the conversation first"));
         }
         self.types(&room, Typer::Client(client.id), typing);

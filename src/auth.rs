@@ -6,26 +6,46 @@
 
 use axum::http::{HeaderValue, header, request::Parts};
 
-use super::protocol::Refusal;
 use crate::config::Origins;
 use crate::event::Room;
 
 /// What a handshake proved.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Identity {
+pub enum Identity {
     /// Nothing: anyone.
     Anonymous,
 }
 
-/// Why a connection is refused: the `connect_error` message that the client sees.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum ConnectError {
-    #[error("origin_not_allowed")]
-    OriginNotAllowed,
+impl Identity {
+    /// What a session is kept under: only the same identity may resume it.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Anonymous => "anonymous",
+        }
+    }
 }
 
+/// Why a connection is refused: the `connect_error` message that the client sees.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// A browser's page of another site.
+    #[error("origin_not_allowed")]
+    OriginNotAllowed,
+    /// The database was away for longer than the handshake may take.
+    #[error("unavailable")]
+    Unavailable,
+}
+
+/// An identity may not listen to a room.
+#[derive(Debug, thiserror::Error)]
+#[error("not allowed")]
+pub struct Denied;
+
 /// Decides on a handshake.
-pub(super) fn authenticate(handshake: &Parts, origins: &Origins) -> Result<Identity, ConnectError> {
+///
+/// # Errors
+/// Why the connection is refused.
+pub fn authenticate(handshake: &Parts, origins: &Origins) -> Result<Identity, ConnectError> {
     // Only browsers send an origin, and only they need the check.
     match handshake
         .headers
@@ -38,8 +58,11 @@ pub(super) fn authenticate(handshake: &Parts, origins: &Origins) -> Result<Ident
     }
 }
 
-/// Decides on a room.
-pub(super) async fn may_join(identity: &Identity, _room: &Room) -> Result<(), Refusal> {
+/// Decides on a room: for joins, resumes and HTTP reads.
+///
+/// # Errors
+/// The identity may not.
+pub async fn may_join(identity: &Identity, _room: &Room) -> Result<(), Denied> {
     match identity {
         Identity::Anonymous => Ok(()),
     }

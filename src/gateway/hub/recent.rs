@@ -1,0 +1,63 @@
+//! The last events of the broadcast, for clients that were away for a moment: no read of the database for them.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::event::Event;
+use crate::gateway::stream::Passed;
+use crate::offset::{Snapshot, Step};
+
+const MAX_EVENTS: usize = 2_048;
+const MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// Every event that the broadcast has come to since `start`.
+pub(super) struct Recent {
+    events: VecDeque<Passed>,
+    bytes: usize,
+    start: Arc<Snapshot>,
+}
+
+impl Recent {
+    /// Nothing yet, after a broadcast that has seen `start`.
+    pub(super) fn since(start: Arc<Snapshot>) -> Self {
+        Self {
+            events: VecDeque::new(),
+            bytes: 0,
+            start,
+        }
+    }
+
+    pub(super) fn push(&mut self, passed: Passed) {
+        self.bytes += passed.event.payload.get().len();
+        self.events.push_back(passed);
+        while self.events.len() > MAX_EVENTS || self.bytes > MAX_BYTES {
+            let Some(oldest) = self.events.pop_front() else {
+                return;
+            };
+            self.bytes -= oldest.event.payload.get().len();
+            // Of its batch only a part is left.
+            self.start = oldest.batch;
+        }
+    }
+
+    /// The event that the broadcast is at, or was at last.
+    pub(super) fn last(&self) -> Option<&Passed> {
+        self.events.back()
+    }
+
+    /// The events of a step, by id, as far as `wanted`; `None` where some may be older than what is kept.
+    pub(super) fn step(
+        &self,
+        step: &Step,
+        wanted: impl Fn(&Event) -> bool,
+    ) -> Option<Vec<Arc<Event>>> {
+        if !step.before.covers(&self.start) {
+            return None;
+        }
+        let of_step = |event: &&Arc<Event>| step.holds(event.xid, event.id) && wanted(event);
+        let events = self.events.iter().map(|passed| &passed.event);
+        let mut events: Vec<_> = events.filter(of_step).cloned().collect();
+        events.sort_by_key(|event| event.id);
+        Some(events)
+    }
+}

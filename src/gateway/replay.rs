@@ -1,0 +1,329 @@
+//! Gives clients what they missed, out of the outbox and at their own pace.
+//!
+//! A client that is behind, because it came back or because it reads slowly, is walked towards the broadcast, step by step,
+//! until it is live. A join with an offset is walked the same way, in one room, before the client is in it.
+//! Guarantees: each missed event once, with an offset that is exact at that moment, so that a replay may be cut short
+//! anywhere; and no more waits for a client than it can be expected to take. One that takes nothing for a while is cut.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::client::Client;
+use super::hub::{Approach, Behind, Hub, Lost, Towards, Turn};
+use super::outgoing::Outgoing;
+use super::outlet::Delivery;
+use super::protocol::Refusal;
+use super::stream::Fall;
+use crate::backoff::Backoff;
+use crate::event::{Event, Room};
+use crate::offset::{Aside, Offset, Seen};
+use crate::outbox::{Missed, Replays, Want};
+
+/// A replay pauses when so much waits for the client, in bytes,
+const HIGH_BYTES: usize = 256 * 1024;
+/// until no more than this does.
+const LOW_BYTES: usize = 64 * 1024;
+/// A client to which nothing can be written for so long is cut.
+const STALLED: Duration = Duration::from_secs(10);
+/// How long a client that came from another server may be ahead of this one.
+const AHEAD: Duration = Duration::from_secs(15);
+
+/// See the module.
+pub(super) struct Replay {
+    pub(super) hub: Arc<Hub>,
+    pub(super) replays: Arc<Replays>,
+}
+
+/// Brings back whoever falls behind, until `stop`.
+pub async fn run(
+    hub: Arc<Hub>,
+    replays: Arc<Replays>,
+    mut behind: Behind,
+    stop: CancellationToken,
+) {
+    let replay = Arc::new(Replay { hub, replays });
+    let mut clients = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            Some(_) = clients.join_next() => {}
+            Some((client, fall)) = behind.0.recv() => {
+                let replay = replay.clone();
+                clients.spawn(async move { replay.catch_up(&client, fall).await });
+            }
+        }
+    }
+}
+
+/// The client is gone, or has been cut.
+struct Ended;
+
+/// How a join with an offset went.
+pub(super) enum Caught {
+    /// The client is in the room, after so many events.
+    Up(u64),
+    /// It can't be told what was missed.
+    Lost,
+    Gone,
+}
+
+impl Replay {
+    /// Walks a client that is behind to the broadcast.
+    async fn catch_up(&self, client: &Arc<Client>, fall: Fall) {
+        let mut ahead = Instant::now();
+        loop {
+            match self.hub.turn(client, fall) {
+                Turn::Live => return,
+                Turn::Wait if ahead.elapsed() < AHEAD => {
+                    self.hub.moved(Duration::from_secs(1)).await;
+                    continue;
+                }
+                Turn::Wait => return self.give_up(client, fall, "what was delivered is unknown"),
+                Turn::Lost(Lost(reason)) => return self.give_up(client, fall, reason),
+                Turn::Step(towards) => match self.step(client, fall, towards).await {
+                    Ok(None) => {}
+                    Ok(Some(reason)) => return self.give_up(client, fall, &reason),
+                    Err(Ended) => return,
+                },
+            }
+            ahead = Instant::now();
+        }
+    }
+
+    /// Takes one step. A text says why the replay can't go on.
+    async fn step(
+        &self,
+        client: &Arc<Client>,
+        fall: Fall,
+        mut towards: Towards,
+    ) -> Result<Option<String>, Ended> {
+        let (events, upto) = match towards.events.take() {
+            Some(events) => (events, None),
+            None => {
+                let rooms: Vec<Room> = client.rooms().iter().map(|j| j.room.clone()).collect();
+                let read = self.read(client, rooms, &towards).await?;
+                if let Some(reason) = lapsed(client, &read) {
+                    return Ok(Some(reason));
+                }
+                (own(client, &towards, &read), towards.reached(read.upto))
+            }
+        };
+        let last = events.len();
+        for (index, event) in events.into_iter().enumerate() {
+            let ends = upto.is_none() && index + 1 == last;
+            let offset = Arc::new(towards.offset((!ends).then_some(event.id)));
+            let outgoing = Outgoing::stored(event, offset.pack());
+            self.paced(client, || {
+                let mut stream = client.stream();
+                if stream.fall() != Some(fall) {
+                    return Delivery::Gone;
+                }
+                let delivery = client.outlet.send(&outgoing);
+                if delivery == Delivery::Sent {
+                    stream.sent = offset.clone();
+                }
+                delivery
+            })
+            .await?;
+        }
+        self.hub.metrics.replayed.inc_by(last as u64);
+        let mut stream = client.stream();
+        if stream.fall() == Some(fall) {
+            stream.sent = Arc::new(towards.offset(upto));
+        }
+        Ok(None)
+    }
+
+    fn give_up(&self, client: &Arc<Client>, fall: Fall, reason: &str) {
+        for room in self.hub.give_up(client, fall) {
+            self.hub.send(client, &Outgoing::resync(&room, reason));
+        }
+    }
+
+    /// Walks a client that has seen `after` of a room to the broadcast, and into the room.
+    pub(super) async fn join(
+        &self,
+        client: &Arc<Client>,
+        room: &Room,
+        after: &Offset,
+    ) -> Result<Caught, Refusal> {
+        let mut seen = after.seen.clone();
+        let (mut replayed, mut last) = (0, None);
+        let mut ahead = Instant::now();
+        loop {
+            match self
+                .hub
+                .approach(client, room, &seen, after, last.as_ref())?
+            {
+                Approach::In => return Ok(Caught::Up(replayed)),
+                Approach::Idle => return Ok(Caught::Up(0)),
+                Approach::Lost => return Ok(Caught::Lost),
+                Approach::Wait if ahead.elapsed() >= AHEAD => return Ok(Caught::Lost),
+                Approach::Wait | Approach::Behind if client.outlet.has_ended() => {
+                    return Ok(Caught::Gone);
+                }
+                Approach::Wait => {
+                    self.hub.moved(Duration::from_secs(1)).await;
+                    continue;
+                }
+                Approach::Behind => sleep(Duration::from_millis(20)).await,
+                Approach::Step(mut towards) => {
+                    let (events, upto) = match towards.events.take() {
+                        Some(events) => (events, None),
+                        None => {
+                            let rooms = vec![room.clone()];
+                            let Ok(read) = self.read(client, rooms, &towards).await else {
+                                return Ok(Caught::Gone);
+                            };
+                            if after.proves(&seen, &read.present).is_err() {
+                                return Ok(Caught::Lost);
+                            }
+                            let own = read.events.iter();
+                            let own = own.filter(|event| {
+                                event.room == *room && towards.step.holds(event.xid, event.id)
+                            });
+                            (own.cloned().collect(), towards.reached(read.upto))
+                        }
+                    };
+                    let count = events.len();
+                    for (index, event) in events.into_iter().enumerate() {
+                        let ends = upto.is_none() && index + 1 == count;
+                        let here = towards.offset((!ends).then_some(event.id));
+                        if self
+                            .send_aside(client, room, event, &here.seen)
+                            .await
+                            .is_err()
+                        {
+                            return Ok(Caught::Gone);
+                        }
+                        last = Some(Arc::new(here));
+                    }
+                    replayed += count as u64;
+                    self.hub.metrics.replayed.inc_by(count as u64);
+                    seen = towards.offset(upto).seen;
+                }
+            }
+            ahead = Instant::now();
+        }
+    }
+
+    /// Sends an event of a room that is being joined, while the client's other rooms are where they are.
+    async fn send_aside(
+        &self,
+        client: &Arc<Client>,
+        room: &Room,
+        event: Arc<Event>,
+        seen: &Seen,
+    ) -> Result<(), Ended> {
+        self.paced(client, || {
+            // The others can't go on between the look and the sending.
+            let stream = client.stream();
+            let aside = Aside {
+                room: room.tag(),
+                seen: seen.clone(),
+            };
+            let offset = Offset {
+                aside: Some(Box::new(aside)),
+                ..(*stream.sent).clone()
+            };
+            client
+                .outlet
+                .send(&Outgoing::stored(event.clone(), offset.pack()))
+        })
+        .await
+    }
+
+    /// Reads a step for some rooms, however long the database takes to come back.
+    async fn read(
+        &self,
+        client: &Client,
+        rooms: Vec<Room>,
+        towards: &Towards,
+    ) -> Result<Arc<Missed>, Ended> {
+        let want = |room| Want {
+            room,
+            before: towards.step.before.clone(),
+            batch: Some(towards.step.batch.clone()),
+            after: towards.step.after,
+            upto: towards.step.upto.unwrap_or(i64::MAX),
+        };
+        let wants: Vec<Want> = rooms.into_iter().map(want).collect();
+        let mut backoff = Backoff::default();
+        loop {
+            match self.replays.read(wants.clone()).await {
+                Ok(read) => return Ok(read),
+                Err(error) => tracing::debug!(connection = client.id, "a replay waits: {error}"),
+            }
+            sleep(backoff.next()).await;
+            if client.outlet.has_ended() || !client.connected() {
+                return Err(Ended);
+            }
+        }
+    }
+
+    /// Sends when the client has room, and waits until it has.
+    async fn paced(
+        &self,
+        client: &Client,
+        mut send: impl FnMut() -> Delivery,
+    ) -> Result<(), Ended> {
+        if client.outlet.meter().0 >= HIGH_BYTES {
+            self.drained(client).await?;
+        }
+        loop {
+            match send() {
+                Delivery::Sent => return Ok(()),
+                Delivery::Gone => return Err(Ended),
+                Delivery::Full => self.drained(client).await?,
+            }
+        }
+    }
+
+    /// Waits until little waits for the client.
+    async fn drained(&self, client: &Client) -> Result<(), Ended> {
+        let mut pause = Duration::from_millis(1);
+        let (mut taken, mut since) = (0, Instant::now());
+        loop {
+            sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_millis(50));
+            let (waiting, now_taken) = client.outlet.meter();
+            if client.outlet.has_ended() || !client.connected() {
+                return Err(Ended);
+            }
+            if waiting <= LOW_BYTES {
+                return Ok(());
+            }
+            if now_taken != taken {
+                (taken, since) = (now_taken, Instant::now());
+            } else if since.elapsed() >= STALLED {
+                self.hub.cut(client);
+                return Err(Ended);
+            }
+        }
+    }
+}
+
+/// Why what the client missed can't be told any more, if it can't.
+fn lapsed(client: &Client, read: &Missed) -> Option<String> {
+    let sent = client.stream().sent.clone();
+    let lapse = sent.proves(&sent.seen, &read.present).err()?;
+    // A room that was joined later has missed less.
+    let rooms = client.rooms();
+    let proved = |at: &Offset| at.proves(&at.seen, &read.present).is_ok();
+    (!rooms.iter().all(|joined| proved(&joined.at))).then(|| lapse.to_string())
+}
+
+/// What is the client's own of a read that others may share.
+fn own(client: &Client, towards: &Towards, read: &Missed) -> Vec<Arc<Event>> {
+    let rooms = client.rooms();
+    let own = read.events.iter().filter(|event| {
+        let joined = rooms.iter().find(|joined| joined.room == event.room);
+        towards.step.holds(event.xid, event.id)
+            && joined.is_some_and(|joined| joined.at.seen.misses(event.xid, event.id))
+    });
+    own.cloned().collect()
+}

@@ -1,0 +1,138 @@
+//! What rooms got since a snapshot: the reads of replays, and of events over HTTP.
+//!
+//! One statement serves any number of rooms, of any number of clients. It yields events in the order of their ids, bounded
+//! in number and bytes; what lies beyond is asked for again, after the last id.
+//! Guarantees: exact. An event is there if `batch` sees it and `before` does not, however long ago it was written.
+
+use std::sync::Arc;
+
+use sqlx::Row as _;
+use sqlx::postgres::PgPool;
+
+use super::epoch::{self, ReadError, present_columns};
+use super::row;
+use crate::event::{Event, Room};
+use crate::offset::{Present, Snapshot};
+
+/// Events of one read at most, and their bytes as they are stored.
+const MAX_EVENTS: usize = 2_000;
+const MAX_BYTES: i64 = 4 * 1024 * 1024;
+
+/// The want's ids in progress are looked up one by one, what came later as a range of the same index.
+const MISSED: &str = concat!(
+    "
+with want as materialized (
+    select room, pg_snapshot_xmax(before) as xmax, array(select pg_snapshot_xip(before)) as xip,
+           coalesce(batch, pg_current_snapshot()) as batch, after, upto
+    from unnest($1::text[], $2::text[]::pg_snapshot[], $3::text[]::pg_snapshot[], $4::int8[], $5::int8[])
+      as w (room, before, batch, after, upto)
+), found as materialized (
+    select distinct on (id) id, size from want w
+    cross join lateral (
+        select id, pg_column_size(data)::int8 as size from rowcast.events e
+        where e.room = w.room and (e.xid >= w.xmax or e.xid = any(w.xip)) and e.id > w.after and e.id <= w.upto
+          and pg_visible_in_snapshot(e.xid, w.batch)
+        order by id limit $6 + 1
+    ) e
+    order by id limit $6 + 1
+), picked as (
+    select id, row_number() over (order by id) as place, sum(size) over (order by id) - size as bytes_before from found
+), present as materialized (",
+    present_columns!(),
+    ")
+select present.*, (select count(*) from found) as found, e.*
+from present
+left join (
+    select e.id, xid::text::int8 as xid, room, event, source, (extract(epoch from at) * 1000000)::int8 as at_us,
+           case when octet_length(data::text) > $8 then rowcast.truncate_payload(data)::text else data::text end as data,
+           extract(epoch from clock_timestamp() - at)::float8 as age
+    from picked join rowcast.events e using (id)
+    where place <= $6 and bytes_before < $7
+) e on true
+order by e.id"
+);
+
+/// What is wanted of one room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Want {
+    /// The room.
+    pub room: Room,
+    /// What was seen already.
+    pub before: Arc<Snapshot>,
+    /// What may be seen; `None` for everything that is visible now.
+    pub batch: Option<Arc<Snapshot>>,
+    /// Only ids above this one.
+    pub after: i64,
+    /// Only ids up to this one.
+    pub upto: i64,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub struct Missed {
+    /// The database at the moment of the read.
+    pub present: Present,
+    /// Whether everything visible then was on disk.
+    pub durable: bool,
+    /// By id, each once. An event that can't be sent is left out.
+    pub events: Vec<Arc<Event>>,
+    /// Where the answer ends, if there is more: every event up to this id is in it.
+    pub upto: Option<i64>,
+}
+
+/// Reads what these rooms got, `limit` events at most.
+///
+/// # Errors
+/// The database's own, and the moment after a crash.
+pub async fn missed(
+    pool: &PgPool,
+    wants: &[Want],
+    limit: usize,
+    max_payload: usize,
+) -> Result<Missed, ReadError> {
+    let limit = limit.min(MAX_EVENTS);
+    let texts = |of: fn(&Want) -> Option<&Arc<Snapshot>>| -> Vec<Option<String>> {
+        wants
+            .iter()
+            .map(|want| of(want).map(|snapshot| snapshot.to_string()))
+            .collect()
+    };
+    let rows = sqlx::query(MISSED)
+        .bind(
+            wants
+                .iter()
+                .map(|want| want.room.as_str())
+                .collect::<Vec<_>>(),
+        )
+        .bind(texts(|want| Some(&want.before)))
+        .bind(texts(|want| want.batch.as_ref()))
+        .bind(wants.iter().map(|want| want.after).collect::<Vec<_>>())
+        .bind(wants.iter().map(|want| want.upto).collect::<Vec<_>>())
+        .bind(limit as i64)
+        .bind(MAX_BYTES)
+        .bind(i32::try_from(max_payload).unwrap_or(i32::MAX))
+        .fetch_all(pool)
+        .await?;
+    // The present is in every row, also where nothing was found.
+    let first = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+    let (present, durable) = epoch::present(first)?;
+    let found: i64 = first.try_get("found")?;
+    let mut events = Vec::with_capacity(rows.len());
+    let (mut read, mut last) = (0, None);
+    for row in &rows {
+        let Some(id) = row.try_get::<Option<i64>, _>("id")? else {
+            continue;
+        };
+        (read, last) = (read + 1, Some(id));
+        match row::event(id, row) {
+            Ok(event) => events.push(Arc::new(event)),
+            Err(why) => tracing::debug!(id, "an event can't be sent and is left out: {why}"),
+        }
+    }
+    Ok(Missed {
+        present,
+        durable,
+        events,
+        upto: last.filter(|_| read < found),
+    })
+}
