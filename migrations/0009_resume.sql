@@ -15,6 +15,10 @@ insert into rowcast.uncrashed default values;
 alter table rowcast.epoch add column recovered bigint[] not null default '{}';
 comment on column rowcast.epoch.recovered is 'the next transaction id after each crash that a server found out about';
 
+-- A copy of the database in its own cluster is another database, too.
+alter table rowcast.epoch add column database oid;
+update rowcast.epoch set database = (select oid from pg_database where datname = current_database());
+
 -- A replay asks what a room got since a snapshot: by transaction, and of one large transaction from an id on.
 drop index rowcast.events_room;
 create index events_room on rowcast.events (room, xid, id);

@@ -184,10 +184,7 @@ impl Shared {
         let inbox = Inbox::new(self.limits.max_event_rate, self.metrics.clone());
         let wire = own_wire(socket);
         match &wire {
-            Some(wire) => {
-                wire.greet(&pid);
-                wire.open();
-            }
+            Some(wire) => wire.open(&pid),
             None => self.hub.greet(socket.id.as_str(), &pid),
         }
         let (queue, shared) = (inbox.clone(), self.clone());

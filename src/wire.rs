@@ -95,16 +95,17 @@ impl Wire {
         self.out.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Frames of ours may be sent from now on; they wait until CONNECT has passed.
-    pub(crate) fn open(&self) {
+    /// Frames of ours may be sent from now on; they wait until CONNECT has passed, which carries this pid.
+    pub(crate) fn open(&self, pid: &str) {
         let mut out = self.out();
         // Open already: a client that left the namespace and connects anew on the same transport.
         if matches!(out.phase, Phase::Foreign | Phase::Open) {
             out.phase = Phase::Opening;
+            out.pid = Some(pid.into());
         }
     }
 
-    /// The next CONNECT packet carries this pid.
+    /// The next CONNECT packet carries this pid; nothing else changes.
     pub(crate) fn greet(&self, pid: &str) {
         self.out().pid = Some(pid.into());
     }

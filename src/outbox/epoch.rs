@@ -1,7 +1,7 @@
 //! Which life of the database this is, and what offsets are measured by.
 //!
-//! The epoch is bound to the cluster (system identifier) and its timeline: a dump restored elsewhere
-//! or a rewind brings the row of another life along, and offsets of that life must not be believed.
+//! The epoch is bound to the cluster (system identifier), its timeline and the database in it: a dump restored elsewhere, a
+//! copy or a rewind brings the row of another life along, and offsets of that life must not be believed.
 //! A crash is known by the unlogged table that it emptied.
 
 use std::sync::Arc;
@@ -16,9 +16,10 @@ const REBIND: &str = "
 update rowcast.epoch e
 set value = ('x' || left(replace(gen_random_uuid()::text, '-', ''), 16))::bit(64)::bigint,
     system_identifier = c.system_identifier,
-    timeline = t.line
-from pg_control_system() c, (select ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int as line) t
-where (e.system_identifier, e.timeline) is distinct from (c.system_identifier, t.line)";
+    timeline = t.line,
+    database = d.oid
+from pg_control_system() c, (select oid from pg_database where datname = current_database()) d, (select ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int as line) t
+where (e.system_identifier, e.timeline, e.database) is distinct from (c.system_identifier, t.line, d.oid)";
 
 /// The lock comes first, so that of two servers one finds the crash.
 const FIND_CRASH: &str = "

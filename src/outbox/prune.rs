@@ -10,8 +10,9 @@ use sqlx::postgres::PgPool;
 /// Rows a statement removes at most: short transactions, little for vacuum to wait for.
 const BATCH: i64 = 5_000;
 
-/// `$2` is a snapshot taken a while ago: what it sees, every reader has had the time to read. The latest one used is
-/// kept, so that a reader or an offset from before it is known to have missed events.
+/// `$2` is a snapshot taken a while ago: what it sees, every reader has had the time to read. What it sees of the
+/// transactions up to the last one that was pruned is kept, together with what was pruned before, so that a reader or an
+/// offset that has not seen all of it is known to have missed events.
 const PRUNE: &str = "
 with claimed as (
     select pg_try_advisory_xact_lock(1919903602, 2) as mine
@@ -21,13 +22,25 @@ with claimed as (
     delete from rowcast.events e using old
     where e.id = old.id and e.at < clock_timestamp() - make_interval(secs => $1)
       and pg_visible_in_snapshot(e.xid, $2::text::pg_snapshot)
-    returning 1
+    returning e.xid
+), bounds as (
+    select coalesce(pg_snapshot_xmax(pruned)::text::bigint, 0) as before,
+           (select max(xid::text::bigint) + 1 from gone) as now
+    from rowcast.epoch
+), unseen as (
+    select x.xid from bounds,
+    lateral (
+        select pg_snapshot_xip($2::text::pg_snapshot)::text::bigint as xid
+        union select pg_snapshot_xip(pruned)::text::bigint from rowcast.epoch
+    ) x
+    where x.xid < greatest(before, now)
+      and (x.xid >= before or x.xid in (select pg_snapshot_xip(pruned)::text::bigint from rowcast.epoch))
+      and (x.xid >= now or x.xid in (select pg_snapshot_xip($2::text::pg_snapshot)::text::bigint))
 ), kept as (
-    update rowcast.epoch set pruned = $2::text::pg_snapshot
-    where exists (select from gone)
-      and (pruned is null or pg_snapshot_xmax(pruned) < pg_snapshot_xmax($2::text::pg_snapshot)
-        or (pg_snapshot_xmax(pruned) = pg_snapshot_xmax($2::text::pg_snapshot)
-            and (select count(*) from pg_snapshot_xip(pruned)) > (select count(*) from pg_snapshot_xip($2::text::pg_snapshot))))
+    update rowcast.epoch set pruned = format('%s:%s:%s',
+        coalesce((select min(xid) from unseen), greatest(before, now)), greatest(before, now),
+        (select string_agg(xid::text, ',' order by xid) from unseen))::pg_snapshot
+    from bounds where now is not null
 )
 select count(*) from gone";
 
