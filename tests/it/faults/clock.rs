@@ -22,7 +22,7 @@ async fn pruned(trial: &Trial) {
 
 /// Everybody has come back, was told, has loaded what was lost, and is complete.
 async fn all_were_told(trial: Trial) {
-    trial.resumed(1).await;
+    trial.back().await;
     for witness in &trial.witnesses {
         witness.until("to be told", |view| view.resyncs > 0).await;
     }
@@ -33,7 +33,7 @@ async fn all_were_told(trial: Trial) {
 #[tokio::test]
 async fn retention_that_passes_while_clients_are_away_is_told() {
     let trial = Trial::with(&[("ROWCAST_RETENTION", "2s")]).await;
-    trial.network.close(true);
+    trial.away().await;
     trial.ledger.more(60).await;
     pruned(&trial).await;
     trial.network.close(false);
@@ -42,8 +42,8 @@ async fn retention_that_passes_while_clients_are_away_is_told() {
 
 #[tokio::test]
 async fn a_clock_that_jumps_while_clients_are_away_is_told() {
-    let trial = Trial::new().await;
-    trial.network.close(true);
+    let trial = Trial::with(&[("ROWCAST_RETENTION", "4s")]).await;
+    trial.away().await;
     trial.ledger.more(60).await;
     // For the pruning it is the same as a clock that went on by two days.
     let jump = "update rowcast.events set at = at - interval '2 days'";
@@ -55,7 +55,7 @@ async fn a_clock_that_jumps_while_clients_are_away_is_told() {
 
 #[tokio::test]
 async fn a_clock_that_jumps_beside_clients_that_listen_changes_nothing_for_them() {
-    let trial = Trial::new().await;
+    let trial = Trial::with(&[("ROWCAST_RETENTION", "4s")]).await;
     for _ in 0..3 {
         let jump = "update rowcast.events set at = at - interval '2 days'";
         trial.database.run(jump).await;
@@ -82,10 +82,10 @@ async fn a_short_absence_beside_pruning_costs_nothing() {
     pruned(&trial).await;
     // All of that was seen by everybody; what follows is not pruned.
     trial.flows().await;
-    trial.network.close(true);
+    trial.away().await;
     trial.ledger.more(60).await;
     trial.network.close(false);
-    trial.resumed(1).await;
+    trial.back().await;
     trial.flows().await;
     trial.complete().await;
 }

@@ -22,8 +22,8 @@ async fn backends_that_are_terminated_again_and_again_are_noticed_by_no_client()
 #[tokio::test]
 async fn clients_that_come_back_while_backends_are_terminated_lose_nothing() {
     let trial = Trial::new().await;
-    for round in 1..=4 {
-        trial.network.close(true);
+    for _ in 0..4 {
+        trial.away().await;
         trial.ledger.more(60).await;
         trial.network.close(false);
         // Their resumes meet connections that are gone.
@@ -31,7 +31,7 @@ async fn clients_that_come_back_while_backends_are_terminated_lose_nothing() {
             trial.terminate_backends().await;
             trial.ledger.more(5).await;
         }
-        trial.resumed(round).await;
+        trial.back().await;
     }
     trial.flows().await;
     trial.complete().await;
@@ -75,17 +75,17 @@ async fn a_postgres_that_restarts_loses_nothing(signal: Signal) {
 async fn a_postgres_that_restarts_while_clients_are_away_loses_nothing() {
     let (mut postgres, database) = Postgres::with_chat().await;
     let mut trial = Trial::on(database, &[], &Kind::ALL).await;
-    trial.network.close(true);
+    trial.away().await;
     trial.ledger.more(60).await;
     postgres.down(Signal::QUIT).await;
     // They come back to a server that can't look anything up, and that is killed in that state.
     trial.network.close(false);
     trial.server.readiness(503).await;
-    trial.server.crash().await;
+    trial.crash().await;
     postgres.up().await;
     trial.ledger.more(60).await;
     trial.replace().await;
-    trial.resumed(1).await;
+    trial.back().await;
     trial.flows().await;
     trial.complete().await;
 }
@@ -96,11 +96,11 @@ async fn clients_that_come_back_to_a_server_without_a_database_are_resumed_when_
     let trial = Trial::on(database, &[], &Kind::ALL).await;
     postgres.down(Signal::INT).await;
     trial.server.readiness(503).await;
-    trial.network.cut();
+    trial.cut().await;
     // A time in which they try.
     tokio::time::sleep(Duration::from_secs(1)).await;
     postgres.up().await;
-    trial.resumed(1).await;
+    trial.back().await;
     trial.flows().await;
     ready_again(&trial).await;
     trial.complete().await;

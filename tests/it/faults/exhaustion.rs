@@ -69,8 +69,9 @@ async fn a_full_disk_loses_nothing() {
         let told = trial.server.lines().len();
         disk.fill(&postgres);
         until_for(Duration::from_secs(60), "the disk to be full", async || {
-            // There may be room left in files that are there already.
-            trial.database.pool.acquire().await.ok();
+            // Rows may still fit into files that are there; the log has to grow, which ends Postgres.
+            let log = "select pg_logical_emit_message(false, '', repeat('x', 1000000))";
+            let _until_it_is_full = sqlx::query(log).execute(&trial.database.pool).await;
             (trial.ledger.failed() >= failed + 5).then_some(())
         })
         .await;
@@ -120,10 +121,10 @@ async fn no_connection_left_loses_nothing() {
     .await;
     trial.server.readiness(503).await;
     trial.ledger.more(100).await;
-    trial.network.cut();
+    trial.cut().await;
     trial.ledger.more(30).await;
     drop(hog);
-    trial.resumed(1).await;
+    trial.back().await;
     until("readiness", async || {
         (trial.server.get("/readyz").await.status == 200).then_some(())
     })
@@ -156,8 +157,8 @@ async fn a_stuffed_notify_queue_loses_nothing() {
     second.counted(usage, &[], 0.005).await;
     trial.terminate_backends().await;
     trial.flows().await;
-    trial.network.cut();
-    trial.resumed(1).await;
+    trial.cut().await;
+    trial.back().await;
     run(&mut sleeper, "commit").await;
     trial.flows().await;
     trial.complete().await;

@@ -4,19 +4,20 @@ use std::time::Instant;
 
 use rustix::process::Signal;
 
-use crate::harness::wait::PATIENCE;
+use crate::harness::trial::noticed;
+use crate::harness::wait::{PATIENCE, until};
 use crate::harness::witness::Witness;
 use crate::harness::{Database, Kind, Launch, Stock, Trial};
 
 #[tokio::test]
 async fn a_killed_server_loses_nothing() {
     let mut trial = Trial::new().await;
-    for round in 1..=3 {
-        trial.server.crash().await;
+    for _ in 0..3 {
+        trial.crash().await;
         // With nobody there to read it.
         trial.ledger.more(100).await;
         trial.replace().await;
-        trial.resumed(round).await;
+        trial.back().await;
         trial.flows().await;
     }
     trial.complete().await;
@@ -25,20 +26,20 @@ async fn a_killed_server_loses_nothing() {
 #[tokio::test]
 async fn a_server_killed_while_it_replays_loses_nothing() {
     let mut trial = Trial::new().await;
-    trial.network.close(true);
+    trial.away().await;
     trial.ledger.more(400).await;
     trial.network.close(false);
     // As soon as anybody is back, and before most have what they missed.
     for _ in 0..3 {
         let before = trial.network.carried_bytes();
-        crate::harness::wait::until("a client to be back", async || {
+        until("a client to be back", async || {
             (trial.network.carried_bytes() > before + 2_000).then_some(())
         })
         .await;
-        trial.server.crash().await;
+        trial.crash().await;
         trial.replace().await;
     }
-    trial.resumed(1).await;
+    trial.back().await;
     trial.flows().await;
     trial.complete().await;
 }
@@ -46,11 +47,13 @@ async fn a_server_killed_while_it_replays_loses_nothing() {
 #[tokio::test]
 async fn a_drained_server_loses_nothing() {
     let mut trial = Trial::new().await;
-    for round in 1..=2 {
+    for _ in 0..2 {
+        let before = trial.losses();
         trial.server.stop().await;
+        noticed(&before).await;
         trial.ledger.more(60).await;
         trial.replace().await;
-        trial.resumed(round).await;
+        trial.back().await;
         trial.flows().await;
     }
     trial.complete().await;
@@ -60,13 +63,15 @@ async fn a_drained_server_loses_nothing() {
 #[tokio::test]
 async fn a_rolling_restart_loses_nothing_and_refuses_nobody() {
     let mut trial = Trial::new().await;
-    for round in 1..=3 {
+    for _ in 0..3 {
         let next = trial.another().await;
         trial.network.lead(next.address());
         let last = std::mem::replace(&mut trial.server, next);
         let began = Instant::now();
+        let before = trial.losses();
         last.stop().await;
-        trial.resumed(round).await;
+        noticed(&before).await;
+        trial.back().await;
         assert!(
             began.elapsed() < PATIENCE * 2,
             "it took {:?}",

@@ -45,7 +45,7 @@ async fn a_page_that_remembers_its_offset_goes_on_where_it_was() {
         assert!(views.iter().all(|view| view.odd.is_empty()), "{views:?}");
         trial.ledger.more(40).await;
         if round == 2 {
-            trial.server.crash().await;
+            trial.crash().await;
             trial.replace().await;
         }
         for witness in gone {
@@ -67,10 +67,10 @@ async fn reloads_under_cuts_and_restarts_have_no_hole() {
             witness.reload("a");
         }
         if round == 1 {
-            trial.server.crash().await;
+            trial.crash().await;
             trial.replace().await;
         } else {
-            trial.network.cut();
+            trial.cut().await;
         }
         trial.ledger.more(20).await;
         for witness in &trial.witnesses {
@@ -112,7 +112,7 @@ async fn polled_events_are_complete_over_a_restart() {
         }
         if round == 5 {
             trial.ledger.more(200).await;
-            trial.server.crash().await;
+            trial.crash().await;
             trial.ledger.more(60).await;
             trial.replace().await;
         }

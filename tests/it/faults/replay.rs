@@ -7,8 +7,8 @@ use crate::harness::{Database, Kind, Trial};
 #[tokio::test]
 async fn a_replay_of_five_megabytes_is_complete_on_every_transport() {
     let trial = Trial::new().await;
-    for round in 1..=2 {
-        trial.network.close(true);
+    for _ in 0..2 {
+        trial.away().await;
         // By one writer that the ledger knows, to each of the rooms in turn.
         let mut hand = crate::harness::writers::Hand::on(&trial.database.url, &trial.ledger)
             .await
@@ -20,7 +20,7 @@ async fn a_replay_of_five_megabytes_is_complete_on_every_transport() {
             hand.committed(&[key]);
         }
         trial.network.close(false);
-        trial.resumed(round).await;
+        trial.back().await;
         trial.flows().await;
     }
     trial.complete().await;
@@ -29,7 +29,7 @@ async fn a_replay_of_five_megabytes_is_complete_on_every_transport() {
 #[tokio::test]
 async fn a_replay_that_is_cut_again_and_again_is_complete_in_the_end() {
     let trial = Trial::new().await;
-    trial.network.close(true);
+    trial.away().await;
     trial.ledger.more(900).await;
     // Enough for some of it each time.
     trial.network.cut_after(Some(25_000));
@@ -66,15 +66,15 @@ async fn many_rooms_with_interleaved_events_are_replayed_without_a_hole() {
         trial.witnesses.push(witness);
     }
     for round in 1..=5 {
-        trial.network.close(true);
+        trial.away().await;
         trial.ledger.more(150).await;
         // Each comes back by several attempts, each of which gets a part of it.
         trial.network.cut_after(Some(12_000 * round));
         trial.network.close(false);
         trial.ledger.more(50).await;
         trial.network.cut_after(None);
-        trial.network.cut();
-        trial.resumed(round).await;
+        trial.cut().await;
+        trial.back().await;
     }
     trial.flows().await;
     trial.complete().await;

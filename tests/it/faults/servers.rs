@@ -15,9 +15,9 @@ async fn clients_that_move_between_two_servers_lose_nothing() {
             &trial.server
         };
         trial.network.lead(there.address());
-        trial.network.cut();
+        trial.cut().await;
         trial.ledger.more(20).await;
-        trial.resumed(round).await;
+        trial.back().await;
     }
     trial.flows().await;
     trial.complete().await;
@@ -31,15 +31,15 @@ async fn clients_that_move_while_the_old_server_hangs_lose_nothing() {
     trial.server.freeze().await;
     trial.ledger.more(60).await;
     trial.network.lead(second.address());
-    trial.network.cut();
-    trial.resumed(1).await;
+    trial.cut().await;
+    trial.back().await;
     trial.flows().await;
     trial.server.signal(rustix::process::Signal::CONT);
     trial.flows().await;
     // And back, while it serves the sockets of their earlier selves or has just let go of them.
     trial.network.lead(trial.server.address());
-    trial.network.cut();
-    trial.resumed(2).await;
+    trial.cut().await;
+    trial.back().await;
     trial.flows().await;
     trial.complete().await;
 }

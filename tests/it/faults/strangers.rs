@@ -33,12 +33,10 @@ async fn is_not_believed(server: &Server, stock: &Stock, offset: &Value) {
 
 #[tokio::test]
 async fn an_offset_before_what_was_pruned_is_not_believed() {
-    let scene = Scene::new().await;
+    let scene = Scene::with(&[("ROWCAST_RETENTION", "2s")]).await;
     let client = scene.joined("42").await;
     let old = client.join("42").await["offset"].clone();
     scene.database.say("42", "pruned").await;
-    let jump = "update rowcast.events set at = at - interval '2 days'";
-    scene.database.run(jump).await;
     until("the outbox to be pruned", async || {
         let left = scene
             .database

@@ -12,6 +12,7 @@ use super::tally::Tally;
 use super::wait::{until, until_for};
 use super::witness::{View, Witness};
 use super::writers::{Habit, Writers};
+use tokio::time::sleep;
 
 /// Writers, clients, a network, a server and a database. Fields end in this order.
 pub(crate) struct Trial {
@@ -116,12 +117,41 @@ impl Trial {
         self.witnesses.iter().map(Witness::view).collect()
     }
 
-    /// Waits until each client has come back so many times.
-    pub(crate) async fn resumed(&self, times: u64) {
+    /// Ends every connection, until every client has noticed: between two polls there is nothing to be ended.
+    pub(crate) async fn cut(&self) {
+        let mut left: Vec<(&Witness, u64)> = self.losses();
+        while !left.is_empty() {
+            self.network.cut();
+            sleep(Duration::from_millis(5)).await;
+            left.retain(|(witness, lost)| witness.read(|view| view.lost) == *lost);
+        }
+    }
+
+    /// Closes the network, and waits until every client has noticed.
+    pub(crate) async fn away(&self) {
+        let before = self.losses();
+        self.network.close(true);
+        noticed(&before).await;
+    }
+
+    /// Kills the server, and waits until every client has noticed.
+    pub(crate) async fn crash(&self) {
+        let before = self.losses();
+        self.server.crash().await;
+        noticed(&before).await;
+    }
+
+    /// Each client, with how often it has lost its connection so far.
+    pub(crate) fn losses(&self) -> Vec<(&Witness, u64)> {
+        let witnesses = self.witnesses.iter();
+        witnesses
+            .map(|witness| (witness, witness.read(|view| view.lost)))
+            .collect()
+    }
+
+    /// Waits until each client is connected and in its rooms.
+    pub(crate) async fn back(&self) {
         for witness in &self.witnesses {
-            witness
-                .until("to be resumed", |view| view.resumed + view.fresh >= times)
-                .await;
             witness.settled().await;
         }
     }
@@ -155,6 +185,13 @@ impl Trial {
             "all were resumed: {tally}"
         );
         tally
+    }
+}
+
+/// Waits until each of these has lost its connection once more.
+pub(crate) async fn noticed(before: &[(&Witness, u64)]) {
+    for (witness, lost) in before {
+        witness.until("to notice", |view| view.lost > *lost).await;
     }
 }
 
