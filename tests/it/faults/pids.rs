@@ -103,6 +103,7 @@ async fn a_pid_with_a_tampered_offset_is_told_to_resync() {
         let auth = json!({"pid": pid, "offset": tampered});
         let (connect, mut wire) = connected(&scene.server, &auth).await;
         assert_ne!(connect["pid"], json!(pid), "{tampered}");
+        eprintln!("tampered: {tampered}");
         let resync = wire.frame().await.expect("rowcast:resync");
         assert!(
             resync.contains("rowcast:resync") && resync.contains("42"),

@@ -36,7 +36,7 @@ async fn a_server_killed_while_it_replays_loses_nothing() {
             (trial.network.carried_bytes() > before + 2_000).then_some(())
         })
         .await;
-        trial.crash().await;
+        trial.server.crash().await;
         trial.replace().await;
     }
     trial.back().await;

@@ -22,6 +22,8 @@ pub(crate) struct Tally {
     pub(crate) doubled: u64,
     pub(crate) invented: u64,
     pub(crate) disordered: u64,
+    /// What was said with each resync.
+    reasons: Vec<String>,
     /// The first few findings, in words.
     findings: Vec<String>,
 }
@@ -44,6 +46,9 @@ impl Tally {
         self.resyncs += view.resyncs;
         for odd in &view.odd {
             self.finds(format!("{who}: {odd}"));
+        }
+        for reason in &view.reasons {
+            self.reasons.push(format!("{who}, {reason}"));
         }
         for (contact, room) in &view.rooms {
             let nothing = Vec::new();
@@ -191,8 +196,12 @@ impl fmt::Display for Tally {
             self.invented,
             self.disordered
         )?;
-        for finding in &self.findings {
-            write!(f, "\n  {finding}")?;
+        for line in self
+            .findings
+            .iter()
+            .chain(self.reasons.iter().take(FINDINGS))
+        {
+            write!(f, "\n  {line}")?;
         }
         Ok(())
     }

@@ -44,6 +44,8 @@ pub(crate) struct View {
     pub(crate) lost: u64,
     /// How often it was told that continuity can't be proved.
     pub(crate) resyncs: u64,
+    /// The reasons that came with it.
+    pub(crate) reasons: Vec<String>,
     /// Messages and statuses that came.
     pub(crate) events: u64,
     /// What no server should do.

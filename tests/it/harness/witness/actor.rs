@@ -150,7 +150,12 @@ impl Actor {
         let key = match name {
             "rowcast:ready" if first && offset.is_some() => return,
             "rowcast:resync" if !first && offset.is_none() => {
-                self.view().resyncs += 1;
+                {
+                    let mut view = self.view();
+                    view.resyncs += 1;
+                    view.reasons
+                        .push(format!("{contact}: {}", payload["reason"]));
+                }
                 if self.room(contact, |room| {
                     room.reload = true;
                     room.phase != Phase::Out
@@ -233,7 +238,11 @@ impl Actor {
             },
             Phase::Leaving => self.join(contact),
             Phase::Joining if answer["resync"] == true => {
-                self.view().resyncs += 1;
+                {
+                    let mut view = self.view();
+                    view.resyncs += 1;
+                    view.reasons.push(format!("{contact}: said the join"));
+                }
                 self.room(contact, |room| room.reload = true);
                 self.enter(contact);
             }
