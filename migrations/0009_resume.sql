@@ -25,6 +25,10 @@ create index events_room on rowcast.events (room, xid, id);
 
 alter table rowcast.sessions
   alter column identity set not null,
-  add column owner bigint not null;
+  add column owner bigint not null,
+  add column told text not null,
+  add column reached text not null;
 comment on column rowcast.sessions.owner is 'the connection that it belongs to; a client that comes back takes it over';
 comment on column rowcast.sessions.rooms is 'by room: the offsets that it was joined with and at';
+comment on column rowcast.sessions.told is 'the last offset that the client was sent';
+comment on column rowcast.sessions.reached is 'up to where it has missed nothing if it has got that: rooms may be quiet for longer than the retention';

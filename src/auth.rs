@@ -18,7 +18,7 @@ pub enum Identity {
 
 impl Identity {
     /// What a session is kept under: only the same identity may resume it.
-    pub fn name(&self) -> &str {
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Anonymous => "anonymous",
         }

@@ -42,7 +42,7 @@ use crate::backoff::Backoff;
 use crate::config::{Limits, Origins};
 use crate::event::Room;
 use crate::metrics::{Connect, Metrics};
-use crate::outbox::{PidHash, Replays, Sessions};
+use crate::outbox::{PidHash, Replays, Session, Sessions};
 use crate::server::query_value;
 use crate::wire::Wire;
 
@@ -84,8 +84,7 @@ struct Shared {
 #[derive(Clone)]
 struct Admitted {
     identity: Identity,
-    pid: PidHash,
-    owner: i64,
+    session: Session,
     comeback: Arc<Comeback>,
     inbox: Arc<Inbox>,
     wire: Option<Arc<Wire>>,
@@ -171,15 +170,24 @@ impl Shared {
         if let Some(handshake) = socket.req_parts().extensions.get::<Arc<Handshake>>() {
             handshake.done();
         }
-        let owner = rand::random::<i64>();
-        let claim = auth.as_ref().and_then(Claim::of);
-        let comeback = match &claim {
-            Some(claim) => self.comeback(claim, &identity, owner).await?,
-            None => Comeback::New,
+        let session = |pid: &str| Session {
+            pid: PidHash::of(pid),
+            identity: identity.name(),
+            owner: rand::random(),
         };
-        let pid = match (&comeback, claim) {
-            (Comeback::Resumed(_), Some(claim)) => claim.pid,
-            _ => URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>()),
+        let claim = auth.as_ref().and_then(Claim::of);
+        let claimed = claim.as_ref().map(|claim| session(&claim.pid));
+        let comeback = match (&claim, &claimed) {
+            (Some(claim), Some(session)) => self.comeback(claim, session, &identity).await?,
+            _ => Comeback::New,
+        };
+        let (pid, session) = match (&comeback, claim, claimed) {
+            (Comeback::Resumed(_), Some(claim), Some(session)) => (claim.pid, session),
+            _ => {
+                let pid = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>());
+                let session = session(&pid);
+                (pid, session)
+            }
         };
         let inbox = Inbox::new(self.limits.max_event_rate, self.metrics.clone());
         let wire = own_wire(socket);
@@ -202,8 +210,7 @@ impl Shared {
         });
         socket.extensions.insert(Admitted {
             identity,
-            pid: PidHash::of(&pid),
-            owner,
+            session,
             comeback: Arc::new(comeback),
             inbox,
             wire,
@@ -216,17 +223,16 @@ impl Shared {
     async fn comeback(
         &self,
         claim: &Claim,
+        session: &Session,
         identity: &Identity,
-        owner: i64,
     ) -> Result<Comeback, ConnectError> {
-        let pid = PidHash::of(&claim.pid);
         let (begun, mut backoff) = (Instant::now(), Backoff::default());
         loop {
-            match self.sessions.take(pid, identity.name(), owner).await {
+            match self.sessions.take(session.clone()).await {
                 Ok(taken) => {
                     let comeback = resume::judge(taken, claim, identity).await;
                     if let Comeback::Lost { .. } = comeback
-                        && let Err(error) = self.sessions.forget(pid, owner).await
+                        && let Err(error) = self.sessions.forget(session).await
                     {
                         tracing::debug!("a session that ended stays until it is pruned: {error}");
                     }
@@ -245,8 +251,7 @@ impl Shared {
     async fn greet(self: Arc<Self>, socket: SocketRef, admitted: Admitted) {
         let Admitted {
             identity,
-            pid,
-            owner,
+            session,
             comeback,
             inbox,
             wire,
@@ -260,7 +265,6 @@ impl Shared {
         };
         let (ready, fall) = (Outgoing::ready(stream.sent.pack()), stream.fall());
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let session = (pid, owner);
         let client = Client::new(id, identity, session, inbox, socket.clone(), wire, stream);
         let client = Arc::new(client);
         client.inbox.belongs_to(&client);
@@ -308,15 +312,22 @@ impl Shared {
 
     /// A socket has ended. Its session stays, unless the client said goodbye.
     async fn farewell(&self, id: u64, reason: DisconnectReason) {
-        let Some(client) = self.hub.disconnect(id) else {
+        let Some((client, served)) = self.hub.disconnect(id) else {
             return;
         };
         self.metrics.disconnects(reason_label(reason));
-        if matches!(reason, DisconnectReason::ClientNSDisconnect)
-            && client.kept.load(Ordering::Relaxed)
-            && let Err(error) = self.sessions.forget(client.pid, client.owner).await
-        {
-            tracing::debug!("a session that ended stays until it is pruned: {error}");
+        if !client.kept.load(Ordering::Relaxed) {
+            return;
+        }
+        let session = client.session.clone();
+        let done = match reason {
+            DisconnectReason::ClientNSDisconnect => {
+                self.sessions.forget(&session).await.map_err(Arc::new)
+            }
+            _ => self.sessions.touch(session, served).await,
+        };
+        if let Err(error) = done {
+            tracing::debug!("the session of a connection that ended stays as it was: {error}");
         }
     }
 }

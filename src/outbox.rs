@@ -28,7 +28,7 @@ pub use migrate::migrate;
 pub use missed::{Missed, Want, missed};
 pub use prune::Pruner;
 pub use replays::{Read, Replays};
-pub use sessions::{PidHash, Sessions, StoredRooms, Taken, parse_taken};
+pub use sessions::{PidHash, Served, Session, Sessions, Stored, Taken, parse_taken};
 pub use sources::{Source, sources};
 pub use stats::{Stats, probe, stats};
 

@@ -19,7 +19,7 @@ use super::stream::Stream;
 use crate::auth::Identity;
 use crate::event::Room;
 use crate::offset::Offset;
-use crate::outbox::PidHash;
+use crate::outbox::Session;
 use crate::wire::Wire;
 
 /// A connected socket.
@@ -27,10 +27,7 @@ pub(super) struct Client {
     /// Our own number for the connection. The Socket.IO id is a secret: never logged, never shown.
     pub(super) id: u64,
     pub(super) identity: Identity,
-    /// What its session is kept by.
-    pub(super) pid: PidHash,
-    /// Of all connections that had this pid, the latest owns the session.
-    pub(super) owner: i64,
+    pub(super) session: Session,
     /// Whether there is a session to keep: from the first join on.
     pub(super) kept: AtomicBool,
     pub(super) inbox: Arc<Inbox>,
@@ -54,7 +51,7 @@ impl Client {
     pub(super) fn new(
         id: u64,
         identity: Identity,
-        (pid, owner): (PidHash, i64),
+        session: Session,
         inbox: Arc<Inbox>,
         socket: SocketRef,
         wire: Option<Arc<Wire>>,
@@ -64,8 +61,7 @@ impl Client {
         Self {
             id,
             identity,
-            pid,
-            owner,
+            session,
             kept: AtomicBool::new(stream.fall().is_some()),
             inbox,
             outlet,
@@ -93,7 +89,7 @@ impl Client {
     }
 
     /// The engine's session id, which a request names. A secret.
-    pub(super) fn session(&self) -> &str {
+    pub(super) fn engine_session(&self) -> &str {
         self.socket.id.as_str()
     }
 

@@ -10,6 +10,7 @@ mod rooms;
 mod typists;
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use socketioxide::TransportType;
@@ -23,7 +24,7 @@ use super::typing::Typers;
 use crate::event::Room;
 use crate::metrics::{Metrics, Transport};
 use crate::offset::Offset;
-use crate::outbox::PidHash;
+use crate::outbox::{PidHash, Served, Session};
 use crate::wire::Wire;
 use recent::Recent;
 
@@ -124,16 +125,18 @@ impl Hub {
     pub(super) fn connect(&self, client: &Arc<Client>) -> Option<Option<Arc<Client>>> {
         let before = {
             let mut state = self.state();
-            state.sessions.insert(client.session().into(), client.id);
+            state
+                .sessions
+                .insert(client.engine_session().into(), client.id);
             if let Some(wire) = state
                 .upgrades
-                .remove(client.session())
+                .remove(client.engine_session())
                 .and_then(|wire| wire.upgrade())
             {
                 client.outlet.upgraded(&wire);
             }
             state.clients.insert(client.id, client.clone());
-            let before = state.pids.insert(client.pid, client.id);
+            let before = state.pids.insert(client.session.pid, client.id);
             before.and_then(|id| state.clients.get(&id).cloned())
         };
         if client.connected() {
@@ -143,29 +146,46 @@ impl Hub {
         None
     }
 
-    /// Forgets a socket and takes it out of its rooms.
-    pub(super) fn disconnect(&self, id: u64) -> Option<Arc<Client>> {
+    /// Forgets a socket and takes it out of its rooms. Says how far it was served.
+    pub(super) fn disconnect(&self, id: u64) -> Option<(Arc<Client>, Served)> {
         let _order = self.typing_order();
-        let (client, changes) = {
+        let (client, served, changes) = {
             let mut state = self.state();
             let client = state.clients.remove(&id)?;
+            let served = state.served(&client);
             // The client may have connected anew in the same session, before it was told of as gone.
-            if state.sessions.get(client.session()) == Some(&id) {
-                state.sessions.remove(client.session());
-                state.greetings.remove(client.session());
+            if state.sessions.get(client.engine_session()) == Some(&id) {
+                state.sessions.remove(client.engine_session());
+                state.greetings.remove(client.engine_session());
             }
-            if state.pids.get(&client.pid) == Some(&id) {
-                state.pids.remove(&client.pid);
+            if state.pids.get(&client.session.pid) == Some(&id) {
+                state.pids.remove(&client.session.pid);
             }
             let rooms = std::mem::take(&mut *client.rooms());
             let changes = rooms
                 .iter()
                 .map(|joined| state.leave(&joined.room, &client))
                 .collect::<Vec<_>>();
-            (client, changes)
+            (client, served, changes)
         };
         self.relay(changes);
-        Some(client)
+        Some((client, served))
+    }
+
+    /// How far everybody who has a session was served.
+    pub(super) fn served(&self) -> Vec<(Session, Served)> {
+        let state = self.state();
+        let kept = state
+            .clients
+            .values()
+            .filter(|client| client.kept.load(Ordering::Relaxed));
+        kept.map(|client| (client.session.clone(), state.served(client)))
+            .collect()
+    }
+
+    /// How far one was served.
+    pub(super) fn served_to(&self, client: &Client) -> Served {
+        self.state().served(client)
     }
 
     /// The session of this pid belongs to the connection `owner` now: whoever else has it here is ended.
@@ -175,7 +195,7 @@ impl Hub {
             let id = state.pids.get(&pid);
             id.and_then(|id| state.clients.get(id)).cloned()
         };
-        if let Some(client) = client.filter(|client| client.owner != owner) {
+        if let Some(client) = client.filter(|client| client.session.owner != owner) {
             client.outlet.cut();
         }
     }
@@ -243,6 +263,22 @@ pub struct Behind(pub(super) mpsc::UnboundedReceiver<(Arc<Client>, Fall)>);
 impl State {
     fn in_session(&self, session: &str) -> Option<&Arc<Client>> {
         self.clients.get(self.sessions.get(session)?)
+    }
+
+    fn served(&self, client: &Client) -> Served {
+        let stream = client.stream();
+        let reached = match &self.present {
+            Some(at) if stream.fall().is_none() => match at.recent.last() {
+                // On its way to everybody else, and perhaps not to this one any more.
+                Some(last) if stream.awaits(last.number) => &last.before,
+                _ => &at.offset,
+            },
+            _ => &stream.sent,
+        };
+        Served {
+            told: stream.told.pack(),
+            reached: reached.pack(),
+        }
     }
 
     fn forget_if_empty(&mut self, room: &Room) {

@@ -21,7 +21,7 @@ use crate::backoff::Backoff;
 use crate::event::{ContactId, Room};
 use crate::metrics::Join;
 use crate::offset::Offset;
-use crate::outbox::StoredRooms;
+use crate::outbox::Stored;
 
 /// How long a database that is away is waited for, until a join is refused.
 const STORE_PATIENCE: Duration = Duration::from_secs(5);
@@ -189,7 +189,8 @@ impl Shared {
 
     /// Stores the rooms that the client is in. False: the database was away for too long.
     pub(super) async fn keep(&self, client: &Arc<Client>) -> bool {
-        let rooms: StoredRooms = client
+        let served = self.hub.served_to(client);
+        let rooms = client
             .rooms()
             .iter()
             .map(|joined| {
@@ -197,12 +198,11 @@ impl Shared {
                 (joined.room.as_str().to_owned(), offsets)
             })
             .collect();
+        let stored = Stored { rooms, served };
         client.kept.store(true, Ordering::Relaxed);
         let (begun, mut backoff) = (Instant::now(), Backoff::default());
         while !client.outlet.has_ended() {
-            let stored =
-                self.sessions
-                    .store(client.pid, client.identity.name(), client.owner, &rooms);
+            let stored = self.sessions.store(client.session.clone(), stored.clone());
             match stored.await {
                 Ok(true) => return true,
                 Ok(false) => {

@@ -124,7 +124,7 @@ impl Replay {
                 }
                 let delivery = client.outlet.send(&outgoing);
                 if delivery == Delivery::Sent {
-                    stream.sent = offset.clone();
+                    (stream.sent, stream.told) = (offset.clone(), offset.clone());
                 }
                 delivery
             })
@@ -221,7 +221,7 @@ impl Replay {
     ) -> Result<(), Ended> {
         self.paced(client, || {
             // The others can't go on between the look and the sending.
-            let stream = client.stream();
+            let mut stream = client.stream();
             let aside = Aside {
                 room: room.tag(),
                 seen: seen.clone(),
@@ -230,9 +230,12 @@ impl Replay {
                 aside: Some(Box::new(aside)),
                 ..(*stream.sent).clone()
             };
-            client
-                .outlet
-                .send(&Outgoing::stored(event.clone(), offset.pack()))
+            let outgoing = Outgoing::stored(event.clone(), offset.pack());
+            let delivery = client.outlet.send(&outgoing);
+            if delivery == Delivery::Sent {
+                stream.told = Arc::new(offset);
+            }
+            delivery
         })
         .await
     }

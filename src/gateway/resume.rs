@@ -12,7 +12,7 @@ use super::client::Membership;
 use crate::auth::{self, Denied, Identity};
 use crate::event::Room;
 use crate::offset::{Lapse, Offset, Present};
-use crate::outbox::{StoredRooms, Taken};
+use crate::outbox::{Served, Stored, Taken};
 
 /// No pid of ours is longer.
 const MAX_PID_BYTES: usize = 64;
@@ -55,10 +55,11 @@ pub(super) struct Resumed {
 
 /// Decides.
 pub(super) async fn judge(taken: Taken, claim: &Claim, identity: &Identity) -> Comeback {
-    let Some(stored) = taken.rooms else {
+    let Some(stored) = taken.stored else {
         return Comeback::New;
     };
     let names: Vec<Room> = stored
+        .rooms
         .keys()
         .map(|name| Room::from(name.as_str()))
         .collect();
@@ -93,12 +94,14 @@ pub(super) async fn judge(taken: Taken, claim: &Claim, identity: &Identity) -> C
 type Proved = (Offset, Vec<(Room, Arc<Offset>)>, bool);
 
 /// The offset, and what the client had of each room when it was in; or why that is not known.
-fn prove(stored: &StoredRooms, claimed: &str, present: &Present) -> Result<Proved, String> {
+fn prove(stored: &Stored, claimed: &str, present: &Present) -> Result<Proved, String> {
     let unpack = |text: &str| Offset::unpack(text, present.epoch.value).map_err(|e| e.to_string());
-    let offset = unpack(claimed)?;
-    let mut rooms = Vec::with_capacity(stored.len());
+    let Served { told, reached } = &stored.served;
+    // Who has the last that was sent has all, however long ago that was.
+    let offset = unpack(if claimed == told { reached } else { claimed })?;
+    let mut rooms = Vec::with_capacity(stored.rooms.len());
     let mut changed = false;
-    for (name, [after, at]) in stored {
+    for (name, [after, at]) in &stored.rooms {
         let room = Room::from(name.as_str());
         let replayed = after != at;
         let at = unpack(at)?;
@@ -157,8 +160,26 @@ mod tests {
         }
     }
 
-    fn stored(after: u64, joined: u64) -> StoredRooms {
-        [("r".to_owned(), [at(after).pack(), at(joined).pack()])].into()
+    fn stored(after: u64, joined: u64) -> Stored {
+        Stored {
+            rooms: [("r".to_owned(), [at(after).pack(), at(joined).pack()])].into(),
+            served: Served::default(),
+        }
+    }
+
+    #[test]
+    fn who_has_the_last_that_was_sent_has_missed_nothing_until_then() {
+        let stored = Stored {
+            served: Served {
+                told: at(21).pack(),
+                reached: at(50).pack(),
+            },
+            ..stored(20, 20)
+        };
+        let pruned = present(Some(40));
+        let (offset, ..) = prove(&stored, &at(21).pack(), &pruned).expect("it has got all");
+        assert_eq!(offset, at(50));
+        assert!(prove(&stored, &at(22).pack(), &pruned).is_err());
     }
 
     #[test]

@@ -2,7 +2,6 @@
 //! whose session another server has taken over.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -10,7 +9,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::hub::Hub;
-use crate::outbox::{PidHash, Sessions, parse_taken};
+use crate::outbox::{Sessions, parse_taken};
 
 /// The longest pause between two rounds.
 const ROUND: Duration = Duration::from_secs(3600);
@@ -34,14 +33,9 @@ pub async fn run(
                 }
             }
             _ = round.tick() => {
-                let kept: Vec<PidHash> = hub
-                    .clients()
-                    .iter()
-                    .filter(|client| client.kept.load(Ordering::Relaxed))
-                    .map(|client| client.pid)
-                    .collect();
+                let served = hub.served();
                 let done = async {
-                    sessions.touch(&kept).await?;
+                    sessions.touch_all(&served).await?;
                     // Longer than the retention by more than a round: an offset may be as old as that.
                     sessions.prune(retention + ROUND.min(retention)).await
                 };

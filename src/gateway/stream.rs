@@ -34,7 +34,10 @@ impl Passed {
 
 /// See the module.
 pub(super) struct Stream {
+    /// Everything up to here was sent.
     pub(super) sent: Arc<Offset>,
+    /// The offset of the last event that was sent: what a stock client comes back with if it has got everything.
+    pub(super) told: Arc<Offset>,
     state: State,
     /// How often it has fallen behind: a replay of an earlier time has no business any more.
     falls: u32,
@@ -54,6 +57,7 @@ impl Stream {
     /// A client that has missed nothing, because it is in no room yet.
     pub(super) fn live(at: Arc<Offset>, number: u64) -> Self {
         Self {
+            told: at.clone(),
             sent: at,
             state: State::Live(number),
             falls: 0,
@@ -63,6 +67,7 @@ impl Stream {
     /// A client that comes back.
     pub(super) fn behind(from: Arc<Offset>) -> Self {
         Self {
+            told: from.clone(),
             sent: from,
             state: State::Behind,
             falls: 0,
@@ -92,7 +97,10 @@ impl Stream {
         }
         let delivery = outlet.send(outgoing);
         match delivery {
-            Delivery::Sent => self.reach(passed.offset.clone(), passed.number),
+            Delivery::Sent => {
+                self.told = passed.offset.clone();
+                self.reach(passed.offset.clone(), passed.number);
+            }
             Delivery::Full => {
                 self.sent = passed.before.clone();
                 self.state = State::Behind;

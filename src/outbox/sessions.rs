@@ -30,7 +30,8 @@ with asked as (
     where s.identity = a.identity order by s.pid_hash for update of s
 ), taken as (
     update rowcast.sessions s set owner = mine.owner, updated_at = now() from mine
-    where s.pid_hash = mine.pid_hash returning s.pid_hash, s.rooms::text as rooms, mine.owner
+    where s.pid_hash = mine.pid_hash
+    returning s.pid_hash, s.rooms::text as rooms, s.told, s.reached, mine.owner
 ), told as (
     select count(pg_notify('rowcast_session', entries)) from (
         select string_agg(encode(pid_hash, 'hex') || ':' || owner, ',') as entries
@@ -39,18 +40,22 @@ with asked as (
 ), present as (",
     present_columns!(),
     ")
-select present.*, taken.pid_hash, taken.rooms, taken.owner, (select count from told) as told from present left join taken on true"
+select present.*, taken.*, (select count from told) as told from present left join taken on true"
 );
 
 const STORE: &str = "
-insert into rowcast.sessions (pid_hash, identity, rooms, owner)
-select * from unnest($1::bytea[], $2::text[], $3::text[]::jsonb[], $4::int8[])
-on conflict (pid_hash) do update set rooms = excluded.rooms, updated_at = now()
+insert into rowcast.sessions (pid_hash, identity, owner, rooms, told, reached)
+select * from unnest($1::bytea[], $2::text[], $3::int8[], $4::text[]::jsonb[], $5::text[], $6::text[])
+on conflict (pid_hash) do update
+set rooms = excluded.rooms, told = excluded.told, reached = excluded.reached, updated_at = now()
 where sessions.owner = excluded.owner
 returning pid_hash, owner";
 
 const FORGET: &str = "delete from rowcast.sessions where pid_hash = $1 and owner = $2";
-const TOUCH: &str = "update rowcast.sessions set updated_at = now() where pid_hash = any($1)";
+const TOUCH: &str = "
+update rowcast.sessions s set told = t.told, reached = t.reached, updated_at = now()
+from unnest($1::bytea[], $2::int8[], $3::text[], $4::text[]) as t (pid_hash, owner, told, reached)
+where s.pid_hash = t.pid_hash and s.owner = t.owner";
 const PRUNE: &str = "
 delete from rowcast.sessions where pid_hash = any(array(
     select pid_hash from rowcast.sessions where updated_at < now() - make_interval(secs => $1) limit 5000))";
@@ -78,27 +83,50 @@ impl PidHash {
 /// Each room of a session with the offsets that it was joined with and at.
 pub type StoredRooms = HashMap<String, [String; 2]>;
 
+/// A connection's session, by which it is written.
+#[derive(Clone)]
+pub struct Session {
+    /// What it is kept by.
+    pub pid: PidHash,
+    /// Who may resume it.
+    pub identity: &'static str,
+    /// Of all connections that had this pid, the latest owns it.
+    pub owner: i64,
+}
+
+/// How far a client has been served.
+#[derive(Clone, Debug, Default)]
+pub struct Served {
+    /// The last offset that it was sent.
+    pub told: String,
+    /// Up to where it has missed nothing if it has got that.
+    pub reached: String,
+}
+
+/// What a session holds.
+#[derive(Clone, Debug, Default)]
+pub struct Stored {
+    /// The rooms.
+    pub rooms: StoredRooms,
+    /// How far they were served.
+    pub served: Served,
+}
+
 /// What a session held, if there is one for that pid and identity, and the database at that moment.
 #[derive(Clone, Debug)]
 pub struct Taken {
-    /// The rooms; `None` where there is no such session.
-    pub rooms: Option<StoredRooms>,
+    /// `None` where there is no such session.
+    pub stored: Option<Stored>,
     /// For judging offsets.
     pub present: Present,
-}
-
-#[derive(Clone)]
-struct Ask {
-    pid: PidHash,
-    identity: String,
-    owner: i64,
 }
 
 /// See the module.
 pub struct Sessions {
     pool: PgPool,
-    takes: Gather<Ask, Result<Taken, Arc<ReadError>>>,
-    stores: Gather<(Ask, String), Result<bool, Arc<sqlx::Error>>>,
+    takes: Gather<Session, Result<Taken, Arc<ReadError>>>,
+    stores: Gather<(Session, Stored), Result<bool, Arc<sqlx::Error>>>,
+    touches: Gather<(Session, Served), Result<(), Arc<sqlx::Error>>>,
 }
 
 impl Sessions {
@@ -108,44 +136,27 @@ impl Sessions {
             pool,
             takes: Gather::new(LANES, MOST),
             stores: Gather::new(LANES, MOST),
+            touches: Gather::new(LANES, MOST),
         }
     }
 
-    /// Takes a session over for the connection `owner`. Another identity's is not there.
+    /// Takes a session over for a new owner. Another identity's is not there.
     ///
     /// # Errors
     /// The database's own, and the moment after a crash.
-    pub async fn take(
-        &self,
-        pid: PidHash,
-        identity: &str,
-        owner: i64,
-    ) -> Result<Taken, Arc<ReadError>> {
-        let ask = Ask {
-            pid,
-            identity: identity.to_owned(),
-            owner,
-        };
-        let together = async |asked: Vec<Ask>| match self.take_all(&asked).await {
+    pub async fn take(&self, session: Session) -> Result<Taken, Arc<ReadError>> {
+        let together = async |asked: Vec<Session>| match self.take_all(&asked).await {
             Ok(taken) => taken.into_iter().map(Ok).collect(),
-            Err(error) => {
-                let error = Arc::new(error);
-                asked.iter().map(|_| Err(error.clone())).collect()
-            }
+            Err(error) => same(&asked, error),
         };
-        self.takes.ask(ask, together).await
+        self.takes.ask(session, together).await
     }
 
-    async fn take_all(&self, asked: &[Ask]) -> Result<Vec<Taken>, ReadError> {
+    async fn take_all(&self, asked: &[Session]) -> Result<Vec<Taken>, ReadError> {
         let rows = sqlx::query(TAKE)
-            .bind(hashes(asked.iter()))
-            .bind(
-                asked
-                    .iter()
-                    .map(|ask| ask.identity.as_str())
-                    .collect::<Vec<_>>(),
-            )
-            .bind(asked.iter().map(|ask| ask.owner).collect::<Vec<_>>())
+            .bind(hashes(asked))
+            .bind(column(asked, |session| session.identity))
+            .bind(column(asked, |session| session.owner))
             .fetch_all(&self.pool)
             .await?;
         let (present, _) = epoch::present(rows.first().ok_or(sqlx::Error::RowNotFound)?)?;
@@ -153,104 +164,119 @@ impl Sessions {
         for row in &rows {
             if let Some(hash) = row.try_get::<Option<Vec<u8>>, _>("pid_hash")? {
                 let rooms: String = row.try_get("rooms")?;
-                let rooms: StoredRooms = serde_json::from_str(&rooms).unwrap_or_default();
-                let owner: i64 = row.try_get("owner")?;
-                found.insert((hash, owner), rooms);
+                let stored = Stored {
+                    rooms: serde_json::from_str(&rooms).unwrap_or_default(),
+                    served: Served {
+                        told: row.try_get("told")?,
+                        reached: row.try_get("reached")?,
+                    },
+                };
+                found.insert((hash, row.try_get("owner")?), stored);
             }
         }
-        Ok(asked
-            .iter()
-            .map(|ask| Taken {
-                rooms: found.get(&(ask.pid.0.to_vec(), ask.owner)).cloned(),
-                present: present.clone(),
-            })
-            .collect())
+        let taken = |session: &Session| Taken {
+            stored: found.get(&(session.pid.0.to_vec(), session.owner)).cloned(),
+            present: present.clone(),
+        };
+        Ok(asked.iter().map(taken).collect())
     }
 
-    /// Keeps the rooms of the connection `owner`. False: the session was taken over by another connection.
+    /// Keeps what a session holds. False: it was taken over by another connection.
     ///
     /// # Errors
     /// The database's own; nothing was written then.
-    pub async fn store(
-        &self,
-        pid: PidHash,
-        identity: &str,
-        owner: i64,
-        rooms: &StoredRooms,
-    ) -> Result<bool, Arc<sqlx::Error>> {
-        let ask = Ask {
-            pid,
-            identity: identity.to_owned(),
-            owner,
-        };
-        let rooms = serde_json::to_string(rooms).expect("its keys are strings");
-        let together = async |asked: Vec<(Ask, String)>| match self.store_all(&asked).await {
+    pub async fn store(&self, session: Session, stored: Stored) -> Result<bool, Arc<sqlx::Error>> {
+        let together = async |asked: Vec<(Session, Stored)>| match self.store_all(&asked).await {
             Ok(stored) => stored.into_iter().map(Ok).collect(),
-            Err(error) => {
-                let error = Arc::new(error);
-                asked.iter().map(|_| Err(error.clone())).collect()
-            }
+            Err(error) => same(&asked, error),
         };
-        self.stores.ask((ask, rooms), together).await
+        self.stores.ask((session, stored), together).await
     }
 
-    async fn store_all(&self, asked: &[(Ask, String)]) -> sqlx::Result<Vec<bool>> {
+    async fn store_all(&self, asked: &[(Session, Stored)]) -> sqlx::Result<Vec<bool>> {
         // A statement may not touch a row twice: of a connection's writes the last one holds, and another connection's
         // write to the same session goes into a statement of its own.
-        let mut last: HashMap<(PidHash, i64), &(Ask, String)> = HashMap::new();
+        let mut last = HashMap::new();
         for write in asked {
             last.insert((write.0.pid, write.0.owner), write);
         }
-        let mut left: Vec<_> = last.into_values().collect();
+        let mut left: Vec<_> = last.into_values().cloned().collect();
         // In one order, so that two statements do not wait for each other's rows.
-        left.sort_by_key(|(ask, _)| ask.pid.0);
+        left.sort_by_key(|(session, _)| session.pid.0);
         let mut written = HashSet::new();
         while !left.is_empty() {
-            let mut now: Vec<&(Ask, String)> = Vec::with_capacity(left.len());
-            left.retain(|write| {
-                let another = now.last().is_some_and(|last| last.0.pid == write.0.pid);
-                if !another {
-                    now.push(write);
-                }
-                another
+            let (mut now, mut later) = (Vec::with_capacity(left.len()), Vec::new());
+            for write in left {
+                let last = now
+                    .last()
+                    .map(|(session, _): &(Session, Stored)| session.pid);
+                let list = if last == Some(write.0.pid) {
+                    &mut later
+                } else {
+                    &mut now
+                };
+                list.push(write);
+            }
+            let (sessions, stored): (Vec<Session>, Vec<Stored>) = now.into_iter().unzip();
+            let rooms = column(&stored, |stored| {
+                serde_json::to_string(&stored.rooms).expect("its keys are strings")
             });
-            let column = |of: fn(&(Ask, String)) -> &str| now.iter().map(|w| of(w)).collect();
-            let (identities, rooms): (Vec<&str>, Vec<&str>) =
-                (column(|w| &w.0.identity), column(|w| &w.1));
             let rows: Vec<(Vec<u8>, i64)> = sqlx::query_as(STORE)
-                .bind(hashes(now.iter().map(|(ask, _)| ask)))
-                .bind(identities)
+                .bind(hashes(&sessions))
+                .bind(column(&sessions, |session| session.identity))
+                .bind(column(&sessions, |session| session.owner))
                 .bind(rooms)
-                .bind(now.iter().map(|(ask, _)| ask.owner).collect::<Vec<_>>())
+                .bind(column(&stored, |stored| stored.served.told.clone()))
+                .bind(column(&stored, |stored| stored.served.reached.clone()))
                 .fetch_all(&self.pool)
                 .await?;
             written.extend(rows);
+            left = later;
         }
         Ok(asked
             .iter()
-            .map(|(ask, _)| written.contains(&(ask.pid.0.to_vec(), ask.owner)))
+            .map(|(session, _)| written.contains(&(session.pid.0.to_vec(), session.owner)))
             .collect())
+    }
+
+    /// Says how far a client has been served, and that it was there until now.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn touch(&self, session: Session, served: Served) -> Result<(), Arc<sqlx::Error>> {
+        let together = async |asked: Vec<(Session, Served)>| match self.touch_all(&asked).await {
+            Ok(()) => asked.iter().map(|_| Ok(())).collect(),
+            Err(error) => same(&asked, error),
+        };
+        self.touches.ask((session, served), together).await
+    }
+
+    /// [`Sessions::touch`] for many.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub async fn touch_all(&self, touched: &[(Session, Served)]) -> sqlx::Result<()> {
+        for some in touched.chunks(MOST) {
+            let (sessions, served): (Vec<Session>, Vec<Served>) = some.iter().cloned().unzip();
+            sqlx::query(TOUCH)
+                .bind(hashes(&sessions))
+                .bind(column(&sessions, |session| session.owner))
+                .bind(column(&served, |served| served.told.clone()))
+                .bind(column(&served, |served| served.reached.clone()))
+                .execute(&self.pool)
+                .await?;
+        }
+        Ok(())
     }
 
     /// The client has ended its session, or may not go on with it.
     ///
     /// # Errors
     /// The database's own; it is pruned in time.
-    pub async fn forget(&self, pid: PidHash, owner: i64) -> sqlx::Result<()> {
-        let forget = sqlx::query(FORGET).bind(pid.0.as_slice()).bind(owner);
-        forget.execute(&self.pool).await.map(|_| ())
-    }
-
-    /// Says of connections that they live.
-    ///
-    /// # Errors
-    /// The database's own.
-    pub async fn touch(&self, pids: &[PidHash]) -> sqlx::Result<()> {
-        for some in pids.chunks(MOST) {
-            let hashes: Vec<&[u8]> = some.iter().map(|pid| pid.0.as_slice()).collect();
-            sqlx::query(TOUCH).bind(hashes).execute(&self.pool).await?;
-        }
-        Ok(())
+    pub async fn forget(&self, session: &Session) -> sqlx::Result<()> {
+        let forget = sqlx::query(FORGET).bind(session.pid.0.as_slice());
+        let forget = forget.bind(session.owner).execute(&self.pool);
+        forget.await.map(|_| ())
     }
 
     /// Removes what was not touched for so long, a bounded number at a time.
@@ -263,8 +289,21 @@ impl Sessions {
     }
 }
 
-fn hashes<'a>(asked: impl Iterator<Item = &'a Ask>) -> Vec<&'a [u8]> {
-    asked.map(|ask| ask.pid.0.as_slice()).collect()
+/// The same failure for everybody who asked.
+fn same<Q, A, E>(asked: &[Q], error: E) -> Vec<Result<A, Arc<E>>> {
+    let error = Arc::new(error);
+    asked.iter().map(|_| Err(error.clone())).collect()
+}
+
+fn column<T, C>(rows: &[T], of: impl Fn(&T) -> C) -> Vec<C> {
+    rows.iter().map(of).collect()
+}
+
+fn hashes(sessions: &[Session]) -> Vec<&[u8]> {
+    sessions
+        .iter()
+        .map(|session| session.pid.0.as_slice())
+        .collect()
 }
 
 /// What the notification of taken sessions says: whose, and to which connection.
