@@ -50,6 +50,7 @@ impl Tally {
         for reason in &view.reasons {
             self.reasons.push(format!("{who}, {reason}"));
         }
+        let before = self.findings.len();
         for (contact, room) in &view.rooms {
             let nothing = Vec::new();
             let expected = truth.get(contact).unwrap_or(&nothing);
@@ -59,6 +60,10 @@ impl Tally {
             }
             self.count(&who, room, expected, marks);
             self.order(&who, room, marks);
+        }
+        if self.findings.len() > before {
+            let journal = format!("{who} did this: {:?}", view.journal);
+            self.reasons.insert(0, journal);
         }
     }
 

@@ -112,10 +112,6 @@ impl Trial {
         self.network.lead(self.server.address());
     }
 
-    /// Everything that the clients have seen.
-    pub(crate) fn views(&self) -> Vec<View> {
-        self.witnesses.iter().map(Witness::view).collect()
-    }
 
     /// Ends every connection, until every client has noticed: between two polls there is nothing to be ended.
     pub(crate) async fn cut(&self) {

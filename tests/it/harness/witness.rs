@@ -7,7 +7,8 @@
 mod actor;
 mod room;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -48,8 +49,42 @@ pub(crate) struct View {
     pub(crate) reasons: Vec<String>,
     /// Messages and statuses that came.
     pub(crate) events: u64,
+    /// What happened to it, for who has to find out why something was lost.
+    pub(crate) journal: Journal,
     /// What no server should do.
     pub(crate) odd: Vec<String>,
+}
+
+impl View {
+    /// A turn, with how much it has of each room.
+    fn note(&mut self, turn: &str) {
+        let rooms = self.rooms.iter();
+        let has = rooms.map(|(contact, room)| format!(" {contact}:{}", room.arrivals.len()));
+        let turn = format!("{turn}, having{}", has.collect::<String>());
+        self.journal.note(turn);
+    }
+}
+
+/// The last turns of a witness.
+#[derive(Clone, Default)]
+pub(crate) struct Journal(VecDeque<(Instant, String)>);
+
+impl Journal {
+    fn note(&mut self, turn: String) {
+        if self.0.len() == 200 {
+            self.0.pop_front();
+        }
+        self.0.push_back((Instant::now(), turn));
+    }
+}
+
+impl fmt::Debug for Journal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, turn) in &self.0 {
+            write!(f, "\n    {:.3}s ago {turn}", at.elapsed().as_secs_f64())?;
+        }
+        Ok(())
+    }
 }
 
 impl Witness {

@@ -93,6 +93,7 @@ impl Actor {
                 let mut view = self.view();
                 view.connected = false;
                 view.lost += 1;
+                view.note("lost");
             }
             Some("event") => self.event(report),
             Some("ack") => {
@@ -120,6 +121,11 @@ impl Actor {
             view.connects += 1;
             view.resumed += u64::from(recovered);
             view.fresh += u64::from(!recovered && view.connects > 1);
+            view.note(if recovered {
+                "resumed"
+            } else {
+                "connected anew"
+            });
             let connects = view.connects;
             for (contact, room) in &mut view.rooms {
                 if room.phase == Phase::Out {
@@ -209,6 +215,9 @@ impl Actor {
     }
 
     async fn answer(&mut self, contact: &str, answer: &Value) {
+        let has = self.room(contact, |room| room.arrivals.len());
+        let turn = format!("answered on {contact} with {has} events of it: {answer}");
+        self.view().journal.note(turn);
         let (phase, reload) = self.room(contact, |room| (room.phase, room.reload));
         if answer["ok"] != true {
             if answer["error"]["code"] != "unavailable" {
@@ -300,6 +309,10 @@ impl Actor {
             room.attempt += 1;
             room.attempt
         });
+        let has = self.room(contact, |room| room.arrivals.len());
+        let offset = argument["after"].as_str().unwrap_or_default();
+        let turn = format!("asks {event} {contact} {offset} with {has} events of it");
+        self.view().journal.note(turn);
         self.asked.insert(self.acks, (contact.to_owned(), attempt));
         self.line.emit(event, argument, self.acks);
     }
