@@ -1,7 +1,8 @@
 //! Clients: raw Engine.IO and Socket.IO over WebSocket, as many as wanted in one process.
 //!
 //! Owns the wire (Engine.IO protocol v4, Socket.IO protocol v5) as far as a room's listener needs it: connect, join
-//! with an ack, answer pings, note the moment each message arrives. Refuses everything else.
+//! with an ack, answer pings, note the moment each message arrives. Refuses everything else. Clients that come back
+//! are in `session.rs`.
 //! Guarantees that a client counts only after its join was acknowledged, and that one that was cut off is reported.
 
 use std::net::SocketAddr;
@@ -98,12 +99,38 @@ impl Crowd {
     }
 }
 
-type Socket = WebSocketStream<TcpStream>;
+pub(crate) type Socket = WebSocketStream<TcpStream>;
 
 async fn join(address: SocketAddr, room: u32) -> Result<Socket> {
     let stream = TcpStream::connect(address)
         .await
         .with_context(|| format!("cannot connect to {address}"))?;
+    let mut socket = connect(stream).await?;
+    join_room(&mut socket, room).await?;
+    Ok(socket)
+}
+
+/// A connected client in no room.
+pub(crate) async fn connect(stream: TcpStream) -> Result<Socket> {
+    let mut socket = open(stream).await?;
+    socket.send(Message::text("40")).await?;
+    let connect = packet(&mut socket, "4").await?;
+    ensure!(connect.starts_with("40{"), "not connected: {connect:.80}");
+    Ok(socket)
+}
+
+/// Joins a room and waits for the ack.
+pub(crate) async fn join_room(socket: &mut Socket, room: u32) -> Result<()> {
+    let join = format!(r#"420["join:conversation","{room}"]"#);
+    socket.send(Message::text(join)).await?;
+    let ack = packet(socket, "430").await?;
+    ensure!(ack.contains(r#""ok":true"#), "not joined: {ack:.200}");
+    Ok(())
+}
+
+/// A WebSocket on which the server has said hello and the client nothing.
+pub(crate) async fn open(stream: TcpStream) -> Result<Socket> {
+    let address = stream.peer_addr()?;
     stream.set_nodelay(true)?;
     let mut request =
         format!("ws://{address}/socket.io/?EIO=4&transport=websocket").into_client_request()?;
@@ -118,16 +145,6 @@ async fn join(address: SocketAddr, room: u32) -> Result<Socket> {
         open.starts_with("0{"),
         "no Engine.IO handshake but {open:.80}"
     );
-    socket.send(Message::text("40")).await?;
-    let connect = packet(&mut socket, "4").await?;
-    ensure!(connect.starts_with("40{"), "not connected: {connect:.80}");
-    socket
-        .send(Message::text(format!(
-            r#"420["join:conversation","{room}"]"#
-        )))
-        .await?;
-    let ack = packet(&mut socket, "430").await?;
-    ensure!(ack.contains(r#""ok":true"#), "not joined: {ack:.200}");
     Ok(socket)
 }
 

@@ -17,7 +17,7 @@ use rustix::process::{Pid, Signal, geteuid, kill_process};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use crate::environment;
+use crate::{environment, insert};
 
 const START_WITHIN: Duration = Duration::from_secs(30);
 const STOP_WITHIN: Duration = Duration::from_secs(20);
@@ -190,6 +190,20 @@ impl Database {
     pub(crate) async fn execute(&self, statements: &'static str) -> Result<()> {
         let mut connection = PgConnection::connect_with(&self.options).await?;
         sqlx::raw_sql(statements).execute(&mut connection).await?;
+        Ok(())
+    }
+
+    /// Inserts that many numbered rows into room 0, a thousand in each transaction.
+    pub(crate) async fn fill(&self, rows: u32) -> Result<()> {
+        let mut connection = PgConnection::connect_with(&self.options).await?;
+        for first in (0..rows).step_by(1000) {
+            let bodies = (first..rows.min(first + 1000)).map(insert::body);
+            sqlx::query(insert::MANY)
+                .bind("0")
+                .bind(bodies.collect::<Vec<_>>())
+                .execute(&mut connection)
+                .await?;
+        }
         Ok(())
     }
 

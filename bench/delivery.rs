@@ -16,6 +16,7 @@ use crate::figures::Latency;
 use crate::insert::{self, Written};
 use crate::process;
 use crate::server::{Contender, Programs, Server};
+use crate::tally::Tally;
 
 const WARM_UP_SECONDS: u32 = 2;
 /// How long idle memory is left to settle before it is read.
@@ -48,10 +49,7 @@ pub(crate) struct Outcome {
     pub(crate) pss_kb: f64,
     /// Mean length of a frame.
     pub(crate) frame_bytes: f64,
-    pub(crate) expected: u64,
-    pub(crate) lost: u64,
-    pub(crate) doubled: u64,
-    pub(crate) astray: u64,
+    pub(crate) tally: Tally,
     pub(crate) cut_off: u64,
 }
 
@@ -148,7 +146,7 @@ impl CpuTimes {
 }
 
 /// Of every delivery of a measured row: since its INSERT was sent, and since its commit was acknowledged.
-fn latencies(
+pub(crate) fn latencies(
     heard: &[Heard],
     written: &[Written],
     measured_from: u32,
@@ -181,30 +179,14 @@ impl Outcome {
             rss_kb: f64::NAN,
             pss_kb: f64::NAN,
             frame_bytes: f64::NAN,
-            expected: 0,
-            lost: 0,
-            doubled: 0,
-            astray: 0,
+            tally: Tally::default(),
             cut_off: 0,
         };
         let (mut bytes, mut frames) = (0, 0);
         for client in heard {
-            let mut times = vec![0_u32; rows as usize];
-            for delivery in &client.deliveries {
-                match times.get_mut(delivery.row as usize) {
-                    Some(times) if delivery.row % shape.rooms == client.room => *times += 1,
-                    _ => outcome.astray += 1,
-                }
-            }
-            for times in times
-                .iter()
-                .skip(client.room as usize)
-                .step_by(shape.rooms as usize)
-            {
-                outcome.expected += 1;
-                outcome.lost += u64::from(*times == 0);
-                outcome.doubled += u64::from(times.saturating_sub(1));
-            }
+            outcome
+                .tally
+                .add(client.room, shape.rooms, rows, &client.deliveries);
             bytes += client.frame_bytes;
             frames += client.deliveries.len();
             if let Some(reason) = &client.cut_off {
@@ -222,8 +204,7 @@ impl fmt::Display for Outcome {
         write!(
             f,
             "insert to client {:.2}/{:.2} ms, commit to client {:.2}/{:.2} ms, {:.1} µs a delivery, Postgres {:.0} µs an \
-             insert, {:.1} kB a connection (PSS {:.1}), {:.0} bytes a frame; of {} lost {}, doubled {}, astray {}, clients \
-             cut off {}",
+             insert, {:.1} kB a connection (PSS {:.1}), {:.0} bytes a frame; {}, clients cut off {}",
             self.from_insert.p50_ms,
             self.from_insert.p99_ms,
             self.from_commit.p50_ms,
@@ -233,10 +214,7 @@ impl fmt::Display for Outcome {
             self.rss_kb,
             self.pss_kb,
             self.frame_bytes,
-            self.expected,
-            self.lost,
-            self.doubled,
-            self.astray,
+            self.tally,
             self.cut_off,
         )
     }

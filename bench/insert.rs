@@ -18,6 +18,10 @@ pub(crate) const MARKER: &str = "bench-";
 const WORDS: &str = "it left the depot";
 const INSERT: &str = "insert into messages (contact_id, author, body) values ($1, 'Ana', $2)";
 
+/// All rows of one room, in one statement.
+pub(crate) const MANY: &str = "insert into messages (contact_id, author, body) \
+    select $1, 'Ana', body from unnest($2::text[]) as body";
+
 /// When one row was written.
 #[derive(Clone, Copy)]
 pub(crate) struct Written {

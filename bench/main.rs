@@ -13,9 +13,14 @@ mod environment;
 mod figures;
 mod insert;
 mod process;
+mod replay;
 mod report;
 mod server;
+mod session;
+mod storm;
+mod stuck;
 mod table;
+mod tally;
 mod writers;
 
 use std::fs::{self, File};
@@ -29,6 +34,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cluster::Cluster;
 use crate::delivery::Shape;
+use crate::replay::Absence;
 use crate::report::Report;
 use crate::server::{Contender, Programs};
 
@@ -40,6 +46,12 @@ enum Part {
     Fanout,
     /// Throughput of 1, 8 and 32 writers, with and without capture.
     Writers,
+    /// 2,000 clients come back at once to a server that crashed. Rowcast alone, as all that follow.
+    Storm,
+    /// Replay of 50,000 missed events to one client, and of 2,000 to each of 500.
+    Replay,
+    /// 1,000 clients with and without two beside them that don't read.
+    Stuck,
 }
 
 #[derive(Parser)]
@@ -158,8 +170,47 @@ async fn run(options: &Options) -> Result<()> {
         }
     }
 
+    if options.only != Some(Contender::Node) {
+        for round in 1..=options.rounds {
+            alone(options, &wanted, &cluster, &programs, &mut report, round).await?;
+        }
+    }
+
     let text = report.to_string();
     fs::write(folder.join("report.md"), &text)?;
     std::io::stdout().write_all(text.as_bytes())?;
+    Ok(())
+}
+
+/// One round of the parts that have no peer: a server that keeps no events can't give back what was missed.
+async fn alone(
+    options: &Options,
+    wanted: &impl Fn(Part) -> bool,
+    cluster: &Cluster,
+    programs: &Programs,
+    report: &mut Report,
+    round: u32,
+) -> Result<()> {
+    if wanted(Part::Storm) {
+        let outcome = storm::measure(cluster, programs).await.context("storm")?;
+        eprintln!("storm round {round}: {outcome}");
+        report.alone(outcome.figures());
+    }
+    if wanted(Part::Replay) {
+        for absence in [Absence::LONG, Absence::WIDE] {
+            let outcome = absence.measure(cluster, programs).await.context("replay")?;
+            eprintln!("round {round}: {outcome}");
+            report.alone(outcome.figures());
+        }
+    }
+    if wanted(Part::Stuck) {
+        for beside_stuck in [false, true] {
+            let outcome = stuck::measure(cluster, programs, beside_stuck, options.seconds)
+                .await
+                .context("stuck")?;
+            eprintln!("stuck round {round}: {outcome}");
+            report.alone(outcome.figures());
+        }
+    }
     Ok(())
 }

@@ -12,6 +12,43 @@ use crate::server::Contender;
 use crate::table::{Goal, Line};
 use crate::writers::{Throughput, Variant};
 
+/// How the rounds of a figure become one.
+#[derive(Clone, Copy)]
+pub(crate) enum Combine {
+    Median,
+    Sum,
+}
+
+/// One figure of a part that only Rowcast can play.
+pub(crate) struct Figure {
+    what: String,
+    value: f64,
+    decimals: usize,
+    combine: Combine,
+    goal: Goal,
+}
+
+impl Figure {
+    pub(crate) fn new(
+        what: impl Into<String>,
+        value: f64,
+        decimals: usize,
+        combine: Combine,
+    ) -> Self {
+        Self {
+            what: what.into(),
+            value,
+            decimals,
+            combine,
+            goal: Goal::None,
+        }
+    }
+
+    pub(crate) fn goal(self, goal: Goal) -> Self {
+        Self { goal, ..self }
+    }
+}
+
 /// All outcomes of a run.
 pub(crate) struct Report {
     postgres: String,
@@ -19,6 +56,7 @@ pub(crate) struct Report {
     notes: Vec<&'static str>,
     deliveries: Vec<(&'static str, Contender, Outcome)>,
     throughputs: Vec<(u32, Variant, Throughput)>,
+    alone: Vec<Figure>,
 }
 
 impl Report {
@@ -29,6 +67,7 @@ impl Report {
             notes: Vec::new(),
             deliveries: Vec::new(),
             throughputs: Vec::new(),
+            alone: Vec::new(),
         }
     }
 
@@ -42,6 +81,32 @@ impl Report {
 
     pub(crate) fn throughput(&mut self, writers: u32, variant: Variant, run: Throughput) {
         self.throughputs.push((writers, variant, run));
+    }
+
+    /// Figures that have no peer.
+    pub(crate) fn alone(&mut self, figures: Vec<Figure>) {
+        self.alone.extend(figures);
+    }
+
+    /// The same figures of all rounds in one line each, in the order of the first round.
+    fn alone_lines(&self) -> Vec<Line> {
+        let mut seen = BTreeSet::new();
+        let first = self.alone.iter().filter(|figure| seen.insert(&figure.what));
+        let line = |first: &Figure| {
+            let same = self.alone.iter().filter(|figure| figure.what == first.what);
+            let values = same.map(|figure| figure.value).collect::<Vec<_>>();
+            Line {
+                what: first.what.clone(),
+                ours: match first.combine {
+                    Combine::Median => median(values),
+                    Combine::Sum => sum(values),
+                },
+                peer: None,
+                decimals: first.decimals,
+                goal: first.goal,
+            }
+        };
+        first.map(line).collect()
     }
 
     fn figures(
@@ -97,10 +162,12 @@ impl Report {
                 o.postgres_cpu_us
             }),
             line("frame, bytes", 0, none, median, |o| o.frame_bytes),
-            line("deliveries expected", 0, none, sum, |o| o.expected as f64),
-            line("lost", 0, zero, sum, |o| o.lost as f64),
+            line("deliveries expected", 0, none, sum, |o| {
+                o.tally.expected as f64
+            }),
+            line("lost", 0, zero, sum, |o| o.tally.lost as f64),
             line("doubled or in the wrong room", 0, zero, sum, |o| {
-                (o.doubled + o.astray) as f64
+                o.tally.too_much() as f64
             }),
             line("clients cut off", 0, zero, sum, |o| o.cut_off as f64),
         ];
@@ -212,7 +279,8 @@ impl fmt::Display for Report {
         for line in deliveries.into_iter().chain(
             self.writers()
                 .into_iter()
-                .map(|writers| self.writer_line(writers)),
+                .map(|writers| self.writer_line(writers))
+                .chain(self.alone_lines()),
         ) {
             if line.is_measured() {
                 writeln!(f, "{line}")?;

@@ -115,6 +115,16 @@ impl Programs {
 
     /// Starts the contender on that database and waits until it says that it is ready.
     pub(crate) async fn start(&self, contender: Contender, database: &Database) -> Result<Server> {
+        self.start_at(contender, database, 0).await
+    }
+
+    /// The same at that port.
+    pub(crate) async fn start_at(
+        &self,
+        contender: Contender,
+        database: &Database,
+        port: u16,
+    ) -> Result<Server> {
         let mut command = match contender {
             Contender::Rowcast => {
                 let mut command = command(&self.rowcast);
@@ -136,7 +146,8 @@ impl Programs {
         };
         let log = self.logs.join(format!("{contender}.log"));
         let mut child = command
-            .envs([("DATABASE_URL", database.url.as_str()), ("PORT", "0")])
+            .env("DATABASE_URL", &database.url)
+            .env("PORT", port.to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&log)?)
@@ -186,6 +197,11 @@ fn command(program: &Path) -> Command {
 pub(crate) const WITHOUT_CAPTURE: &str = "select rowcast.detach('public.messages')";
 
 impl Server {
+    /// Ends it as a crash would.
+    pub(crate) async fn kill(mut self) -> Result<()> {
+        Ok(self.child.kill().await?)
+    }
+
     /// Ends it, and fails if it had ended by itself.
     pub(crate) async fn stop(mut self) -> Result<()> {
         if let Some(status) = self.child.try_wait()? {

@@ -13,6 +13,7 @@ use axum::middleware;
 use axum::routing::{MethodRouter, any_service};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hyper::service::Service as _;
 use socketioxide::SocketIo;
 use socketioxide::extract::{AckSender, Extension, SocketRef, TryData};
 use socketioxide::handler::ConnectHandler;
@@ -42,7 +43,7 @@ use crate::backoff::Backoff;
 use crate::config::{Limits, Origins};
 use crate::event::Room;
 use crate::metrics::{Connect, Metrics};
-use crate::outbox::{PidHash, Replays, Session, Sessions};
+use crate::outbox::{self, PidHash, Replays, Session, Sessions};
 use crate::server::query_value;
 use crate::wire::Wire;
 
@@ -60,13 +61,23 @@ const QUEUE_PACKETS: usize = 1024;
 const POLL_RESPONSE_BYTES: u64 = 20 * 1024 * 1024;
 /// Between the ends of two connections when the server stops.
 const SPREAD: Duration = Duration::from_millis(1);
-/// An idle socket needs little: messages from clients are short.
-const READ_BUFFER_BYTES: usize = 512;
+/// An idle socket needs little: messages from clients are short, and a longer one is read in pieces of this size.
+const READ_BUFFER_BYTES: usize = 128;
 
 /// The gateway: see the module.
 pub struct Gateway {
     io: SocketIo,
     hub: Arc<Hub>,
+}
+
+/// Why a connection is turned away: the `connect_error` message that the client sees.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error(transparent)]
+    Auth(#[from] ConnectError),
+    /// The database was away for longer than the handshake may take.
+    #[error("unavailable")]
+    Unavailable,
 }
 
 /// What every connection shares.
@@ -108,9 +119,15 @@ impl Gateway {
             .connect_timeout(limits.handshake_timeout)
             .upgrade_timeout(limits.handshake_timeout)
             .build_svc();
+        let engine = service.clone();
         let rule = session::Rule {
             limit: limits.handshake_timeout,
             hub: hub.clone(),
+            open: Arc::new(move |stream, request| {
+                if let Err(error) = engine.call((stream, request)).into_inner() {
+                    tracing::debug!("the engine refused a connection: {error}");
+                }
+            }),
         };
         let shared = Arc::new(Shared {
             replay: Replay {
@@ -164,7 +181,7 @@ impl Shared {
         self: &Arc<Self>,
         socket: &SocketRef,
         auth: Option<serde_json::Value>,
-    ) -> Result<(), ConnectError> {
+    ) -> Result<(), Refused> {
         let identity = auth::authenticate(socket.req_parts(), &self.origins)
             .inspect_err(|_| self.metrics.connects(Connect::Refused))?;
         if let Some(handshake) = socket.req_parts().extensions.get::<Arc<Handshake>>() {
@@ -225,7 +242,7 @@ impl Shared {
         claim: &Claim,
         session: &Session,
         identity: &Identity,
-    ) -> Result<Comeback, ConnectError> {
+    ) -> Result<Comeback, Refused> {
         let (begun, mut backoff) = (Instant::now(), Backoff::default());
         loop {
             match self.sessions.take(session.clone()).await {
@@ -238,10 +255,10 @@ impl Shared {
                     }
                     return Ok(comeback);
                 }
-                Err(error) => tracing::debug!("a client that comes back waits: {error}"),
+                Err(error) => outbox::log_wait("a client that comes back", &error),
             }
             if begun.elapsed() > self.limits.handshake_timeout + Duration::from_secs(1) {
-                return Err(ConnectError::Unavailable);
+                return Err(Refused::Unavailable);
             }
             sleep(backoff.next()).await;
         }

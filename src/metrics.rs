@@ -8,6 +8,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+use std::ops::Deref;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 type FloatGauge = Gauge<f64, AtomicU64>;
@@ -81,6 +83,10 @@ label! {
         HandshakeTime = "handshake_time",
         /// Events of one socket that wait to be handled.
         Inbox = "inbox",
+        /// API requests a second of one address.
+        HttpRate = "http_rate",
+        /// Long-polls that wait.
+        LongPolls = "long_polls",
     } as limit in LimitLabels
 }
 label! {
@@ -104,9 +110,12 @@ struct HttpLabels {
     status: u16,
 }
 
-/// Handles to the metrics.
+/// Handle to the metrics, cheap to clone and to keep: each connection has one.
 #[derive(Clone)]
-pub struct Metrics {
+pub struct Metrics(Arc<Meters>);
+
+/// The metrics themselves.
+pub struct Meters {
     sockets: Family<TransportLabels, Gauge>,
     connects: Family<ConnectLabels, Counter>,
     disconnects: Family<ReasonLabels, Counter>,
@@ -142,16 +151,26 @@ pub struct Metrics {
     pub pruned: Counter,
     /// Events that could not be sent: no room, or not readable.
     pub capture_errors: Counter,
+    /// Long-polls that wait.
+    pub long_polls: Gauge,
     /// Typing events relayed, from clients and from SQL.
     pub typing: Counter,
     /// Typing notifications dropped because too many came at once.
     pub typing_dropped: Counter,
 }
 
+impl Deref for Metrics {
+    type Target = Meters;
+
+    fn deref(&self) -> &Meters {
+        &self.0
+    }
+}
+
 impl Metrics {
     /// Registers every metric in a fresh registry.
     pub fn new() -> (Self, Registry) {
-        let metrics = Self {
+        let metrics = Self(Arc::new(Meters {
             sockets: Family::default(),
             connects: Family::default(),
             disconnects: Family::default(),
@@ -173,9 +192,10 @@ impl Metrics {
             outbox_bytes: Gauge::default(),
             pruned: Counter::default(),
             capture_errors: Counter::default(),
+            long_polls: Gauge::default(),
             typing: Counter::default(),
             typing_dropped: Counter::default(),
-        };
+        }));
         let mut registry = Registry::with_prefix("rowcast");
         let r = &mut registry;
         r.register(
@@ -270,6 +290,11 @@ impl Metrics {
             "capture_errors",
             "Events that could not be sent",
             metrics.capture_errors.clone(),
+        );
+        r.register(
+            "long_polls",
+            "HTTP requests that wait for an event",
+            metrics.long_polls.clone(),
         );
         r.register(
             "typing_events",

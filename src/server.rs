@@ -1,10 +1,14 @@
 //! Accepts connections and serves HTTP on them.
 //!
 //! Owns the listening socket and each connection's wire, which a request carries as an extension, so that the
-//! gateway can write to the connection that became a WebSocket. Bounds the time that a request's head may take.
+//! gateway can write to the connection that became a WebSocket. It carries the peer's address, too. Bounds the time that a request's head may take.
 //! On stop it closes the listening socket first, then lets the answers under way finish.
 
 use std::convert::Infallible;
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -29,6 +33,30 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 #[cfg(target_os = "linux")]
 const UNTAKEN_MS: u32 = 20_000;
 
+/// Who is at the other end of a request's connection: an extension of the request.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub IpAddr);
+
+/// What is done with a connection that leaves HTTP, once hyper has let go of it. It is run by the connection's own task,
+/// which ends with it. A request carries it as an extension.
+#[derive(Clone, Default)]
+pub(crate) struct Successor(Arc<Mutex<Option<Task>>>);
+
+type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl Successor {
+    pub(crate) fn set(&self, successor: impl Future<Output = ()> + Send + 'static) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::pin(successor));
+    }
+
+    async fn run(&self) {
+        let successor = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(successor) = successor {
+            successor.await;
+        }
+    }
+}
+
 /// Serves `router` on `listener` until `stop`, then until the answers under way are out.
 pub async fn serve(
     listener: TcpListener,
@@ -42,10 +70,10 @@ pub async fn serve(
             () = stop.cancelled() => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
-                Ok((tcp, _)) => {
+                Ok((tcp, peer)) => {
                     let router = router.clone();
                     let stop = stop.clone();
-                    connections.spawn(connection(tcp, router, head_timeout, stop));
+                    connections.spawn(connection(tcp, Peer(peer.ip()), router, head_timeout, stop));
                 }
                 Err(error) => {
                     tracing::warn!("a connection could not be accepted: {error}");
@@ -60,6 +88,7 @@ pub async fn serve(
 
 async fn connection(
     tcp: TcpStream,
+    peer: Peer,
     router: Router,
     head_timeout: Duration,
     stop: CancellationToken,
@@ -69,9 +98,13 @@ async fn connection(
     }
     let wire = Wire::new(tcp);
     let stream = wire.stream();
+    let successor = Successor::default();
+    let offered = successor.clone();
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(wire.clone());
+        request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(offered.clone());
         let router = router.clone();
         async move {
             Ok::<_, Infallible>(
@@ -95,8 +128,9 @@ async fn connection(
             connection.await
         }
     };
-    if let Err(error) = ended {
-        tracing::debug!("a connection ended: {error}");
+    match ended {
+        Ok(()) => successor.run().await,
+        Err(error) => tracing::debug!("a connection ended: {error}"),
     }
 }
 

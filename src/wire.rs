@@ -24,6 +24,7 @@ use tokio::net::TcpStream;
 pub(crate) use stream::WireStream;
 
 pub(crate) mod frame;
+pub(crate) mod handshake;
 mod stream;
 
 /// What may wait for a client that reads slowly, in bytes; one larger frame may stand alone.
@@ -50,6 +51,8 @@ struct Out {
     pid: Option<Box<str>>,
     /// Bytes that the kernel took, ever: whether a client makes progress.
     written: u64,
+    /// What hyper had read beyond the handshake: comes before what the kernel holds.
+    unread: Bytes,
     reader: Option<Waker>,
     writer: Option<Waker>,
 }
@@ -124,23 +127,13 @@ impl Wire {
         if out.backlog_bytes + frame.len() > MAX_BACKLOG_BYTES && out.backlog_bytes > 0 {
             return Sent::Full;
         }
-        if !out.backlog.is_empty() {
-            out.push(frame);
-            return Sent::Taken;
-        }
-        match self.tcp.try_write(&frame) {
-            Ok(written) => {
-                out.written += written as u64;
-                if written < frame.len() {
-                    out.push(frame.slice(written..));
-                    out.wake();
-                }
-            }
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                out.push(frame);
+        let idle = out.backlog.is_empty();
+        let written = self.write_past(&mut out, &frame);
+        if written < frame.len() {
+            out.push(frame.slice(written..));
+            if idle {
                 out.wake();
             }
-            Err(_) => self.cut_now(&mut out),
         }
         if out.phase == Phase::Cut {
             Sent::Gone
@@ -168,6 +161,25 @@ impl Wire {
         out.wake();
         // Also wakes a task that waits for the kernel: its next read finds the end.
         let _ = rustix::net::shutdown(&self.tcp, rustix::net::Shutdown::Both);
+    }
+
+    /// Writes without queueing, and says how much was taken: nothing while something waits, all of it where the
+    /// connection has ended.
+    fn write_past(&self, out: &mut Out, bytes: &[u8]) -> usize {
+        if !out.backlog.is_empty() {
+            return 0;
+        }
+        match self.tcp.try_write(bytes) {
+            Ok(written) => {
+                out.written += written as u64;
+                written
+            }
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => 0,
+            Err(_) => {
+                self.cut_now(out);
+                bytes.len()
+            }
+        }
     }
 
     /// Writes as much as the kernel takes now.
@@ -225,7 +237,7 @@ impl Out {
             self.backlog.pop_front();
         }
         // A burst must not leave its queue behind for the rest of the connection's life.
-        if self.backlog.capacity() > 64 {
+        if self.backlog.is_empty() {
             self.backlog = VecDeque::new();
         }
     }

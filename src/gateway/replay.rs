@@ -21,7 +21,7 @@ use super::stream::Fall;
 use crate::backoff::Backoff;
 use crate::event::{Event, Room};
 use crate::offset::{Aside, Offset, Seen};
-use crate::outbox::{Missed, Replays, Want};
+use crate::outbox::{self, Missed, Replays, Want};
 
 /// A replay pauses when so much waits for the client, in bytes,
 const HIGH_BYTES: usize = 256 * 1024;
@@ -259,7 +259,7 @@ impl Replay {
         loop {
             match self.replays.read(wants.clone()).await {
                 Ok(read) => return Ok(read),
-                Err(error) => tracing::debug!(connection = client.id, "a replay waits: {error}"),
+                Err(error) => outbox::log_wait("a replay", &error),
             }
             sleep(backoff.next()).await;
             if client.outlet.has_ended() || !client.connected() {

@@ -3,7 +3,8 @@
 //! The one that opens it is kept by the engine for as long as the session lives. So it is cut down to what is needed
 //! later: as it comes, each header is a slice of hyper's read buffer and keeps all of that alive. And it carries a mark
 //! that counts a handshake which ended by its time limit: socketioxide closes a connection that never says CONNECT, and
-//! tells nobody.
+//! tells nobody. Where it opens a WebSocket, we answer it and hand the engine the bare connection (see
+//! [`handshake`](crate::wire::handshake)).
 //! The later ones are met for what the engine does not tell: how much a poll took, which connection a session was
 //! upgraded to. A session that we have ended is refused.
 
@@ -13,31 +14,43 @@ use std::time::Duration;
 
 use axum::body::to_bytes;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use tokio::time::{Instant, timeout};
 
 use super::hub::Hub;
-use crate::metrics::Limit;
-use crate::server::query_value;
-use crate::wire::{Wire, frame};
+use crate::metrics::{Limit, Metrics};
+use crate::server::{Successor, query_value};
+use crate::wire::{Wire, WireStream, frame, handshake};
+
+/// Opens a session of the engine's on a connection that has become a WebSocket.
+pub(super) type Open = Arc<dyn Fn(WireStream, axum::http::Request<()>) + Send + Sync>;
 
 /// What the requests are met with.
 #[derive(Clone)]
 pub(super) struct Rule {
     pub(super) limit: Duration,
     pub(super) hub: Arc<Hub>,
+    pub(super) open: Open,
 }
 
 /// One handshake.
 pub(super) struct Handshake {
-    begun: Instant,
+    due: Instant,
     done: AtomicBool,
-    rule: Rule,
+    metrics: Metrics,
 }
 
 impl Handshake {
+    fn begin(rule: &Rule) -> Arc<Self> {
+        Arc::new(Self {
+            due: Instant::now() + rule.limit,
+            done: AtomicBool::new(false),
+            metrics: rule.hub.metrics.clone(),
+        })
+    }
+
     /// CONNECT has come.
     pub(super) fn done(&self) {
         self.done.store(true, Ordering::Relaxed);
@@ -46,8 +59,8 @@ impl Handshake {
 
 impl Drop for Handshake {
     fn drop(&mut self) {
-        if !self.done.load(Ordering::Relaxed) && self.begun.elapsed() >= self.rule.limit {
-            self.rule.hub.metrics.limits(Limit::HandshakeTime);
+        if !self.done.load(Ordering::Relaxed) && Instant::now() >= self.due {
+            self.metrics.limits(Limit::HandshakeTime);
         }
     }
 }
@@ -55,14 +68,12 @@ impl Drop for Handshake {
 /// Between the packets of an answer to a poll (Engine.IO protocol v4, "HTTP long-polling").
 const PACKET_SEPARATOR: u8 = 0x1e;
 
-/// What the engine, the origin check and authentication read; nothing else is kept.
-const KEPT: [HeaderName; 8] = [
-    header::AUTHORIZATION,
+/// What the origin check and authentication read, of a request that opens a WebSocket.
+const KEPT_BY_US: [HeaderName; 3] = [header::AUTHORIZATION, header::COOKIE, header::ORIGIN];
+/// What the engine reads of any other.
+const KEPT_BY_THE_ENGINE: [HeaderName; 4] = [
     header::CONNECTION,
     header::CONTENT_TYPE,
-    header::COOKIE,
-    header::HOST,
-    header::ORIGIN,
     header::SEC_WEBSOCKET_KEY,
     header::UPGRADE,
 ];
@@ -70,17 +81,13 @@ const KEPT: [HeaderName; 8] = [
 /// Prepares a request that opens a session, and looks after one that names a session.
 pub(super) async fn guard(State(rule): State<Rule>, mut request: Request, next: Next) -> Response {
     let Some(named) = query_value(request.uri(), "sid") else {
-        shrink(&mut request);
-        if query_value(request.uri(), "transport") != Some("websocket") {
-            // A session that polls has no connection of its own; the engine would keep this one's.
-            request.extensions_mut().remove::<Arc<Wire>>();
+        if handshake::opens_session(&request) {
+            return open_websocket(request, &rule);
         }
-        let handshake = Handshake {
-            begun: Instant::now(),
-            done: AtomicBool::new(false),
-            rule,
-        };
-        request.extensions_mut().insert(Arc::new(handshake));
+        shrink(&mut request);
+        // A session that polls has no connection of its own; the engine would keep this one's.
+        request.extensions_mut().remove::<Arc<Wire>>();
+        request.extensions_mut().insert(Handshake::begin(&rule));
         return next.run(request).await;
     };
     let client = rule.hub.find(named);
@@ -156,17 +163,53 @@ fn unknown_session() -> Response {
         .into_response()
 }
 
-fn shrink(request: &mut Request) {
-    let mut headers = HeaderMap::new();
-    for name in KEPT {
-        if let Some(value) = request.headers().get(&name)
-            && let Ok(copy) = HeaderValue::from_bytes(value.as_bytes())
-        {
-            headers.insert(name, copy);
-        }
+/// Answers the handshake, and hands over the connection when the answer is out.
+fn open_websocket(mut request: Request, rule: &Rule) -> Response {
+    let answer = handshake::accept(&request);
+    let extensions = request.extensions_mut();
+    let (wire, successor) = (
+        extensions.remove::<Arc<Wire>>(),
+        extensions.remove::<Successor>(),
+    );
+    let open = rule.open.clone();
+    let mut opening = axum::http::Request::new(());
+    *opening.uri_mut() = Uri::from_static("/socket.io/?EIO=4&transport=websocket");
+    *opening.headers_mut() = only(request.headers(), &KEPT_BY_US);
+    opening.extensions_mut().insert(Handshake::begin(rule));
+    if let Some(wire) = wire {
+        opening.extensions_mut().insert(wire);
     }
-    *request.headers_mut() = headers;
+    let upgrade = hyper::upgrade::on(request);
+    if let Some(successor) = successor {
+        successor.set(async move {
+            if let Some(stream) = handshake::taken_back(upgrade).await {
+                open(stream, opening);
+            }
+        });
+    }
+    answer
+}
+
+fn shrink(request: &mut Request) {
+    let kept = [&KEPT_BY_US[..], &KEPT_BY_THE_ENGINE[..]].concat();
+    *request.headers_mut() = only(request.headers(), &kept);
     if let Ok(copy) = request.uri().to_string().parse() {
         *request.uri_mut() = copy;
     }
+}
+
+/// Copies of these headers, and no room for more.
+fn only(headers: &HeaderMap, names: &[HeaderName]) -> HeaderMap {
+    let present = || {
+        names
+            .iter()
+            .filter_map(|name| Some((name, headers.get(name)?)))
+    };
+    let mut copies = HeaderMap::with_capacity(present().count());
+    for (name, value) in present() {
+        if let Ok(copy) = HeaderValue::from_bytes(value.as_bytes()) {
+            copies.insert(name, copy);
+        }
+    }
+    copies
 }

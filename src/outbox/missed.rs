@@ -16,7 +16,7 @@ use crate::offset::{Present, Snapshot};
 
 /// Events of one read at most, and their bytes as they are stored.
 const MAX_EVENTS: usize = 2_000;
-const MAX_BYTES: i64 = 4 * 1024 * 1024;
+const MAX_BYTES: i64 = 1024 * 1024;
 
 /// The want's ids in progress are looked up one by one, what came later as a range of the same index.
 const MISSED: &str = concat!(

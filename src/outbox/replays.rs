@@ -17,7 +17,7 @@ use crate::offset::Snapshot;
 /// Clients that share a read, and rooms of one read.
 const MOST_CLIENTS: usize = 500;
 /// Events of one read.
-const EVENTS: usize = 2_000;
+const EVENTS: usize = 1_000;
 
 /// What was read, or why not; the same for everybody who shared the read.
 pub type Read = Result<Arc<Missed>, Arc<ReadError>>;

@@ -32,7 +32,7 @@ with asked as (
     update rowcast.sessions s set owner = mine.owner, updated_at = now() from mine
     where s.pid_hash = mine.pid_hash
     returning s.pid_hash, s.rooms::text as rooms, s.told, s.reached, mine.owner
-), told as (
+), notified as (
     select count(pg_notify('rowcast_session', entries)) from (
         select string_agg(encode(pid_hash, 'hex') || ':' || owner, ',') as entries
         from (select *, row_number() over () / 100 as page from taken) t group by page
@@ -40,7 +40,7 @@ with asked as (
 ), present as (",
     present_columns!(),
     ")
-select present.*, taken.*, (select count from told) as told from present left join taken on true"
+select present.*, taken.*, (select count from notified) as notified from present left join taken on true"
 );
 
 const STORE: &str = "

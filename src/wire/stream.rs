@@ -14,6 +14,13 @@ use super::{BUSY_BACKLOG_BYTES, MAX_BACKLOG_BYTES, Phase, Wire, frame};
 /// The connection as hyper and engineioxide see it.
 pub(crate) struct WireStream(pub(super) Arc<Wire>);
 
+impl WireStream {
+    /// What was read from it and belongs to whoever reads next.
+    pub(super) fn read_already(&self, bytes: &[u8]) {
+        self.0.out().unread = Bytes::copy_from_slice(bytes);
+    }
+}
+
 impl AsyncRead for WireStream {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -35,6 +42,11 @@ impl AsyncRead for WireStream {
             }
             if !out.backlog.is_empty() {
                 wire.poll_backlog(&mut out, cx);
+            }
+            if !out.unread.is_empty() {
+                let taken = out.unread.len().min(buf.remaining());
+                buf.put_slice(&out.unread.split_to(taken));
+                return Poll::Ready(Ok(()));
             }
         }
         loop {
@@ -80,7 +92,11 @@ impl AsyncWrite for WireStream {
             None => None,
         };
         let connected = connect.is_some();
-        out.push(connect.unwrap_or_else(|| Bytes::copy_from_slice(bytes)));
+        let packets = connect.as_deref().unwrap_or(bytes);
+        let written = wire.write_past(&mut out, packets);
+        if written < packets.len() {
+            out.push(Bytes::copy_from_slice(&packets[written..]));
+        }
         if connected {
             out.pid = None;
         }

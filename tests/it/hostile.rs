@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::harness::wait::within;
@@ -244,4 +244,33 @@ async fn no_request_panics_or_hangs_the_server() {
     }
     assert_unmoved(&scene, &mut bystander, &"the requests").await;
     assert_eq!(scene.server.get("/livez").await.status, 200);
+}
+
+/// A client may not speak before it has the answer; what it says too early is neither lost nor out of order.
+#[tokio::test]
+async fn a_client_that_speaks_with_its_handshake_is_heard() {
+    let scene = Scene::with(&[]).await;
+    let mut stream = TcpStream::connect(scene.server.address())
+        .await
+        .expect("the server accepts");
+    let head = "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nhost: x\r\nconnection: Upgrade\r\n\
+        upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    // The text frame "40", masked with zeros.
+    let connect = [0x81, 0x82, 0, 0, 0, 0, b'4', b'0'];
+    stream
+        .write_all(&[head.as_bytes(), &connect].concat())
+        .await
+        .expect("written");
+    let mut answer = String::new();
+    within("rowcast:ready", async {
+        while !answer.contains("rowcast:ready") {
+            let mut bytes = [0; 4096];
+            let read = stream.read(&mut bytes).await.expect("an answer");
+            assert!(read > 0, "the connection ended: {answer}");
+            answer += &String::from_utf8_lossy(&bytes[..read]);
+        }
+    })
+    .await;
+    // The key and its answer are the example of RFC 6455, section 1.3.
+    assert!(answer.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{answer}");
 }
