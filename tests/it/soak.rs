@@ -11,7 +11,7 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
 use crate::harness::ledger::Ledger;
-use crate::harness::trial::{fence, judge};
+use crate::harness::trial::{BUSY, fence, judge};
 use crate::harness::witness::Witness;
 use crate::harness::writers::{Habit, Hand, Writers};
 use crate::harness::{Database, Kind, Postgres, Proxy, Server, Stock};
@@ -103,7 +103,7 @@ impl Soak {
         let mut servers = Vec::new();
         let mut networks = Vec::new();
         for _ in 0..2 {
-            servers.push(Server::on(&database).await);
+            servers.push(Server::with(&database, &BUSY).await);
         }
         for number in 0..3 {
             let server = number % servers.len();

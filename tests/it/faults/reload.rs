@@ -111,12 +111,12 @@ async fn polled_events_are_complete_over_a_restart() {
             }
         }
         if round == 5 {
-            trial.ledger.more(200).await;
+            trial.ledger.more(400).await;
             trial.crash().await;
             trial.ledger.more(60).await;
             trial.replace().await;
         }
-        if round == 20 {
+        if round >= 20 && arrivals.len() > 200 {
             trial.quiet().await;
         }
         if fenced && page["more"] == false {

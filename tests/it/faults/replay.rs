@@ -50,8 +50,7 @@ async fn many_rooms_with_interleaved_events_are_replayed_without_a_hole() {
     let contacts: Vec<String> = (0..40).map(|number| format!("r{number}")).collect();
     let contacts: Vec<&str> = contacts.iter().map(String::as_str).collect();
     let database = Database::chat().await;
-    let variables = [("ROWCAST_MAX_EVENT_RATE", "1000")];
-    let mut trial = Trial::written(database, &variables, &[], &Habit::of(&contacts)).await;
+    let mut trial = Trial::written(database, &[], &[], &Habit::of(&contacts)).await;
     for kind in Kind::ALL {
         let witness = Witness::open(&trial.stock, trial.network.address(), kind, &[]).await;
         for contact in &contacts {
@@ -93,7 +92,9 @@ async fn a_join_with_an_offset_that_is_cut_in_the_middle_is_complete_in_the_end(
         for witness in &trial.witnesses {
             witness.rejoin("a");
         }
-        for witness in &trial.witnesses {
+        // Each poll is a connection of its own, and ends before that.
+        let cut = trial.witnesses.iter();
+        for witness in cut.filter(|witness| witness.kind != Kind::Polling) {
             let lost = witness.read(|view| view.lost);
             witness.until("to be cut", |view| view.lost > lost).await;
         }

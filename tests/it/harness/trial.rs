@@ -14,6 +14,12 @@ use super::witness::{View, Witness};
 use super::writers::{Habit, Writers};
 use tokio::time::sleep;
 
+/// All clients of a trial have one address, and some do more in a second than a person would.
+pub(crate) const BUSY: [(&str, &str); 2] = [
+    ("ROWCAST_MAX_HTTP_RATE", "10000"),
+    ("ROWCAST_MAX_EVENT_RATE", "1000"),
+];
+
 /// Writers, clients, a network, a server and a database. Fields end in this order.
 pub(crate) struct Trial {
     pub(crate) witnesses: Vec<Witness>,
@@ -53,7 +59,8 @@ impl Trial {
         kinds: &[Kind],
         habit: &Habit,
     ) -> Self {
-        let server = Server::with(&database, variables).await;
+        let variables = [&BUSY[..], variables].concat();
+        let server = Server::with(&database, &variables).await;
         let network = Proxy::to(server.address()).await;
         let stock = Stock::start();
         let mut witnesses = Vec::new();
@@ -111,7 +118,6 @@ impl Trial {
         self.server = self.another().await;
         self.network.lead(self.server.address());
     }
-
 
     /// Ends every connection, until every client has noticed: between two polls there is nothing to be ended.
     pub(crate) async fn cut(&self) {

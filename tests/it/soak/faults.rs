@@ -7,6 +7,7 @@ use rustix::process::Signal;
 
 use super::{Open, Soak};
 use crate::harness::Server;
+use crate::harness::trial::BUSY;
 use crate::harness::wait::until_for;
 use crate::harness::writers::Hand;
 
@@ -85,7 +86,7 @@ impl Soak {
         if self.random.random_bool(0.5) {
             self.ledger.more(30).await;
         }
-        self.servers[number] = Server::on(&self.database).await;
+        self.servers[number] = Server::with(&self.database, &BUSY).await;
         for network in self
             .networks
             .iter()

@@ -283,11 +283,20 @@ impl Actor {
         loop {
             let path = format!("/api/conversations/{contact}/messages?limit=200{before}");
             let answer = http::attempt(&self.address, "GET", &path, &[], "");
-            let answer = timeout(Duration::from_secs(10), answer).await.ok()??;
-            if answer.status != 200 {
+            let answer = timeout(Duration::from_secs(10), answer)
+                .await
+                .ok()
+                .flatten();
+            let page = answer
+                .as_ref()
+                .filter(|answer| answer.status == 200)
+                .and_then(|answer| serde_json::from_str::<Value>(&answer.body).ok());
+            let Some(page) = page else {
+                let status = answer.map(|answer| answer.status);
+                let turn = format!("can't load {contact} after {}: {status:?}", base.len());
+                self.view().journal.note(turn);
                 return None;
-            }
-            let page: Value = serde_json::from_str(&answer.body).ok()?;
+            };
             let older = offset.is_some();
             offset = offset.or_else(|| page["offset"].as_str().map(str::to_owned));
             let messages = page["messages"].as_array()?;
