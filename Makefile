@@ -1,7 +1,7 @@
 # The tasks of development; `make help` lists them. Options go through ARGS: make run ARGS='--port 4000'.
 
 .DEFAULT_GOAL := help
-.PHONY: help run watch test check bench audit
+.PHONY: help run watch test soak check bench audit
 
 # What scripts/setup prints is for the shell: where a Postgres is that the server would not find by itself.
 setup = out=$$(scripts/setup $(1)) && eval "$$out"
@@ -18,6 +18,10 @@ watch: ## Print the events of a conversation, with the stock client: make watch 
 
 test: ## Run every test (ARGS is handed to the test runner)
 	@$(call setup,rust postgres node) && scripts/test $(ARGS)
+
+soak: ## Break things at random and count what is lost: make soak MINUTES=20 SEED=1
+	@$(call setup,rust postgres node) && SOAK_MINUTES=$(or $(MINUTES),20) SOAK_SEED=$(SEED) \
+		cargo test --locked --quiet --test it -- --exact soak::whatever_breaks_nothing_is_lost --nocapture
 
 check: ## Format, lints, docs and file lengths, warnings denied
 	cargo fmt --check

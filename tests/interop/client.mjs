@@ -4,21 +4,23 @@
 // named by the number that `connect` gave it. Nothing is interpreted here: the tests judge.
 //
 //   {op:"connect", client, url, options, emit?:[{event,args,ack?}]}   emit: sent without waiting for the connection
-//   {op:"emit", client, event, args, ack?}                            ack: a number that comes back with the answer
+//   {op:"emit", client, event, args, ack?, live?}                     ack: a number that comes back with the answer
+//                                                                     live: not at all while it is not connected
 //   {op:"cut", client}                                                closes the transport, as a lost network does
 //   {op:"disconnect", client}   {op:"reconnect", client}
 //
 //   {client, saw:"connect", recovered}   {client, saw:"disconnect", reason}   {client, saw:"event", event, args}
-//   {client, saw:"connect_error", message, active}   {saw:"ack", ack, args}
+//   {client, saw:"connect_error", message, active}   {client, saw:"ack", ack, args}
 import { createInterface } from "node:readline";
 import { io } from "socket.io-client";
 
 const clients = new Map();
 const tell = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 
-function emit(socket, { event, args, ack }) {
+function emit(socket, { client, event, args, ack, live }) {
+  if (live && !socket.connected) return;
   if (ack === undefined) socket.emit(event, ...args);
-  else socket.emit(event, ...args, (...answer) => tell({ saw: "ack", ack, args: answer }));
+  else socket.emit(event, ...args, (...answer) => tell({ client, saw: "ack", ack, args: answer }));
 }
 
 const commands = {
@@ -29,7 +31,7 @@ const commands = {
     socket.on("disconnect", (reason) => tell({ client, saw: "disconnect", reason }));
     socket.on("connect_error", ({ message }) => tell({ client, saw: "connect_error", message, active: socket.active }));
     socket.onAny((event, ...args) => tell({ client, saw: "event", event, args }));
-    for (const each of first) emit(socket, each);
+    for (const each of first) emit(socket, { client, ...each });
   },
   emit: (command) => emit(clients.get(command.client), command),
   cut: ({ client }) => clients.get(client).io.engine.close(),

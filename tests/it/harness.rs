@@ -9,22 +9,30 @@ pub(crate) mod cluster;
 pub(crate) mod database;
 pub(crate) mod http;
 pub(crate) mod launch;
+pub(crate) mod ledger;
+pub(crate) mod line;
 pub(crate) mod postgres;
 pub(crate) mod proxy;
 pub(crate) mod raw;
 pub(crate) mod server;
 pub(crate) mod stock;
+pub(crate) mod tally;
 pub(crate) mod template;
+pub(crate) mod trial;
 pub(crate) mod wait;
+pub(crate) mod witness;
+pub(crate) mod writers;
 
 pub(crate) use client::{Client, Event};
 pub(crate) use database::{Database, say};
 pub(crate) use launch::Launch;
+pub(crate) use line::Kind;
 pub(crate) use postgres::{Postgres, Scratch};
 pub(crate) use proxy::Proxy;
 pub(crate) use raw::{Polling, Wire};
 pub(crate) use server::Server;
 pub(crate) use stock::Stock;
+pub(crate) use trial::Trial;
 
 /// The usual scene: a database, a server on it, and Node for the clients. Fields end in this order.
 pub(crate) struct Scene {

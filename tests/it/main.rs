@@ -28,6 +28,7 @@ mod payload;
 mod reads;
 mod retention;
 mod slow;
+mod soak;
 mod start;
 mod status;
 mod stop;

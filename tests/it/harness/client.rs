@@ -55,6 +55,11 @@ impl Client {
         }
     }
 
+    /// What it is made of, for who reads all its reports.
+    pub(super) fn into_parts(self) -> (u64, Arc<Pipe>, mpsc::UnboundedReceiver<Value>) {
+        (self.number, self.pipe, self.inbox)
+    }
+
     /// Emits without an ack.
     pub(crate) fn emit(&self, event: &str, arguments: Value) {
         self.command("emit", json!({"event": event}), arguments);

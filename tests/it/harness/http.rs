@@ -54,25 +54,33 @@ pub(crate) async fn request(
     headers: &[(&str, &str)],
     body: &str,
 ) -> Response {
+    let what = format!("the answer to {method} {path}");
+    let answer = attempt(address, method, path, headers, body);
+    let answer = within_for(Duration::from_secs(40), what, answer).await;
+    answer.expect("the server accepts and answers")
+}
+
+/// Any request, if there is a server that answers.
+pub(super) async fn attempt(
+    address: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Option<Response> {
     let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
     head.push_str(&format!("content-length: {}\r\n\r\n{body}", body.len()));
 
-    let what = format!("the answer to {method} {path}");
-    let answer = within_for(Duration::from_secs(40), what, async {
-        let mut stream = TcpStream::connect(address)
-            .await
-            .expect("the server accepts");
-        // A server may refuse on the headers alone and close before it has read a large body.
-        let _refused_early = stream.write_all(head.as_bytes()).await;
-        let mut answer = Vec::new();
-        let _cut_after_the_answer = stream.read_to_end(&mut answer).await;
-        answer
-    })
-    .await;
-    parse(&answer)
+    let mut stream = TcpStream::connect(address).await.ok()?;
+    // A server may refuse on the headers alone and close before it has read a large body.
+    let _refused_early = stream.write_all(head.as_bytes()).await;
+    let mut answer = Vec::new();
+    let _cut_after_the_answer = stream.read_to_end(&mut answer).await;
+    let whole_head = answer.windows(4).any(|four| four == b"\r\n\r\n");
+    whole_head.then(|| parse(&answer))
 }
 
 fn parse(answer: &[u8]) -> Response {
@@ -109,8 +117,12 @@ fn unchunk(mut body: &str) -> String {
         if size == 0 {
             break;
         }
-        whole.push_str(&rest[..size]);
-        body = rest[size..].trim_start_matches("\r\n");
+        // A connection that was cut ends in the middle of one.
+        let Some((chunk, rest)) = rest.split_at_checked(size) else {
+            break;
+        };
+        whole.push_str(chunk);
+        body = rest.trim_start_matches("\r\n");
     }
     whole
 }

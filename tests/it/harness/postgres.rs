@@ -16,7 +16,11 @@ use super::launch::Launch;
 use super::wait::until;
 
 /// A folder that is removed with everything in it.
-pub(crate) struct Scratch(PathBuf);
+pub(crate) struct Scratch {
+    path: PathBuf,
+    /// A file system of its own.
+    mounted: bool,
+}
 
 impl Scratch {
     /// An empty folder that others may enter, with a path short enough for a socket in it.
@@ -27,18 +31,44 @@ impl Scratch {
         fs::create_dir(&path).expect("a scratch folder can be made");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755))
             .expect("permissions can be set");
-        Self(path)
+        Self {
+            path,
+            mounted: false,
+        }
+    }
+
+    /// The same with a disk of its own of that size, where we may mount one.
+    pub(crate) fn disk(megabytes: u32) -> Option<Self> {
+        let mut folder = Self::folder();
+        let mount = Command::new("mount")
+            .args([
+                "-t",
+                "tmpfs",
+                "-o",
+                &format!("size={megabytes}m,mode=755"),
+                "none",
+            ])
+            .arg(&folder.path)
+            .output();
+        folder.mounted = mount.is_ok_and(|mount| mount.status.success());
+        folder.mounted.then_some(folder)
     }
 
     /// Where it is.
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        let _what_stays_is_garbage = fs::remove_dir_all(&self.0);
+        if self.mounted {
+            let _whoever_still_holds_it_lets_go = Command::new("umount")
+                .arg("--lazy")
+                .arg(&self.path)
+                .output();
+        }
+        let _what_stays_is_garbage = fs::remove_dir_all(&self.path);
     }
 }
 
@@ -48,13 +78,19 @@ pub(crate) struct Postgres {
     binaries: PathBuf,
     /// Who runs it: Postgres refuses root.
     user: Option<(u32, u32)>,
+    /// Beside the defaults of the tests.
+    settings: Vec<String>,
     folder: Scratch,
 }
 
 impl Postgres {
     /// A running cluster with nothing in it.
     pub(crate) async fn start() -> Self {
-        let folder = Scratch::folder();
+        Self::start_in(Scratch::folder(), &[]).await
+    }
+
+    /// The same in this folder, with these settings.
+    pub(crate) async fn start_in(folder: Scratch, settings: &[&str]) -> Self {
         let user = geteuid().is_root().then(unprivileged);
         if let Some((uid, gid)) = user {
             chown(folder.path(), Some(uid), Some(gid)).expect("root may chown");
@@ -63,6 +99,7 @@ impl Postgres {
             postmaster: None,
             binaries: binaries(),
             user,
+            settings: settings.iter().map(ToString::to_string).collect(),
             folder,
         };
         let made = postgres
@@ -93,12 +130,17 @@ impl Postgres {
     /// The same with the schema, the chat tables and a handle for the test's writes.
     pub(crate) async fn with_chat() -> (Self, Database) {
         let postgres = Self::start().await;
+        let database = postgres.chat().await;
+        (postgres, database)
+    }
+
+    /// Makes the schema and the chat tables.
+    pub(crate) async fn chat(&self) -> Database {
         Launch::command(["migrate", "--chat"])
-            .database(&postgres.url())
+            .database(&self.url())
             .succeed()
             .await;
-        let database = Database::at(postgres.url());
-        (postgres, database)
+        Database::at(self.url())
     }
 
     /// Its only database.
@@ -126,6 +168,7 @@ impl Postgres {
                 "-c",
                 "jit=off",
             ])
+            .args(self.settings.iter().flat_map(|setting| ["-c", setting]))
             .stdout(Stdio::null())
             .stderr(fs::File::create(self.folder.path().join("log")).expect("a log can be made"))
             .spawn()
@@ -169,6 +212,25 @@ impl Postgres {
             .split(' ')
             .filter_map(|pid| pid.parse().ok().and_then(Pid::from_raw));
         pids.collect()
+    }
+
+    /// Does its postmaster live?
+    pub(crate) fn runs(&mut self) -> bool {
+        let child = self.postmaster.as_mut().expect("it was started");
+        child.try_wait().expect("a child of ours").is_none()
+    }
+
+    /// The postmaster and everything that it has started.
+    pub(crate) fn family(&self) -> Vec<Pid> {
+        let postmaster = Pid::from_child(self.postmaster.as_ref().expect("it runs"));
+        let mut family = children(postmaster);
+        family.push(postmaster);
+        family
+    }
+
+    /// Where its files are.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Sends a signal to processes of it.

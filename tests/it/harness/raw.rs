@@ -24,6 +24,15 @@ pub(crate) struct Wire {
 impl Wire {
     /// Shakes hands on the websocket, or returns the HTTP status that refused it.
     pub(crate) async fn dial(address: &str, headers: &[(&str, &str)]) -> Result<Self, u16> {
+        match Self::attempt(address, headers).await {
+            Ok(wire) => Ok(wire),
+            Err(Error::Http(refusal)) => Err(refusal.status().as_u16()),
+            Err(error) => panic!("the websocket handshake: {error}"),
+        }
+    }
+
+    /// Shakes hands on the websocket, if there is a server that does.
+    pub(super) async fn attempt(address: &str, headers: &[(&str, &str)]) -> Result<Self, Error> {
         let url = format!("ws://{address}/socket.io/?EIO=4&transport=websocket");
         let mut request = url.into_client_request().expect("a request");
         for (name, value) in headers {
@@ -31,14 +40,9 @@ impl Wire {
             let value = HeaderValue::try_from(*value).expect("a header's value");
             request.headers_mut().insert(name, value);
         }
-        let stream = TcpStream::connect(address)
-            .await
-            .expect("the server accepts");
-        match within("the websocket handshake", client_async(request, stream)).await {
-            Ok((socket, _)) => Ok(Self { socket }),
-            Err(Error::Http(refusal)) => Err(refusal.status().as_u16()),
-            Err(error) => panic!("the websocket handshake: {error}"),
-        }
+        let stream = TcpStream::connect(address).await.map_err(Error::Io)?;
+        let shaken = within("the websocket handshake", client_async(request, stream)).await;
+        Ok(Self { socket: shaken?.0 })
     }
 
     /// A websocket on which nothing was said yet but the server's `0{...}`.
@@ -107,8 +111,13 @@ impl Wire {
 
     /// The next text frame that is no ping, or `None` once the server has closed. Pings are answered.
     pub(crate) async fn frame(&mut self) -> Option<String> {
+        within("a frame, or the close", self.frame_whenever()).await
+    }
+
+    /// The same, however long that takes.
+    pub(super) async fn frame_whenever(&mut self) -> Option<String> {
         loop {
-            match within("a frame, or the close", self.socket.next()).await {
+            match self.socket.next().await {
                 Some(Ok(Message::Text(text))) if text.as_str() == "2" => self.send("3").await,
                 Some(Ok(Message::Text(text))) => return Some(text.as_str().to_owned()),
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return None,

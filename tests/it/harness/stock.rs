@@ -143,10 +143,11 @@ impl Pipe {
     }
 
     fn route(&self, mut report: Value) {
-        if let Some(ack) = report["ack"].as_u64() {
-            if let Some(waiting) = self.acks.lock().expect("unpoisoned").remove(&ack) {
-                let _nobody_waits_any_more = waiting.send(report["args"].take());
-            }
+        let waiting = report["ack"]
+            .as_u64()
+            .and_then(|ack| self.acks.lock().expect("unpoisoned").remove(&ack));
+        if let Some(waiting) = waiting {
+            let _nobody_waits_any_more = waiting.send(report["args"].take());
         } else if let Some(number) = report["client"].as_u64()
             && let Some(client) = self.clients.lock().expect("unpoisoned").get(&number)
         {

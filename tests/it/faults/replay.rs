@@ -1,0 +1,131 @@
+//! What was missed, replayed: in full, in pieces, and cut in the middle as often as it likes.
+
+use crate::harness::witness::Witness;
+use crate::harness::writers::Habit;
+use crate::harness::{Database, Kind, Trial};
+
+#[tokio::test]
+async fn a_replay_of_five_megabytes_is_complete_on_every_transport() {
+    let trial = Trial::new().await;
+    for _ in 0..2 {
+        trial.away().await;
+        // By one writer that the ledger knows, to each of the rooms in turn.
+        let mut hand = crate::harness::writers::Hand::on(&trial.database.url, &trial.ledger)
+            .await
+            .expect("a connection");
+        let body = "x".repeat(20_000);
+        for number in 0..300 {
+            let contact = ["a", "b", "c"][number % 3];
+            let key = hand.message(contact, &body).await.expect("a message");
+            hand.committed(&[key]);
+        }
+        trial.network.close(false);
+        trial.back().await;
+        trial.flows().await;
+    }
+    trial.complete().await;
+}
+
+#[tokio::test]
+async fn a_replay_that_is_cut_again_and_again_is_complete_in_the_end() {
+    let trial = Trial::new().await;
+    trial.away().await;
+    trial.ledger.more(900).await;
+    // Enough for some of it each time.
+    trial.network.cut_after(Some(25_000));
+    trial.network.close(false);
+    for witness in &trial.witnesses {
+        let lost = witness.read(|view| view.lost);
+        witness
+            .until("to be cut five times", |view| view.lost >= lost + 5)
+            .await;
+    }
+    trial.network.cut_after(None);
+    trial.flows().await;
+    trial.complete().await;
+}
+
+#[tokio::test]
+async fn many_rooms_with_interleaved_events_are_replayed_without_a_hole() {
+    let contacts: Vec<String> = (0..40).map(|number| format!("r{number}")).collect();
+    let contacts: Vec<&str> = contacts.iter().map(String::as_str).collect();
+    let database = Database::chat().await;
+    let mut trial = Trial::written(database, &[], &[], &Habit::of(&contacts)).await;
+    for kind in Kind::ALL {
+        let witness = Witness::open(&trial.stock, trial.network.address(), kind, &[]).await;
+        for contact in &contacts {
+            // Each from the history: the writers are at it.
+            witness.reload(contact);
+        }
+        witness
+            .until("to be in every room", |view| {
+                view.rooms.len() == 40 && view.rooms.values().all(|room| room.joins > 0)
+            })
+            .await;
+        trial.witnesses.push(witness);
+    }
+    for round in 1..=5 {
+        trial.away().await;
+        trial.ledger.more(150).await;
+        // Each comes back by several attempts, each of which gets a part of it.
+        trial.network.cut_after(Some(12_000 * round));
+        trial.network.close(false);
+        trial.ledger.more(50).await;
+        trial.network.cut_after(None);
+        trial.cut().await;
+        trial.back().await;
+    }
+    trial.flows().await;
+    trial.complete().await;
+}
+
+#[tokio::test]
+async fn a_join_with_an_offset_that_is_cut_in_the_middle_is_complete_in_the_end() {
+    let trial = Trial::new().await;
+    for round in 1..=4 {
+        for witness in &trial.witnesses {
+            witness.leave("a");
+        }
+        trial.ledger.more(200).await;
+        // What was missed of one room comes while the other rooms go on.
+        trial.network.cut_after(Some(15_000 + round * 1_013));
+        for witness in &trial.witnesses {
+            witness.rejoin("a");
+        }
+        // Each poll is a connection of its own, and ends before that.
+        let cut = trial.witnesses.iter();
+        for witness in cut.filter(|witness| witness.kind != Kind::Polling) {
+            let lost = witness.read(|view| view.lost);
+            witness.until("to be cut", |view| view.lost > lost).await;
+        }
+        trial.network.cut_after(None);
+        for witness in &trial.witnesses {
+            witness.settled().await;
+        }
+        trial.flows().await;
+    }
+    // How far such a replay got may be unknown: then it is told, and loaded.
+    trial.verdict().await.assert_clean();
+}
+
+#[tokio::test]
+async fn rooms_that_are_left_and_joined_again_under_cuts_have_no_hole() {
+    let trial = Trial::new().await;
+    for round in 0..10 {
+        for (number, witness) in trial.witnesses.iter().enumerate() {
+            if (round + number) % 3 == 0 {
+                witness.cut();
+            }
+            witness.rejoin("a");
+            if (round + number) % 3 == 1 {
+                witness.cut();
+            }
+        }
+        trial.ledger.more(20).await;
+    }
+    for witness in &trial.witnesses {
+        witness.settled().await;
+    }
+    trial.flows().await;
+    trial.verdict().await.assert_clean();
+}

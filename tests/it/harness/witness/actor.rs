@@ -1,0 +1,336 @@
+//! What a witness does about what it sees: one task, one report after the other.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::super::http;
+use super::super::ledger::{Key, rank};
+use super::super::line::Line;
+use super::{Phase, Room, View};
+
+/// What a test tells a witness to do.
+pub(super) enum Order {
+    Cut,
+    Leave(String),
+    Join(String),
+    Reload(String),
+}
+
+/// After how long it asks again what could not be answered.
+const AGAIN: Duration = Duration::from_millis(50);
+
+pub(super) struct Actor {
+    line: Line,
+    address: String,
+    view: Arc<Mutex<View>>,
+    /// The room and the attempt that an ack belongs to.
+    asked: HashMap<u64, (String, u64)>,
+    acks: u64,
+    again: BTreeSet<String>,
+    greeted: bool,
+}
+
+impl Actor {
+    pub(super) fn new(line: Line, address: &str, view: Arc<Mutex<View>>) -> Self {
+        Self {
+            line,
+            address: address.to_owned(),
+            view,
+            asked: HashMap::new(),
+            // Far from those that the harness waits for itself.
+            acks: 1 << 40,
+            again: BTreeSet::new(),
+            greeted: false,
+        }
+    }
+
+    pub(super) async fn run(mut self, mut orders: UnboundedReceiver<Order>) {
+        let mut due = Instant::now() + AGAIN;
+        loop {
+            tokio::select! {
+                report = self.line.reports.recv() => match report {
+                    Some(report) => self.report(&report).await,
+                    None => return,
+                },
+                order = orders.recv() => match order {
+                    Some(order) => self.order(order),
+                    None => return,
+                },
+                () = sleep_until(due) => {
+                    due = Instant::now() + AGAIN;
+                    for contact in std::mem::take(&mut self.again) {
+                        self.enter(&contact);
+                    }
+                }
+            }
+        }
+    }
+
+    fn order(&mut self, order: Order) {
+        match order {
+            Order::Cut => self.line.send(json!({"op": "cut"})),
+            Order::Join(contact) => self.enter(&contact),
+            Order::Reload(contact) => {
+                self.room(&contact, |room| room.reload = true);
+                self.enter(&contact);
+            }
+            Order::Leave(contact) => {
+                self.room(&contact, |room| room.phase = Phase::Out);
+                self.ask("leave:conversation", &contact, &json!(contact));
+            }
+        }
+    }
+
+    async fn report(&mut self, report: &Value) {
+        match report["saw"].as_str() {
+            Some("connect") => self.connected(report["recovered"] == true),
+            Some("disconnect") => {
+                let mut view = self.view();
+                view.connected = false;
+                view.lost += 1;
+                view.note("lost");
+            }
+            Some("event") => self.event(report),
+            Some("ack") => {
+                let asked = report["ack"]
+                    .as_u64()
+                    .and_then(|ack| self.asked.remove(&ack));
+                let Some((contact, attempt)) = asked else {
+                    return;
+                };
+                if self.room(&contact, |room| room.attempt) == attempt {
+                    self.answer(&contact, &report["args"][0]).await;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn connected(&mut self, recovered: bool) {
+        self.asked.clear();
+        self.greeted = false;
+        let mut enter = Vec::new();
+        {
+            let mut view = self.view();
+            view.connected = true;
+            view.connects += 1;
+            view.resumed += u64::from(recovered);
+            view.fresh += u64::from(!recovered && view.connects > 1);
+            view.note(if recovered {
+                "resumed"
+            } else {
+                "connected anew"
+            });
+            let connects = view.connects;
+            for (contact, room) in &mut view.rooms {
+                if room.phase == Phase::Out {
+                    // Its leave may be lost.
+                    continue;
+                }
+                if !recovered || room.phase != Phase::In {
+                    enter.push((contact.clone(), connects == 1 && !room.reload));
+                }
+            }
+        }
+        for (contact, first) in enter {
+            if first {
+                self.join(&contact);
+            } else {
+                self.enter(&contact);
+            }
+        }
+    }
+
+    fn event(&mut self, report: &Value) {
+        let name = report["event"].as_str().unwrap_or_default();
+        let arguments = report["args"].as_array().expect("arguments");
+        let payload = arguments.first().unwrap_or(&Value::Null);
+        let offset = arguments.last().and_then(Value::as_str);
+        let first = !std::mem::replace(&mut self.greeted, true);
+        let contact = payload["contactId"].as_str().unwrap_or_default();
+        let key = match name {
+            "rowcast:ready" if first && offset.is_some() => return,
+            "rowcast:resync" if !first && offset.is_none() => {
+                {
+                    let mut view = self.view();
+                    view.resyncs += 1;
+                    view.reasons
+                        .push(format!("{contact}: {}", payload["reason"]));
+                }
+                if self.room(contact, |room| {
+                    room.reload = true;
+                    room.phase != Phase::Out
+                }) {
+                    self.enter(contact);
+                }
+                return;
+            }
+            "message:new" => payload["message"]["id"].as_str().map(Key::new),
+            "message:status" => {
+                let (id, status) = (payload["messageId"].as_str(), payload["status"].as_str());
+                id.zip(status).map(|(id, status)| Key::status(id, status))
+            }
+            _ => None,
+        };
+        let mut view = self.view();
+        let Some((room, offset)) = view.rooms.get_mut(contact).zip(offset) else {
+            view.odd.push(format!("no room, or no offset: {report}"));
+            return;
+        };
+        room.stored(offset);
+        match key {
+            Some(key) if !first => {
+                room.arrivals.push(key);
+                view.events += 1;
+            }
+            None if name == "fence" => room.fences += 1,
+            _ => view
+                .odd
+                .push(format!("unexpected, or before `ready`: {report}")),
+        }
+    }
+
+    /// Leaves, whether it is in or not, and then joins: so nothing comes twice whatever became of an earlier attempt.
+    fn enter(&mut self, contact: &str) {
+        self.room(contact, |room| room.phase = Phase::Leaving);
+        self.ask("leave:conversation", contact, &json!(contact));
+    }
+
+    fn join(&mut self, contact: &str) {
+        let after = self.room(contact, |room| {
+            room.phase = Phase::Joining;
+            room.stored_before = room.stored;
+            room.last.clone()
+        });
+        let argument = match after {
+            Some(after) => json!({"contactId": contact, "after": after}),
+            None => json!({"contactId": contact}),
+        };
+        self.ask("join:conversation", contact, &argument);
+    }
+
+    async fn answer(&mut self, contact: &str, answer: &Value) {
+        let has = self.room(contact, |room| room.arrivals.len());
+        let turn = format!("answered on {contact} with {has} events of it: {answer}");
+        self.view().journal.note(turn);
+        let (phase, reload) = self.room(contact, |room| (room.phase, room.reload));
+        if answer["ok"] != true {
+            if answer["error"]["code"] != "unavailable" {
+                self.view()
+                    .odd
+                    .push(format!("{phase:?} {contact}: {answer}"));
+            }
+            if phase != Phase::Out {
+                self.again.insert(contact.to_owned());
+            }
+            return;
+        }
+        match phase {
+            Phase::Leaving if reload => match self.history(contact).await {
+                Some((base, offset)) => {
+                    self.room(contact, |room| {
+                        room.arrivals.clear();
+                        room.base = base;
+                        room.last = Some(offset);
+                        room.reload = false;
+                    });
+                    self.join(contact);
+                }
+                None => {
+                    self.again.insert(contact.to_owned());
+                }
+            },
+            Phase::Leaving => self.join(contact),
+            Phase::Joining if answer["resync"] == true => {
+                {
+                    let mut view = self.view();
+                    view.resyncs += 1;
+                    view.reasons.push(format!("{contact}: said the join"));
+                }
+                self.room(contact, |room| room.reload = true);
+                self.enter(contact);
+            }
+            Phase::Joining => {
+                let wrong = self.room(contact, |room| {
+                    room.phase = Phase::In;
+                    room.joins += 1;
+                    room.last = answer["offset"].as_str().map(str::to_owned);
+                    let came = room.stored - room.stored_before;
+                    // Live events may follow the replayed ones while the membership is being stored.
+                    let replayed = answer["replayed"].as_u64();
+                    let right = replayed.is_some_and(|replayed| replayed <= came);
+                    (!right || room.last.is_none()).then_some(came)
+                });
+                if let Some(came) = wrong {
+                    let odd = format!("{came} events came before this ack of {contact}: {answer}");
+                    self.view().odd.push(odd);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The whole history with its offset: each message's status, and whether it may be newer than that.
+    async fn history(&self, contact: &str) -> Option<(HashMap<u128, (u8, bool)>, String)> {
+        let mut base = HashMap::new();
+        let mut offset = None;
+        let mut before = String::new();
+        loop {
+            let path = format!("/api/conversations/{contact}/messages?limit=200{before}");
+            let answer = http::attempt(&self.address, "GET", &path, &[], "");
+            let answer = timeout(Duration::from_secs(10), answer)
+                .await
+                .ok()
+                .flatten();
+            let page = answer
+                .as_ref()
+                .filter(|answer| answer.status == 200)
+                .and_then(|answer| serde_json::from_str::<Value>(&answer.body).ok());
+            let Some(page) = page else {
+                let status = answer.map(|answer| answer.status);
+                let turn = format!("can't load {contact} after {}: {status:?}", base.len());
+                self.view().journal.note(turn);
+                return None;
+            };
+            let older = offset.is_some();
+            offset = offset.or_else(|| page["offset"].as_str().map(str::to_owned));
+            let messages = page["messages"].as_array()?;
+            for message in messages {
+                let (id, status) = (message["id"].as_str()?, message["status"].as_str()?);
+                base.entry(Key::new(id).message)
+                    .or_insert((rank(status), older));
+            }
+            match messages.first().and_then(|oldest| oldest["id"].as_str()) {
+                Some(oldest) if page["more"] == true => before = format!("&before={oldest}"),
+                _ => return offset.map(|offset| (base, offset)),
+            }
+        }
+    }
+
+    fn ask(&mut self, event: &str, contact: &str, argument: &Value) {
+        self.acks += 1;
+        let attempt = self.room(contact, |room| {
+            room.attempt += 1;
+            room.attempt
+        });
+        let has = self.room(contact, |room| room.arrivals.len());
+        let offset = argument["after"].as_str().unwrap_or_default();
+        let turn = format!("asks {event} {contact} {offset} with {has} events of it");
+        self.view().journal.note(turn);
+        self.asked.insert(self.acks, (contact.to_owned(), attempt));
+        self.line.emit(event, argument, self.acks);
+    }
+
+    fn room<T>(&self, contact: &str, act: impl FnOnce(&mut Room) -> T) -> T {
+        act(self.view().rooms.entry(contact.to_owned()).or_default())
+    }
+
+    fn view(&self) -> MutexGuard<'_, View> {
+        self.view.lock().expect("unpoisoned")
+    }
+}
