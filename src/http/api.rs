@@ -128,7 +128,6 @@ async fn admit(
         Err(auth::ConnectError::OriginNotAllowed) => {
             Error::Forbidden("this origin is not allowed").into_response()
         }
-        Err(auth::ConnectError::Unavailable) => Error::Database.into_response(),
     }
 }
 
