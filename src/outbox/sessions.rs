@@ -80,8 +80,8 @@ impl PidHash {
     }
 }
 
-/// Each room of a session with the offsets that it was joined with and at.
-pub type StoredRooms = HashMap<String, [String; 2]>;
+/// Each room of a session with the offsets that it was joined with and at, and where the broadcast was then.
+pub type StoredRooms = HashMap<String, [String; 3]>;
 
 /// A connection's session, by which it is written.
 #[derive(Clone)]
