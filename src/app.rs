@@ -24,10 +24,11 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use crate::arrivals::Arrivals;
 use crate::config::Config;
 use crate::embedded::Embedded;
 use crate::gateway::{Broadcast, Gateway, Hub, replay, sessions, typing};
-use crate::http::{self, Health};
+use crate::http::{self, Api, Health, Rules};
 use crate::listener::{Hearing, Listener};
 use crate::metrics::Metrics;
 use crate::outbox::{Follow, Pruner, Replays, Sessions};
@@ -39,6 +40,8 @@ pub use database::{database, prepare};
 
 /// How long the start waits for LISTEN. Where it can't be had (a pooler in transaction mode), the poll delivers.
 const LISTEN_PATIENCE: Duration = Duration::from_secs(5);
+/// Long-polls that may wait at a time.
+const MAX_LONG_POLLS: usize = 10_000;
 /// Typing notifications that may wait to be relayed.
 const TYPING_QUEUE: usize = 1024;
 /// Notifications of sessions taken over that may wait.
@@ -68,6 +71,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
 struct App {
     gateway: Gateway,
     pool: PgPool,
+    http_pool: PgPool,
     embedded: Option<Embedded>,
     stop: Stop,
     /// Ends by cancellation only; each gives its name when it does.
@@ -119,7 +123,8 @@ async fn start(config: &Config) -> anyhow::Result<App> {
     }
 
     let follow = Follow::new(database.clone(), config.max_payload_bytes, metrics.clone());
-    let broadcast = Broadcast::new(hub.clone());
+    let arrivals = Arrivals::new(MAX_LONG_POLLS);
+    let broadcast = Broadcast::new(hub.clone(), arrivals.clone());
     let reader = Reader::new(
         follow,
         broadcast,
@@ -178,9 +183,24 @@ async fn start(config: &Config) -> anyhow::Result<App> {
         &config.limits,
         metrics.clone(),
     );
+    let http_pool = database.http_pool();
+    let rules = Rules {
+        origins: config.origins.clone(),
+        retention: config.retention,
+        max_payload_bytes: config.max_payload_bytes,
+        max_rate: config.limits.max_http_rate,
+    };
+    let api = Api::new(
+        http_pool.clone(),
+        arrivals.clone(),
+        rules,
+        metrics.clone(),
+        stop.draining.clone(),
+    );
     let public = http::public(
         socketio,
         health.clone(),
+        &api,
         &config.origins,
         config.limits.max_message_bytes,
         metrics.clone(),
@@ -207,6 +227,7 @@ async fn start(config: &Config) -> anyhow::Result<App> {
             .to_string();
         let measure = move || {
             hub.measure();
+            metrics.long_polls.set(arrivals.watches() as i64);
             metrics
                 .lag_seconds
                 .set(health.lag().unwrap_or_default().as_secs_f64());
@@ -237,6 +258,7 @@ async fn start(config: &Config) -> anyhow::Result<App> {
     Ok(App {
         gateway,
         pool,
+        http_pool,
         embedded,
         stop,
         tasks,
@@ -310,6 +332,7 @@ impl App {
         }
         self.stop.rest.cancel();
         while self.tasks.join_next().await.is_some() {}
+        self.http_pool.close().await;
         self.pool.close().await;
         if let Some(embedded) = self.embedded
             && let Err(error) = embedded.stop().await

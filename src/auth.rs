@@ -31,9 +31,6 @@ pub enum ConnectError {
     /// A browser's page of another site.
     #[error("origin_not_allowed")]
     OriginNotAllowed,
-    /// The database was away for longer than the handshake may take.
-    #[error("unavailable")]
-    Unavailable,
 }
 
 /// An identity may not listen to a room.

@@ -89,7 +89,7 @@ pub struct Config {
     pub drain: Duration,
     /// `ROWCAST_MAX_PAYLOAD`: events with a larger payload go out truncated.
     pub max_payload_bytes: usize,
-    /// What one socket may ask for.
+    /// What one client may ask for.
     pub limits: Limits,
     /// `ROWCAST_DATA_DIR`: the embedded Postgres's home, absolute.
     pub data_dir: PathBuf,
@@ -110,7 +110,7 @@ pub enum Auth {
     None,
 }
 
-/// What one socket may ask for.
+/// What one client may ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// `ROWCAST_MAX_ROOMS`: rooms a socket may be in.
@@ -119,6 +119,8 @@ pub struct Limits {
     pub max_event_rate: u32,
     /// `ROWCAST_MAX_MESSAGE_SIZE`: the largest message a client may send.
     pub max_message_bytes: usize,
+    /// `ROWCAST_MAX_HTTP_RATE`: API requests a second from one address.
+    pub max_http_rate: u32,
     /// `ROWCAST_HANDSHAKE_TIMEOUT`: from the accepted connection to the Socket.IO CONNECT.
     pub handshake_timeout: Duration,
 }
@@ -161,6 +163,7 @@ impl Config {
                 max_rooms: read.value("ROWCAST_MAX_ROOMS", quantity::count),
                 max_event_rate: read.value("ROWCAST_MAX_EVENT_RATE", quantity::count),
                 max_message_bytes: read.value("ROWCAST_MAX_MESSAGE_SIZE", quantity::bytes),
+                max_http_rate: read.value("ROWCAST_MAX_HTTP_RATE", quantity::count),
                 handshake_timeout: read.value("ROWCAST_HANDSHAKE_TIMEOUT", |text| {
                     quantity::duration(text, quantity::HANDSHAKE_TIMEOUT)
                 }),

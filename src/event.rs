@@ -79,6 +79,9 @@ pub enum ContactIdError {
     /// Empty, or longer than [`ContactId::MAX_BYTES`].
     #[error("contactId must have 1 to {} bytes", ContactId::MAX_BYTES)]
     Length,
+    /// With the one character that text in Postgres can't have.
+    #[error("contactId must not contain the character U+0000")]
+    Nul,
 }
 
 impl ContactId {
@@ -102,6 +105,9 @@ impl TryFrom<String> for ContactId {
     fn try_from(id: String) -> Result<Self, Self::Error> {
         if id.is_empty() || id.len() > Self::MAX_BYTES {
             return Err(ContactIdError::Length);
+        }
+        if id.contains('\0') {
+            return Err(ContactIdError::Nul);
         }
         Ok(Self(id))
     }
@@ -154,5 +160,6 @@ mod tests {
         }
         assert_eq!(parse(json!("")), Err(ContactIdError::Length));
         assert_eq!(parse(json!("x".repeat(501))), Err(ContactIdError::Length));
+        assert_eq!(parse(json!("a\0b")), Err(ContactIdError::Nul));
     }
 }

@@ -70,6 +70,16 @@ pub struct Gateway {
     hub: Arc<Hub>,
 }
 
+/// Why a connection is turned away: the `connect_error` message that the client sees.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error(transparent)]
+    Auth(#[from] ConnectError),
+    /// The database was away for longer than the handshake may take.
+    #[error("unavailable")]
+    Unavailable,
+}
+
 /// What every connection shares.
 struct Shared {
     hub: Arc<Hub>,
@@ -171,7 +181,7 @@ impl Shared {
         self: &Arc<Self>,
         socket: &SocketRef,
         auth: Option<serde_json::Value>,
-    ) -> Result<(), ConnectError> {
+    ) -> Result<(), Refused> {
         let identity = auth::authenticate(socket.req_parts(), &self.origins)
             .inspect_err(|_| self.metrics.connects(Connect::Refused))?;
         if let Some(handshake) = socket.req_parts().extensions.get::<Arc<Handshake>>() {
@@ -232,7 +242,7 @@ impl Shared {
         claim: &Claim,
         session: &Session,
         identity: &Identity,
-    ) -> Result<Comeback, ConnectError> {
+    ) -> Result<Comeback, Refused> {
         let (begun, mut backoff) = (Instant::now(), Backoff::default());
         loop {
             match self.sessions.take(session.clone()).await {
@@ -248,7 +258,7 @@ impl Shared {
                 Err(error) => outbox::log_wait("a client that comes back", &error),
             }
             if begun.elapsed() > self.limits.handshake_timeout + Duration::from_secs(1) {
-                return Err(ConnectError::Unavailable);
+                return Err(Refused::Unavailable);
             }
             sleep(backoff.next()).await;
         }

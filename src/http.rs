@@ -14,11 +14,17 @@ use axum::routing::get;
 use tokio_util::sync::CancellationToken;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
+mod api;
 mod door;
 mod error;
+mod etag;
+mod events;
 mod health;
+mod history;
 mod metrics;
+mod rate;
 
+pub use api::{Api, Rules};
 pub use health::Health;
 pub use metrics::admin;
 
@@ -27,10 +33,16 @@ use crate::metrics::Metrics;
 use door::Door;
 use error::Error;
 
+/// History of a conversation.
+const MESSAGES: &str = "/api/conversations/{contactId}/messages";
+/// Its events.
+const EVENTS: &str = "/api/conversations/{contactId}/events";
+
 /// The public routes. `socketio` answers at `/socket.io/`, until `draining`, bodies up to `max_message_bytes`.
 pub fn public(
     socketio: axum::routing::MethodRouter,
     health: Arc<Health>,
+    api: &Arc<Api>,
     origins: &Origins,
     max_message_bytes: usize,
     metrics: Metrics,
@@ -47,6 +59,7 @@ pub fn public(
         .route("/readyz", get(health::readyz).with_state(health))
         .route("/socket.io", socketio.clone())
         .route("/socket.io/", socketio)
+        .merge(api.routes())
         .fallback(|| async { Error::NotFound })
         .method_not_allowed_fallback(|| async { Error::MethodNotAllowed })
         .layer(middleware::from_fn_with_state(metrics, count))
@@ -57,7 +70,8 @@ pub fn public(
 fn cors(origins: &Origins) -> CorsLayer {
     let layer = CorsLayer::new()
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers(AllowHeaders::mirror_request());
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers([header::ETAG, header::RETRY_AFTER]);
     match origins {
         Origins::Any => layer.allow_origin(AllowOrigin::any()),
         Origins::List(_) => {
@@ -80,6 +94,8 @@ async fn count(State(metrics): State<Metrics>, request: Request, next: Next) -> 
     {
         Some("/livez") => "/livez",
         Some("/readyz") => "/readyz",
+        Some(MESSAGES) => MESSAGES,
+        Some(EVENTS) => EVENTS,
         Some("/socket.io" | "/socket.io/") => "/socket.io/",
         _ => "other",
     };

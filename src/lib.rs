@@ -13,6 +13,7 @@
 //! - [`outbox`]: every SQL statement
 //! - [`listener`], [`reader`], [`retention`], [`probe`]: the loops on the database's side
 //! - [`gateway`]: Socket.IO; `wire`: the connections under it
+//! - [`arrivals`]: the word from the broadcast to HTTP that a room has an event
 //! - [`auth`]: who connects, and into which rooms they may
 //! - [`http`], [`server`]: routes, and the listening socket
 //! - [`embedded`]: a Postgres of our own
@@ -20,6 +21,7 @@
 //! - [`config`], [`telemetry`], [`metrics`], [`backoff`], [`shutdown`], [`cli`]
 
 pub mod app;
+pub mod arrivals;
 pub mod auth;
 pub mod backoff;
 pub mod cli;

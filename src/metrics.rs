@@ -83,6 +83,10 @@ label! {
         HandshakeTime = "handshake_time",
         /// Events of one socket that wait to be handled.
         Inbox = "inbox",
+        /// API requests a second of one address.
+        HttpRate = "http_rate",
+        /// Long-polls that wait.
+        LongPolls = "long_polls",
     } as limit in LimitLabels
 }
 label! {
@@ -147,6 +151,8 @@ pub struct Meters {
     pub pruned: Counter,
     /// Events that could not be sent: no room, or not readable.
     pub capture_errors: Counter,
+    /// Long-polls that wait.
+    pub long_polls: Gauge,
     /// Typing events relayed, from clients and from SQL.
     pub typing: Counter,
     /// Typing notifications dropped because too many came at once.
@@ -186,6 +192,7 @@ impl Metrics {
             outbox_bytes: Gauge::default(),
             pruned: Counter::default(),
             capture_errors: Counter::default(),
+            long_polls: Gauge::default(),
             typing: Counter::default(),
             typing_dropped: Counter::default(),
         }));
@@ -283,6 +290,11 @@ impl Metrics {
             "capture_errors",
             "Events that could not be sent",
             metrics.capture_errors.clone(),
+        );
+        r.register(
+            "long_polls",
+            "HTTP requests that wait for an event",
+            metrics.long_polls.clone(),
         );
         r.register(
             "typing_events",

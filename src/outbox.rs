@@ -12,6 +12,7 @@ use tokio::time::timeout;
 mod epoch;
 mod follow;
 mod gather;
+mod history;
 mod migrate;
 mod missed;
 mod prune;
@@ -24,6 +25,7 @@ mod unflushed;
 
 pub use epoch::ReadError;
 pub use follow::{Follow, FollowError};
+pub use history::{HistoryError, Page, history};
 pub use migrate::migrate;
 pub use missed::{Missed, Want, missed};
 pub use prune::Pruner;
@@ -41,6 +43,9 @@ set enable_seqscan = off;
 set jit = off;
 set statement_timeout = '60s';
 set default_transaction_read_only = on";
+
+/// Reads over HTTP at a time, on as many connections.
+pub const HTTP_CONNECTIONS: u32 = 4;
 
 /// Where the database is: what every connection of ours starts from.
 #[derive(Clone)]
@@ -87,6 +92,18 @@ impl Database {
                 Box::pin(async move { connection.execute(REPLAY_SESSION).await.map(|_| ()) })
             })
             .connect_lazy_with(self.named("rowcast replay"))
+    }
+
+    /// A few connections for reads over HTTP, however many ask: they wait here, and not before what the server itself needs.
+    pub fn http_pool(&self) -> PgPool {
+        PgPoolOptions::new()
+            .max_connections(HTTP_CONNECTIONS)
+            .min_connections(0)
+            .acquire_timeout(Duration::from_secs(2))
+            .after_connect(|connection, _| {
+                Box::pin(async move { connection.execute(REPLAY_SESSION).await.map(|_| ()) })
+            })
+            .connect_lazy_with(self.named("rowcast http"))
     }
 
     /// A pool of one for the listener. The short time to acquire keeps its back-off short: it retries by itself.

@@ -1,11 +1,12 @@
 //! Accepts connections and serves HTTP on them.
 //!
 //! Owns the listening socket and each connection's wire, which a request carries as an extension, so that the
-//! gateway can write to the connection that became a WebSocket. Bounds the time that a request's head may take.
+//! gateway can write to the connection that became a WebSocket. It carries the peer's address, too. Bounds the time that a request's head may take.
 //! On stop it closes the listening socket first, then lets the answers under way finish.
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -35,6 +36,10 @@ const WAITING_CONNECTIONS: i32 = 4096;
 /// How long sent data may remain unacknowledged, or a full window closed, in milliseconds.
 #[cfg(target_os = "linux")]
 const UNTAKEN_MS: u32 = 20_000;
+
+/// Who is at the other end of a request's connection: an extension of the request.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub IpAddr);
 
 /// What is done with a connection that leaves HTTP, once hyper has let go of it. It is run by the connection's own task,
 /// which ends with it. A request carries it as an extension.
@@ -73,10 +78,10 @@ pub async fn serve(
             () = stop.cancelled() => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
-                Ok((tcp, _)) => {
+                Ok((tcp, peer)) => {
                     let router = router.clone();
                     let stop = stop.clone();
-                    connections.spawn(connection(tcp, router, head_timeout, stop));
+                    connections.spawn(connection(tcp, Peer(peer.ip()), router, head_timeout, stop));
                 }
                 Err(error) => {
                     tracing::warn!("a connection could not be accepted: {error}");
@@ -91,6 +96,7 @@ pub async fn serve(
 
 async fn connection(
     tcp: TcpStream,
+    peer: Peer,
     router: Router,
     head_timeout: Duration,
     stop: CancellationToken,
@@ -105,6 +111,7 @@ async fn connection(
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(wire.clone());
+        request.extensions_mut().insert(peer);
         request.extensions_mut().insert(offered.clone());
         let router = router.clone();
         async move {

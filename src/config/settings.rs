@@ -73,6 +73,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("ROWCAST_MAX_ROOMS", "COUNT", Value("100"), "Rooms one socket may be in"),
     setting("ROWCAST_MAX_EVENT_RATE", "COUNT", Value("50"), "Events a second one socket may send"),
     setting("ROWCAST_MAX_MESSAGE_SIZE", "SIZE", Value("64KB"), "Largest message a client may send"),
+    setting("ROWCAST_MAX_HTTP_RATE", "COUNT", Value("50"), "HTTP API requests a second from one address (IPv6: one /64 network)"),
     setting("ROWCAST_HANDSHAKE_TIMEOUT", "DURATION", Value("10s"), "Time a connection has to become a Socket.IO client"),
     setting("ROWCAST_DATA_DIR", "FOLDER", Words("the per-user data folder"), "Home of the embedded Postgres"),
     setting("ROWCAST_PG_BINDIR", "FOLDER", Words("searched in PATH and the usual folders"), "Where the embedded Postgres's postgres and initdb are"),

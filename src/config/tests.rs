@@ -57,6 +57,7 @@ fn nothing_said_gives_the_defaults() {
         max_rooms: 100,
         max_event_rate: 50,
         max_message_bytes: 64_000,
+        max_http_rate: 50,
         handshake_timeout: Duration::from_secs(10),
     };
     assert_eq!(config.limits, limits);
@@ -137,6 +138,8 @@ fn every_setting_takes_what_it_says() {
     assert_eq!(rate, 9);
     let size = accepted("ROWCAST_MAX_MESSAGE_SIZE", "1MB").limits;
     assert_eq!(size.max_message_bytes, 1_000_000);
+    let rate = accepted("ROWCAST_MAX_HTTP_RATE", "8").limits.max_http_rate;
+    assert_eq!(rate, 8);
     let timeout = accepted("ROWCAST_HANDSHAKE_TIMEOUT", "1m").limits;
     assert_eq!(timeout.handshake_timeout, Duration::from_secs(60));
     let data_dir = accepted("ROWCAST_DATA_DIR", "relative/here").data_dir;
@@ -178,6 +181,7 @@ ROWCAST_MAX_PAYLOAD="1GB" is not accepted; give a size from 1KB to 16MiB in byte
 ROWCAST_MAX_ROOMS="0" is not accepted; give a whole number from 1 to 100000
 ROWCAST_MAX_EVENT_RATE="fast" is not accepted; give a whole number from 1 to 100000
 ROWCAST_MAX_MESSAGE_SIZE="12" is not accepted; give a size from 1KB to 16MiB in bytes, KB, MB, KiB or MiB, such as 64KB
+ROWCAST_MAX_HTTP_RATE="0" is not accepted; give a whole number from 1 to 100000
 ROWCAST_HANDSHAKE_TIMEOUT="6m" is not accepted; give a duration from 100ms to 5m with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
 ROWCAST_PG_BINDIR="~/pg/bin" is not accepted: ~ is not expanded here; give the path of a folder
 ROWCAST_LOG="inof" is not accepted: "inof" is no level; give off, error, warn, info, debug or trace, alone or by module: info,rowcast=debug

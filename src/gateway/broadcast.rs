@@ -10,6 +10,7 @@ use super::hub::{CRASHED, Hub, Members, REWOUND};
 use super::outgoing::Outgoing;
 use super::outlet::Delivery;
 use super::stream::Passed;
+use crate::arrivals::Arrivals;
 use crate::offset::Offset;
 use crate::reader::{Affected, Batch, Sink};
 
@@ -19,12 +20,13 @@ const MANY: usize = 64;
 /// The reader's sink: see the module.
 pub struct Broadcast {
     hub: Arc<Hub>,
+    arrivals: Arc<Arrivals>,
 }
 
 impl Broadcast {
-    /// Broadcasts to the members of `hub`.
-    pub fn new(hub: Arc<Hub>) -> Self {
-        Self { hub }
+    /// Broadcasts to the members of `hub`, and tells those who wait for arrivals.
+    pub fn new(hub: Arc<Hub>, arrivals: Arc<Arrivals>) -> Self {
+        Self { hub, arrivals }
     }
 
     fn event(&self, passed: &Passed, members: &Members) {
@@ -68,6 +70,7 @@ impl Sink for Broadcast {
         let metrics = &self.hub.metrics;
         metrics.lag_events.set(batch.events.len() as i64);
         for index in 0..batch.events.len() {
+            self.arrivals.announce(&batch.events[index].room);
             if let Some((members, passed)) = self.hub.pass(&batch, index) {
                 self.event(&passed, &members);
                 if members.len() >= MANY {
@@ -81,6 +84,7 @@ impl Sink for Broadcast {
 
     async fn resync(&mut self, rooms: Affected, reason: &'static str) {
         tracing::warn!("clients are told to reload: {reason}");
+        self.arrivals.announce_all();
         for (room, members) in self.hub.joined() {
             let affected = match &rooms {
                 Affected::All => true,
@@ -96,6 +100,7 @@ impl Sink for Broadcast {
     }
 
     async fn restart(&mut self, head: Offset) {
+        self.arrivals.announce_all();
         if self.hub.position().is_some() {
             self.resync(Affected::All, REWOUND.0).await;
         }

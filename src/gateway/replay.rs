@@ -160,7 +160,10 @@ impl Replay {
                 .approach(client, room, &seen, after, last.as_ref())?
             {
                 Approach::In => return Ok(Caught::Up(replayed)),
-                Approach::Idle => return Ok(Caught::Up(0)),
+                Approach::Already(true) => return Ok(Caught::Up(0)),
+                // What it missed before it was in can't come after what it got since.
+                Approach::Already(false) => return Ok(Caught::Lost),
+                Approach::Gone => return Ok(Caught::Gone),
                 Approach::Lost => return Ok(Caught::Lost),
                 Approach::Wait if ahead.elapsed() >= AHEAD => return Ok(Caught::Lost),
                 Approach::Wait | Approach::Behind if client.outlet.has_ended() => {

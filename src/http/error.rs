@@ -9,27 +9,60 @@ use serde_json::json;
 pub(super) enum Error {
     #[error("there is nothing at this path")]
     NotFound,
+    #[error("{0}")]
+    NothingThere(String),
     #[error("this path does not take that method")]
     MethodNotAllowed,
+    #[error("{0}")]
+    BadRequest(String),
+    #[error("{0}")]
+    Forbidden(&'static str),
+    #[error("{0}: load the history again")]
+    OffsetExpired(String),
     #[error("a message may have {0} bytes")]
     TooLarge(usize),
+    #[error("an address may send {0} requests a second")]
+    TooManyRequests(u32),
     #[error("the server is stopping, try again")]
     Unavailable,
+    #[error("the database can't be reached, try again")]
+    Database,
+    #[error("too many requests wait already, try again")]
+    Crowded,
+}
+
+impl Error {
+    fn kind(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::NotFound | Self::NothingThere(_) => (StatusCode::NOT_FOUND, "not_found"),
+            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "bad_request"),
+            Self::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad_request"),
+            Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden"),
+            Self::OffsetExpired(_) => (StatusCode::GONE, "offset_expired"),
+            Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large"),
+            Self::TooManyRequests(_) => (StatusCode::TOO_MANY_REQUESTS, "too_many_requests"),
+            Self::Unavailable | Self::Database | Self::Crowded => {
+                (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
+            }
+        }
+    }
 }
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        let (status, code) = match self {
-            Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
-            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "bad_request"),
-            Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large"),
-            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
-        };
+        let (status, code) = self.kind();
         let mut response = super::json(
             status,
             &json!({ "error": { "code": code, "message": self.to_string() } }),
         );
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        // Some of these a cache would keep of its own accord.
+        response
+            .headers_mut()
+            .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if matches!(
+            status,
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
+        ) {
             response
                 .headers_mut()
                 .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

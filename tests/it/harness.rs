@@ -3,6 +3,7 @@
 //! Owns every process, database and wait of the suite. The server is the real binary, the client the official one from
 //! npm, Postgres is Postgres; `raw` and `http` are for what those would never do.
 
+pub(crate) mod api;
 pub(crate) mod client;
 pub(crate) mod cluster;
 pub(crate) mod database;

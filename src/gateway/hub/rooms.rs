@@ -25,8 +25,10 @@ pub(in crate::gateway) enum Entry {
 pub(in crate::gateway) enum Approach {
     /// The client is in the room, and nothing is missing.
     In,
-    /// It was in the room already, or has gone meanwhile: there is nothing to replay.
-    Idle,
+    /// It was in the room already; whether it has missed nothing since `after`.
+    Already(bool),
+    /// It has gone meanwhile.
+    Gone,
     /// It is behind, and has to come back first.
     Behind,
     /// The client is ahead of the broadcast.
@@ -73,8 +75,12 @@ impl Hub {
     ) -> Result<Approach, Refusal> {
         let _order = self.typing_order();
         let mut state = self.state();
-        if !state.clients.contains_key(&client.id) || client.joined(room).is_some() {
-            return Ok(Approach::Idle);
+        if !state.clients.contains_key(&client.id) {
+            return Ok(Approach::Gone);
+        }
+        if let Some(at) = client.joined(room) {
+            let nothing = after.epoch == at.epoch && after.seen.reaches(&at.seen);
+            return Ok(Approach::Already(nothing));
         }
         self.check_room(client)?;
         let Some(at) = &state.present else {

@@ -1,0 +1,226 @@
+//! What the API's reads share: who may ask, for which room, with which parameters.
+//!
+//! Refuses unknown and repeated parameters, so that a slip of the pen is not a different question.
+
+use std::ops::RangeInclusive;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Extension, Path, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use sqlx::postgres::PgPool;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::error::Error;
+use super::etag;
+use super::rate::Rates;
+use super::{events, history};
+use crate::arrivals::Arrivals;
+use crate::auth::{self, Denied, Identity};
+use crate::config::Origins;
+use crate::event::{ContactId, Room};
+use crate::metrics::{Limit, Metrics};
+use crate::server::Peer;
+
+/// Between two lines of the log about reads that fail.
+const COMPLAINT_PAUSE: Duration = Duration::from_secs(5);
+
+/// The reads of the API.
+pub struct Api {
+    pub(super) pool: PgPool,
+    pub(super) arrivals: Arc<Arrivals>,
+    pub(super) draining: CancellationToken,
+    pub(super) retention: Duration,
+    pub(super) max_payload: usize,
+    pub(super) metrics: Metrics,
+    /// The value of the database's epoch, as it was last seen.
+    pub(super) epoch: Mutex<Option<u64>>,
+    origins: Origins,
+    rates: Rates,
+    complained: Mutex<Option<Instant>>,
+}
+
+/// What [`Api`] goes by.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// The pages that may ask.
+    pub origins: Origins,
+    /// How long an offset is good for.
+    pub retention: Duration,
+    /// Larger payloads and rows are reduced to their ids.
+    pub max_payload_bytes: usize,
+    /// Requests a second of one address.
+    pub max_rate: u32,
+}
+
+impl Api {
+    /// Reads from `pool`, where requests wait for each other. Long-polls end when the server is `draining`.
+    pub fn new(
+        pool: PgPool,
+        arrivals: Arc<Arrivals>,
+        rules: Rules,
+        metrics: Metrics,
+        draining: CancellationToken,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            pool,
+            arrivals,
+            draining,
+            retention: rules.retention,
+            max_payload: rules.max_payload_bytes,
+            metrics,
+            epoch: Mutex::default(),
+            origins: rules.origins,
+            rates: Rates::new(rules.max_rate),
+            complained: Mutex::default(),
+        })
+    }
+
+    /// The routes; their paths are [`super::MESSAGES`] and [`super::EVENTS`].
+    pub(super) fn routes(self: &Arc<Self>) -> Router {
+        Router::new()
+            .route(super::MESSAGES, get(history::answer))
+            .route(super::EVENTS, get(events::answer))
+            .route_layer(middleware::from_fn_with_state(self.clone(), admit))
+            .with_state(self.clone())
+    }
+
+    /// Logs why a read failed, now and then, and says what the client is told.
+    pub(super) fn failed(&self, error: &dyn std::fmt::Display) -> Error {
+        let now = Instant::now();
+        let mut last = self
+            .complained
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if last.is_none_or(|last| now - last >= COMPLAINT_PAUSE) {
+            *last = Some(now);
+            tracing::warn!("a read over HTTP failed: {error}");
+        }
+        Error::Database
+    }
+}
+
+/// Before any read: not too often, from a page that may, by somebody.
+async fn admit(
+    State(api): State<Arc<Api>>,
+    peer: Option<Extension<Peer>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if let Some(Extension(Peer(address))) = peer
+        && !api.rates.take(address, Instant::now())
+    {
+        api.metrics.limits(Limit::HttpRate);
+        return Error::TooManyRequests(api.rates.rate()).into_response();
+    }
+    let (mut parts, body) = request.into_parts();
+    match auth::authenticate(&parts, &api.origins) {
+        Ok(identity) => {
+            parts.extensions.insert(identity);
+            next.run(Request::from_parts(parts, body)).await
+        }
+        Err(auth::ConnectError::OriginNotAllowed) => {
+            Error::Forbidden("this origin is not allowed").into_response()
+        }
+    }
+}
+
+/// The room that is asked for.
+pub(super) async fn room(
+    contact: Result<Path<String>, PathRejection>,
+    identity: &Identity,
+) -> Result<Room, Error> {
+    let Path(contact) = contact
+        .map_err(|_| Error::BadRequest("contactId must be UTF-8, percent-encoded".to_owned()))?;
+    let contact = ContactId::try_from(contact).map_err(|e| Error::BadRequest(e.to_string()))?;
+    let room = contact.room();
+    auth::may_join(identity, &room)
+        .await
+        .map_err(|Denied| Error::Forbidden("not allowed"))?;
+    Ok(room)
+}
+
+/// The parameters of a request.
+pub(super) struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// Takes a query whose names are all `known`, each once.
+    pub(super) fn parse(uri: &Uri, known: &[&str]) -> Result<Self, Error> {
+        let mut pairs: Vec<(String, String)> = Vec::new();
+        let query = uri.query().unwrap_or_default();
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            if !known.contains(&&*name) {
+                return Err(Error::BadRequest(format!(
+                    "unknown parameter {}: {} are accepted",
+                    quoted(&name),
+                    known.join(", ")
+                )));
+            }
+            if pairs.iter().any(|(other, _)| *other == name) {
+                return Err(Error::BadRequest(format!("{name} is given twice")));
+            }
+            pairs.push((name.into_owned(), value.into_owned()));
+        }
+        Ok(Self(pairs))
+    }
+
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(other, _)| other == name);
+        found.map(|(_, value)| &**value)
+    }
+
+    pub(super) fn number(
+        &self,
+        name: &str,
+        default: u16,
+        range: RangeInclusive<u16>,
+    ) -> Result<u16, Error> {
+        let Some(text) = self.text(name) else {
+            return Ok(default);
+        };
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = text
+            .parse()
+            .ok()
+            .filter(|number| digits && range.contains(number));
+        number.ok_or_else(|| {
+            Error::BadRequest(format!(
+                "{name} must be a whole number from {} to {}, not {}",
+                range.start(),
+                range.end(),
+                quoted(text)
+            ))
+        })
+    }
+}
+
+/// A client's text for a message to it, cut.
+pub(super) fn quoted(text: &str) -> String {
+    format!("{:?}", text.chars().take(100).collect::<String>())
+}
+
+/// An answer with its tag: only the tag if the client has the content already. The body is made if it is needed.
+pub(super) fn tagged(
+    tag: &HeaderValue,
+    headers: &HeaderMap,
+    body: impl FnOnce() -> String,
+) -> Response {
+    let shared = [
+        (header::ETAG, tag.clone()),
+        (
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("private, no-cache"),
+        ),
+    ];
+    if etag::is_known(headers, tag) {
+        return (StatusCode::NOT_MODIFIED, shared).into_response();
+    }
+    let json = [(header::CONTENT_TYPE, "application/json")];
+    (shared, json, body()).into_response()
+}

@@ -1,0 +1,227 @@
+//! `GET /api/conversations/{contactId}/events`: the socket's events, for those who poll.
+//!
+//! Every answer is read from the database, so that an offset means the same as anywhere else. A long-poll holds no
+//! connection to it while it waits: it is woken by the broadcast and reads again.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Extension, Path, State};
+use axum::http::{HeaderMap, Uri};
+use axum::response::Response;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tokio::time::{Instant, sleep_until};
+
+use super::api::{Api, Query, room, tagged};
+use super::error::Error;
+use super::etag::{self, ETag};
+use crate::auth::Identity;
+use crate::event::{Event, Room};
+use crate::metrics::Limit;
+use crate::offset::{BadOffset, Epoch, Offset, Seen, Step};
+use crate::outbox::{self, Missed, Want};
+
+#[derive(Serialize)]
+struct Body<'a> {
+    events: Vec<Item<'a>>,
+    offset: String,
+    more: bool,
+}
+
+#[derive(Serialize)]
+struct Item<'a> {
+    event: &'a str,
+    data: &'a RawValue,
+    offset: String,
+}
+
+/// Events after an offset.
+struct Page {
+    /// Each with what is delivered once it is.
+    events: Vec<(Arc<Event>, Seen)>,
+    epoch: Epoch,
+    durable: bool,
+    /// Where to go on.
+    end: Seen,
+    more: bool,
+}
+
+pub(super) async fn answer(
+    State(api): State<Arc<Api>>,
+    Extension(identity): Extension<Identity>,
+    contact: Result<Path<String>, PathRejection>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    let room = room(contact, &identity).await?;
+    let query = Query::parse(&uri, &["after", "limit", "wait"])?;
+    let limit = query.number("limit", 500, 1..=2000)?.into();
+    let wait = query.number("wait", 0, 0..=25)?;
+    let Some(after) = query.text("after") else {
+        let page = api.present().await?;
+        return Ok(api.respond(&page, &uri, &headers).0);
+    };
+    let after = api.unpack(after).await?;
+    let deadline = Instant::now() + Duration::from_secs(wait.into());
+    // It watches before it reads, so that an event is either in the read or announced.
+    let mut watch = match wait {
+        0 => None,
+        _ => Some(api.arrivals.watch(&room).map_err(|_| {
+            api.metrics.limits(Limit::LongPolls);
+            Error::Crowded
+        })?),
+    };
+    loop {
+        let page = api.read(&room, &after, limit).await?;
+        let (response, known) = api.respond(&page, &uri, &headers);
+        let news = !page.events.is_empty() && !known;
+        drop(page);
+        let Some(watch) = watch.as_mut().filter(|_| !news) else {
+            return Ok(response);
+        };
+        tokio::select! {
+            () = watch.next() => {}
+            () = sleep_until(deadline) => return Ok(response),
+            () = api.draining.cancelled() => return Ok(response),
+        }
+    }
+}
+
+impl Api {
+    /// An empty page that ends where the database is.
+    async fn present(&self) -> Result<Page, Error> {
+        let missed = self.missed(&[], 0).await?;
+        Ok(Page {
+            events: Vec::new(),
+            epoch: missed.present.epoch,
+            durable: missed.durable,
+            end: Seen::All(missed.present.snapshot),
+            more: false,
+        })
+    }
+
+    async fn missed(&self, wants: &[Want], limit: usize) -> Result<Missed, Error> {
+        let missed = outbox::missed(&self.pool, wants, limit, self.max_payload)
+            .await
+            .map_err(|error| self.failed(&error))?;
+        let value = missed.present.epoch.value;
+        *self.epoch.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+        Ok(missed)
+    }
+
+    /// Reads an offset. The epoch may be that of a while ago: [`Api::read`] compares it with the database's.
+    async fn unpack(&self, text: &str) -> Result<Offset, Error> {
+        let known = *self.epoch.lock().unwrap_or_else(PoisonError::into_inner);
+        let unpacked = match known.map(|value| Offset::unpack(text, value)) {
+            Some(Ok(offset)) => Ok(offset),
+            Some(Err(BadOffset::Malformed)) => Err(BadOffset::Malformed),
+            Some(Err(BadOffset::Foreign)) | None => {
+                Offset::unpack(text, self.present().await?.epoch.value)
+            }
+        };
+        unpacked.map_err(|error| match error {
+            BadOffset::Malformed => Error::BadRequest(format!("after is {error}")),
+            BadOffset::Foreign => Error::OffsetExpired(error.to_string()),
+        })
+    }
+
+    /// What the room got after an offset. A batch that was begun is finished first, under its own snapshot.
+    async fn read(&self, room: &Room, after: &Offset, limit: usize) -> Result<Page, Error> {
+        let mut seen = after.seen_in(room).clone();
+        let mut events = Vec::new();
+        loop {
+            let (before, batch, id) = match &seen {
+                Seen::All(snapshot) => (snapshot, None, i64::MIN),
+                Seen::Part { before, batch, id } => (before, Some(batch), *id),
+            };
+            let want = Want {
+                room: room.clone(),
+                before: before.clone(),
+                batch: batch.cloned(),
+                after: id,
+                upto: i64::MAX,
+            };
+            let left = limit - events.len();
+            // With nothing left it only looks whether there is more.
+            let missed = self.missed(&[want], left.max(1)).await?;
+            let present = &missed.present;
+            if present.epoch.value != after.epoch.value {
+                return Err(Error::OffsetExpired(BadOffset::Foreign.to_string()));
+            }
+            after
+                .proves(&seen, present)
+                .map_err(|lapse| Error::OffsetExpired(lapse.to_string()))?;
+            let complete = batch.is_none() && missed.upto.is_none();
+            let step = Step {
+                before: before.clone(),
+                batch: batch.unwrap_or(&present.snapshot).clone(),
+                after: id,
+                upto: None,
+            };
+            let more = left == 0 && (!missed.events.is_empty() || missed.upto.is_some());
+            let end = match missed.upto {
+                _ if more => seen,
+                Some(id) => step.upto(id),
+                None => step.end(),
+            };
+            if !more {
+                let last = missed.events.len().saturating_sub(1);
+                for (index, event) in missed.events.into_iter().enumerate() {
+                    let seen = if index == last && missed.upto.is_none() {
+                        step.end()
+                    } else {
+                        step.upto(event.id)
+                    };
+                    events.push((event, seen));
+                }
+            }
+            let more = more || missed.upto.is_some();
+            if more || complete {
+                return Ok(Page {
+                    events,
+                    epoch: missed.present.epoch,
+                    durable: missed.durable,
+                    end,
+                    more,
+                });
+            }
+            seen = end;
+        }
+    }
+
+    /// The answer, and whether the client has it already.
+    fn respond(&self, page: &Page, uri: &Uri, headers: &HeaderMap) -> (Response, bool) {
+        let offset = |seen: &Seen| {
+            let offset = Offset {
+                epoch: page.epoch,
+                durable: page.durable,
+                seen: seen.clone(),
+                aside: None,
+            };
+            offset.pack()
+        };
+        let mut tag = ETag::new(uri, page.epoch, self.retention);
+        for (event, _) in &page.events {
+            tag.cover(event.name.as_bytes());
+            tag.cover(event.payload.get().as_bytes());
+        }
+        tag.cover(&[u8::from(page.more)]);
+        let tag = tag.finish();
+        let response = tagged(&tag, headers, || {
+            let items = page.events.iter().map(|(event, seen)| Item {
+                event: &event.name,
+                data: &event.payload,
+                offset: offset(seen),
+            });
+            let body = Body {
+                events: items.collect(),
+                offset: offset(&page.end),
+                more: page.more,
+            };
+            serde_json::to_string(&body).expect("its parts are JSON")
+        });
+        (response, etag::is_known(headers, &tag))
+    }
+}

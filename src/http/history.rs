@@ -1,0 +1,61 @@
+//! `GET /api/conversations/{contactId}/messages`: the rows, and the offset from which events go on.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Extension, Path, State};
+use axum::http::{HeaderMap, Uri};
+use axum::response::Response;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::api::{Api, Query, quoted, room, tagged};
+use super::error::Error;
+use super::etag::ETag;
+use crate::auth::Identity;
+use crate::offset::Offset;
+use crate::outbox::{self, HistoryError};
+
+#[derive(Serialize)]
+struct Body {
+    messages: Vec<Box<RawValue>>,
+    offset: String,
+    more: bool,
+}
+
+pub(super) async fn answer(
+    State(api): State<Arc<Api>>,
+    Extension(identity): Extension<Identity>,
+    contact: Result<Path<String>, PathRejection>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    let room = room(contact, &identity).await?;
+    let query = Query::parse(&uri, &["limit", "before"])?;
+    let limit = query.number("limit", 50, 1..=200)?;
+    let before = query.text("before");
+    let page = outbox::history(&api.pool, &room, before, limit.into(), api.max_payload)
+        .await
+        .map_err(|error| match error {
+            HistoryError::Unattached => Error::NothingThere(error.to_string()),
+            HistoryError::UnknownId | HistoryError::AmbiguousId => Error::BadRequest(format!(
+                "before={}: {error}",
+                quoted(before.unwrap_or_default())
+            )),
+            error => api.failed(&error),
+        })?;
+    let mut tag = ETag::new(&uri, page.present.epoch, api.retention);
+    for message in &page.messages {
+        tag.cover(message.get().as_bytes());
+    }
+    tag.cover(&[u8::from(page.more)]);
+    Ok(tagged(&tag.finish(), &headers, || {
+        let offset = Offset::all(page.present.epoch, page.durable, page.present.snapshot);
+        let body = Body {
+            messages: page.messages,
+            offset: offset.pack(),
+            more: page.more,
+        };
+        serde_json::to_string(&body).expect("its parts are JSON")
+    }))
+}

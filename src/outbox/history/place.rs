@@ -1,0 +1,133 @@
+//! Where a room's messages are, and which of them come before a given one.
+
+use sqlx::Acquire as _;
+use sqlx::postgres::PgConnection;
+
+use super::HistoryError;
+use super::source::{Source, Values};
+use super::statement::{self, Only, Scope};
+use super::template::Solution;
+use crate::event::Room;
+
+/// A table that may hold messages of the room, and where in it.
+pub(super) struct Found<'a> {
+    pub(super) source: &'a Source,
+    pub(super) values: Values<'a>,
+}
+
+/// Where a page ends: a message of one of the tables.
+pub(super) struct Anchor {
+    table: usize,
+    values: Vec<Option<String>>,
+}
+
+impl Found<'_> {
+    pub(super) fn scope<'a>(&'a self, room: &'a Room, only: Only<'a>) -> Scope<'a> {
+        Scope {
+            room: room.as_str(),
+            values: self.values.clone(),
+            only,
+        }
+    }
+
+    /// Whether its messages are merged with those of other tables by their points in time.
+    pub(super) fn timed(&self) -> bool {
+        self.source.order().is_some_and(|order| order.time)
+    }
+}
+
+impl Source {
+    pub(super) fn failed(&self, error: sqlx::Error) -> HistoryError {
+        HistoryError::Table {
+            table: self.relation.clone(),
+            error,
+        }
+    }
+}
+
+/// Which rows of a table come before the anchor; `None` for none of them.
+pub(super) fn older<'a>(
+    tables: &[Found<'_>],
+    index: usize,
+    anchor: Option<&'a Anchor>,
+) -> Option<Only<'a>> {
+    let Some(anchor) = anchor else {
+        return Some(Only::All);
+    };
+    if anchor.table == index {
+        return Some(Only::Before(&anchor.values));
+    }
+    match (tables[index].timed(), tables[anchor.table].timed()) {
+        (true, true) => Some(Only::Older {
+            time: anchor.values[0].as_deref(),
+            or_equal: index < anchor.table,
+        }),
+        (true, false) => None,
+        (false, true) => Some(Only::All),
+        (false, false) => (index < anchor.table).then_some(Only::All),
+    }
+}
+
+pub(super) async fn find(
+    conn: &mut PgConnection,
+    tables: &[Found<'_>],
+    room: &Room,
+    id: &str,
+) -> Result<Anchor, HistoryError> {
+    let mut found = None;
+    for (index, table) in tables.iter().enumerate() {
+        let source = table.source;
+        if source.key().is_empty() || id.contains('\0') {
+            continue;
+        }
+        let key = match source.key_template().solve(id) {
+            Solution::None => continue,
+            Solution::Only(values) => source.comparable(values),
+            Solution::Several => Vec::new(),
+        };
+        if !castable(conn, &key).await? {
+            continue;
+        }
+        let scope = table.scope(room, Only::Id(id, key));
+        let row: Option<(Vec<Option<String>>,)> = statement::anchor(source, &scope)
+            .build_query_as()
+            .fetch_optional(&mut *conn)
+            .await
+            .map_err(|error| source.failed(error))?;
+        if let Some((values,)) = row {
+            let anchor = Anchor {
+                table: index,
+                values,
+            };
+            if found.replace(anchor).is_some() {
+                return Err(HistoryError::AmbiguousId);
+            }
+        }
+    }
+    found.ok_or(HistoryError::UnknownId)
+}
+
+/// Whether each text can be a value of its column: one that can't be cast is in no row.
+pub(super) async fn castable(
+    conn: &mut PgConnection,
+    values: &Values<'_>,
+) -> Result<bool, HistoryError> {
+    let Some(mut probe) = statement::cast_probe(values) else {
+        return Ok(true);
+    };
+    let mut savepoint = conn.begin().await?;
+    let cast = probe.build().execute(&mut *savepoint).await;
+    savepoint.rollback().await?;
+    match cast {
+        Ok(_) => Ok(true),
+        Err(sqlx::Error::Database(error)) if is_data_error(&*error) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// SQLSTATE classes 22, data exception, and 23, which a domain's check raises.
+fn is_data_error(error: &dyn sqlx::error::DatabaseError) -> bool {
+    error
+        .code()
+        .is_some_and(|code| matches!(code.get(..2), Some("22" | "23")))
+}

@@ -1,0 +1,135 @@
+//! An attached table as history reads it: what the catalog says of it.
+//!
+//! Whatever becomes part of a statement was quoted here, by Postgres.
+
+use sqlx::postgres::PgConnection;
+use sqlx::types::Json;
+
+use super::template::Template;
+
+/// Rows of these tables are messages. Without its trigger a table feeds no room; it may be another one of that name. A type can be compared by value if what a column holds, as text in a room, casts back to
+/// an equal value. The room's expression is `rowcast.room_sql`'s.
+const SOURCES: &str = "
+select s.room, format('%I.%I', n.nspname, c.relname) as relation,
+       quote_literal(a.capture) as capture, a.careful, quote_literal(s.condition) as condition, s.row_sql,
+       s.key_columns, s.order_column, current_user::text as role,
+       has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select') as readable,
+       (select coalesce(string_agg(coalesce(quote_literal(piece[1]), format('(after ->> %L)', piece[2])), ' || ' order by place),
+                        '''''')
+        from regexp_matches(s.room, '([^{}]+)|\\{([^{}]*)\\}', 'g') with ordinality as m (piece, place)) as room_sql,
+       (select coalesce(json_agg(json_build_object(
+                 'name', att.attname,
+                 'sql', format('t.%I', att.attname),
+                 'member', format('(after ->> %L)', att.attname),
+                 'type', format_type(att.atttypid, att.atttypmod),
+                 'comparable', (base.typcategory in ('B', 'D', 'E', 'I', 'N', 'S', 'T') or base.typname in ('uuid', 'bytea'))
+                   and not exists (select from pg_cast where castsource = base.oid and casttarget = 'json'::regtype),
+                 'any_text', ty.typtype = 'b' and ty.typcategory = 'S',
+                 'time', base.oid in ('timestamptz'::regtype, 'timestamp'::regtype, 'date'::regtype))), '[]')
+        from pg_attribute att
+        join pg_type ty on ty.oid = att.atttypid
+        join pg_type base on base.oid = coalesce(nullif(ty.typbasetype, 0), ty.oid)
+        where att.attrelid = c.oid and att.attnum > 0 and not att.attisdropped
+          and att.attname = any (s.room_columns || s.key_columns || s.order_column)) as columns
+from rowcast.sources s
+join rowcast.attached a using (source)
+join pg_class c on c.oid = s.relation
+join pg_namespace n on n.oid = c.relnamespace
+where 'insert: message:new' = any (s.events) and 'the trigger rowcast_insert is missing' <> all (s.problems)
+order by s.source";
+
+/// An attached table whose rows are messages.
+#[derive(sqlx::FromRow, Debug)]
+pub(super) struct Source {
+    pub(super) room: String,
+    pub(super) relation: String,
+    pub(super) capture: String,
+    pub(super) careful: bool,
+    pub(super) condition: Option<String>,
+    pub(super) row_sql: String,
+    key_columns: Vec<String>,
+    order_column: Option<String>,
+    /// Who asks.
+    pub(super) role: String,
+    pub(super) readable: bool,
+    /// The room's template as an expression over `after`.
+    pub(super) room_sql: String,
+    columns: Json<Vec<Column>>,
+}
+
+/// A column of it that matters here.
+#[derive(serde::Deserialize, Debug)]
+pub(super) struct Column {
+    name: String,
+    /// Itself, quoted.
+    pub(super) sql: String,
+    /// Its value as text, out of the row's JSON.
+    pub(super) member: String,
+    #[serde(rename = "type")]
+    pub(super) type_name: String,
+    /// Whether a text of it, cast back, equals it.
+    comparable: bool,
+    /// Whether every text can be cast to it.
+    pub(super) any_text: bool,
+    /// Whether it holds points in time.
+    pub(super) time: bool,
+}
+
+/// Columns with the values that they must have.
+pub(super) type Values<'a> = Vec<(&'a Column, String)>;
+
+impl Source {
+    /// Every attached table whose rows are messages, in the order of their names.
+    pub(super) async fn all(conn: &mut PgConnection) -> sqlx::Result<Vec<Self>> {
+        sqlx::query_as(SOURCES).fetch_all(conn).await
+    }
+
+    /// The room's template.
+    pub(super) fn template(&self) -> Template {
+        Template::parse(&self.room)
+    }
+
+    /// The primary key's columns as a template of a message's id.
+    pub(super) fn key_template(&self) -> Template {
+        Template::joined(&self.key_columns, ":")
+    }
+
+    pub(super) fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.0.iter().find(|column| column.name == name)
+    }
+
+    /// The columns among these that can be compared by value.
+    pub(super) fn comparable(&self, values: Vec<(String, String)>) -> Values<'_> {
+        values
+            .into_iter()
+            .filter_map(|(name, value)| Some((self.column(&name)?, value)))
+            .filter(|(column, _)| column.comparable)
+            .collect()
+    }
+
+    /// The primary key; empty where there is none, or not all of it any more.
+    pub(super) fn key(&self) -> Vec<&Column> {
+        let key: Vec<_> = self
+            .key_columns
+            .iter()
+            .filter_map(|name| self.column(name))
+            .collect();
+        if key.len() == self.key_columns.len() {
+            key
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// The order column, where it is there and says more than the key does.
+    pub(super) fn order(&self) -> Option<&Column> {
+        let name = self.order_column.as_ref()?;
+        self.column(name)
+            .filter(|_| !self.key_columns.contains(name))
+    }
+
+    /// What its rows are sorted by.
+    pub(super) fn sort(&self) -> impl Iterator<Item = &Column> {
+        self.order().into_iter().chain(self.key())
+    }
+}

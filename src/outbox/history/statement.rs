@@ -1,0 +1,187 @@
+//! The statements of a page, made for one attached table.
+//!
+//! Every name in them was quoted by Postgres, every value is a parameter. A row is turned into JSON as capture does it,
+//! and is of a room if its rendered template is that room; columns are compared only so that an index can find it.
+
+use sqlx::{Postgres, QueryBuilder};
+
+use super::source::{Column, Source, Values};
+
+/// Which rows of a table.
+pub(super) struct Scope<'a> {
+    pub(super) room: &'a str,
+    /// Where rows of the room can be found. The rendered template decides.
+    pub(super) values: Values<'a>,
+    pub(super) only: Only<'a>,
+}
+
+/// Which rows of the room.
+pub(super) enum Only<'a> {
+    All,
+    /// The message of this id, found by these values.
+    Id(&'a str, Values<'a>),
+    /// Those that come before the row with these values, in the order of the table.
+    Before(&'a [Option<String>]),
+    /// Those that are older than a point in time, or as old. Null is younger than all.
+    Older {
+        time: Option<&'a str>,
+        or_equal: bool,
+    },
+}
+
+/// The newest `limit` rows, as text, with their points in time; what lies beyond `max_bytes` is counted only.
+pub(super) fn page(
+    source: &Source,
+    scope: &Scope<'_>,
+    limit: i64,
+    max_payload: i32,
+    max_bytes: i64,
+) -> QueryBuilder<Postgres> {
+    let mut sql = QueryBuilder::new(
+        "select time, body, found from (
+           select *, count(*) over () as found,
+                  sum(octet_length(body)) over (order by place) - octet_length(body) as bytes_before
+           from (
+             select place, time, case when octet_length(row::text) <= least(",
+    );
+    // As capture decides what is sent whole.
+    sql.push_bind(max_payload)
+        .push(
+            ", case careful when 'whole' then 16777216 when 'bounded' then 4096 end) then row::text
+                    else rowcast.truncate_payload(row)::text end as body
+             from (
+               select row_number() over () as place, time, after ->> 'rowcast:careful' as careful, ",
+        )
+        .push(&source.row_sql)
+        .push(" as row from (select a.after, ")
+        .push(match source.order() {
+            Some(order) if order.time => format!("extract(epoch from {})::float8", order.sql),
+            _ => "null::float8".to_owned(),
+        })
+        .push(" as time");
+    push_scope(&mut sql, source, scope);
+    for (place, column) in source.sort().enumerate() {
+        // Nulls come first then, as an index in its usual order has them when it is read backwards.
+        sql.push(if place == 0 { " order by " } else { ", " })
+            .push(&column.sql)
+            .push(" desc");
+    }
+    sql.push(" limit ")
+        .push_bind(limit)
+        .push(") newest) rendered) cut) measured where bytes_before < ")
+        .push_bind(max_bytes)
+        .push(" order by place");
+    sql
+}
+
+/// Where a message stands: the values that its table is sorted by.
+pub(super) fn anchor(source: &Source, scope: &Scope<'_>) -> QueryBuilder<Postgres> {
+    let mut sql = QueryBuilder::new("select array[");
+    for (place, column) in source.sort().enumerate() {
+        sql.push(if place == 0 { "" } else { ", " })
+            .push(&column.sql)
+            .push("::text");
+    }
+    sql.push("]");
+    push_scope(&mut sql, source, scope);
+    sql.push(" limit 1");
+    sql
+}
+
+/// Asks whether texts can be cast to their columns' types; `None` where that is sure.
+pub(super) fn cast_probe(values: &Values<'_>) -> Option<QueryBuilder<Postgres>> {
+    let mut sql = QueryBuilder::new("select true");
+    let mut unsure = false;
+    for (column, value) in values.iter().filter(|(column, _)| !column.any_text) {
+        unsure = true;
+        sql.push(" and ");
+        push_value(&mut sql, column, value);
+        sql.push(" is not null");
+    }
+    unsure.then_some(sql)
+}
+
+fn push_scope(sql: &mut QueryBuilder<Postgres>, source: &Source, scope: &Scope<'_>) {
+    let Source {
+        relation,
+        capture,
+        room_sql,
+        ..
+    } = source;
+    let json = if source.careful {
+        format!("rowcast.careful_row(t.*, {capture})")
+    } else {
+        format!(
+            "case when pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.careful_row(t.*, {capture}) end"
+        )
+    };
+    // In the inner query the name "after" means the JSON, whatever the table's columns are called.
+    sql.push(format_args!(
+        " from {relation} t cross join lateral (select after from (select {json} as after offset 0) j where ({room_sql}) = "
+    ));
+    sql.push_bind(scope.room.to_owned());
+    if let Some(condition) = &source.condition {
+        sql.push(format_args!(" and (after @@ {condition}) is true"));
+    }
+    if let Only::Id(id, _) = &scope.only {
+        let members: Vec<_> = source.key().iter().map(|column| &*column.member).collect();
+        sql.push(format_args!(
+            " and concat_ws(':', {}) = ",
+            members.join(", ")
+        ));
+        sql.push_bind((*id).to_owned());
+    }
+    sql.push(") a where true");
+    push_equal(sql, &scope.values);
+    match &scope.only {
+        Only::All => {}
+        Only::Id(_, values) => push_equal(sql, values),
+        Only::Before(values) => push_before(sql, source, values),
+        Only::Older { time, or_equal } => {
+            let order = source.order().expect("a table that has points in time");
+            match time {
+                Some(time) => {
+                    sql.push(format_args!(
+                        " and {} {} ",
+                        order.sql,
+                        if *or_equal { "<=" } else { "<" }
+                    ));
+                    sql.push_bind((*time).to_owned()).push("::timestamptz");
+                }
+                None if *or_equal => {}
+                None => {
+                    sql.push(format_args!(" and {} is not null", order.sql));
+                }
+            }
+        }
+    }
+}
+
+fn push_equal(sql: &mut QueryBuilder<Postgres>, values: &Values<'_>) {
+    for (column, value) in values {
+        sql.push(format_args!(" and {} = ", column.sql));
+        push_value(sql, column, value);
+    }
+}
+
+fn push_before(sql: &mut QueryBuilder<Postgres>, source: &Source, values: &[Option<String>]) {
+    let mut sorted: Vec<_> = source.sort().zip(values).collect();
+    sql.push(" and (");
+    if let Some((order, None)) = sorted.first() {
+        sql.push(format_args!("{} is not null or ", order.sql));
+        sorted.remove(0);
+    }
+    let columns: Vec<_> = sorted.iter().map(|(column, _)| &*column.sql).collect();
+    sql.push(format_args!("({}) < (", columns.join(", ")));
+    for (place, (column, value)) in sorted.iter().enumerate() {
+        sql.push(if place == 0 { "" } else { ", " });
+        push_value(sql, column, value.as_deref().unwrap_or_default());
+    }
+    sql.push("))");
+}
+
+fn push_value(sql: &mut QueryBuilder<Postgres>, column: &Column, value: &str) {
+    sql.push_bind(value.to_owned())
+        .push("::")
+        .push(&column.type_name);
+}
