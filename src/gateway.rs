@@ -15,7 +15,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hyper::service::Service as _;
 use socketioxide::SocketIo;
-use socketioxide::extract::{AckSender, Extension, SocketRef, TryData};
+use socketioxide::extract::{AckSender, SocketRef, TryData};
 use socketioxide::handler::ConnectHandler;
 use socketioxide::socket::DisconnectReason;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -147,8 +147,11 @@ impl Gateway {
                 shared.admit(&socket, auth.ok()).await
             }
         };
-        let connected = async move |socket: SocketRef, admitted: Extension<Admitted>| {
-            shared.clone().greet(socket, admitted.0).await;
+        let connected = async move |socket: SocketRef| {
+            // Taken, not looked at: what a client came back with would stay for as long as the socket.
+            if let Some(admitted) = socket.extensions.remove::<Admitted>() {
+                shared.clone().greet(socket, admitted).await;
+            }
         };
         io.ns("/", connected.with(middleware));
         (
