@@ -2,7 +2,7 @@
 --
 -- Guarantee: a crash of Postgres is known of afterwards. It may undo commits that were seen (synchronous_commit = off) and hands
 --            their transaction ids out again, so an offset from before it must not be believed unless all it saw was on disk.
--- Cost:      none for writers: an index takes the place of another.
+-- Cost:      a byte for each event; an index takes the place of another.
 -- Rights:    nothing is granted; docs/sql.md lists what a server's role needs.
 
 -- A crash empties an unlogged table; an orderly stop does not.
@@ -14,6 +14,10 @@ insert into rowcast.uncrashed default values;
 
 alter table rowcast.epoch add column recovered bigint[] not null default '{}';
 comment on column rowcast.epoch.recovered is 'the next transaction id after each crash that a server found out about';
+
+-- Visible is not yet on disk where the writer does not wait for that.
+alter table rowcast.events add column sync boolean not null default (current_setting('synchronous_commit') <> 'off');
+comment on column rowcast.events.sync is 'whether it was on disk when it became visible';
 
 -- A copy of the database in its own cluster is another database, too.
 alter table rowcast.epoch add column database oid;

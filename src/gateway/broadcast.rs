@@ -69,8 +69,8 @@ impl Sink for Broadcast {
         }
         let metrics = &self.hub.metrics;
         metrics.lag_events.set(batch.events.len() as i64);
-        for index in 0..batch.events.len() {
-            self.arrivals.announce(&batch.events[index].room);
+        for (index, event) in batch.events.iter().enumerate() {
+            self.arrivals.announce(&event.room);
             if let Some((members, passed)) = self.hub.pass(&batch, index) {
                 self.event(&passed, &members);
                 if members.len() >= MANY {

@@ -30,7 +30,7 @@ const BATCH_BYTES: usize = 1024 * 1024;
 /// whole primary key. `$2` and `$3` finish a pass that broke off: only what that pass saw, after the id it reached.
 const READ: &str = "
 with fresh as materialized (
-    select id, xid, at, room, event, data, source
+    select id, xid, at, room, event, data, source, sync
     from rowcast.events
     where xid >= pg_snapshot_xmax($1::text::pg_snapshot)
        or xid = any(array(select pg_snapshot_xip($1::text::pg_snapshot)))
@@ -43,7 +43,7 @@ from (
            (select pruned::text from rowcast.epoch) as pruned
 ) s
 left join (
-    select id, xid::text::int8 as xid, room, event, source, (extract(epoch from at) * 1000000)::int8 as at_us,
+    select id, xid::text::int8 as xid, room, event, source, sync, (extract(epoch from at) * 1000000)::int8 as at_us,
            case when octet_length(data::text) > $4 then rowcast.truncate_payload(data)::text else data::text end as data,
            extract(epoch from clock_timestamp() - at)::float8 as age
     from fresh
@@ -99,6 +99,8 @@ pub struct Follow {
     metrics: Metrics,
     connection: Option<PgConnection>,
     unflushed: Unflushed,
+    /// Whether everything that was read is on disk.
+    durable: bool,
     /// For a pass's first row.
     patience: Duration,
 }
@@ -112,6 +114,7 @@ impl Follow {
             metrics,
             connection: None,
             unflushed: Unflushed::default(),
+            durable: false,
             patience: PATIENCE,
         }
     }
@@ -170,13 +173,17 @@ impl Source for Follow {
             _ => Resume::Nowhere,
         };
         match (resume, &mut *position) {
-            (Resume::Back(safe), Some(position)) => *position = Offset::all(epoch, true, safe),
+            (Resume::Back(safe), Some(position)) => {
+                *position = Offset::all(epoch, true, safe);
+                self.durable = true;
+            }
             (Resume::Nowhere, _) => {
                 *position = None;
                 self.unflushed = Unflushed::default();
                 let flushed = written;
                 self.unflushed.begin(Log { written, flushed }, false);
                 self.unflushed.end(&seen);
+                self.durable = true;
             }
             _ => {}
         }
@@ -229,10 +236,10 @@ impl Source for Follow {
                     )
                     .await;
                 }
-                let durable = self.unflushed.is_flushed();
+                self.durable |= self.unflushed.is_flushed();
                 pass = Some(Batch::new(
                     position.epoch,
-                    durable,
+                    self.durable,
                     before.clone(),
                     snapshot,
                 ));
@@ -245,6 +252,10 @@ impl Source for Follow {
                 bytes = 0;
             }
             let id: Option<i64> = row.try_get("id")?;
+            if id.is_some() && !row.try_get::<bool, _>("sync")? {
+                self.durable &= self.unflushed.is_flushed();
+                batch.durable = self.durable;
+            }
             match id.map(|id| (id, row::event(id, &row))) {
                 Some((id, Ok(event)))
                     if self.unflushed.deliver(

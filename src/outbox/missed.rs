@@ -14,9 +14,9 @@ use super::row;
 use crate::event::{Event, Room};
 use crate::offset::{Present, Snapshot};
 
-/// Events of one read at most, and their bytes as they are stored.
-const MAX_EVENTS: usize = 2_000;
-const MAX_BYTES: i64 = 1024 * 1024;
+/// Events of one read at most, and their bytes, where those that are stored compressed are taken for ten times as large.
+const MAX_EVENTS: usize = 4_000;
+const MAX_BYTES: i64 = 2 * 1024 * 1024;
 
 /// The want's ids in progress are looked up one by one, what came later as a range of the same index.
 const MISSED: &str = concat!(
@@ -29,7 +29,8 @@ with want as materialized (
 ), found as materialized (
     select distinct on (id) id, size from want w
     cross join lateral (
-        select id, pg_column_size(data)::int8 as size from rowcast.events e
+        select id, pg_column_size(data)::int8 * case when pg_column_compression(data) is null then 1 else 10 end as size
+        from rowcast.events e
         where e.room = w.room and (e.xid >= w.xmax or e.xid = any(w.xip)) and e.id > w.after and e.id <= w.upto
           and pg_visible_in_snapshot(e.xid, w.batch)
         order by id limit $6 + 1
