@@ -72,22 +72,35 @@ async fn a_postgres_that_restarts_loses_nothing(signal: Signal) {
 }
 
 #[tokio::test]
-async fn a_postgres_that_restarts_while_clients_are_away_loses_nothing() {
+async fn a_postgres_that_restarts_fast_while_clients_are_away_loses_nothing() {
+    let (trial, _postgres) = restarted_while_clients_are_away(Signal::INT).await;
+    trial.complete().await;
+}
+
+#[tokio::test]
+async fn a_postgres_that_restarts_without_a_checkpoint_while_clients_are_away_loses_nothing_unsaid()
+{
+    let (trial, _postgres) = restarted_while_clients_are_away(Signal::QUIT).await;
+    // What they saw last may have been undone, for all that the next server can know: then they are told.
+    trial.verdict().await.assert_clean();
+}
+
+async fn restarted_while_clients_are_away(signal: Signal) -> (Trial, Postgres) {
     let (mut postgres, database) = Postgres::with_chat().await;
     let mut trial = Trial::on(database, &[], &Kind::ALL).await;
     trial.away().await;
     trial.ledger.more(60).await;
-    postgres.down(Signal::QUIT).await;
+    postgres.down(signal).await;
     // They come back to a server that can't look anything up, and that is killed in that state.
     trial.network.close(false);
     trial.server.readiness(503).await;
-    trial.crash().await;
+    trial.server.crash().await;
     postgres.up().await;
     trial.ledger.more(60).await;
     trial.replace().await;
     trial.back().await;
     trial.flows().await;
-    trial.complete().await;
+    (trial, postgres)
 }
 
 #[tokio::test]

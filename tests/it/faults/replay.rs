@@ -1,8 +1,11 @@
 //! What was missed, replayed: in full, in pieces, and cut in the middle as often as it likes.
 
+use serde_json::{Value, json};
+
+use crate::harness::wait::until;
 use crate::harness::witness::Witness;
 use crate::harness::writers::Habit;
-use crate::harness::{Database, Kind, Trial};
+use crate::harness::{Database, Kind, Scene, Trial, Wire};
 
 #[tokio::test]
 async fn a_replay_of_five_megabytes_is_complete_on_every_transport() {
@@ -128,4 +131,45 @@ async fn rooms_that_are_left_and_joined_again_under_cuts_have_no_hole() {
     }
     trial.flows().await;
     trial.verdict().await.assert_clean();
+}
+
+/// The client's offset is of another room and later than all that the join replayed: it does not say that it got that.
+#[tokio::test]
+async fn a_replay_of_a_join_that_never_came_is_no_silent_loss() {
+    let scene = Scene::new().await;
+    let mut wire = Wire::open(scene.server.address()).await;
+    wire.send("40").await;
+    let connect = wire
+        .find("the CONNECT packet", |frame| frame.starts_with("40"))
+        .await;
+    let connect: Value = serde_json::from_str(&connect[2..]).expect("JSON");
+    let before = wire.ask("join:conversation", &json!(["a"]), 1).await["offset"].take();
+    wire.ask("leave:conversation", &json!(["a"]), 2).await;
+    wire.ask("join:conversation", &json!(["c"]), 3).await;
+    scene.database.say("a", "missed").await;
+    scene.database.say("c", "seen").await;
+    let seen = wire.find("the event", |frame| frame.contains("seen")).await;
+    let seen: Value = serde_json::from_str(&seen[2..]).expect("JSON");
+    let offset = seen[2].as_str().expect("an offset");
+
+    // Nothing of what the server sends from here on is read.
+    let join = json!([{"contactId": "a", "after": before}]);
+    wire.emit("join:conversation", &join, Some(4)).await;
+    until("the membership to be stored", async || {
+        let stored = "select string_agg(rooms::text, '') from rowcast.sessions";
+        let stored = scene.database.value(stored).await;
+        stored.contains("conversation:a").then_some(())
+    })
+    .await;
+    drop(wire);
+    let mut back = Wire::open(scene.server.address()).await;
+    let auth = json!({"pid": connect["pid"], "offset": offset});
+    back.send(&format!("40{auth}")).await;
+    scene.database.say("a", "after").await;
+    // It is resumed with it, or is told.
+    back.find("what was missed, or a resync", |frame| {
+        assert!(!frame.contains("after"), "what was missed is lost: {frame}");
+        frame.contains("missed") || frame.contains("rowcast:resync") && frame.contains("\"a\"")
+    })
+    .await;
 }

@@ -122,10 +122,15 @@ impl Trial {
     /// Ends every connection, until every client has noticed: between two polls there is nothing to be ended.
     pub(crate) async fn cut(&self) {
         let mut left: Vec<(&Witness, u64)> = self.losses();
-        while !left.is_empty() {
+        loop {
+            left.retain(|(witness, lost)| {
+                witness.read(|view| view.connected && view.lost == *lost)
+            });
+            if left.is_empty() {
+                return;
+            }
             self.network.cut();
-            sleep(Duration::from_millis(5)).await;
-            left.retain(|(witness, lost)| witness.read(|view| view.lost) == *lost);
+            sleep(Duration::from_millis(50)).await;
         }
     }
 

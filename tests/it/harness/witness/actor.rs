@@ -95,6 +95,10 @@ impl Actor {
                 view.lost += 1;
                 view.note("lost");
             }
+            Some("connect_error") => {
+                let turn = format!("not connected: {}", report["message"]);
+                self.view().journal.note(turn);
+            }
             Some("event") => self.event(report),
             Some("ack") => {
                 let asked = report["ack"]
