@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use socketioxide::TransportType;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{mpsc, watch};
 
 use super::client::Client;
 use super::outgoing::Outgoing;
@@ -43,7 +43,9 @@ pub struct Hub {
     /// Held while a change of who types is made and told, so that what is told last is what holds.
     typing: Mutex<()>,
     /// The broadcast has come to the end of a read.
-    moved: Notify,
+    moved: watch::Sender<()>,
+    /// Makes the reader read.
+    wake: watch::Sender<()>,
     behind: mpsc::UnboundedSender<(Arc<Client>, Fall)>,
     max_rooms: usize,
     pub(super) metrics: Metrics,
@@ -79,13 +81,14 @@ struct RoomState {
 }
 
 impl Hub {
-    /// An empty hub, and the clients that fall behind. A socket may be in `max_rooms` rooms.
-    pub fn new(max_rooms: usize, metrics: Metrics) -> (Arc<Self>, Behind) {
+    /// An empty hub, and the clients that fall behind. A socket may be in `max_rooms` rooms; `wake` makes the reader read.
+    pub fn new(max_rooms: usize, wake: watch::Sender<()>, metrics: Metrics) -> (Arc<Self>, Behind) {
         let (behind, fallen) = mpsc::unbounded_channel();
         let hub = Self {
             state: Mutex::default(),
             typing: Mutex::default(),
-            moved: Notify::new(),
+            moved: watch::Sender::default(),
+            wake,
             behind,
             max_rooms,
             metrics,
@@ -270,7 +273,11 @@ impl State {
         let reached = match &self.present {
             Some(at) if stream.fall().is_none() => match at.recent.last() {
                 // On its way to everybody else, and perhaps not to this one any more.
-                Some(last) if stream.awaits(last.number) => &last.before,
+                Some(last)
+                    if stream.awaits(last.number) && client.joined(&last.event.room).is_some() =>
+                {
+                    &last.before
+                }
                 _ => &at.offset,
             },
             _ => &stream.sent,

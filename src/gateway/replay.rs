@@ -10,8 +10,9 @@ mod room;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::client::Client;
@@ -65,18 +66,47 @@ pub async fn run(
 /// The client is gone, or has been cut.
 struct Ended;
 
+/// Waiting for the broadcast to come to where a client is already.
+struct Ahead {
+    hub: Arc<Hub>,
+    moves: watch::Receiver<()>,
+    since: Instant,
+}
+
+impl Ahead {
+    fn of(hub: &Arc<Hub>) -> Self {
+        Self {
+            moves: hub.moves(),
+            hub: hub.clone(),
+            since: Instant::now(),
+        }
+    }
+
+    /// Waits for the next move. False: it takes too long.
+    async fn wait(&mut self) -> bool {
+        self.hub.hurry();
+        let _ = timeout(Duration::from_secs(1), self.moves.changed()).await;
+        self.since.elapsed() < AHEAD
+    }
+
+    fn reached(&mut self) {
+        self.since = Instant::now();
+    }
+}
+
 impl Replay {
     /// Walks a client that is behind to the broadcast.
     async fn catch_up(&self, client: &Arc<Client>, fall: Fall) {
-        let mut ahead = Instant::now();
+        let mut ahead = Ahead::of(&self.hub);
         loop {
             match self.hub.turn(client, fall) {
                 Turn::Live => return,
-                Turn::Wait if ahead.elapsed() < AHEAD => {
-                    self.hub.moved(Duration::from_secs(1)).await;
-                    continue;
+                Turn::Wait => {
+                    if ahead.wait().await {
+                        continue;
+                    }
+                    return self.give_up(client, fall, "what was delivered is unknown");
                 }
-                Turn::Wait => return self.give_up(client, fall, "what was delivered is unknown"),
                 Turn::Lost(Lost(reason)) => return self.give_up(client, fall, reason),
                 Turn::Step(towards) => match self.step(client, fall, towards).await {
                     Ok(None) => {}
@@ -84,7 +114,7 @@ impl Replay {
                     Err(Ended) => return,
                 },
             }
-            ahead = Instant::now();
+            ahead.reached();
         }
     }
 
@@ -173,21 +203,23 @@ impl Replay {
         mut send: impl FnMut() -> Delivery,
     ) -> Result<(), Ended> {
         if client.outlet.meter().0 >= HIGH_BYTES {
-            self.drained(client).await?;
+            self.drained(client, None).await?;
         }
         loop {
+            let (_, taken) = client.outlet.meter();
             match send() {
                 Delivery::Sent => return Ok(()),
                 Delivery::Gone => return Err(Ended),
-                Delivery::Full => self.drained(client).await?,
+                // Full by count, perhaps, of packets that are few in bytes: something must have been taken.
+                Delivery::Full => self.drained(client, Some(taken)).await?,
             }
         }
     }
 
-    /// Waits until little waits for the client.
-    async fn drained(&self, client: &Client) -> Result<(), Ended> {
+    /// Waits until little waits for the client, and it has taken more than `full`.
+    async fn drained(&self, client: &Client, full: Option<u64>) -> Result<(), Ended> {
         let mut pause = Duration::from_millis(1);
-        let (mut taken, mut since) = (0, Instant::now());
+        let (mut taken, mut since) = (full.unwrap_or_default(), Instant::now());
         loop {
             sleep(pause).await;
             pause = (pause * 2).min(Duration::from_millis(50));
@@ -195,7 +227,7 @@ impl Replay {
             if client.outlet.has_ended() || !client.connected() {
                 return Err(Ended);
             }
-            if waiting <= LOW_BYTES {
+            if waiting <= LOW_BYTES && full != Some(now_taken) {
                 return Ok(());
             }
             if now_taken != taken {

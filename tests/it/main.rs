@@ -26,6 +26,7 @@ mod offsets;
 mod order;
 mod payload;
 mod reads;
+mod resume;
 mod retention;
 mod slow;
 mod soak;

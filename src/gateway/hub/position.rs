@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::time::{Duration, timeout};
+use tokio::sync::watch;
 
 use super::recent::Recent;
 use super::{At, Hub, Members, State};
@@ -16,7 +16,7 @@ use crate::reader::Batch;
 pub(in crate::gateway) enum Turn {
     /// It is live.
     Live,
-    /// It came from another server and has seen more than this one has broadcast: wait for [`Hub::moved`].
+    /// It came from another server and has seen more than this one has broadcast: wait for [`Hub::moves`].
     Wait,
     /// What it has seen can't be compared with what there is.
     Lost(Lost),
@@ -139,7 +139,7 @@ impl Hub {
                 none => *none = Some(At::begin(offset, 0)),
             }
         }
-        self.moved.notify_waiters();
+        self.moved.send_replace(());
     }
 
     /// The database has another past from here on: it crashed, or is another. Nothing that is known of what clients had
@@ -161,7 +161,7 @@ impl Hub {
             }
             state.present = Some(at);
         }
-        self.moved.notify_waiters();
+        self.moved.send_replace(());
         lost
     }
 
@@ -203,9 +203,15 @@ impl Hub {
         client.moved_to(&at.offset)
     }
 
-    /// Waits until the broadcast has moved, or for a while.
-    pub(in crate::gateway) async fn moved(&self, patience: Duration) {
-        let _ = timeout(patience, self.moved.notified()).await;
+    /// The moves of the broadcast: for those who are ahead of it.
+    pub(in crate::gateway) fn moves(&self) -> watch::Receiver<()> {
+        self.moved.subscribe()
+    }
+
+    /// Somebody is ahead of the broadcast: the reader is to look at what has changed since its last read, which may be
+    /// nothing that is to be sent.
+    pub(in crate::gateway) fn hurry(&self) {
+        self.wake.send_replace(());
     }
 
     /// Every joined room with its members.
