@@ -108,8 +108,13 @@ impl Session {
                     _ => self.failed += 1,
                 }
             }
-            sleep(RETRY.mul_f64(1.0 + rand::random::<f64>())).await;
+            Self::pause().await;
         }
+    }
+
+    /// What a client waits before it tries again.
+    pub(crate) async fn pause() {
+        sleep(RETRY.mul_f64(1.0 + rand::random::<f64>())).await;
     }
 
     /// Listens until the connection ends, or until it has heard that many rows in all.

@@ -80,6 +80,7 @@ pub(crate) async fn measure(cluster: &Cluster, programs: &Programs) -> Result<Ou
             let endure = async {
                 loop {
                     let _ended = session.listen(&mut socket, usize::MAX).await;
+                    Session::pause().await;
                     socket = session.come_back(address).await;
                     back.fetch_add(1, Ordering::Relaxed);
                 }

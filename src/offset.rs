@@ -220,10 +220,13 @@ impl Offset {
 
     /// What has been delivered of a room.
     pub fn seen_in(&self, room: &Room) -> &Seen {
-        match &self.aside {
-            Some(aside) if aside.room == room.tag() => &aside.seen,
-            _ => &self.seen,
-        }
+        self.seen_aside(room).unwrap_or(&self.seen)
+    }
+
+    /// What has been delivered of a room, if its replay was under way.
+    pub fn seen_aside(&self, room: &Room) -> Option<&Seen> {
+        let aside = self.aside.as_ref()?;
+        (aside.room == room.tag()).then_some(&aside.seen)
     }
 
     /// Whether what was missed since can be told, of what was delivered as in `seen`.

@@ -29,6 +29,10 @@ use crate::wire::Wire;
 /// After a failed accept: the process is out of file descriptors, mostly, and a tight loop would not mend it.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// Connections that the kernel holds until they are accepted. After a crash all clients come back at once, and one that
+/// finds no place tries again a second later. The kernel's own limit applies too (`net.core.somaxconn`).
+const WAITING_CONNECTIONS: i32 = 4096;
+
 /// How long sent data may remain unacknowledged, or a full window closed, in milliseconds.
 #[cfg(target_os = "linux")]
 const UNTAKEN_MS: u32 = 20_000;
@@ -64,6 +68,10 @@ pub async fn serve(
     head_timeout: Duration,
     stop: CancellationToken,
 ) {
+    // It listens already, with the standard library's 128: this raises that.
+    if let Err(error) = rustix::net::listen(&listener, WAITING_CONNECTIONS) {
+        tracing::debug!("the queue of new connections stays short: {error}");
+    }
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {

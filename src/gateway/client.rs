@@ -45,6 +45,20 @@ pub(super) struct Membership {
     pub(super) after: Arc<Offset>,
     /// What it had when it was in. What `at` has beyond `after` was replayed.
     pub(super) at: Arc<Offset>,
+    /// Where the broadcast was then. A client that has a later offset has got what was replayed before.
+    pub(super) joined: Arc<Offset>,
+}
+
+impl Membership {
+    /// Of a client that has had everything up to here.
+    pub(super) fn new(room: Room, at: Arc<Offset>) -> Self {
+        Self {
+            room,
+            after: at.clone(),
+            joined: at.clone(),
+            at,
+        }
+    }
 }
 
 impl Client {
@@ -81,6 +95,15 @@ impl Client {
         let rooms = self.rooms();
         let membership = rooms.iter().find(|joined| joined.room == *room)?;
         Some(membership.at.clone())
+    }
+
+    /// What it had of its rooms does not count any more, it is as if it had joined them here. Names them.
+    pub(super) fn moved_to(&self, here: &Arc<Offset>) -> Vec<Room> {
+        let mut rooms = self.rooms();
+        for joined in &mut *rooms {
+            *joined = Membership::new(joined.room.clone(), here.clone());
+        }
+        rooms.iter().map(|joined| joined.room.clone()).collect()
     }
 
     /// What it was sent. Locked for as long as a stored event is being sent; after the hub's lock, never before it.

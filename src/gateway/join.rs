@@ -194,7 +194,7 @@ impl Shared {
             .rooms()
             .iter()
             .map(|joined| {
-                let offsets = [joined.after.pack(), joined.at.pack()];
+                let offsets = [&joined.after, &joined.at, &joined.joined].map(|at| at.pack());
                 (joined.room.as_str().to_owned(), offsets)
             })
             .collect();

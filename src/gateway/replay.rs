@@ -5,6 +5,8 @@
 //! Guarantees: each missed event once, with an offset that is exact at that moment, so that a replay may be cut short
 //! anywhere; and no more waits for a client than it can be expected to take. One that takes nothing for a while is cut.
 
+mod room;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,15 +15,16 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::client::Client;
-use super::hub::{Approach, Behind, Hub, Lost, Towards, Turn};
+use super::hub::{Behind, Hub, Lost, Towards, Turn};
 use super::outgoing::Outgoing;
 use super::outlet::Delivery;
-use super::protocol::Refusal;
 use super::stream::Fall;
 use crate::backoff::Backoff;
 use crate::event::{Event, Room};
-use crate::offset::{Aside, Offset, Seen};
+use crate::offset::Offset;
 use crate::outbox::{self, Missed, Replays, Want};
+
+pub(super) use room::Caught;
 
 /// A replay pauses when so much waits for the client, in bytes,
 const HIGH_BYTES: usize = 256 * 1024;
@@ -61,15 +64,6 @@ pub async fn run(
 
 /// The client is gone, or has been cut.
 struct Ended;
-
-/// How a join with an offset went.
-pub(super) enum Caught {
-    /// The client is in the room, after so many events.
-    Up(u64),
-    /// It can't be told what was missed.
-    Lost,
-    Gone,
-}
 
 impl Replay {
     /// Walks a client that is behind to the broadcast.
@@ -142,105 +136,6 @@ impl Replay {
         for room in self.hub.give_up(client, fall) {
             self.hub.send(client, &Outgoing::resync(&room, reason));
         }
-    }
-
-    /// Walks a client that has seen `after` of a room to the broadcast, and into the room.
-    pub(super) async fn join(
-        &self,
-        client: &Arc<Client>,
-        room: &Room,
-        after: &Offset,
-    ) -> Result<Caught, Refusal> {
-        let mut seen = after.seen.clone();
-        let (mut replayed, mut last) = (0, None);
-        let mut ahead = Instant::now();
-        loop {
-            match self
-                .hub
-                .approach(client, room, &seen, after, last.as_ref())?
-            {
-                Approach::In => return Ok(Caught::Up(replayed)),
-                Approach::Already(true) => return Ok(Caught::Up(0)),
-                // What it missed before it was in can't come after what it got since.
-                Approach::Already(false) => return Ok(Caught::Lost),
-                Approach::Gone => return Ok(Caught::Gone),
-                Approach::Lost => return Ok(Caught::Lost),
-                Approach::Wait if ahead.elapsed() >= AHEAD => return Ok(Caught::Lost),
-                Approach::Wait | Approach::Behind if client.outlet.has_ended() => {
-                    return Ok(Caught::Gone);
-                }
-                Approach::Wait => {
-                    self.hub.moved(Duration::from_secs(1)).await;
-                    continue;
-                }
-                Approach::Behind => sleep(Duration::from_millis(20)).await,
-                Approach::Step(mut towards) => {
-                    let (events, upto) = match towards.events.take() {
-                        Some(events) => (events, None),
-                        None => {
-                            let rooms = vec![room.clone()];
-                            let Ok(read) = self.read(client, rooms, &towards).await else {
-                                return Ok(Caught::Gone);
-                            };
-                            if after.proves(&seen, &read.present).is_err() {
-                                return Ok(Caught::Lost);
-                            }
-                            let own = read.events.iter();
-                            let own = own.filter(|event| {
-                                event.room == *room && towards.step.holds(event.xid, event.id)
-                            });
-                            (own.cloned().collect(), towards.reached(read.upto))
-                        }
-                    };
-                    let count = events.len();
-                    for (index, event) in events.into_iter().enumerate() {
-                        let ends = upto.is_none() && index + 1 == count;
-                        let here = towards.offset((!ends).then_some(event.id));
-                        if self
-                            .send_aside(client, room, event, &here.seen)
-                            .await
-                            .is_err()
-                        {
-                            return Ok(Caught::Gone);
-                        }
-                        last = Some(Arc::new(here));
-                    }
-                    replayed += count as u64;
-                    self.hub.metrics.replayed.inc_by(count as u64);
-                    seen = towards.offset(upto).seen;
-                }
-            }
-            ahead = Instant::now();
-        }
-    }
-
-    /// Sends an event of a room that is being joined, while the client's other rooms are where they are.
-    async fn send_aside(
-        &self,
-        client: &Arc<Client>,
-        room: &Room,
-        event: Arc<Event>,
-        seen: &Seen,
-    ) -> Result<(), Ended> {
-        self.paced(client, || {
-            // The others can't go on between the look and the sending.
-            let mut stream = client.stream();
-            let aside = Aside {
-                room: room.tag(),
-                seen: seen.clone(),
-            };
-            let offset = Offset {
-                aside: Some(Box::new(aside)),
-                ..(*stream.sent).clone()
-            };
-            let outgoing = Outgoing::stored(event.clone(), offset.pack());
-            let delivery = client.outlet.send(&outgoing);
-            if delivery == Delivery::Sent {
-                stream.told = Arc::new(offset);
-            }
-            delivery
-        })
-        .await
     }
 
     /// Reads a step for some rooms, however long the database takes to come back.

@@ -72,11 +72,7 @@ pub(super) async fn judge(taken: Taken, claim: &Claim, identity: &Identity) -> C
             let (mut rooms, mut denied) = (Vec::with_capacity(proved.len()), Vec::new());
             for (room, at) in proved {
                 match auth::may_join(identity, &room).await {
-                    Ok(()) => rooms.push(Membership {
-                        room,
-                        after: at.clone(),
-                        at,
-                    }),
+                    Ok(()) => rooms.push(Membership::new(room, at)),
                     Err(Denied) => denied.push(room),
                 }
             }
@@ -98,21 +94,25 @@ fn prove(stored: &Stored, claimed: &str, present: &Present) -> Result<Proved, St
     let unpack = |text: &str| Offset::unpack(text, present.epoch.value).map_err(|e| e.to_string());
     let Served { told, reached } = &stored.served;
     // Who has the last that was sent has all, however long ago that was.
-    let offset = unpack(if claimed == told { reached } else { claimed })?;
+    let has_all = claimed == told;
+    let offset = unpack(if has_all { reached } else { claimed })?;
     let mut rooms = Vec::with_capacity(stored.rooms.len());
     let mut changed = false;
-    for (name, [after, at]) in &stored.rooms {
+    for (name, [after, at, joined]) in &stored.rooms {
         let room = Room::from(name.as_str());
         let replayed = after != at;
-        let at = unpack(at)?;
-        let seen = offset.seen_in(&room);
+        let (at, joined) = (unpack(at)?, unpack(joined)?);
         // What was replayed to it when it joined has come to it, or not all of it: that must be known.
-        if replayed && !seen.reaches(&at.seen) {
+        let later = offset.seen.reaches(&joined.seen) && offset.seen != joined.seen;
+        let last = offset.seen_aside(&room);
+        let last = last.is_some_and(|seen| seen.reaches(&at.seen));
+        if replayed && !(has_all || later || last) {
             return Err(
                 "the connection was lost while the conversation was being joined".to_owned(),
             );
         }
         changed |= replayed;
+        let seen = offset.seen_in(&room);
         let lapses = [offset.proves(seen, present), at.proves(&at.seen, present)];
         match lapses {
             // Either knows what came since; what both have seen is not missed.
@@ -160,9 +160,14 @@ mod tests {
         }
     }
 
-    fn stored(after: u64, joined: u64) -> Stored {
+    fn stored(after: u64, last: u64) -> Stored {
+        joined(after, last, last)
+    }
+
+    fn joined(after: u64, last: u64, joined: u64) -> Stored {
+        let offsets = [after, last, joined].map(|xmax| at(xmax).pack());
         Stored {
-            rooms: [("r".to_owned(), [at(after).pack(), at(joined).pack()])].into(),
+            rooms: [("r".to_owned(), offsets)].into(),
             served: Served::default(),
         }
     }
@@ -193,19 +198,22 @@ mod tests {
 
     #[test]
     fn a_replay_that_the_client_did_not_get_is_a_gap() {
-        assert!(prove(&stored(10, 20), &at(15).pack(), &present(None)).is_err());
-        assert!(prove(&stored(10, 20), &at(20).pack(), &present(None)).is_ok());
+        let stored = joined(10, 20, 30);
+        for (claimed, got) in [(15, false), (25, false), (30, false), (31, true)] {
+            let proved = prove(&stored, &at(claimed).pack(), &present(None));
+            assert_eq!(proved.is_ok(), got, "{claimed}");
+        }
         let aside = |xmax| Offset {
             aside: Some(Box::new(Aside {
                 room: Room::from("r").tag(),
                 seen: Seen::All(snapshot(xmax)),
             })),
-            ..at(15)
+            ..at(25)
         };
-        assert!(prove(&stored(10, 20), &aside(19).pack(), &present(None)).is_err());
+        assert!(prove(&stored, &aside(19).pack(), &present(None)).is_err());
         let (offset, rooms, changed) =
-            prove(&stored(10, 20), &aside(20).pack(), &present(None)).expect("it got all");
-        assert_eq!((offset, &*rooms[0].1, changed), (at(15), &at(20), true));
+            prove(&stored, &aside(20).pack(), &present(None)).expect("it got all");
+        assert_eq!((offset, &*rooms[0].1, changed), (at(25), &at(20), true));
     }
 
     #[test]

@@ -4,11 +4,14 @@
 //! is answered only once it is in here, so that a server killed a moment later forgets no room that a client counts on.
 //! Each row belongs to the connection that wrote or took it last (`owner`); what another one writes is refused.
 
+mod pid;
+
+pub use pid::{PidHash, parse_taken};
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sha2::{Digest as _, Sha256};
 use sqlx::Row as _;
 use sqlx::postgres::PgPool;
 
@@ -60,28 +63,8 @@ const PRUNE: &str = "
 delete from rowcast.sessions where pid_hash = any(array(
     select pid_hash from rowcast.sessions where updated_at < now() - make_interval(secs => $1) limit 5000))";
 
-/// What a session is kept by: the pid itself is a secret, and is kept nowhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct PidHash([u8; 16]);
-
-impl PidHash {
-    /// Of a pid as the client sends it.
-    pub fn of(pid: &str) -> Self {
-        let digest = Sha256::digest(pid.as_bytes());
-        let (head, _) = digest
-            .split_first_chunk::<16>()
-            .expect("a digest has 32 bytes");
-        Self(*head)
-    }
-
-    fn parse_hex(text: &str) -> Option<Self> {
-        let number = u128::from_str_radix(text, 16).ok()?;
-        (text.len() == 32).then_some(Self(number.to_be_bytes()))
-    }
-}
-
-/// Each room of a session with the offsets that it was joined with and at.
-pub type StoredRooms = HashMap<String, [String; 2]>;
+/// Each room of a session with the offsets that it was joined with and at, and where the broadcast was then.
+pub type StoredRooms = HashMap<String, [String; 3]>;
 
 /// A connection's session, by which it is written.
 #[derive(Clone)]
@@ -304,12 +287,4 @@ fn hashes(sessions: &[Session]) -> Vec<&[u8]> {
         .iter()
         .map(|session| session.pid.0.as_slice())
         .collect()
-}
-
-/// What the notification of taken sessions says: whose, and to which connection.
-pub fn parse_taken(payload: &str) -> impl Iterator<Item = (PidHash, i64)> {
-    payload.split(',').filter_map(|entry| {
-        let (hash, owner) = entry.split_once(':')?;
-        Some((PidHash::parse_hex(hash)?, owner.parse().ok()?))
-    })
 }

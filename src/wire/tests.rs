@@ -125,3 +125,15 @@ async fn a_cut_wakes_whoever_reads() {
     let cut = async { wire.cut() };
     assert_eq!(tokio::join!(reader, cut).0, 0);
 }
+
+#[tokio::test]
+async fn what_came_with_the_handshake_is_read_first() {
+    let (_wire, mut stream, mut client) = open().await;
+    stream.read_already(b"early");
+    client.write_all(b" late").await.expect("written");
+    let mut first = [0; 3];
+    stream.read_exact(&mut first).await.expect("the first");
+    let mut rest = [0; 7];
+    stream.read_exact(&mut rest).await.expect("the rest");
+    assert_eq!([&first[..], &rest].concat(), b"early late");
+}

@@ -152,14 +152,11 @@ impl Hub {
             let at = At::begin(head, number);
             for client in state.clients.values() {
                 let mut stream = client.stream();
-                if stream.fall().is_some() {
-                    let rooms = client.rooms();
-                    let rooms = rooms.iter().map(|joined| joined.room.clone());
-                    lost.push((client.clone(), rooms.collect()));
-                }
+                let behind = stream.fall().is_some();
                 stream.reach(at.offset.clone(), number);
-                for joined in &mut *client.rooms() {
-                    (joined.after, joined.at) = (at.offset.clone(), at.offset.clone());
+                let rooms = client.moved_to(&at.offset);
+                if behind {
+                    lost.push((client.clone(), rooms));
                 }
             }
             state.present = Some(at);
@@ -203,11 +200,7 @@ impl Hub {
             return Vec::new();
         };
         stream.reach(at.offset.clone(), at.number);
-        let mut rooms = client.rooms();
-        for joined in &mut *rooms {
-            (joined.after, joined.at) = (at.offset.clone(), at.offset.clone());
-        }
-        rooms.iter().map(|joined| joined.room.clone()).collect()
+        client.moved_to(&at.offset)
     }
 
     /// Waits until the broadcast has moved, or for a while.

@@ -59,7 +59,7 @@ impl Hub {
         };
         self.settle(at, client);
         let here = at.offset.clone();
-        self.admit(&mut state, client, room, here.clone(), here);
+        self.admit(&mut state, client, Membership::new(room.clone(), here));
         Ok(Entry::In)
     }
 
@@ -96,11 +96,16 @@ impl Hub {
             Turn::Step(towards) => return Ok(Approach::Step(towards)),
         }
         self.settle(at, client);
-        let (after, here) = match replayed {
-            Some(replayed) => (Arc::new(after.clone()), replayed.clone()),
-            None => (at.offset.clone(), at.offset.clone()),
+        let joined = match replayed {
+            Some(replayed) => Membership {
+                room: room.clone(),
+                after: Arc::new(after.clone()),
+                at: replayed.clone(),
+                joined: at.offset.clone(),
+            },
+            None => Membership::new(room.clone(), at.offset.clone()),
         };
-        self.admit(&mut state, client, room, after, here);
+        self.admit(&mut state, client, joined);
         Ok(Approach::In)
     }
 
@@ -131,22 +136,12 @@ impl Hub {
     }
 
     /// Makes a connected client a member, and tells it if somebody types in the room.
-    fn admit(
-        &self,
-        state: &mut State,
-        client: &Arc<Client>,
-        room: &Room,
-        after: Arc<Offset>,
-        at: Arc<Offset>,
-    ) {
-        let entry: &mut RoomState = state.rooms.entry(room.clone()).or_default();
+    fn admit(&self, state: &mut State, client: &Arc<Client>, joined: Membership) {
+        let entry: &mut RoomState = state.rooms.entry(joined.room.clone()).or_default();
         Arc::make_mut(&mut entry.members).push(client.clone());
-        client.rooms().push(Membership {
-            room: room.clone(),
-            after,
-            at,
-        });
-        if let Some(event) = entry.typers.greeting(client.id, room) {
+        let greeting = entry.typers.greeting(client.id, &joined.room);
+        client.rooms().push(joined);
+        if let Some(event) = greeting {
             self.send(client, &event);
         }
     }
@@ -157,7 +152,7 @@ impl Hub {
         let mut state = self.state();
         if state.clients.contains_key(&client.id) {
             for joined in rooms {
-                self.admit(&mut state, client, &joined.room, joined.after, joined.at);
+                self.admit(&mut state, client, joined);
             }
         }
     }
