@@ -92,14 +92,15 @@ async fn a_join_with_an_offset_that_is_cut_in_the_middle_is_complete_in_the_end(
         trial.ledger.more(200).await;
         // What was missed of one room comes while the other rooms go on.
         trial.network.cut_after(Some(15_000 + round * 1_013));
+        let before = trial.losses();
         for witness in &trial.witnesses {
             witness.rejoin("a");
         }
         // Each poll is a connection of its own, and ends before that.
-        let cut = trial.witnesses.iter();
-        for witness in cut.filter(|witness| witness.kind != Kind::Polling) {
-            let lost = witness.read(|view| view.lost);
-            witness.until("to be cut", |view| view.lost > lost).await;
+        for (witness, lost) in before {
+            if witness.kind != Kind::Polling {
+                witness.until("to be cut", |view| view.lost > lost).await;
+            }
         }
         trial.network.cut_after(None);
         for witness in &trial.witnesses {
