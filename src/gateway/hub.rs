@@ -24,7 +24,7 @@ use super::typing::Typers;
 use crate::event::Room;
 use crate::metrics::{Metrics, Transport};
 use crate::offset::Offset;
-use crate::outbox::{PidHash, Served, Session};
+use crate::outbox::{PidHash, Served, Session, Stored};
 use crate::wire::Wire;
 use recent::Recent;
 
@@ -186,9 +186,21 @@ impl Hub {
             .collect()
     }
 
-    /// How far one was served.
-    pub(super) fn served_to(&self, client: &Client) -> Served {
-        self.state().served(client)
+    /// What is to be kept of one: its rooms, and how far it was served. `None` once it is forgotten.
+    pub(super) fn kept(&self, client: &Client) -> Option<Stored> {
+        let state = self.state();
+        state.clients.get(&client.id)?;
+        let served = state.served(client);
+        let rooms = client.rooms();
+        let rooms = rooms.iter().map(|joined| {
+            let offsets = std::iter::once(&joined.at).chain(&joined.proof);
+            let offsets = offsets.map(|offset| offset.pack()).collect();
+            (joined.room.as_str().to_owned(), offsets)
+        });
+        Some(Stored {
+            rooms: rooms.collect(),
+            served,
+        })
     }
 
     /// The session of this pid belongs to the connection `owner` now: whoever else has it here is ended.
@@ -283,7 +295,11 @@ impl State {
             _ => &stream.sent,
         };
         Served {
-            told: stream.told.pack(),
+            told: stream
+                .told
+                .as_ref()
+                .map(|told| told.pack())
+                .unwrap_or_default(),
             reached: reached.pack(),
         }
     }

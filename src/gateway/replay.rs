@@ -148,7 +148,7 @@ impl Replay {
                 }
                 let delivery = client.outlet.send(&outgoing);
                 if delivery == Delivery::Sent {
-                    (stream.sent, stream.told) = (offset.clone(), offset.clone());
+                    (stream.sent, stream.told) = (offset.clone(), Some(offset.clone()));
                 }
                 delivery
             })

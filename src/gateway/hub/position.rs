@@ -10,7 +10,7 @@ use crate::event::{Event, Room};
 use crate::gateway::client::Client;
 use crate::gateway::stream::{Fall, Passed};
 use crate::offset::{Epoch, Next, Offset, Seen, Step};
-use crate::reader::Batch;
+use crate::reader::{Affected, Batch};
 
 /// What a client that is behind is to do next.
 pub(in crate::gateway) enum Turn {
@@ -154,7 +154,8 @@ impl Hub {
                 let mut stream = client.stream();
                 let behind = stream.fall().is_some();
                 stream.reach(at.offset.clone(), number);
-                let rooms = client.moved_to(&at.offset);
+                stream.told = None;
+                let rooms = client.reloads(&at.offset, |_| true);
                 if behind {
                     lost.push((client.clone(), rooms));
                 }
@@ -200,7 +201,8 @@ impl Hub {
             return Vec::new();
         };
         stream.reach(at.offset.clone(), at.number);
-        client.moved_to(&at.offset)
+        stream.told = None;
+        client.reloads(&at.offset, |_| true)
     }
 
     /// The moves of the broadcast: for those who are ahead of it.
@@ -214,13 +216,23 @@ impl Hub {
         self.wake.send_replace(());
     }
 
-    /// Every joined room with its members.
-    pub(in crate::gateway) fn joined(&self) -> Vec<(Room, Members)> {
+    /// Rooms are to be reloaded: who is told so, and of which.
+    pub(in crate::gateway) fn reload(&self, which: &Affected) -> Vec<(Arc<Client>, Vec<Room>)> {
         let state = self.state();
-        state
-            .rooms
-            .iter()
-            .map(|(room, entry)| (room.clone(), entry.members.clone()))
-            .collect()
+        let Some(at) = &state.present else {
+            return Vec::new();
+        };
+        let affected = |room: &Room| match which {
+            Affected::All => true,
+            Affected::Rooms(rooms) => rooms.contains(room),
+        };
+        let told = state.clients.values().map(|client| {
+            let rooms = client.reloads(&at.offset, affected);
+            if !rooms.is_empty() {
+                client.stream().told = None;
+            }
+            (client.clone(), rooms)
+        });
+        told.collect()
     }
 }

@@ -99,9 +99,8 @@ impl Hub {
         let joined = match replayed {
             Some(replayed) => Membership {
                 room: room.clone(),
-                after: Arc::new(after.clone()),
                 at: replayed.clone(),
-                joined: at.offset.clone(),
+                proof: Some(at.offset.clone()),
             },
             None => Membership::new(room.clone(), at.offset.clone()),
         };

@@ -120,7 +120,7 @@ impl Replay {
             let outgoing = Outgoing::stored(event.clone(), offset.pack());
             let delivery = client.outlet.send(&outgoing);
             if delivery == Delivery::Sent {
-                stream.told = Arc::new(offset);
+                stream.told = Some(Arc::new(offset));
             }
             delivery
         })
