@@ -140,11 +140,16 @@ impl Replay {
         for (index, event) in events.into_iter().enumerate() {
             let ends = upto.is_none() && index + 1 == last;
             let offset = Arc::new(towards.offset((!ends).then_some(event.id)));
-            let outgoing = Outgoing::stored(event, offset.pack());
+            let outgoing = Outgoing::stored(event.clone(), offset.pack());
             self.paced(client, || {
                 let mut stream = client.stream();
                 if stream.fall() != Some(fall) {
                     return Delivery::Gone;
+                }
+                // It may have left meanwhile, and joined again.
+                if !wants(client, &event) {
+                    stream.sent = offset.clone();
+                    return Delivery::Sent;
                 }
                 let delivery = client.outlet.send(&outgoing);
                 if delivery == Delivery::Sent {
@@ -252,11 +257,13 @@ fn lapsed(client: &Client, read: &Missed) -> Option<String> {
 
 /// What is the client's own of a read that others may share.
 fn own(client: &Client, towards: &Towards, read: &Missed) -> Vec<Arc<Event>> {
-    let rooms = client.rooms();
-    let own = read.events.iter().filter(|event| {
-        let joined = rooms.iter().find(|joined| joined.room == event.room);
-        towards.step.holds(event.xid, event.id)
-            && joined.is_some_and(|joined| joined.at.seen.misses(event.xid, event.id))
-    });
+    let own = read.events.iter();
+    let own = own.filter(|event| towards.step.holds(event.xid, event.id) && wants(client, event));
     own.cloned().collect()
+}
+
+/// Whether a client that is behind is to get an event of a room: it is in there, and was before.
+fn wants(client: &Client, event: &Event) -> bool {
+    let at = client.joined(&event.room);
+    at.is_some_and(|at| at.seen.misses(event.xid, event.id))
 }
