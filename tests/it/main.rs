@@ -6,6 +6,7 @@
 mod harness;
 
 mod capture;
+mod claims;
 mod crash;
 mod delivery;
 mod embedded;

@@ -132,3 +132,48 @@ async fn sessions_end_with_a_goodbye_or_with_the_retention() {
     )
     .await;
 }
+
+/// What is replayed of a room to a slow client ends where it leaves.
+#[tokio::test]
+async fn a_room_that_is_left_and_joined_again_during_a_replay_repeats_nothing() {
+    const EVENTS: usize = 600;
+    let scene = Scene::new().await;
+    let network = Proxy::to(scene.server.address()).await;
+    let options = json!({"transports": ["polling"]});
+    let mut client = scene.stock.open(network.address(), &options, &[]).0;
+    client.connected().await;
+    client.join("42").await;
+    network.stall(true);
+    let burst = format!(
+        "insert into messages (contact_id, body) select '42', n || repeat(' and so on', 2000) from generate_series(0, {EVENTS} - 1) n"
+    );
+    scene.database.run(&burst).await;
+    scene
+        .server
+        .counted("rowcast_fell_behind_total", &[], 1.0)
+        .await;
+    network.stall(false);
+    let mut events = Vec::new();
+    while events.len() < EVENTS / 10 {
+        events.push(client.event("message:new").await);
+    }
+    client.leave("42").await;
+    events.extend(client.arrived("message:new"));
+    let after = events
+        .last()
+        .and_then(|event| event.offset())
+        .map(str::to_owned);
+    assert!(events.len() < EVENTS, "it left in the middle");
+    let join = json!([{"contactId": "42", "after": after}]);
+    let answer = client.ask("join:conversation", join).await;
+    assert_eq!(answer["resync"], json!(null), "{answer}");
+    events.extend(client.arrived("message:new"));
+    for (number, event) in events.iter().enumerate() {
+        assert!(
+            event.body().starts_with(&format!("{number} and")),
+            "{number} is to come, not {:.20}",
+            event.body()
+        );
+    }
+    assert_eq!(events.len(), EVENTS);
+}
