@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
 use tokio::time::timeout;
 
@@ -141,6 +141,23 @@ impl Database {
                 self.options.get_host(),
                 self.options.get_port()
             ),
+        }
+    }
+}
+
+/// One statement's work on a connection of the pool. A connection that does not answer in time is closed: back in the
+/// pool it would keep its place until TCP gives it up.
+async fn within<T>(
+    pool: &PgPool,
+    patience: Duration,
+    work: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
+) -> sqlx::Result<T> {
+    let mut connection = pool.acquire().await?;
+    match timeout(patience, work(&mut connection)).await {
+        Ok(done) => done,
+        Err(_) => {
+            drop(connection.detach());
+            Err(sqlx::Error::PoolTimedOut)
         }
     }
 }

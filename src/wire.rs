@@ -152,6 +152,11 @@ impl Wire {
         (out.backlog_bytes, out.written)
     }
 
+    /// Whether it has ended.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.out().phase == Phase::Cut
+    }
+
     /// Ends the transport at once: the client sees it closed, and reconnects by itself.
     pub(crate) fn cut(&self) {
         self.cut_now(&mut self.out());

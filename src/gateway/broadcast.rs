@@ -67,7 +67,7 @@ impl Sink for Broadcast {
         let position = self.hub.position();
         if position.is_some_and(|(position, _)| position.epoch != batch.epoch) {
             let before = Offset::all(batch.epoch, batch.durable, batch.before.clone());
-            self.tell(self.hub.begin(before), CRASHED.0);
+            self.tell(self.hub.begin(before, batch.snapshot.clone()), CRASHED.0);
         }
         let metrics = &self.hub.metrics;
         metrics.lag_events.set(batch.events.len() as i64);
@@ -96,6 +96,7 @@ impl Sink for Broadcast {
             self.resync(Affected::All, REWOUND.0).await;
         }
         // Whoever was behind has just been told.
-        self.hub.begin(head);
+        let known = head.seen.ceiling().clone();
+        self.hub.begin(head, known);
     }
 }

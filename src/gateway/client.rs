@@ -30,6 +30,8 @@ pub(super) struct Client {
     pub(super) session: Session,
     /// Whether there is a session to keep: from the first join on.
     pub(super) kept: AtomicBool,
+    /// Whether its rooms have changed since, because the database was away.
+    pub(super) unkept: AtomicBool,
     pub(super) inbox: Arc<Inbox>,
     pub(super) outlet: Outlet,
     socket: SocketRef,
@@ -75,6 +77,7 @@ impl Client {
             identity,
             session,
             kept: AtomicBool::new(stream.fall().is_some()),
+            unkept: AtomicBool::new(false),
             inbox,
             outlet,
             socket,

@@ -65,10 +65,14 @@ impl Shared {
             identity: identity.name(),
             owner: rand::random(),
         };
+        let wire = own_wire(socket);
         let claim = auth.as_ref().and_then(Claim::of);
         let claimed = claim.as_ref().map(|claim| session(&claim.pid));
         let comeback = match (&claim, &claimed) {
-            (Some(claim), Some(session)) => self.comeback(claim, session, &identity).await?,
+            (Some(claim), Some(session)) => {
+                let ended = || wire.as_ref().is_some_and(|wire| wire.is_cut());
+                self.comeback(claim, session, &identity, ended).await?
+            }
             _ => Comeback::New,
         };
         let (pid, session) = match (&comeback, claim, claimed) {
@@ -80,10 +84,9 @@ impl Shared {
             }
         };
         let inbox = Inbox::new(self.limits.max_event_rate, self.metrics.clone());
-        let wire = own_wire(socket);
         match &wire {
             Some(wire) => wire.open(&pid),
-            None => self.hub.greet(socket.id.as_str(), &pid),
+            None => self.hub.greet(socket.id.as_str(), &pid, &inbox),
         }
         let (queue, shared) = (inbox.clone(), self.clone());
         // One handler for whatever comes. What runs in it at once runs in the order of the packets; what it returns is
@@ -115,6 +118,7 @@ impl Shared {
         claim: &Claim,
         session: &Session,
         identity: &Identity,
+        ended: impl Fn() -> bool,
     ) -> Result<Comeback, Refused> {
         let (begun, mut backoff) = (Instant::now(), Backoff::default());
         loop {
@@ -130,10 +134,12 @@ impl Shared {
                 }
                 Err(error) => outbox::log_wait("a client that comes back", &error),
             }
-            if begun.elapsed() > self.limits.handshake_timeout + Duration::from_secs(1) {
+            sleep(backoff.next()).await;
+            // What a client that has gone would take, it would take from its next connection.
+            let late = self.limits.handshake_timeout + Duration::from_secs(1);
+            if ended() || begun.elapsed() > late {
                 return Err(Refused::Unavailable);
             }
-            sleep(backoff.next()).await;
         }
     }
 

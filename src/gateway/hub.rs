@@ -17,6 +17,7 @@ use socketioxide::TransportType;
 use tokio::sync::{mpsc, watch};
 
 use super::client::Client;
+use super::inbox::Inbox;
 use super::outgoing::Outgoing;
 use super::outlet::Delivery;
 use super::stream::Fall;
@@ -34,8 +35,8 @@ pub(super) use rooms::{Approach, Entry};
 /// A room's members, shared with a broadcast that is under way.
 pub(super) type Members = Arc<Vec<Arc<Client>>>;
 
-/// Upgrades that are kept before those of ended connections are looked for.
-const MAX_UPGRADES: usize = 1024;
+/// Upgrades and greetings that are kept before those of ended connections are looked for.
+const MAX_LOOSE: usize = 1024;
 
 /// See the module.
 pub struct Hub {
@@ -58,12 +59,18 @@ struct State {
     /// By the engine's session id, for the requests that name one.
     sessions: HashMap<Box<str>, u64>,
     /// The pids of sockets whose CONNECT packet may go out in the answer to a poll.
-    greetings: HashMap<Box<str>, Box<str>>,
+    greetings: HashMap<Box<str>, Greeting>,
     /// Connections that sessions were upgraded to before their socket was connected.
     upgrades: HashMap<Box<str>, Weak<Wire>>,
     rooms: HashMap<Room, RoomState>,
     /// `None` until the reader has found the present.
     present: Option<At>,
+}
+
+/// What a CONNECT packet is to carry, and whose it is.
+struct Greeting {
+    pid: Box<str>,
+    socket: Weak<Inbox>,
 }
 
 /// Where the broadcast is.
@@ -106,17 +113,26 @@ impl Hub {
 
     /// A socket's CONNECT packet, which goes out with the next answer to a poll or over the connection that the session is
     /// being upgraded to, is to carry this pid.
-    pub(super) fn greet(&self, session: &str, pid: &str) {
+    pub(super) fn greet(&self, session: &str, pid: &str, socket: &Arc<Inbox>) {
         let mut state = self.state();
         if let Some(wire) = state.upgrades.get(session).and_then(Weak::upgrade) {
             wire.greet(pid);
         }
-        state.greetings.insert(session.into(), pid.into());
+        if state.greetings.len() >= MAX_LOOSE {
+            let alive = |greeting: &mut Greeting| greeting.socket.strong_count() > 0;
+            state.greetings.retain(|_, greeting| alive(greeting));
+        }
+        let greeting = Greeting {
+            pid: pid.into(),
+            socket: Arc::downgrade(socket),
+        };
+        state.greetings.insert(session.into(), greeting);
     }
 
     /// The pid of a CONNECT packet that was not seen on its way out yet.
     pub(super) fn greeting(&self, session: &str) -> Option<Box<str>> {
-        self.state().greetings.get(session).cloned()
+        let state = self.state();
+        Some(state.greetings.get(session)?.pid.clone())
     }
 
     /// The CONNECT packet is out, or will never be.
@@ -236,16 +252,21 @@ impl Hub {
     /// A session is being upgraded to this connection, and may not have its socket yet.
     pub(super) fn upgrade(&self, session: &str, wire: &Arc<Wire>) {
         let mut state = self.state();
-        if let Some(pid) = state.greetings.get(session) {
-            wire.greet(pid);
+        if let Some(greeting) = state.greetings.get(session) {
+            wire.greet(&greeting.pid);
         }
         if let Some(client) = state.in_session(session) {
             return client.outlet.upgraded(wire);
         }
-        if state.upgrades.len() >= MAX_UPGRADES {
+        if state.upgrades.len() >= MAX_LOOSE {
             state.upgrades.retain(|_, wire| wire.strong_count() > 0);
         }
         state.upgrades.insert(session.into(), Arc::downgrade(wire));
+    }
+
+    /// The engine did not take the upgrade.
+    pub(super) fn not_upgraded(&self, session: &str) {
+        self.state().upgrades.remove(session);
     }
 
     /// The socket of an engine's session.

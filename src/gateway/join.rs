@@ -27,13 +27,21 @@ const STORE_PATIENCE: Duration = Duration::from_secs(5);
 /// Answers that wait for one store.
 const MOST: usize = 64;
 
+/// How a join went.
+#[derive(Clone, Copy)]
+pub(super) struct Joined {
+    /// Whether the client was not in the room before.
+    entered: bool,
+    replayed: u64,
+    resync: bool,
+}
+
 /// An answer that waits for the session to be stored.
 pub(super) enum Waiting {
     Join {
         contact: ContactId,
         ack: Ack,
-        replayed: u64,
-        resync: bool,
+        joined: Joined,
     },
     Leave(Ack),
 }
@@ -62,12 +70,11 @@ impl Shared {
     ) {
         let refused = match (request, args) {
             (Request::Join, args) => match self.join(client, args).await {
-                Ok(Some((contact, replayed, resync))) => {
+                Ok(Some((contact, joined))) => {
                     return waiting.push(Waiting::Join {
                         contact,
                         ack,
-                        replayed,
-                        resync,
+                        joined,
                     });
                 }
                 // The client has gone.
@@ -84,10 +91,13 @@ impl Shared {
             },
             (_, Err(refusal)) => Err(refusal),
             (Request::Leave, Ok(args)) => match protocol::contact_arg(&args) {
-                Ok(contact) if self.hub.leave(client, &contact) => {
-                    return waiting.push(Waiting::Leave(ack));
+                Ok(contact) => {
+                    let left = self.hub.leave(client, &contact);
+                    if left || client.unkept.load(Ordering::Relaxed) {
+                        return waiting.push(Waiting::Leave(ack));
+                    }
+                    Ok(())
                 }
-                Ok(_) => Ok(()),
                 Err(refusal) => Err(refusal),
             },
             (Request::TypingStart | Request::TypingStop, Ok(args)) => {
@@ -103,12 +113,12 @@ impl Shared {
         }
     }
 
-    /// Into the room; with how many events were replayed, and whether the client has to reload.
+    /// Into the room. `None`: the client has gone.
     async fn join(
         &self,
         client: &Arc<Client>,
         args: Result<Vec<Value>, Refusal>,
-    ) -> Result<Option<(ContactId, u64, bool)>, Refusal> {
+    ) -> Result<Option<(ContactId, Joined)>, Refusal> {
         let JoinArgs { contact, after } = JoinArgs::parse(&args?)?;
         let room = contact.room();
         auth::may_join(&client.identity, &room)
@@ -130,15 +140,30 @@ impl Shared {
                 Err(_) => Caught::Lost,
             };
             match caught {
-                Caught::Up(replayed) => return Ok(Some((contact, replayed, false))),
+                Caught::Up(replayed) => {
+                    let joined = Joined {
+                        entered: true,
+                        replayed,
+                        resync: false,
+                    };
+                    return Ok(Some((contact, joined)));
+                }
+                Caught::Already => {}
                 Caught::Gone => return Ok(None),
                 Caught::Lost => resync = true,
             }
         }
-        match self.hub.enter(client, &room)? {
-            Entry::In | Entry::Already => Ok(Some((contact, 0, resync))),
-            Entry::Gone => Ok(None),
-        }
+        let entered = match self.hub.enter(client, &room)? {
+            Entry::In => true,
+            Entry::Already => false,
+            Entry::Gone => return Ok(None),
+        };
+        let joined = Joined {
+            entered,
+            replayed: 0,
+            resync,
+        };
+        Ok(Some((contact, joined)))
     }
 
     /// Stores the session, and answers.
@@ -147,25 +172,35 @@ impl Shared {
             return;
         }
         let stored = self.keep(client).await;
+        client.unkept.store(!stored, Ordering::Relaxed);
         for waiting in waiting.drain(..) {
             match waiting {
-                Waiting::Leave(ack) => client.outlet.answer(ack, &json!({ "ok": true })),
-                Waiting::Join { contact, ack, .. } if !stored => {
-                    self.hub.leave(client, &contact);
+                Waiting::Leave(ack) if stored => client.outlet.answer(ack, &json!({ "ok": true })),
+                Waiting::Leave(ack) => client.refuse(&Refusal::Unavailable, ack),
+                Waiting::Join {
+                    contact,
+                    ack,
+                    joined,
+                } if !stored => {
+                    if joined.entered {
+                        self.hub.leave(client, &contact);
+                    }
                     self.metrics.joins(Join::Unavailable);
                     client.refuse(&Refusal::Unavailable, ack);
                 }
                 Waiting::Join {
                     contact,
                     ack,
-                    replayed,
-                    resync,
-                } => self.acknowledge(client, &contact.room(), ack, replayed, resync),
+                    joined,
+                } => self.acknowledge(client, &contact.room(), ack, joined),
             }
         }
     }
 
-    fn acknowledge(&self, client: &Client, room: &Room, ack: Ack, replayed: u64, resync: bool) {
+    fn acknowledge(&self, client: &Client, room: &Room, ack: Ack, joined: Joined) {
+        let Joined {
+            replayed, resync, ..
+        } = joined;
         // Left again in the same breath: the answer to the join is that of a moment ago.
         let at = client.joined(room);
         // Nothing may be sent between the look and the answer.

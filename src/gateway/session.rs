@@ -98,10 +98,15 @@ pub(super) async fn guard(State(rule): State<Rule>, mut request: Request, next: 
         return unknown_session();
     }
     if query_value(request.uri(), "transport") == Some("websocket") {
+        let session: Box<str> = named.into();
         if let Some(wire) = request.extensions().get::<Arc<Wire>>() {
-            rule.hub.upgrade(named, wire);
+            rule.hub.upgrade(&session, wire);
         }
-        return next.run(request).await;
+        let response = next.run(request).await;
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            rule.hub.not_upgraded(&session);
+        }
+        return response;
     }
     let poll = client
         .filter(|_| request.method() == Method::GET)

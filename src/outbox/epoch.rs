@@ -21,15 +21,32 @@ set value = ('x' || left(replace(gen_random_uuid()::text, '-', ''), 16))::bit(64
 from pg_control_system() c, (select oid from pg_database where datname = current_database()) d, (select ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int as line) t
 where (e.system_identifier, e.timeline, e.database) is distinct from (c.system_identifier, t.line, d.oid)";
 
-/// The lock comes first, so that of two servers one finds the crash.
-const FIND_CRASH: &str = "
+/// The lock comes first, so that of two servers one finds the crash. What it keeps is the next transaction id as the recovery
+/// left it: that stands in the checkpoint that ended the recovery, if that is still the last one; else nothing is known, and 0.
+macro_rules! find_crash {
+    ($checkpoints:literal) => {
+        concat!(
+            "
 with epoch as materialized (
     select from rowcast.epoch for update
 ), mended as (
     insert into rowcast.uncrashed select true from epoch on conflict do nothing returning 1
 )
-update rowcast.epoch set recovered = recovered || pg_snapshot_xmax(pg_current_snapshot())::text::bigint
-where exists (select from mended)";
+update rowcast.epoch set recovered = recovered || (
+    select case when (",
+            $checkpoints,
+            ") <= 1 and c.checkpoint_time >= date_trunc('second', pg_postmaster_start_time())
+        then split_part(c.next_xid, ':', 1)::bigint << 32 | split_part(c.next_xid, ':', 2)::bigint else 0 end
+    from pg_control_checkpoint() c)
+where exists (select from mended)"
+        )
+    };
+}
+
+/// A recovery sets the statistics back, so they count the checkpoints since.
+const FIND_CRASH: &str = find_crash!("select num_timed + num_requested from pg_stat_checkpointer");
+const FIND_CRASH_BEFORE_17: &str =
+    find_crash!("select checkpoints_timed + checkpoints_req from pg_stat_bgwriter");
 
 /// What [`present`] reads, as one row of a subquery.
 macro_rules! present_columns {
@@ -87,10 +104,17 @@ pub(super) async fn current(conn: &mut PgConnection) -> sqlx::Result<Epoch> {
             "this database is a copy or was rewound: older offsets are answered with resync"
         );
     }
-    let crashed = sqlx::query(FIND_CRASH)
-        .execute(&mut *conn)
-        .await?
-        .rows_affected();
+    let before_17 = conn
+        .server_version_num()
+        .is_some_and(|version| version < 170_000);
+    let crashed = sqlx::query(if before_17 {
+        FIND_CRASH_BEFORE_17
+    } else {
+        FIND_CRASH
+    })
+    .execute(&mut *conn)
+    .await?
+    .rows_affected();
     if crashed > 0 {
         tracing::warn!("the database has recovered from a crash");
     }

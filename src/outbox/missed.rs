@@ -5,15 +5,18 @@
 //! Guarantees: exact. An event is there if `batch` sees it and `before` does not, however long ago it was written.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::Row as _;
 use sqlx::postgres::PgPool;
 
 use super::epoch::{self, ReadError, present_columns};
-use super::row;
+use super::{row, within};
 use crate::event::{Event, Room};
 use crate::offset::{Present, Snapshot};
 
+/// The longest wait for an answer.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Events of one read at most, and their bytes, where those that are stored compressed are taken for ten times as large.
 const MAX_EVENTS: usize = 4_000;
 const MAX_BYTES: i64 = 2 * 1024 * 1024;
@@ -98,7 +101,7 @@ pub async fn missed(
             .map(|want| of(want).map(|snapshot| snapshot.to_string()))
             .collect()
     };
-    let rows = sqlx::query(MISSED)
+    let query = sqlx::query(MISSED)
         .bind(
             wants
                 .iter()
@@ -111,9 +114,11 @@ pub async fn missed(
         .bind(wants.iter().map(|want| want.upto).collect::<Vec<_>>())
         .bind(limit as i64)
         .bind(MAX_BYTES)
-        .bind(i32::try_from(max_payload).unwrap_or(i32::MAX))
-        .fetch_all(pool)
-        .await?;
+        .bind(i32::try_from(max_payload).unwrap_or(i32::MAX));
+    let rows = within(pool, PATIENCE, async |connection| {
+        query.fetch_all(connection).await
+    })
+    .await?;
     // The present is in every row, also where nothing was found.
     let first = rows.first().ok_or(sqlx::Error::RowNotFound)?;
     let (present, durable) = epoch::present(first)?;

@@ -17,8 +17,11 @@ use sqlx::postgres::PgPool;
 
 use super::epoch::{self, ReadError, present_columns};
 use super::gather::Gather;
+use super::within;
 use crate::offset::Present;
 
+/// The longest wait for an answer.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Statements at a time, and sessions of one.
 const LANES: u32 = 2;
 const MOST: usize = 1_000;
@@ -136,12 +139,14 @@ impl Sessions {
     }
 
     async fn take_all(&self, asked: &[Session]) -> Result<Vec<Taken>, ReadError> {
-        let rows = sqlx::query(TAKE)
+        let take = sqlx::query(TAKE)
             .bind(hashes(asked))
             .bind(column(asked, |session| session.identity))
-            .bind(column(asked, |session| session.owner))
-            .fetch_all(&self.pool)
-            .await?;
+            .bind(column(asked, |session| session.owner));
+        let rows = within(&self.pool, PATIENCE, async |connection| {
+            take.fetch_all(connection).await
+        })
+        .await?;
         let (present, _) = epoch::present(rows.first().ok_or(sqlx::Error::RowNotFound)?)?;
         let mut found = HashMap::new();
         for row in &rows {
@@ -204,15 +209,17 @@ impl Sessions {
             let rooms = column(&stored, |stored| {
                 serde_json::to_string(&stored.rooms).expect("its keys are strings")
             });
-            let rows: Vec<(Vec<u8>, i64)> = sqlx::query_as(STORE)
+            let store = sqlx::query_as(STORE)
                 .bind(hashes(&sessions))
                 .bind(column(&sessions, |session| session.identity))
                 .bind(column(&sessions, |session| session.owner))
                 .bind(rooms)
                 .bind(column(&stored, |stored| stored.served.told.clone()))
-                .bind(column(&stored, |stored| stored.served.reached.clone()))
-                .fetch_all(&self.pool)
-                .await?;
+                .bind(column(&stored, |stored| stored.served.reached.clone()));
+            let rows: Vec<(Vec<u8>, i64)> = within(&self.pool, PATIENCE, async |connection| {
+                store.fetch_all(connection).await
+            })
+            .await?;
             written.extend(rows);
             left = later;
         }
@@ -241,13 +248,15 @@ impl Sessions {
     pub async fn touch_all(&self, touched: &[(Session, Served)]) -> sqlx::Result<()> {
         for some in touched.chunks(MOST) {
             let (sessions, served): (Vec<Session>, Vec<Served>) = some.iter().cloned().unzip();
-            sqlx::query(TOUCH)
+            let touch = sqlx::query(TOUCH)
                 .bind(hashes(&sessions))
                 .bind(column(&sessions, |session| session.owner))
                 .bind(column(&served, |served| served.told.clone()))
-                .bind(column(&served, |served| served.reached.clone()))
-                .execute(&self.pool)
-                .await?;
+                .bind(column(&served, |served| served.reached.clone()));
+            within(&self.pool, PATIENCE, async |connection| {
+                touch.execute(connection).await
+            })
+            .await?;
         }
         Ok(())
     }
@@ -258,8 +267,11 @@ impl Sessions {
     /// The database's own; it is pruned in time.
     pub async fn forget(&self, session: &Session) -> sqlx::Result<()> {
         let forget = sqlx::query(FORGET).bind(session.pid.0.as_slice());
-        let forget = forget.bind(session.owner).execute(&self.pool);
-        forget.await.map(|_| ())
+        let forget = forget.bind(session.owner);
+        within(&self.pool, PATIENCE, async |connection| {
+            forget.execute(connection).await.map(|_| ())
+        })
+        .await
     }
 
     /// Removes what was not touched for so long, a bounded number at a time.

@@ -9,7 +9,7 @@ use super::{At, Hub, Members, State};
 use crate::event::{Event, Room};
 use crate::gateway::client::Client;
 use crate::gateway::stream::{Fall, Passed};
-use crate::offset::{Epoch, Next, Offset, Seen, Step};
+use crate::offset::{Epoch, Next, Offset, Snapshot, Step};
 use crate::reader::{Affected, Batch};
 
 /// What a client that is behind is to do next.
@@ -60,21 +60,17 @@ impl Towards {
 }
 
 impl At {
-    fn begin(offset: Offset, number: u64) -> Self {
+    /// `known` is from where on every event is at hand.
+    fn begin(offset: Offset, number: u64, known: Arc<Snapshot>) -> Self {
         Self {
-            recent: Recent::since(offset.seen.ceiling().clone()),
+            recent: Recent::since(known),
             offset: Arc::new(offset),
             number,
         }
     }
 
     /// The next step from `from` to here, of the events that are `wanted`.
-    pub(super) fn towards(
-        &self,
-        from: &Offset,
-        seen: &Seen,
-        wanted: impl Fn(&Event) -> bool,
-    ) -> Turn {
+    pub(super) fn towards(&self, from: &Offset, wanted: impl Fn(&Event) -> bool) -> Turn {
         let here = &self.offset;
         if from.epoch.value != here.epoch.value {
             return Turn::Lost(REWOUND);
@@ -82,7 +78,7 @@ impl At {
         if from.epoch.crashes != here.epoch.crashes && !from.durable {
             return Turn::Lost(CRASHED);
         }
-        match Step::next(seen, &here.seen) {
+        match Step::next(&from.seen, &here.seen) {
             Next::Reached => Turn::Live,
             Next::Ahead => Turn::Wait,
             Next::Read(step) => Turn::Step(Towards {
@@ -136,7 +132,10 @@ impl Hub {
             let mut state = self.state();
             match &mut state.present {
                 Some(at) => at.offset = Arc::new(offset),
-                none => *none = Some(At::begin(offset, 0)),
+                none => {
+                    let known = offset.seen.ceiling().clone();
+                    *none = Some(At::begin(offset, 0, known));
+                }
             }
         }
         self.moved.send_replace(());
@@ -144,12 +143,17 @@ impl Hub {
 
     /// The database has another past from here on: it crashed, or is another. Nothing that is known of what clients had
     /// seen before can be compared with what comes. Who was behind can't go on, and is named with its rooms.
-    pub(in crate::gateway) fn begin(&self, head: Offset) -> Vec<(Arc<Client>, Vec<Room>)> {
+    /// Events that `known` sees may have been broadcast before.
+    pub(in crate::gateway) fn begin(
+        &self,
+        head: Offset,
+        known: Arc<Snapshot>,
+    ) -> Vec<(Arc<Client>, Vec<Room>)> {
         let mut lost = Vec::new();
         {
             let mut state = self.state();
             let number = state.present.as_ref().map_or(0, |at| at.number);
-            let at = At::begin(head, number);
+            let at = At::begin(head, number, known);
             for client in state.clients.values() {
                 let mut stream = client.stream();
                 let behind = stream.fall().is_some();
@@ -185,7 +189,7 @@ impl Hub {
             let joined = rooms.iter().find(|joined| joined.room == event.room);
             joined.is_some_and(|joined| joined.at.seen.misses(event.xid, event.id))
         };
-        let turn = at.towards(&stream.sent, &stream.sent.seen, wanted);
+        let turn = at.towards(&stream.sent, wanted);
         if matches!(turn, Turn::Live) {
             stream.reach(at.offset.clone(), at.number);
         }

@@ -30,7 +30,9 @@ impl Recent {
     pub(super) fn push(&mut self, passed: Passed) {
         self.bytes += passed.event.payload.get().len();
         self.events.push_back(passed);
-        while self.events.len() > MAX_EVENTS || self.bytes > MAX_BYTES {
+        let much = |recent: &Self| recent.events.len() > MAX_EVENTS || recent.bytes > MAX_BYTES;
+        // The last one stays in any case: it may be on its way.
+        while self.events.len() > 1 && much(self) {
             let Some(oldest) = self.events.pop_front() else {
                 return;
             };

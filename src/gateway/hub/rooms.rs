@@ -9,7 +9,7 @@ use crate::gateway::client::{Client, Membership};
 use crate::gateway::protocol::Refusal;
 use crate::gateway::typing::{Change, Typer};
 use crate::metrics::Limit;
-use crate::offset::{Offset, Seen};
+use crate::offset::Offset;
 
 /// How a join without a replay ended.
 pub(in crate::gateway) enum Entry {
@@ -25,7 +25,7 @@ pub(in crate::gateway) enum Entry {
 pub(in crate::gateway) enum Approach {
     /// The client is in the room, and nothing is missing.
     In,
-    /// It was in the room already; whether it has missed nothing since `after`.
+    /// It was in the room already; whether it has missed nothing.
     Already(bool),
     /// It has gone meanwhile.
     Gone,
@@ -63,14 +63,13 @@ impl Hub {
         Ok(Entry::In)
     }
 
-    /// Enters a room of which the client has seen `seen` already, if it has seen all; else says what is missing. `after` is
-    /// what it had before the first step, `replayed` what it had after the last event that was replayed, if one was.
+    /// Enters a room of which the client has what `have` says, if that is all; else says what is missing. `replayed` is what it
+    /// had after the last event that was replayed, if one was.
     pub(in crate::gateway) fn approach(
         &self,
         client: &Arc<Client>,
         room: &Room,
-        seen: &Seen,
-        after: &Offset,
+        have: &Offset,
         replayed: Option<&Arc<Offset>>,
     ) -> Result<Approach, Refusal> {
         let _order = self.typing_order();
@@ -79,7 +78,7 @@ impl Hub {
             return Ok(Approach::Gone);
         }
         if let Some(at) = client.joined(room) {
-            let nothing = after.epoch == at.epoch && after.seen.reaches(&at.seen);
+            let nothing = have.epoch == at.epoch && have.seen.reaches(&at.seen);
             return Ok(Approach::Already(nothing));
         }
         self.check_room(client)?;
@@ -89,7 +88,7 @@ impl Hub {
         if client.stream().fall().is_some() {
             return Ok(Approach::Behind);
         }
-        match at.towards(after, seen, |event| event.room == *room) {
+        match at.towards(have, |event| event.room == *room) {
             Turn::Live => {}
             Turn::Wait => return Ok(Approach::Wait),
             Turn::Lost(_) => return Ok(Approach::Lost),

@@ -21,6 +21,8 @@ use crate::offset::{Aside, Offset, Seen};
 pub(in crate::gateway) enum Caught {
     /// The client is in the room, after so many events.
     Up(u64),
+    /// It was in the room already, and has missed nothing.
+    Already,
     /// It can't be told what was missed.
     Lost,
     Gone,
@@ -34,16 +36,13 @@ impl Replay {
         room: &Room,
         after: &Offset,
     ) -> Result<Caught, Refusal> {
-        let mut seen = after.seen.clone();
+        let mut have = after.clone();
         let (mut replayed, mut last) = (0, None);
         let mut ahead = Ahead::of(&self.hub);
         loop {
-            match self
-                .hub
-                .approach(client, room, &seen, after, last.as_ref())?
-            {
+            match self.hub.approach(client, room, &have, last.as_ref())? {
                 Approach::In => return Ok(Caught::Up(replayed)),
-                Approach::Already(true) => return Ok(Caught::Up(0)),
+                Approach::Already(true) => return Ok(Caught::Already),
                 // What it missed before it was in can't come after what it got since.
                 Approach::Already(false) => return Ok(Caught::Lost),
                 Approach::Gone => return Ok(Caught::Gone),
@@ -66,7 +65,7 @@ impl Replay {
                             let Ok(read) = self.read(client, rooms, &towards).await else {
                                 return Ok(Caught::Gone);
                             };
-                            if after.proves(&seen, &read.present).is_err() {
+                            if have.proves(&have.seen, &read.present).is_err() {
                                 return Ok(Caught::Lost);
                             }
                             let own = read.events.iter();
@@ -91,7 +90,7 @@ impl Replay {
                     }
                     replayed += count as u64;
                     self.hub.metrics.replayed.inc_by(count as u64);
-                    seen = towards.offset(upto).seen;
+                    have = towards.offset(upto);
                 }
             }
             ahead.reached();
