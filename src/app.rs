@@ -105,7 +105,7 @@ async fn start(config: &Config) -> anyhow::Result<App> {
     let (hearing_tx, mut hearing) = watch::channel(Hearing::default());
     let (progress_tx, mut progress) = watch::channel(Progress::default());
     let (taken_tx, taken) = mpsc::channel(TAKEN_QUEUE);
-    let (hub, behind) = Hub::new(config.limits.max_rooms, metrics.clone());
+    let (hub, behind) = Hub::new(config.limits.max_rooms, wake.clone(), metrics.clone());
 
     let listener = Listener::new(
         database.clone(),

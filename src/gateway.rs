@@ -55,6 +55,7 @@ const READ_BUFFER_BYTES: usize = 128;
 pub struct Gateway {
     io: SocketIo,
     hub: Arc<Hub>,
+    sessions: Arc<Sessions>,
 }
 
 /// What every connection shares.
@@ -102,7 +103,7 @@ impl Gateway {
                 replays,
             },
             hub: hub.clone(),
-            sessions,
+            sessions: sessions.clone(),
             origins,
             limits: limits.clone(),
             metrics,
@@ -122,7 +123,7 @@ impl Gateway {
         };
         io.ns("/", connected.with(middleware));
         (
-            Self { io, hub },
+            Self { io, hub, sessions },
             any_service(service).layer(middleware::from_fn_with_state(rule, session::guard)),
         )
     }
@@ -131,8 +132,15 @@ impl Gateway {
     /// a closed transport and reconnect by themselves. The listening socket must be closed before: socketioxide would
     /// tell a newcomer that there is no such namespace, which a stock client takes for final.
     pub async fn close(&self, deadline: Duration) {
+        // Whoever comes back to another server is to find its session as it is.
+        let kept = self.hub.served();
+        match timeout(deadline / 4, self.sessions.touch_all(&kept)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!("sessions could not be kept up: {error}"),
+            Err(_) => tracing::warn!("sessions could not be kept up in time"),
+        }
         let clients = self.hub.clients();
-        let spread = (SPREAD * u32::try_from(clients.len()).unwrap_or(u32::MAX)).min(deadline / 2);
+        let spread = (SPREAD * u32::try_from(clients.len()).unwrap_or(u32::MAX)).min(deadline / 4);
         let begun = Instant::now();
         let count = clients.len().max(1) as f64;
         for (index, client) in clients.into_iter().enumerate() {

@@ -119,6 +119,10 @@ impl Wire {
         match out.phase {
             Phase::Cut | Phase::Foreign => return Sent::Gone,
             Phase::Opening => {
+                let held: usize = out.held.iter().map(Bytes::len).sum();
+                if held + frame.len() > MAX_BACKLOG_BYTES && held > 0 {
+                    return Sent::Full;
+                }
                 out.held.push_back(frame);
                 return Sent::Taken;
             }

@@ -6,11 +6,13 @@
 
 use std::sync::Arc;
 
+use super::client::Client;
 use super::hub::{CRASHED, Hub, Members, REWOUND};
 use super::outgoing::Outgoing;
 use super::outlet::Delivery;
 use super::stream::Passed;
 use crate::arrivals::Arrivals;
+use crate::event::Room;
 use crate::offset::Offset;
 use crate::reader::{Affected, Batch, Sink};
 
@@ -50,9 +52,9 @@ impl Broadcast {
         self.hub.metrics.commit_to_broadcast.observe(age);
     }
 
-    /// Tells those who were behind when the database got another past.
-    fn begin(&self, head: Offset, reason: &str) {
-        for (client, rooms) in self.hub.begin(head) {
+    /// Tells clients to reload rooms.
+    fn tell(&self, clients: Vec<(Arc<Client>, Vec<Room>)>, reason: &str) {
+        for (client, rooms) in clients {
             for room in rooms {
                 self.hub.send(&client, &Outgoing::resync(&room, reason));
             }
@@ -65,7 +67,7 @@ impl Sink for Broadcast {
         let position = self.hub.position();
         if position.is_some_and(|(position, _)| position.epoch != batch.epoch) {
             let before = Offset::all(batch.epoch, batch.durable, batch.before.clone());
-            self.begin(before, CRASHED.0);
+            self.tell(self.hub.begin(before), CRASHED.0);
         }
         let metrics = &self.hub.metrics;
         metrics.lag_events.set(batch.events.len() as i64);
@@ -85,18 +87,7 @@ impl Sink for Broadcast {
     async fn resync(&mut self, rooms: Affected, reason: &'static str) {
         tracing::warn!("clients are told to reload: {reason}");
         self.arrivals.announce_all();
-        for (room, members) in self.hub.joined() {
-            let affected = match &rooms {
-                Affected::All => true,
-                Affected::Rooms(rooms) => rooms.contains(&room),
-            };
-            if affected {
-                let event = Outgoing::resync(&room, reason);
-                for client in &*members {
-                    self.hub.send(client, &event);
-                }
-            }
-        }
+        self.tell(self.hub.reload(&rooms), reason);
     }
 
     async fn restart(&mut self, head: Offset) {

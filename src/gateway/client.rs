@@ -41,12 +41,11 @@ pub(super) struct Client {
 #[derive(Clone)]
 pub(super) struct Membership {
     pub(super) room: Room,
-    /// What the client had of the room when it asked to join.
-    pub(super) after: Arc<Offset>,
-    /// What it had when it was in. What `at` has beyond `after` was replayed.
+    /// What it had of the room when it was in.
     pub(super) at: Arc<Offset>,
-    /// Where the broadcast was then. A client that has a later offset has got what was replayed before.
-    pub(super) joined: Arc<Offset>,
+    /// Where the broadcast was then, if what the client had was not nothing but the join: something was replayed to it, or
+    /// it was told to reload. Only one that comes back with a later offset has got that.
+    pub(super) proof: Option<Arc<Offset>>,
 }
 
 impl Membership {
@@ -54,9 +53,8 @@ impl Membership {
     pub(super) fn new(room: Room, at: Arc<Offset>) -> Self {
         Self {
             room,
-            after: at.clone(),
-            joined: at.clone(),
             at,
+            proof: None,
         }
     }
 }
@@ -97,13 +95,15 @@ impl Client {
         Some(membership.at.clone())
     }
 
-    /// What it had of its rooms does not count any more, it is as if it had joined them here. Names them.
-    pub(super) fn moved_to(&self, here: &Arc<Offset>) -> Vec<Room> {
+    /// It is told to reload rooms, as if it had joined them here. Names those that it is in.
+    pub(super) fn reloads(&self, here: &Arc<Offset>, which: impl Fn(&Room) -> bool) -> Vec<Room> {
         let mut rooms = self.rooms();
-        for joined in &mut *rooms {
-            *joined = Membership::new(joined.room.clone(), here.clone());
+        let mut named = Vec::new();
+        for joined in rooms.iter_mut().filter(|joined| which(&joined.room)) {
+            (joined.at, joined.proof) = (here.clone(), Some(here.clone()));
+            named.push(joined.room.clone());
         }
-        rooms.iter().map(|joined| joined.room.clone()).collect()
+        named
     }
 
     /// What it was sent. Locked for as long as a stored event is being sent; after the hub's lock, never before it.

@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use socketioxide::TransportType;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{mpsc, watch};
 
 use super::client::Client;
 use super::outgoing::Outgoing;
@@ -24,7 +24,7 @@ use super::typing::Typers;
 use crate::event::Room;
 use crate::metrics::{Metrics, Transport};
 use crate::offset::Offset;
-use crate::outbox::{PidHash, Served, Session};
+use crate::outbox::{PidHash, Served, Session, Stored};
 use crate::wire::Wire;
 use recent::Recent;
 
@@ -43,7 +43,9 @@ pub struct Hub {
     /// Held while a change of who types is made and told, so that what is told last is what holds.
     typing: Mutex<()>,
     /// The broadcast has come to the end of a read.
-    moved: Notify,
+    moved: watch::Sender<()>,
+    /// Makes the reader read.
+    wake: watch::Sender<()>,
     behind: mpsc::UnboundedSender<(Arc<Client>, Fall)>,
     max_rooms: usize,
     pub(super) metrics: Metrics,
@@ -79,13 +81,14 @@ struct RoomState {
 }
 
 impl Hub {
-    /// An empty hub, and the clients that fall behind. A socket may be in `max_rooms` rooms.
-    pub fn new(max_rooms: usize, metrics: Metrics) -> (Arc<Self>, Behind) {
+    /// An empty hub, and the clients that fall behind. A socket may be in `max_rooms` rooms; `wake` makes the reader read.
+    pub fn new(max_rooms: usize, wake: watch::Sender<()>, metrics: Metrics) -> (Arc<Self>, Behind) {
         let (behind, fallen) = mpsc::unbounded_channel();
         let hub = Self {
             state: Mutex::default(),
             typing: Mutex::default(),
-            moved: Notify::new(),
+            moved: watch::Sender::default(),
+            wake,
             behind,
             max_rooms,
             metrics,
@@ -183,9 +186,21 @@ impl Hub {
             .collect()
     }
 
-    /// How far one was served.
-    pub(super) fn served_to(&self, client: &Client) -> Served {
-        self.state().served(client)
+    /// What is to be kept of one: its rooms, and how far it was served. `None` once it is forgotten.
+    pub(super) fn kept(&self, client: &Client) -> Option<Stored> {
+        let state = self.state();
+        state.clients.get(&client.id)?;
+        let served = state.served(client);
+        let rooms = client.rooms();
+        let rooms = rooms.iter().map(|joined| {
+            let offsets = std::iter::once(&joined.at).chain(&joined.proof);
+            let offsets = offsets.map(|offset| offset.pack()).collect();
+            (joined.room.as_str().to_owned(), offsets)
+        });
+        Some(Stored {
+            rooms: rooms.collect(),
+            served,
+        })
     }
 
     /// The session of this pid belongs to the connection `owner` now: whoever else has it here is ended.
@@ -270,13 +285,21 @@ impl State {
         let reached = match &self.present {
             Some(at) if stream.fall().is_none() => match at.recent.last() {
                 // On its way to everybody else, and perhaps not to this one any more.
-                Some(last) if stream.awaits(last.number) => &last.before,
+                Some(last)
+                    if stream.awaits(last.number) && client.joined(&last.event.room).is_some() =>
+                {
+                    &last.before
+                }
                 _ => &at.offset,
             },
             _ => &stream.sent,
         };
         Served {
-            told: stream.told.pack(),
+            told: stream
+                .told
+                .as_ref()
+                .map(|told| told.pack())
+                .unwrap_or_default(),
             reached: reached.pack(),
         }
     }

@@ -21,7 +21,6 @@ use crate::backoff::Backoff;
 use crate::event::{ContactId, Room};
 use crate::metrics::Join;
 use crate::offset::Offset;
-use crate::outbox::Stored;
 
 /// How long a database that is away is waited for, until a join is refused.
 const STORE_PATIENCE: Duration = Duration::from_secs(5);
@@ -187,18 +186,12 @@ impl Shared {
             .joins(if resync { Join::Resync } else { Join::Joined });
     }
 
-    /// Stores the rooms that the client is in. False: the database was away for too long.
+    /// Stores the rooms that the client is in. False: it is gone, or the database was away for too long.
     pub(super) async fn keep(&self, client: &Arc<Client>) -> bool {
-        let served = self.hub.served_to(client);
-        let rooms = client
-            .rooms()
-            .iter()
-            .map(|joined| {
-                let offsets = [&joined.after, &joined.at, &joined.joined].map(|at| at.pack());
-                (joined.room.as_str().to_owned(), offsets)
-            })
-            .collect();
-        let stored = Stored { rooms, served };
+        // A client that is gone keeps the session that it had.
+        let Some(stored) = self.hub.kept(client) else {
+            return false;
+        };
         client.kept.store(true, Ordering::Relaxed);
         let (begun, mut backoff) = (Instant::now(), Backoff::default());
         while !client.outlet.has_ended() {

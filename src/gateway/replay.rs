@@ -10,8 +10,9 @@ mod room;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::client::Client;
@@ -65,18 +66,47 @@ pub async fn run(
 /// The client is gone, or has been cut.
 struct Ended;
 
+/// Waiting for the broadcast to come to where a client is already.
+struct Ahead {
+    hub: Arc<Hub>,
+    moves: watch::Receiver<()>,
+    since: Instant,
+}
+
+impl Ahead {
+    fn of(hub: &Arc<Hub>) -> Self {
+        Self {
+            moves: hub.moves(),
+            hub: hub.clone(),
+            since: Instant::now(),
+        }
+    }
+
+    /// Waits for the next move. False: it takes too long.
+    async fn wait(&mut self) -> bool {
+        self.hub.hurry();
+        let _ = timeout(Duration::from_secs(1), self.moves.changed()).await;
+        self.since.elapsed() < AHEAD
+    }
+
+    fn reached(&mut self) {
+        self.since = Instant::now();
+    }
+}
+
 impl Replay {
     /// Walks a client that is behind to the broadcast.
     async fn catch_up(&self, client: &Arc<Client>, fall: Fall) {
-        let mut ahead = Instant::now();
+        let mut ahead = Ahead::of(&self.hub);
         loop {
             match self.hub.turn(client, fall) {
                 Turn::Live => return,
-                Turn::Wait if ahead.elapsed() < AHEAD => {
-                    self.hub.moved(Duration::from_secs(1)).await;
-                    continue;
+                Turn::Wait => {
+                    if ahead.wait().await {
+                        continue;
+                    }
+                    return self.give_up(client, fall, "what was delivered is unknown");
                 }
-                Turn::Wait => return self.give_up(client, fall, "what was delivered is unknown"),
                 Turn::Lost(Lost(reason)) => return self.give_up(client, fall, reason),
                 Turn::Step(towards) => match self.step(client, fall, towards).await {
                     Ok(None) => {}
@@ -84,7 +114,7 @@ impl Replay {
                     Err(Ended) => return,
                 },
             }
-            ahead = Instant::now();
+            ahead.reached();
         }
     }
 
@@ -110,15 +140,20 @@ impl Replay {
         for (index, event) in events.into_iter().enumerate() {
             let ends = upto.is_none() && index + 1 == last;
             let offset = Arc::new(towards.offset((!ends).then_some(event.id)));
-            let outgoing = Outgoing::stored(event, offset.pack());
+            let outgoing = Outgoing::stored(event.clone(), offset.pack());
             self.paced(client, || {
                 let mut stream = client.stream();
                 if stream.fall() != Some(fall) {
                     return Delivery::Gone;
                 }
+                // It may have left meanwhile, and joined again.
+                if !wants(client, &event) {
+                    stream.sent = offset.clone();
+                    return Delivery::Sent;
+                }
                 let delivery = client.outlet.send(&outgoing);
                 if delivery == Delivery::Sent {
-                    (stream.sent, stream.told) = (offset.clone(), offset.clone());
+                    (stream.sent, stream.told) = (offset.clone(), Some(offset.clone()));
                 }
                 delivery
             })
@@ -173,21 +208,23 @@ impl Replay {
         mut send: impl FnMut() -> Delivery,
     ) -> Result<(), Ended> {
         if client.outlet.meter().0 >= HIGH_BYTES {
-            self.drained(client).await?;
+            self.drained(client, None).await?;
         }
         loop {
+            let (_, taken) = client.outlet.meter();
             match send() {
                 Delivery::Sent => return Ok(()),
                 Delivery::Gone => return Err(Ended),
-                Delivery::Full => self.drained(client).await?,
+                // Full by count, perhaps, of packets that are few in bytes: something must have been taken.
+                Delivery::Full => self.drained(client, Some(taken)).await?,
             }
         }
     }
 
-    /// Waits until little waits for the client.
-    async fn drained(&self, client: &Client) -> Result<(), Ended> {
+    /// Waits until little waits for the client, and it has taken more than `full`.
+    async fn drained(&self, client: &Client, full: Option<u64>) -> Result<(), Ended> {
         let mut pause = Duration::from_millis(1);
-        let (mut taken, mut since) = (0, Instant::now());
+        let (mut taken, mut since) = (full.unwrap_or_default(), Instant::now());
         loop {
             sleep(pause).await;
             pause = (pause * 2).min(Duration::from_millis(50));
@@ -195,7 +232,7 @@ impl Replay {
             if client.outlet.has_ended() || !client.connected() {
                 return Err(Ended);
             }
-            if waiting <= LOW_BYTES {
+            if waiting <= LOW_BYTES && full != Some(now_taken) {
                 return Ok(());
             }
             if now_taken != taken {
@@ -220,11 +257,13 @@ fn lapsed(client: &Client, read: &Missed) -> Option<String> {
 
 /// What is the client's own of a read that others may share.
 fn own(client: &Client, towards: &Towards, read: &Missed) -> Vec<Arc<Event>> {
-    let rooms = client.rooms();
-    let own = read.events.iter().filter(|event| {
-        let joined = rooms.iter().find(|joined| joined.room == event.room);
-        towards.step.holds(event.xid, event.id)
-            && joined.is_some_and(|joined| joined.at.seen.misses(event.xid, event.id))
-    });
+    let own = read.events.iter();
+    let own = own.filter(|event| towards.step.holds(event.xid, event.id) && wants(client, event));
     own.cloned().collect()
+}
+
+/// Whether a client that is behind is to get an event of a room: it is in there, and was before.
+fn wants(client: &Client, event: &Event) -> bool {
+    let at = client.joined(&event.room);
+    at.is_some_and(|at| at.seen.misses(event.xid, event.id))
 }

@@ -98,20 +98,23 @@ fn prove(stored: &Stored, claimed: &str, present: &Present) -> Result<Proved, St
     let offset = unpack(if has_all { reached } else { claimed })?;
     let mut rooms = Vec::with_capacity(stored.rooms.len());
     let mut changed = false;
-    for (name, [after, at, joined]) in &stored.rooms {
+    for (name, offsets) in &stored.rooms {
         let room = Room::from(name.as_str());
-        let replayed = after != at;
-        let (at, joined) = (unpack(at)?, unpack(joined)?);
-        // What was replayed to it when it joined has come to it, or not all of it: that must be known.
-        let later = offset.seen.reaches(&joined.seen) && offset.seen != joined.seen;
-        let last = offset.seen_aside(&room);
-        let last = last.is_some_and(|seen| seen.reaches(&at.seen));
-        if replayed && !(has_all || later || last) {
-            return Err(
-                "the connection was lost while the conversation was being joined".to_owned(),
-            );
+        let [at, proof @ ..] = offsets.as_slice() else {
+            return Err("the session is not complete".to_owned());
+        };
+        let at = unpack(at)?;
+        for proof in proof {
+            changed = true;
+            // What was replayed to it, or that it has to reload, has come to it, or not: that must be known.
+            let proof = unpack(proof)?;
+            let later = offset.seen.reaches(&proof.seen) && offset.seen != proof.seen;
+            let last = offset.seen_aside(&room);
+            let last = last.is_some_and(|seen| seen.reaches(&at.seen));
+            if !(has_all || later || last) {
+                return Err("the connection was lost before it was known what had come".to_owned());
+            }
         }
-        changed |= replayed;
         let seen = offset.seen_in(&room);
         let lapses = [offset.proves(seen, present), at.proves(&at.seen, present)];
         match lapses {
@@ -160,12 +163,13 @@ mod tests {
         }
     }
 
-    fn stored(after: u64, last: u64) -> Stored {
-        joined(after, last, last)
+    fn stored(last: u64) -> Stored {
+        joined(last, None)
     }
 
-    fn joined(after: u64, last: u64, joined: u64) -> Stored {
-        let offsets = [after, last, joined].map(|xmax| at(xmax).pack());
+    fn joined(last: u64, proof: Option<u64>) -> Stored {
+        let offsets = std::iter::once(last).chain(proof);
+        let offsets = offsets.map(|xmax| at(xmax).pack()).collect();
         Stored {
             rooms: [("r".to_owned(), offsets)].into(),
             served: Served::default(),
@@ -179,7 +183,7 @@ mod tests {
                 told: at(21).pack(),
                 reached: at(50).pack(),
             },
-            ..stored(20, 20)
+            ..stored(20)
         };
         let pruned = present(Some(40));
         let (offset, ..) = prove(&stored, &at(21).pack(), &pruned).expect("it has got all");
@@ -189,16 +193,16 @@ mod tests {
 
     #[test]
     fn an_offset_from_before_the_join_is_no_gap() {
-        let proved = prove(&stored(20, 20), &at(10).pack(), &present(None)).expect("proved");
+        let proved = prove(&stored(20), &at(10).pack(), &present(None)).expect("proved");
         assert_eq!(*proved.1[0].1, at(20));
-        assert!(prove(&stored(20, 20), &at(10).pack(), &present(Some(15))).is_ok());
-        assert!(prove(&stored(20, 20), &at(30).pack(), &present(Some(25))).is_ok());
-        assert!(prove(&stored(20, 20), &at(10).pack(), &present(Some(25))).is_err());
+        assert!(prove(&stored(20), &at(10).pack(), &present(Some(15))).is_ok());
+        assert!(prove(&stored(20), &at(30).pack(), &present(Some(25))).is_ok());
+        assert!(prove(&stored(20), &at(10).pack(), &present(Some(25))).is_err());
     }
 
     #[test]
     fn a_replay_that_the_client_did_not_get_is_a_gap() {
-        let stored = joined(10, 20, 30);
+        let stored = joined(20, Some(30));
         for (claimed, got) in [(15, false), (25, false), (30, false), (31, true)] {
             let proved = prove(&stored, &at(claimed).pack(), &present(None));
             assert_eq!(proved.is_ok(), got, "{claimed}");
@@ -219,7 +223,7 @@ mod tests {
     #[test]
     fn what_is_not_of_this_database_proves_nothing() {
         for claimed in ["", "nonsense", &at(101).pack()] {
-            assert!(prove(&stored(20, 20), claimed, &present(None)).is_err());
+            assert!(prove(&stored(20), claimed, &present(None)).is_err());
         }
         let other = Present {
             epoch: Epoch {
@@ -228,7 +232,7 @@ mod tests {
             },
             ..present(None)
         };
-        assert!(prove(&stored(20, 20), &at(30).pack(), &other).is_err());
+        assert!(prove(&stored(20), &at(30).pack(), &other).is_err());
     }
 
     #[test]

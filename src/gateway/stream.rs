@@ -36,8 +36,9 @@ impl Passed {
 pub(super) struct Stream {
     /// Everything up to here was sent.
     pub(super) sent: Arc<Offset>,
-    /// The offset of the last event that was sent: what a stock client comes back with if it has got everything.
-    pub(super) told: Arc<Offset>,
+    /// The offset of the last event that was sent: what a stock client comes back with if it has got everything. `None`
+    /// after it was told to reload, until the next event.
+    pub(super) told: Option<Arc<Offset>>,
     state: State,
     /// How often it has fallen behind: a replay of an earlier time has no business any more.
     falls: u32,
@@ -57,7 +58,7 @@ impl Stream {
     /// A client that has missed nothing, because it is in no room yet.
     pub(super) fn live(at: Arc<Offset>, number: u64) -> Self {
         Self {
-            told: at.clone(),
+            told: Some(at.clone()),
             sent: at,
             state: State::Live(number),
             falls: 0,
@@ -67,7 +68,7 @@ impl Stream {
     /// A client that comes back.
     pub(super) fn behind(from: Arc<Offset>) -> Self {
         Self {
-            told: from.clone(),
+            told: Some(from.clone()),
             sent: from,
             state: State::Behind,
             falls: 0,
@@ -98,15 +99,15 @@ impl Stream {
         let delivery = outlet.send(outgoing);
         match delivery {
             Delivery::Sent => {
-                self.told = passed.offset.clone();
+                self.told = Some(passed.offset.clone());
                 self.reach(passed.offset.clone(), passed.number);
             }
-            Delivery::Full => {
+            // Also one that has gone got no more than that, and nothing that is broadcast until it is forgotten.
+            Delivery::Full | Delivery::Gone => {
                 self.sent = passed.before.clone();
                 self.state = State::Behind;
                 self.falls = self.falls.wrapping_add(1);
             }
-            Delivery::Gone => {}
         }
         delivery
     }

@@ -63,8 +63,8 @@ const PRUNE: &str = "
 delete from rowcast.sessions where pid_hash = any(array(
     select pid_hash from rowcast.sessions where updated_at < now() - make_interval(secs => $1) limit 5000))";
 
-/// Each room of a session with the offsets that it was joined with and at, and where the broadcast was then.
-pub type StoredRooms = HashMap<String, [String; 3]>;
+/// Each room of a session with what the client had of it, and perhaps an offset that its own must be later than.
+pub type StoredRooms = HashMap<String, Vec<String>>;
 
 /// A connection's session, by which it is written.
 #[derive(Clone)]

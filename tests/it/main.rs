@@ -6,6 +6,7 @@
 mod harness;
 
 mod capture;
+mod claims;
 mod crash;
 mod delivery;
 mod embedded;
@@ -26,6 +27,7 @@ mod offsets;
 mod order;
 mod payload;
 mod reads;
+mod resume;
 mod retention;
 mod slow;
 mod soak;

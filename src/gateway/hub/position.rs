@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::time::{Duration, timeout};
+use tokio::sync::watch;
 
 use super::recent::Recent;
 use super::{At, Hub, Members, State};
@@ -10,13 +10,13 @@ use crate::event::{Event, Room};
 use crate::gateway::client::Client;
 use crate::gateway::stream::{Fall, Passed};
 use crate::offset::{Epoch, Next, Offset, Seen, Step};
-use crate::reader::Batch;
+use crate::reader::{Affected, Batch};
 
 /// What a client that is behind is to do next.
 pub(in crate::gateway) enum Turn {
     /// It is live.
     Live,
-    /// It came from another server and has seen more than this one has broadcast: wait for [`Hub::moved`].
+    /// It came from another server and has seen more than this one has broadcast: wait for [`Hub::moves`].
     Wait,
     /// What it has seen can't be compared with what there is.
     Lost(Lost),
@@ -139,7 +139,7 @@ impl Hub {
                 none => *none = Some(At::begin(offset, 0)),
             }
         }
-        self.moved.notify_waiters();
+        self.moved.send_replace(());
     }
 
     /// The database has another past from here on: it crashed, or is another. Nothing that is known of what clients had
@@ -154,14 +154,15 @@ impl Hub {
                 let mut stream = client.stream();
                 let behind = stream.fall().is_some();
                 stream.reach(at.offset.clone(), number);
-                let rooms = client.moved_to(&at.offset);
+                stream.told = None;
+                let rooms = client.reloads(&at.offset, |_| true);
                 if behind {
                     lost.push((client.clone(), rooms));
                 }
             }
             state.present = Some(at);
         }
-        self.moved.notify_waiters();
+        self.moved.send_replace(());
         lost
     }
 
@@ -200,21 +201,38 @@ impl Hub {
             return Vec::new();
         };
         stream.reach(at.offset.clone(), at.number);
-        client.moved_to(&at.offset)
+        stream.told = None;
+        client.reloads(&at.offset, |_| true)
     }
 
-    /// Waits until the broadcast has moved, or for a while.
-    pub(in crate::gateway) async fn moved(&self, patience: Duration) {
-        let _ = timeout(patience, self.moved.notified()).await;
+    /// The moves of the broadcast: for those who are ahead of it.
+    pub(in crate::gateway) fn moves(&self) -> watch::Receiver<()> {
+        self.moved.subscribe()
     }
 
-    /// Every joined room with its members.
-    pub(in crate::gateway) fn joined(&self) -> Vec<(Room, Members)> {
+    /// Somebody is ahead of the broadcast: the reader is to look at what has changed since its last read, which may be
+    /// nothing that is to be sent.
+    pub(in crate::gateway) fn hurry(&self) {
+        self.wake.send_replace(());
+    }
+
+    /// Rooms are to be reloaded: who is told so, and of which.
+    pub(in crate::gateway) fn reload(&self, which: &Affected) -> Vec<(Arc<Client>, Vec<Room>)> {
         let state = self.state();
-        state
-            .rooms
-            .iter()
-            .map(|(room, entry)| (room.clone(), entry.members.clone()))
-            .collect()
+        let Some(at) = &state.present else {
+            return Vec::new();
+        };
+        let affected = |room: &Room| match which {
+            Affected::All => true,
+            Affected::Rooms(rooms) => rooms.contains(room),
+        };
+        let told = state.clients.values().map(|client| {
+            let rooms = client.reloads(&at.offset, affected);
+            if !rooms.is_empty() {
+                client.stream().told = None;
+            }
+            (client.clone(), rooms)
+        });
+        told.collect()
     }
 }

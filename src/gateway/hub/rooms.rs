@@ -99,9 +99,8 @@ impl Hub {
         let joined = match replayed {
             Some(replayed) => Membership {
                 room: room.clone(),
-                after: Arc::new(after.clone()),
                 at: replayed.clone(),
-                joined: at.offset.clone(),
+                proof: Some(at.offset.clone()),
             },
             None => Membership::new(room.clone(), at.offset.clone()),
         };
@@ -168,6 +167,10 @@ impl Hub {
             rooms.retain(|joined| joined.room != room);
             let was_in = rooms.len() < before;
             drop(rooms);
+            // What is on its way to the room's members is not sent to this one any more.
+            if let Some(at) = &state.present {
+                self.settle(at, client);
+            }
             (was_in, state.leave(&room, client))
         };
         self.relay([change]);

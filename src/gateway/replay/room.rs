@@ -6,9 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
-use super::{AHEAD, Ended, Replay};
+use super::{Ahead, Ended, Replay};
 use crate::event::{Event, Room};
 use crate::gateway::client::Client;
 use crate::gateway::hub::Approach;
@@ -36,7 +36,7 @@ impl Replay {
     ) -> Result<Caught, Refusal> {
         let mut seen = after.seen.clone();
         let (mut replayed, mut last) = (0, None);
-        let mut ahead = Instant::now();
+        let mut ahead = Ahead::of(&self.hub);
         loop {
             match self
                 .hub
@@ -48,13 +48,14 @@ impl Replay {
                 Approach::Already(false) => return Ok(Caught::Lost),
                 Approach::Gone => return Ok(Caught::Gone),
                 Approach::Lost => return Ok(Caught::Lost),
-                Approach::Wait if ahead.elapsed() >= AHEAD => return Ok(Caught::Lost),
                 Approach::Wait | Approach::Behind if client.outlet.has_ended() => {
                     return Ok(Caught::Gone);
                 }
                 Approach::Wait => {
-                    self.hub.moved(Duration::from_secs(1)).await;
-                    continue;
+                    if ahead.wait().await {
+                        continue;
+                    }
+                    return Ok(Caught::Lost);
                 }
                 Approach::Behind => sleep(Duration::from_millis(20)).await,
                 Approach::Step(mut towards) => {
@@ -93,7 +94,7 @@ impl Replay {
                     seen = towards.offset(upto).seen;
                 }
             }
-            ahead = Instant::now();
+            ahead.reached();
         }
     }
 
@@ -119,7 +120,7 @@ impl Replay {
             let outgoing = Outgoing::stored(event.clone(), offset.pack());
             let delivery = client.outlet.send(&outgoing);
             if delivery == Delivery::Sent {
-                stream.told = Arc::new(offset);
+                stream.told = Some(Arc::new(offset));
             }
             delivery
         })

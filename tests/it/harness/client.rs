@@ -123,6 +123,20 @@ impl Client {
         events
     }
 
+    /// The events of this name that have come by now: all that were sent before an answer that was waited for.
+    pub(crate) fn arrived(&mut self, name: &str) -> Vec<Event> {
+        while let Ok(report) = self.inbox.try_recv() {
+            self.aside.push_back(report);
+        }
+        let reports = std::mem::take(&mut self.aside);
+        let (events, rest) = reports
+            .into_iter()
+            .partition(|report| report["saw"] == "event" && report["event"] == name);
+        self.aside = rest;
+        let events: VecDeque<Value> = events;
+        events.iter().map(event).collect()
+    }
+
     /// Waits for a connection, and says whether it was recovered.
     pub(crate) async fn connected(&mut self) -> bool {
         let report = self

@@ -1,0 +1,163 @@
+//! What a session may claim: never more than its client can have got.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use crate::harness::wait::until;
+use crate::harness::{Proxy, Scene, Wire, database};
+
+/// A connection with this in its CONNECT, and the answer. Past its `rowcast:ready`.
+async fn connected(address: &str, auth: &Value) -> (Value, Wire) {
+    let mut wire = Wire::open(address).await;
+    wire.send(&format!("40{auth}")).await;
+    let frame = wire
+        .find("the CONNECT packet", |frame| frame.starts_with("40"))
+        .await;
+    let ready = wire.frame().await.expect("rowcast:ready");
+    assert!(ready.contains("rowcast:ready"), "the first event: {ready}");
+    (serde_json::from_str(&frame[2..]).expect("JSON"), wire)
+}
+
+/// The last argument of an event.
+fn offset(frame: &str) -> String {
+    let packet: Value = serde_json::from_str(&frame[2..]).expect("an event");
+    let last = packet
+        .as_array()
+        .and_then(|args| args.last())
+        .expect("args");
+    last.as_str().expect("an offset").to_owned()
+}
+
+/// It loses its connection while one of several joins is at work: its other rooms are its own still.
+#[tokio::test]
+async fn a_connection_lost_among_joins_costs_no_room() {
+    let scene = Scene::new().await;
+    let before = scene.server.offset("c").await;
+    let body = "x".repeat(100_000);
+    for _ in 0..40 {
+        scene.database.say("c", &body).await;
+    }
+    let network = Proxy::to(scene.server.address()).await;
+    let (connect, mut wire) = connected(network.address(), &json!({})).await;
+    let joined = wire.ask("join:conversation", &json!(["a"]), 1).await;
+    assert_eq!(joined["ok"], true, "{joined}");
+    // What follows is taken up together.
+    let mut other = scene.database.connection().await;
+    database::run(&mut other, "begin; lock table rowcast.sessions").await;
+    wire.emit("join:conversation", &json!(["first"]), Some(4))
+        .await;
+    sleep(Duration::from_millis(100)).await;
+    network.stall(true);
+    wire.emit("join:conversation", &json!(["b"]), Some(2)).await;
+    let after = json!([{"contactId": "c", "after": before}]);
+    wire.emit("join:conversation", &after, Some(3)).await;
+    sleep(Duration::from_millis(100)).await;
+    database::run(&mut other, "commit").await;
+    sleep(Duration::from_millis(500)).await;
+    network.cut();
+    until("the end of the connection", async || {
+        (scene.server.metric("rowcast_sockets", &[]).await == 0.0).then_some(())
+    })
+    .await;
+    sleep(Duration::from_millis(500)).await;
+    scene.database.say("a", "missed").await;
+    network.stall(false);
+    let auth = json!({"pid": connect["pid"], "offset": joined["offset"]});
+    let (again, mut wire) = connected(network.address(), &auth).await;
+    if again["pid"] == connect["pid"] {
+        wire.find("what it missed", |frame| frame.contains("missed"))
+            .await;
+    } else {
+        wire.find("the word of it", |frame| frame.contains("resync"))
+            .await;
+    }
+}
+
+/// A connection that is reset, as by a box on the way, and does not end in order.
+struct Abrupt {
+    socket: tokio_tungstenite::WebSocketStream<tokio::net::TcpStream>,
+    pid: String,
+    offset: String,
+}
+
+impl Abrupt {
+    async fn joined(address: &str, contact: &str) -> Self {
+        use futures_util::{SinkExt, StreamExt};
+        use tokio_tungstenite::tungstenite::Message;
+        let stream = tokio::net::TcpStream::connect(address).await.expect("TCP");
+        rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).expect("linger");
+        let url = format!("ws://{address}/socket.io/?EIO=4&transport=websocket");
+        let (mut socket, _) = tokio_tungstenite::client_async(url, stream)
+            .await
+            .expect("a handshake");
+        let (mut pid, mut last) = (String::new(), String::new());
+        socket.send(Message::text("40")).await.expect("sent");
+        loop {
+            let frame = socket.next().await.expect("a frame").expect("a frame");
+            let frame = frame.to_text().expect("text").to_owned();
+            if frame.starts_with("40") {
+                let connect: Value = serde_json::from_str(&frame[2..]).expect("JSON");
+                pid = connect["pid"].as_str().expect("a pid").to_owned();
+                let join = format!("421[\"join:conversation\",\"{contact}\"]");
+                socket.send(Message::text(join)).await.expect("sent");
+            } else if frame.starts_with("42") {
+                last = offset(&frame);
+            } else if frame.starts_with("431") {
+                return Self {
+                    socket,
+                    pid,
+                    offset: last,
+                };
+            }
+        }
+    }
+}
+
+/// Events that come while a connection is being lost are not counted as sent.
+#[tokio::test]
+async fn what_no_connection_took_was_not_sent() {
+    const CLIENTS: usize = 150;
+    const EVENTS: usize = 100;
+    let scene = Scene::with(&crate::harness::trial::BUSY).await;
+    for round in 0..5 {
+        let mut clients = Vec::new();
+        for _ in 0..CLIENTS {
+            clients.push(Abrupt::joined(scene.server.address(), "a").await);
+        }
+        scene.server.freeze().await;
+        let known: Vec<_> = clients
+            .into_iter()
+            .map(|client| {
+                drop(client.socket);
+                (client.pid, client.offset)
+            })
+            .collect();
+        let burst = format!(
+            "insert into messages (contact_id, body) select 'a', 'missed ' || n || ' of {round}' from generate_series(1, {EVENTS}) n"
+        );
+        scene.database.run(&burst).await;
+        scene.server.signal(rustix::process::Signal::CONT);
+        until("the end of the connections", async || {
+            (scene.server.metric("rowcast_sockets", &[]).await == 0.0).then_some(())
+        })
+        .await;
+        sleep(Duration::from_millis(300)).await;
+        scene.database.say("a", "fence").await;
+        for (pid, offset) in known {
+            let auth = json!({"pid": pid, "offset": offset});
+            let (again, mut wire) = connected(scene.server.address(), &auth).await;
+            assert_eq!(again["pid"], json!(pid));
+            let mut got = 0;
+            loop {
+                let frame = wire.frame().await.expect("an event");
+                got += usize::from(frame.contains(&format!("of {round}")));
+                if frame.contains("fence") {
+                    break;
+                }
+            }
+            assert_eq!(got, EVENTS, "round {round}");
+        }
+    }
+}
