@@ -179,6 +179,20 @@ async fn a_replay_of_a_join_that_never_came_is_no_silent_loss() {
 #[tokio::test]
 async fn a_room_that_is_left_in_the_middle_of_a_replay_is_silent() {
     let scene = Scene::new().await;
+    for _ in 0..10 {
+        if let Some((seen, after)) = left_in_the_middle(&scene).await {
+            assert_eq!(
+                after, 0,
+                "of {seen} events after the leave was acknowledged"
+            );
+            return;
+        }
+    }
+    panic!("it was cut each time");
+}
+
+/// How many events a polling client gets that leaves, and how many of those later; none if it is cut, which it may be.
+async fn left_in_the_middle(scene: &Scene) -> Option<(usize, usize)> {
     let mut wire = Wire::open(scene.server.address()).await;
     wire.send("40").await;
     let connect = wire
@@ -187,7 +201,7 @@ async fn a_room_that_is_left_in_the_middle_of_a_replay_is_silent() {
     let connect: Value = serde_json::from_str(&connect[2..]).expect("JSON");
     let answer = wire.ask("join:conversation", &json!(["a"]), 1).await;
     drop(wire);
-    // More than is queued for a client that has not polled yet, and no more than one read of the outbox.
+    // More than is queued for a client that polls, and no more than one read of the outbox.
     scene
         .database
         .run("insert into messages (contact_id, body) select 'a', n || repeat('x', 300) from generate_series(1, 1900) n")
@@ -203,7 +217,11 @@ async fn a_room_that_is_left_in_the_middle_of_a_replay_is_silent() {
     let (mut left, mut joined, mut fenced) = (false, false, false);
     let (mut seen, mut after) = (0, 0);
     while !fenced {
-        for packet in back.poll().await.body.split('\u{1e}') {
+        let polled = back.poll().await;
+        if polled.status != 200 {
+            return None;
+        }
+        for packet in polled.body.split('\u{1e}') {
             left |= packet.starts_with("431[");
             if packet.starts_with("432[") {
                 joined = true;
@@ -215,6 +233,5 @@ async fn a_room_that_is_left_in_the_middle_of_a_replay_is_silent() {
         }
     }
     assert!(left && joined, "both were acknowledged");
-    eprintln!("seen {seen}");
-    assert_eq!(after, 0, "of {seen} events after the leave was acknowledged");
+    Some((seen, after))
 }
