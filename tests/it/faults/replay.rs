@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::harness::wait::until;
 use crate::harness::witness::Witness;
 use crate::harness::writers::Habit;
-use crate::harness::{Database, Kind, Scene, Trial, Wire};
+use crate::harness::{Database, Kind, Polling, Scene, Trial, Wire};
 
 #[tokio::test]
 async fn a_replay_of_five_megabytes_is_complete_on_every_transport() {
@@ -173,4 +173,65 @@ async fn a_replay_of_a_join_that_never_came_is_no_silent_loss() {
         frame.contains("missed") || frame.contains("rowcast:resync") && frame.contains("\"a\"")
     })
     .await;
+}
+
+/// What is left of a replay under way is not sent to who has left: it would be doubled by a join with the last offset.
+#[tokio::test]
+async fn a_room_that_is_left_in_the_middle_of_a_replay_is_silent() {
+    let scene = Scene::new().await;
+    for _ in 0..10 {
+        if let Some((seen, after)) = left_in_the_middle(&scene).await {
+            assert_eq!(
+                after, 0,
+                "of {seen} events after the leave was acknowledged"
+            );
+            return;
+        }
+    }
+    panic!("it was cut each time");
+}
+
+/// How many events a polling client gets that leaves, and how many of those later; none if it is cut, which it may be.
+async fn left_in_the_middle(scene: &Scene) -> Option<(usize, usize)> {
+    let mut wire = Wire::open(scene.server.address()).await;
+    wire.send("40").await;
+    let connect = wire
+        .find("the CONNECT packet", |frame| frame.starts_with("40"))
+        .await;
+    let connect: Value = serde_json::from_str(&connect[2..]).expect("JSON");
+    let answer = wire.ask("join:conversation", &json!(["a"]), 1).await;
+    drop(wire);
+    // More than is queued for a client that polls, and no more than one read of the outbox.
+    scene
+        .database
+        .run("insert into messages (contact_id, body) select 'a', n || repeat('x', 300) from generate_series(1, 1900) n")
+        .await;
+    let auth = json!({"pid": connect["pid"], "offset": answer["offset"]});
+    let back = Polling::connect_with(scene.server.address(), &auth).await;
+    until("the replay to have begun", async || {
+        back.poll().await.body.contains("xxxxx").then_some(())
+    })
+    .await;
+    back.post(r#"421["leave:conversation","a"]"#).await;
+    back.post(r#"422["join:conversation","b"]"#).await;
+    let (mut left, mut joined, mut fenced) = (false, false, false);
+    let (mut seen, mut after) = (0, 0);
+    while !fenced {
+        let polled = back.poll().await;
+        if polled.status != 200 {
+            return None;
+        }
+        for packet in polled.body.split('\u{1e}') {
+            left |= packet.starts_with("431[");
+            if packet.starts_with("432[") {
+                joined = true;
+                scene.database.say("b", "fence").await;
+            }
+            fenced |= packet.contains("fence");
+            seen += usize::from(packet.contains("xxxxx"));
+            after += usize::from(left && packet.contains("xxxxx"));
+        }
+    }
+    assert!(left && joined, "both were acknowledged");
+    Some((seen, after))
 }

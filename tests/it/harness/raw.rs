@@ -169,6 +169,11 @@ pub(crate) struct Polling {
 impl Polling {
     /// Opens a session and connects it; the CONNECT answer is still to be polled.
     pub(crate) async fn connect(address: &str) -> Self {
+        Self::connect_with(address, &json!({})).await
+    }
+
+    /// The same with this in the CONNECT packet.
+    pub(crate) async fn connect_with(address: &str, auth: &Value) -> Self {
         let path = "/socket.io/?EIO=4&transport=polling";
         let open = http::get(address, path, &[]).await;
         assert_eq!(open.status, 200, "{open:?}");
@@ -179,7 +184,7 @@ impl Polling {
             address: address.to_owned(),
             path: format!("{path}&sid={session}"),
         };
-        let connected = polling.post("40").await;
+        let connected = polling.post(&format!("40{auth}")).await;
         assert_eq!(connected.status, 200, "{connected:?}");
         polling
     }
