@@ -13,7 +13,10 @@ use socketioxide::{SendError, SocketError};
 
 use super::client::Ack;
 use super::outgoing::{self, Outgoing};
-use crate::wire::{MAX_BACKLOG_BYTES, Sent, Wire};
+use crate::wire::{Sent, Wire};
+
+/// What may wait in socketioxide's queue, which has room for so many packets of a usual size, and for answers beside them.
+const MAX_QUEUED_BYTES: usize = 128 * 1024;
 
 /// What became of an event for one socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +83,7 @@ impl Outlet {
             Way::Engine(engine) => {
                 let bytes = event.frame().len();
                 let (waiting, _) = engine.meter();
-                if waiting > 0 && waiting + bytes > MAX_BACKLOG_BYTES {
+                if waiting > 0 && waiting + bytes > MAX_QUEUED_BYTES {
                     return Delivery::Full;
                 }
                 match event.emit(&engine.socket) {
@@ -113,6 +116,14 @@ impl Outlet {
         if !sent {
             // An answer that can't be given must not look like one that is still to come.
             self.cut();
+        }
+    }
+
+    /// A replay pauses when so many bytes wait.
+    pub(super) fn high_bytes(&self) -> usize {
+        match &self.way {
+            Way::Wire(_) => 256 * 1024,
+            Way::Engine(_) => MAX_QUEUED_BYTES / 2,
         }
     }
 

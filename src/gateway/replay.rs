@@ -27,10 +27,6 @@ use crate::outbox::{self, Missed, Replays, Want};
 
 pub(super) use room::Caught;
 
-/// A replay pauses when so much waits for the client, in bytes,
-const HIGH_BYTES: usize = 256 * 1024;
-/// until no more than this does.
-const LOW_BYTES: usize = 64 * 1024;
 /// A client to which nothing can be written for so long is cut.
 const STALLED: Duration = Duration::from_secs(10);
 /// How long a client that came from another server may be ahead of this one.
@@ -207,7 +203,7 @@ impl Replay {
         client: &Client,
         mut send: impl FnMut() -> Delivery,
     ) -> Result<(), Ended> {
-        if client.outlet.meter().0 >= HIGH_BYTES {
+        if client.outlet.meter().0 >= client.outlet.high_bytes() {
             self.drained(client, None).await?;
         }
         loop {
@@ -232,7 +228,7 @@ impl Replay {
             if client.outlet.has_ended() || !client.connected() {
                 return Err(Ended);
             }
-            if waiting <= LOW_BYTES && full != Some(now_taken) {
+            if waiting <= client.outlet.high_bytes() / 4 && full != Some(now_taken) {
                 return Ok(());
             }
             if now_taken != taken {

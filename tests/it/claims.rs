@@ -6,10 +6,12 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::harness::wait::until;
-use crate::harness::{Proxy, Scene, Wire, database};
+use rustix::process::Signal;
+
+use crate::harness::{Postgres, Proxy, Scene, Server, Wire, database};
 
 /// A connection with this in its CONNECT, and the answer. Past its `rowcast:ready`.
-async fn connected(address: &str, auth: &Value) -> (Value, Wire) {
+pub(crate) async fn connected(address: &str, auth: &Value) -> (Value, Wire) {
     let mut wire = Wire::open(address).await;
     wire.send(&format!("40{auth}")).await;
     let frame = wire
@@ -21,7 +23,7 @@ async fn connected(address: &str, auth: &Value) -> (Value, Wire) {
 }
 
 /// The last argument of an event.
-fn offset(frame: &str) -> String {
+pub(crate) fn offset(frame: &str) -> String {
     let packet: Value = serde_json::from_str(&frame[2..]).expect("an event");
     let last = packet
         .as_array()
@@ -97,8 +99,8 @@ impl Abrupt {
         loop {
             let frame = socket.next().await.expect("a frame").expect("a frame");
             let frame = frame.to_text().expect("text").to_owned();
-            if frame.starts_with("40") {
-                let connect: Value = serde_json::from_str(&frame[2..]).expect("JSON");
+            if let Some(connect) = frame.strip_prefix("40") {
+                let connect: Value = serde_json::from_str(connect).expect("JSON");
                 pid = connect["pid"].as_str().expect("a pid").to_owned();
                 let join = format!("421[\"join:conversation\",\"{contact}\"]");
                 socket.send(Message::text(join)).await.expect("sent");
@@ -160,4 +162,109 @@ async fn what_no_connection_took_was_not_sent() {
             assert_eq!(got, EVENTS, "round {round}");
         }
     }
+}
+
+/// The word of a resync is lost with the connection: it is said again, or the session is a fresh one.
+#[tokio::test]
+async fn a_resync_that_did_not_arrive_is_not_forgotten() {
+    let (mut postgres, database) = Postgres::with_chat().await;
+    let server = Server::on(&database).await;
+    let network = Proxy::to(server.address()).await;
+    let (connect, mut wire) = connected(network.address(), &json!({})).await;
+    wire.ask("join:conversation", &json!(["42"]), 1).await;
+    let writers = "backend_type in ('walwriter', 'background writer', 'checkpointer')";
+    let writers = postgres.processes(&database, writers).await;
+    postgres.kill(&writers, Signal::STOP);
+    let mut careless = database.connection().await;
+    database::run(&mut careless, "set synchronous_commit = off").await;
+    crate::harness::say(&mut careless, "42", "undone").await;
+    let shown = wire
+        .find("what will be undone", |frame| frame.contains("undone"))
+        .await;
+    network.stall(true);
+    postgres.crash().await;
+    postgres.up().await;
+    server
+        .log("the resync", |line| {
+            let message = line["message"].as_str().unwrap_or_default();
+            message.starts_with("clients are told to reload")
+        })
+        .await;
+    sleep(Duration::from_millis(200)).await;
+    network.cut();
+    until("the end of the connection", async || {
+        (server.metric("rowcast_sockets", &[]).await == 0.0).then_some(())
+    })
+    .await;
+    sleep(Duration::from_millis(500)).await;
+    network.stall(false);
+    let auth = json!({"pid": connect["pid"], "offset": offset(&shown)});
+    let (again, mut wire) = connected(network.address(), &auth).await;
+    if again["pid"] == connect["pid"] {
+        wire.find("the resync", |frame| frame.contains("rowcast:resync"))
+            .await;
+    }
+}
+
+/// Joined is joined: asking again at a bad moment changes nothing.
+#[tokio::test]
+async fn a_join_that_is_repeated_without_a_database_leaves_no_room() {
+    let (mut postgres, database) = Postgres::with_chat().await;
+    let server = Server::on(&database).await;
+    let (_, mut wire) = connected(server.address(), &json!({})).await;
+    let joined = wire.ask("join:conversation", &json!(["42"]), 1).await;
+    assert_eq!(joined["ok"], true, "{joined}");
+    postgres.down(Signal::INT).await;
+    wire.emit("join:conversation", &json!(["42"]), Some(2))
+        .await;
+    sleep(Duration::from_secs(9)).await;
+    postgres.up().await;
+    let again = wire.answer(2).await;
+    eprintln!("the second answer: {again}");
+    until("the test's own connection", async || {
+        sqlx::query("select 1").execute(&database.pool).await.ok()
+    })
+    .await;
+    database.say("42", "for its members").await;
+    wire.find("an event", |frame| frame.contains("for its members"))
+        .await;
+}
+
+/// Left is left, also for the session.
+#[tokio::test]
+async fn a_leave_without_a_database_is_not_undone_by_coming_back() {
+    let (mut postgres, database) = Postgres::with_chat().await;
+    let server = Server::on(&database).await;
+    let (connect, mut wire) = connected(server.address(), &json!({})).await;
+    let joined = wire.ask("join:conversation", &json!(["42"]), 1).await;
+    wire.ask("join:conversation", &json!(["43"]), 2).await;
+    postgres.down(Signal::INT).await;
+    wire.emit("leave:conversation", &json!(["42"]), Some(3))
+        .await;
+    sleep(Duration::from_secs(9)).await;
+    postgres.up().await;
+    let left = wire.answer(3).await;
+    until("the test's own connection", async || {
+        sqlx::query("select 1").execute(&database.pool).await.ok()
+    })
+    .await;
+    drop(wire);
+    until("the end of the connection", async || {
+        (server.metric("rowcast_sockets", &[]).await == 0.0).then_some(())
+    })
+    .await;
+    sleep(Duration::from_secs(1)).await;
+    let auth = json!({"pid": connect["pid"], "offset": joined["offset"]});
+    let (again, mut wire) = connected(server.address(), &auth).await;
+    assert_eq!(again["pid"], connect["pid"]);
+    database.say("42", "of a room that was left").await;
+    database.say("43", "of a room it is in").await;
+    let frame = wire
+        .find("an event", |frame| frame.contains("of a room"))
+        .await;
+    eprintln!("LEFT {left} {frame}");
+    assert!(
+        left["ok"] != true || frame.contains("it is in"),
+        "{left} and then {frame}"
+    );
 }

@@ -35,5 +35,6 @@ mod start;
 mod status;
 mod stop;
 mod typing;
+mod undone;
 mod wake;
 mod writers;

@@ -115,7 +115,7 @@ impl Wire {
     }
 
     /// The same, however long that takes.
-    pub(super) async fn frame_whenever(&mut self) -> Option<String> {
+    pub(crate) async fn frame_whenever(&mut self) -> Option<String> {
         loop {
             match self.socket.next().await {
                 Some(Ok(Message::Text(text))) if text.as_str() == "2" => self.send("3").await,
