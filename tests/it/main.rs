@@ -36,5 +36,6 @@ mod status;
 mod stop;
 mod typing;
 mod undone;
+mod undone_replay;
 mod wake;
 mod writers;
