@@ -104,7 +104,10 @@ impl Stream {
             }
             // Also one that has gone got no more than that, and nothing that is broadcast until it is forgotten.
             Delivery::Full | Delivery::Gone => {
-                self.sent = passed.before.clone();
+                // After a crash the broadcast begins anew before what the client has.
+                if !self.sent.seen.reaches(&passed.before.seen) {
+                    self.sent = passed.before.clone();
+                }
                 self.state = State::Behind;
                 self.falls = self.falls.wrapping_add(1);
             }

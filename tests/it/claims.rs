@@ -172,11 +172,8 @@ async fn a_resync_that_did_not_arrive_is_not_forgotten() {
     let network = Proxy::to(server.address()).await;
     let (connect, mut wire) = connected(network.address(), &json!({})).await;
     wire.ask("join:conversation", &json!(["42"]), 1).await;
-    let writers = "backend_type in ('walwriter', 'background writer', 'checkpointer')";
-    let writers = postgres.processes(&database, writers).await;
-    postgres.kill(&writers, Signal::STOP);
-    let mut careless = database.connection().await;
-    database::run(&mut careless, "set synchronous_commit = off").await;
+    postgres.stop_flushing(&database).await;
+    let mut careless = database.careless().await;
     crate::harness::say(&mut careless, "42", "undone").await;
     let shown = wire
         .find("what will be undone", |frame| frame.contains("undone"))
@@ -219,8 +216,7 @@ async fn a_join_that_is_repeated_without_a_database_leaves_no_room() {
         .await;
     sleep(Duration::from_secs(9)).await;
     postgres.up().await;
-    let again = wire.answer(2).await;
-    eprintln!("the second answer: {again}");
+    wire.answer(2).await;
     until("the test's own connection", async || {
         sqlx::query("select 1").execute(&database.pool).await.ok()
     })
@@ -262,7 +258,6 @@ async fn a_leave_without_a_database_is_not_undone_by_coming_back() {
     let frame = wire
         .find("an event", |frame| frame.contains("of a room"))
         .await;
-    eprintln!("LEFT {left} {frame}");
     assert!(
         left["ok"] != true || frame.contains("it is in"),
         "{left} and then {frame}"

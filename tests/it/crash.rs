@@ -39,11 +39,8 @@ async fn what_was_undone_is_told(crash: Crash) {
     assert_eq!(client.next().await.body(), "kept");
 
     // Nobody writes the log out behind our back.
-    let writers = "backend_type in ('walwriter', 'background writer', 'checkpointer')";
-    let writers = postgres.processes(&database, writers).await;
-    postgres.kill(&writers, Signal::STOP);
-    let mut careless = database.connection().await;
-    database::run(&mut careless, "set synchronous_commit = off").await;
+    let writers = postgres.stop_flushing(&database).await;
+    let mut careless = database.careless().await;
     for number in 0..20 {
         say(&mut careless, "42", &format!("undone {number}")).await;
         assert_eq!(client.next().await.body(), format!("undone {number}"));
@@ -126,9 +123,12 @@ async fn a_large_pass_survives(unflushed: bool) {
     );
     database.run(&import).await;
     for number in 1..=ROWS {
-        let event = client
-            .event_for(Duration::from_secs(30), "message:new")
-            .await;
+        let event = client.next_for(Duration::from_secs(30)).await;
+        if unflushed && event.name == "rowcast:resync" {
+            // It was slow, and fell behind: what came behind the import in the log may have hidden something from it.
+            return;
+        }
+        assert_eq!(event.name, "message:new", "{event:?}");
         assert_eq!(event.body(), number.to_string());
         if number == 1_000 {
             postgres.crash().await;

@@ -48,11 +48,8 @@ async fn an_offset_that_saw_what_a_crash_undid_hides_nothing() {
     let server = Server::on(&database).await;
     let (connect, mut wire) = connected(server.address(), &json!({})).await;
     wire.ask("join:conversation", &json!(["42"]), 1).await;
-    let writers = "backend_type in ('walwriter', 'background writer', 'checkpointer')";
-    let writers = postgres.processes(&database, writers).await;
-    postgres.kill(&writers, Signal::STOP);
-    let mut careless = database.connection().await;
-    database::run(&mut careless, "set synchronous_commit = off").await;
+    postgres.stop_flushing(&database).await;
+    let mut careless = database.careless().await;
 
     server.freeze().await;
     database.say("42", "kept").await;
@@ -118,7 +115,6 @@ async fn a_connection_to_the_database_that_falls_silent_holds_up_no_join() {
     assert_eq!(stuck.len(), 2);
     postgres.kill(&stuck, Signal::STOP);
     database::run(&mut other, "commit").await;
-    let begun = std::time::Instant::now();
     wires[2]
         .emit("join:conversation", &json!(["42"]), Some(1))
         .await;
@@ -133,7 +129,6 @@ async fn a_connection_to_the_database_that_falls_silent_holds_up_no_join() {
     })
     .await;
     postgres.kill(&stuck, Signal::CONT);
-    eprintln!("after {:?}: {answer:?}", begun.elapsed());
     assert!(answer.is_ok(), "a join was never answered");
 }
 
@@ -146,21 +141,17 @@ async fn a_crash_in_the_middle_of_a_join_is_told() {
     // One that any crash leaves alone.
     database.say("b", "flushed").await;
     let before = server.offset("c").await;
-    eprintln!("BEFORE {before}");
     let body = "x".repeat(100_000);
     for _ in 0..40 {
         database.say("c", &body).await;
     }
     let (_, mut wire) = connected(network.address(), &json!({})).await;
     wire.ask("join:conversation", &json!(["a"]), 1).await;
-    let writers = "backend_type in ('walwriter', 'background writer', 'checkpointer')";
-    let writers = postgres.processes(&database, writers).await;
-    postgres.kill(&writers, Signal::STOP);
+    postgres.stop_flushing(&database).await;
     // The server's own commits would flush those of others.
     let pool = postgres.processes(&database, "application_name = 'rowcast'");
     postgres.kill(&pool.await, Signal::STOP);
-    let mut careless = database.connection().await;
-    database::run(&mut careless, "set synchronous_commit = off").await;
+    let mut careless = database.careless().await;
     for number in 0..10 {
         crate::harness::say(&mut careless, "a", &format!("undone {number}")).await;
         crate::harness::say(&mut careless, "c", &format!("undone {number}")).await;
@@ -197,14 +188,6 @@ async fn a_crash_in_the_middle_of_a_join_is_told() {
     loop {
         let frame = wire.frame().await.expect("a frame");
         let of_c = frame.contains(r#""contactId":"c""#);
-        let body = frame.find("body").unwrap_or(0);
-        eprintln!(
-            "GOT {} {}",
-            &frame[..frame
-                .len()
-                .min(if frame.starts_with("432") { 400 } else { 40 })],
-            &frame[body..frame.len().min(body + 30)]
-        );
         if frame.starts_with("432[") {
             answer = serde_json::from_str(&frame[3..]).expect("JSON");
             database.say("c", "fence").await;
@@ -218,7 +201,6 @@ async fn a_crash_in_the_middle_of_a_join_is_told() {
             break;
         }
     }
-    eprintln!("{answer}, {} new, {undone} undone", new.len());
     if answer[0]["resync"] != true {
         assert_eq!((new.len(), undone), (40, 0), "{answer}");
     }

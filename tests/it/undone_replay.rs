@@ -19,13 +19,10 @@ async fn a_long_replay_after_a_crash_has_no_hole() {
     let server = Server::on(&database).await;
     let (connect, mut wire) = connected(server.address(), &json!({})).await;
     wire.ask("join:conversation", &json!(["c"]), 1).await;
-    let writers = "backend_type in ('walwriter', 'background writer', 'checkpointer')";
-    let writers = postgres.processes(&database, writers).await;
-    postgres.kill(&writers, Signal::STOP);
+    postgres.stop_flushing(&database).await;
     let pool = postgres.processes(&database, "application_name = 'rowcast'");
     postgres.kill(&pool.await, Signal::STOP);
-    let mut careless = database.connection().await;
-    database::run(&mut careless, "set synchronous_commit = off").await;
+    let mut careless = database.careless().await;
     server.freeze().await;
     let import = format!(
         "insert into messages (contact_id, body) select 'c', 'row ' || n || '.' || repeat('x', 500) from generate_series(1, {ROWS}) n"

@@ -141,8 +141,8 @@ impl Hub {
         self.moved.send_replace(());
     }
 
-    /// The database has another past from here on: it crashed, or is another. Nothing that is known of what clients had
-    /// seen before can be compared with what comes. Who was behind can't go on, and is named with its rooms.
+    /// The database has another past from here on: it crashed, or is another. Unless all that a client had seen was on disk
+    /// before a crash, it can't be compared with what comes. Who was behind can't go on then, and is named with its rooms.
     /// Events that `known` sees may have been broadcast before.
     pub(in crate::gateway) fn begin(
         &self,
@@ -156,6 +156,11 @@ impl Hub {
             let at = At::begin(head, number, known);
             for client in state.clients.values() {
                 let mut stream = client.stream();
+                let stays =
+                    |seen: &Offset| seen.durable && seen.epoch.value == at.offset.epoch.value;
+                if stays(&stream.sent) && client.rooms().iter().all(|joined| stays(&joined.at)) {
+                    continue;
+                }
                 let behind = stream.fall().is_some();
                 stream.reach(at.offset.clone(), number);
                 stream.told = None;

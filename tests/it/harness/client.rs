@@ -108,8 +108,13 @@ impl Client {
 
     /// The next event, whatever its name.
     pub(crate) async fn next(&mut self) -> Event {
+        self.next_for(PATIENCE).await
+    }
+
+    /// The same with a bound of its own.
+    pub(crate) async fn next_for(&mut self, patience: Duration) -> Event {
         let report = self
-            .report(PATIENCE, "any event", |report| report["saw"] == "event")
+            .report(patience, "any event", |report| report["saw"] == "event")
             .await;
         event(&report)
     }

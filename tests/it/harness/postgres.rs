@@ -214,6 +214,14 @@ impl Postgres {
         pids.collect()
     }
 
+    /// Nothing is written to disk any more but what a commit waits for, since these processes are stopped.
+    pub(crate) async fn stop_flushing(&self, database: &Database) -> Vec<Pid> {
+        let writers = "backend_type in ('walwriter', 'background writer', 'checkpointer')";
+        let writers = self.processes(database, writers).await;
+        self.kill(&writers, Signal::STOP);
+        writers
+    }
+
     /// Does its postmaster live?
     pub(crate) fn runs(&mut self) -> bool {
         let child = self.postmaster.as_mut().expect("it was started");
