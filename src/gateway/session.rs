@@ -4,7 +4,7 @@
 //! later: as it comes, each header is a slice of hyper's read buffer and keeps all of that alive. And it carries a mark
 //! that counts a handshake which ended by its time limit: socketioxide closes a connection that never says CONNECT, and
 //! tells nobody. Where it opens a WebSocket, we answer it and hand the engine the bare connection (see
-//! [`handshake`](crate::wire::handshake)).
+//! [`handshake`]).
 //! The later ones are met for what the engine does not tell: how much a poll took, which connection a session was
 //! upgraded to. A session that we have ended is refused.
 
