@@ -6,7 +6,7 @@
 //! Relies on the reader for events (through [`Broadcast`]) and on the outbox for what was missed, and knows nothing of SQL or HTTP routes.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::middleware;
@@ -56,6 +56,7 @@ pub struct Gateway {
     io: SocketIo,
     hub: Arc<Hub>,
     sessions: Arc<Sessions>,
+    closing: Arc<AtomicBool>,
 }
 
 /// What every connection shares.
@@ -88,9 +89,11 @@ impl Gateway {
             .upgrade_timeout(limits.handshake_timeout)
             .build_svc();
         let engine = service.clone();
+        let closing = Arc::new(AtomicBool::new(false));
         let rule = session::Rule {
             limit: limits.handshake_timeout,
             hub: hub.clone(),
+            closing: closing.clone(),
             open: Arc::new(move |stream, request| {
                 if let Err(error) = engine.call((stream, request)).into_inner() {
                     tracing::debug!("the engine refused a connection: {error}");
@@ -123,7 +126,12 @@ impl Gateway {
         };
         io.ns("/", connected.with(middleware));
         (
-            Self { io, hub, sessions },
+            Self {
+                io,
+                hub,
+                sessions,
+                closing,
+            },
             any_service(service).layer(middleware::from_fn_with_state(rule, session::guard)),
         )
     }
@@ -147,6 +155,7 @@ impl Gateway {
             sleep_until(begun + spread.mul_f64(index as f64 / count)).await;
             client.outlet.cut();
         }
+        self.closing.store(true, Ordering::Release);
         if timeout(deadline / 2, self.io.close()).await.is_err() {
             tracing::warn!("some connections did not close in time");
         }

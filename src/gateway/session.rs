@@ -33,6 +33,8 @@ pub(super) struct Rule {
     pub(super) limit: Duration,
     pub(super) hub: Arc<Hub>,
     pub(super) open: Open,
+    /// The engine is being closed.
+    pub(super) closing: Arc<AtomicBool>,
 }
 
 /// One handshake.
@@ -119,7 +121,24 @@ pub(super) async fn guard(State(rule): State<Rule>, mut request: Request, next: 
     }
     match rule.hub.greeting(&session).filter(|_| polls) {
         Some(pid) => greet(response, &rule.hub, &session, &pid).await,
+        None if polls && rule.closing.load(Ordering::Acquire) => unless_closing(response).await,
         None => response,
+    }
+}
+
+/// The answer to a poll, unless it tells a newcomer for good that there is nothing here: it is to try again.
+async fn unless_closing(response: Response) -> Response {
+    let (head, body) = response.into_parts();
+    match to_bytes(body, usize::MAX).await {
+        Ok(body)
+            if body
+                .split(|byte| *byte == PACKET_SEPARATOR)
+                .any(|p| p == frame::CLOSING) =>
+        {
+            unknown_session()
+        }
+        Ok(body) => Response::from_parts(head, body.into()),
+        Err(_) => unknown_session(),
     }
 }
 

@@ -44,6 +44,20 @@ pub(crate) fn with_pid(frames: &[u8], pid: &str) -> Option<Bytes> {
     None
 }
 
+/// What socketioxide answers a CONNECT with while it is closing. A stock client takes it for final, and never comes back.
+pub(crate) const CLOSING: &[u8] = br#"44{"message":"Invalid namespace"}"#;
+
+/// Whether one of these whole frames is [`CLOSING`].
+pub(crate) fn holds_closing(mut frames: &[u8]) -> bool {
+    while let Some((payload, next)) = split(frames) {
+        if payload == CLOSING {
+            return true;
+        }
+        frames = next;
+    }
+    false
+}
+
 /// The payload of the first frame, and what comes after it.
 fn split(frames: &[u8]) -> Option<(&[u8], &[u8])> {
     let [_, short, rest @ ..] = frames else {

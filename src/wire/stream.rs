@@ -87,6 +87,11 @@ impl AsyncWrite for WireStream {
             out.writer = Some(cx.waker().clone());
             return Poll::Pending;
         }
+        // It is short, and comes before anything of ours.
+        if out.phase == Phase::Foreign && bytes.len() < 128 && frame::holds_closing(bytes) {
+            wire.cut_now(&mut out);
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
         let connect = match &out.pid {
             Some(pid) => frame::with_pid(bytes, pid),
             None => None,

@@ -137,3 +137,15 @@ async fn what_came_with_the_handshake_is_read_first() {
     stream.read_exact(&mut rest).await.expect("the rest");
     assert_eq!([&first[..], &rest].concat(), b"early late");
 }
+
+#[tokio::test]
+async fn a_newcomer_is_not_told_for_good_that_there_is_nothing_here() {
+    let (wire, mut stream, mut client) = connection().await;
+    let open = frame::text(&[br#"0{"sid":"x"}"#]);
+    stream.write_all(&open).await.expect("written");
+    let refused = stream.write_all(&frame::text(&[frame::CLOSING])).await;
+    assert!(refused.is_err() && wire.is_cut());
+    let mut got = Vec::new();
+    client.read_to_end(&mut got).await.expect("the end");
+    assert_eq!(got, open);
+}
