@@ -39,6 +39,8 @@ pub(super) struct Stream {
     /// The offset of the last event that was sent: what a stock client comes back with if it has got everything. `None`
     /// after it was told to reload, until the next event.
     pub(super) told: Option<Arc<Offset>>,
+    /// Whether it goes on from where the broadcast began anew after a crash, though it had more then.
+    pub(super) begun: bool,
     state: State,
     /// How often it has fallen behind: a replay of an earlier time has no business any more.
     falls: u32,
@@ -60,6 +62,7 @@ impl Stream {
         Self {
             told: Some(at.clone()),
             sent: at,
+            begun: false,
             state: State::Live(number),
             falls: 0,
         }
@@ -70,6 +73,7 @@ impl Stream {
         Self {
             told: Some(from.clone()),
             sent: from,
+            begun: false,
             state: State::Behind,
             falls: 0,
         }

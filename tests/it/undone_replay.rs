@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use crate::claims::{connected, offset};
 use crate::harness::wait::until;
-use crate::harness::{Postgres, Server, database};
+use crate::harness::{Postgres, Proxy, Server, database};
 
 /// A replay across a crash of Postgres takes more than one read.
 #[tokio::test]
@@ -71,4 +71,93 @@ async fn a_long_replay_after_a_crash_has_no_hole() {
         }
         assert_eq!(got, ROWS);
     }
+}
+
+/// A client that was live across a crash, and has no room for the first event after it.
+#[tokio::test]
+async fn a_client_that_falls_behind_right_after_a_crash_gets_nothing_twice() {
+    nothing_comes_twice(false).await;
+}
+
+#[tokio::test]
+async fn a_client_that_falls_behind_right_after_a_crash_that_it_was_told_of_gets_nothing_twice() {
+    nothing_comes_twice(true).await;
+}
+
+/// With one `careless` event among what it got last, which a flush of another's has saved.
+async fn nothing_comes_twice(also_careless: bool) {
+    let (mut postgres, database) = Postgres::with_chat().await;
+    database.run("create table noise (n int)").await;
+    let server = Server::on(&database).await;
+    let big = "x".repeat(900_000);
+    // How much the kernel takes.
+    let fallen = async || server.metric("rowcast_fell_behind_total", &[]).await;
+    let read = async || server.metric("rowcast_events_read_total", &[]).await;
+    let mut room_for = 0;
+    {
+        let network = Proxy::to(server.address()).await;
+        let (_, mut wire) = connected(network.address(), &json!({})).await;
+        wire.ask("join:conversation", &json!(["x"]), 1).await;
+        network.stall(true);
+        while fallen().await == 0.0 {
+            let before = read().await;
+            database.say("x", &big).await;
+            server
+                .counted("rowcast_events_read_total", &[], before + 1.0)
+                .await;
+            sleep(Duration::from_millis(50)).await;
+            room_for += 1;
+        }
+        network.cut();
+    }
+    let network = Proxy::to(server.address()).await;
+    let (_, mut wire) = connected(network.address(), &json!({})).await;
+    wire.ask("join:conversation", &json!(["c"]), 1).await;
+    network.stall(true);
+    for _ in 1..room_for {
+        let before = read().await;
+        database.say("c", &big).await;
+        server
+            .counted("rowcast_events_read_total", &[], before + 1.0)
+            .await;
+        sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(fallen().await, 1.0, "it is live still");
+    let writers = "backend_type in ('walwriter', 'background writer', 'checkpointer')";
+    let writers = postgres.processes(&database, writers).await;
+    postgres.kill(&writers, Signal::STOP);
+    let pool = postgres.processes(&database, "application_name = 'rowcast'");
+    postgres.kill(&pool.await, Signal::STOP);
+    let mut careless = database.connection().await;
+    database::run(&mut careless, "set synchronous_commit = off").await;
+    let before = read().await;
+    server.freeze().await;
+    if also_careless {
+        crate::harness::say(&mut careless, "c", "saved").await;
+    }
+    database.say("c", "once").await;
+    database::run(&mut careless, "insert into noise values (1)").await;
+    server.signal(Signal::CONT);
+    server
+        .counted("rowcast_events_read_total", &[], before + 1.0)
+        .await;
+    postgres.crash().await;
+    postgres.up().await;
+    until("the test's own connection", async || {
+        sqlx::query("select 1").execute(&database.pool).await.ok()
+    })
+    .await;
+    database.say("c", &big).await;
+    server.counted("rowcast_fell_behind_total", &[], 2.0).await;
+    network.stall(false);
+    database.say("c", "fence").await;
+    let mut once = 0;
+    loop {
+        let frame = wire.frame().await.expect("an event");
+        once += usize::from(frame.contains("\"once\""));
+        if frame.contains("rowcast:resync") || frame.contains("\"fence\"") {
+            break;
+        }
+    }
+    assert_eq!(once, 1);
 }

@@ -63,14 +63,19 @@ impl At {
     /// `known` is from where on every event is at hand.
     fn begin(offset: Offset, number: u64, known: Arc<Snapshot>) -> Self {
         Self {
-            recent: Recent::since(known),
+            recent: Recent::since(offset.seen.ceiling().clone(), known),
             offset: Arc::new(offset),
             number,
         }
     }
 
-    /// The next step from `from` to here, of the events that are `wanted`.
-    pub(super) fn towards(&self, from: &Offset, wanted: impl Fn(&Event) -> bool) -> Turn {
+    /// The next step from `from` to here, of the events that are `wanted`. Whether what was left out after a crash was `had`.
+    pub(super) fn towards(
+        &self,
+        from: &Offset,
+        had: bool,
+        wanted: impl Fn(&Event) -> bool,
+    ) -> Turn {
         let here = &self.offset;
         if from.epoch.value != here.epoch.value {
             return Turn::Lost(REWOUND);
@@ -83,7 +88,7 @@ impl At {
             Next::Ahead => Turn::Wait,
             Next::Read(step) => Turn::Step(Towards {
                 events: (from.epoch == here.epoch)
-                    .then(|| self.recent.step(&step, wanted))
+                    .then(|| self.recent.step(&step, had, wanted))
                     .flatten(),
                 step,
                 epoch: here.epoch,
@@ -158,12 +163,13 @@ impl Hub {
                 let mut stream = client.stream();
                 let stays =
                     |seen: &Offset| seen.durable && seen.epoch.value == at.offset.epoch.value;
+                stream.begun = false;
                 if stays(&stream.sent) && client.rooms().iter().all(|joined| stays(&joined.at)) {
                     continue;
                 }
                 let behind = stream.fall().is_some();
                 stream.reach(at.offset.clone(), number);
-                stream.told = None;
+                (stream.told, stream.begun) = (None, true);
                 let rooms = client.reloads(&at.offset, |_| true);
                 if behind {
                     lost.push((client.clone(), rooms));
@@ -194,7 +200,7 @@ impl Hub {
             let joined = rooms.iter().find(|joined| joined.room == event.room);
             joined.is_some_and(|joined| joined.at.seen.misses(event.xid, event.id))
         };
-        let turn = at.towards(&stream.sent, wanted);
+        let turn = at.towards(&stream.sent, stream.begun, wanted);
         if matches!(turn, Turn::Live) {
             stream.reach(at.offset.clone(), at.number);
         }

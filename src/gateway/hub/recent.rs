@@ -15,15 +15,18 @@ pub(super) struct Recent {
     events: VecDeque<Passed>,
     bytes: usize,
     start: Arc<Snapshot>,
+    /// After a crash the broadcast leaves out what it had come to before, up to here.
+    known: Arc<Snapshot>,
 }
 
 impl Recent {
-    /// Nothing yet, after a broadcast that has seen `start`.
-    pub(super) fn since(start: Arc<Snapshot>) -> Self {
+    /// Nothing yet, after a broadcast that has seen `start`; it leaves nothing out from `known` on.
+    pub(super) fn since(start: Arc<Snapshot>, known: Arc<Snapshot>) -> Self {
         Self {
             events: VecDeque::new(),
             bytes: 0,
             start,
+            known,
         }
     }
 
@@ -47,13 +50,15 @@ impl Recent {
         self.events.back()
     }
 
-    /// The events of a step, by id, as far as `wanted`; `None` where some may be older than what is kept.
+    /// The events of a step, by id, as far as `wanted`; `None` where some may be older than what is kept, or were left out
+    /// and not had by whoever asks.
     pub(super) fn step(
         &self,
         step: &Step,
+        had: bool,
         wanted: impl Fn(&Event) -> bool,
     ) -> Option<Vec<Arc<Event>>> {
-        if !step.before.covers(&self.start) {
+        if !step.before.covers(&self.start) || !(had || step.before.covers(&self.known)) {
             return None;
         }
         let of_step = |event: &&Arc<Event>| step.holds(event.xid, event.id) && wanted(event);

@@ -88,7 +88,7 @@ impl Hub {
         if client.stream().fall().is_some() {
             return Ok(Approach::Behind);
         }
-        match at.towards(have, |event| event.room == *room) {
+        match at.towards(have, false, |event| event.room == *room) {
             Turn::Live => {}
             Turn::Wait => return Ok(Approach::Wait),
             Turn::Lost(_) => return Ok(Approach::Lost),
