@@ -40,7 +40,7 @@ enum Way {
 }
 
 /// What goes through socketioxide's queue. It tells nobody what is in there: what went in is set against what came out.
-/// A poll takes all that was queued before it began, so nothing adds up over time.
+/// The answer to a poll holds all that was queued by then, so nothing adds up over time.
 struct Engine {
     socket: SocketRef,
     queued_bytes: AtomicU64,
@@ -135,18 +135,11 @@ impl Outlet {
         }
     }
 
-    /// A poll begins: what it will have taken when it has ended.
-    pub(super) fn poll(&self) -> u64 {
-        match &self.way {
-            Way::Wire(_) => 0,
-            Way::Engine(engine) => engine.queued_bytes.load(Ordering::Relaxed),
-        }
-    }
-
-    /// A poll has ended that took this much, counted from the beginning.
-    pub(super) fn polled(&self, taken: u64) {
+    /// A poll has been answered, and took all that was queued.
+    pub(super) fn polled(&self) {
         if let Way::Engine(engine) = &self.way {
-            engine.polled_bytes.fetch_max(taken, Ordering::Relaxed);
+            let queued = engine.queued_bytes.load(Ordering::Relaxed);
+            engine.polled_bytes.fetch_max(queued, Ordering::Relaxed);
         }
     }
 

@@ -110,14 +110,11 @@ pub(super) async fn guard(State(rule): State<Rule>, mut request: Request, next: 
         }
         return response;
     }
-    let poll = client
-        .filter(|_| request.method() == Method::GET)
-        .map(|client| (client.outlet.poll(), client));
     let polls = request.method() == Method::GET;
     let session: Box<str> = named.into();
     let response = run(request, next, rule.limit).await;
-    if let Some((taken, client)) = poll {
-        client.outlet.polled(taken);
+    if let Some(client) = client.filter(|_| polls) {
+        client.outlet.polled();
     }
     match rule.hub.greeting(&session).filter(|_| polls) {
         Some(pid) => greet(response, &rule.hub, &session, &pid).await,
