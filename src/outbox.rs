@@ -70,40 +70,44 @@ impl Database {
 
     /// A small pool for everything but the listener and the reader, which have their own connections.
     pub fn pool(&self) -> PgPool {
-        PgPoolOptions::new()
-            .max_connections(8)
-            .min_connections(0)
-            .acquire_timeout(Duration::from_secs(5))
-            .after_connect(|connection, _| {
-                // What a client is told to be kept must outlive a crash, whatever the database's own setting.
-                let durable = "set synchronous_commit = local";
-                Box::pin(async move { connection.execute(durable).await.map(|_| ()) })
-            })
-            .connect_lazy_with(self.named("rowcast"))
+        // What a client is told to be kept must outlive a crash, whatever the database's own setting.
+        let durable = "set synchronous_commit = local";
+        self.pool_of("rowcast", 8, Duration::from_secs(5), durable)
     }
 
     /// A few connections for replays: however many clients come back at once, the database does so much for them at a time.
     pub fn replay_pool(&self) -> PgPool {
-        PgPoolOptions::new()
-            .max_connections(REPLAY_CONNECTIONS)
-            .min_connections(0)
-            .acquire_timeout(Duration::from_secs(5))
-            .after_connect(|connection, _| {
-                Box::pin(async move { connection.execute(REPLAY_SESSION).await.map(|_| ()) })
-            })
-            .connect_lazy_with(self.named("rowcast replay"))
+        let patience = Duration::from_secs(5);
+        self.pool_of(
+            "rowcast replay",
+            REPLAY_CONNECTIONS,
+            patience,
+            REPLAY_SESSION,
+        )
     }
 
     /// A few connections for reads over HTTP, however many ask: they wait here, and not before what the server itself needs.
     pub fn http_pool(&self) -> PgPool {
+        let patience = Duration::from_secs(2);
+        self.pool_of("rowcast http", HTTP_CONNECTIONS, patience, REPLAY_SESSION)
+    }
+
+    /// At most so many connections, each begun by `session`; whoever wants one waits for `patience`.
+    fn pool_of(
+        &self,
+        name: &str,
+        connections: u32,
+        patience: Duration,
+        session: &'static str,
+    ) -> PgPool {
         PgPoolOptions::new()
-            .max_connections(HTTP_CONNECTIONS)
+            .max_connections(connections)
             .min_connections(0)
-            .acquire_timeout(Duration::from_secs(2))
-            .after_connect(|connection, _| {
-                Box::pin(async move { connection.execute(REPLAY_SESSION).await.map(|_| ()) })
+            .acquire_timeout(patience)
+            .after_connect(move |connection, _| {
+                Box::pin(async move { connection.execute(session).await.map(|_| ()) })
             })
-            .connect_lazy_with(self.named("rowcast http"))
+            .connect_lazy_with(self.named(name))
     }
 
     /// A pool of one for the listener. The short time to acquire keeps its back-off short: it retries by itself.
