@@ -1,7 +1,7 @@
 # The tasks of development; `make help` lists them. Options go through ARGS: make run ARGS='--port 4000'.
 
 .DEFAULT_GOAL := help
-.PHONY: help run watch test soak check bench audit
+.PHONY: help run demo watch test soak check bench audit
 
 # What scripts/setup prints is for the shell: where a Postgres is that the server would not find by itself.
 setup = out=$$(scripts/setup $(1)) && eval "$$out"
@@ -9,18 +9,29 @@ setup = out=$$(scripts/setup $(1)) && eval "$$out"
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-run: ## Start the server, with a Postgres of its own unless DATABASE_URL says otherwise
+run: demo ## Start the server with the dashboard, and a Postgres of its own unless DATABASE_URL says otherwise
 	@$(call setup,rust postgres) && cargo run --locked --release -- serve $(ARGS)
 
-watch: ## Print the events of a conversation, with the stock client: make watch ROOM=42
+demo: node demo/dist/index.html ## Build the client kit and the dashboard that the server shows at /
+
+.PHONY: node
+node:
 	@scripts/setup node
+
+client/dist/index.js: $(shell find client -path client/dist -prune -o -path client/test -prune -o -type f -print) package-lock.json | node
+	@npm run --silent build --workspace client
+
+demo/dist/index.html: client/dist/index.js $(shell find demo -path demo/dist -prune -o -type f -print) | node
+	@npm run --silent build --workspace demo -- --logLevel warn
+
+watch: node ## Print the events of a conversation, with the stock client: make watch ROOM=42
 	@node tests/interop/watch.mjs $(or $(ROOM),42)
 
-test: ## Run every test (ARGS is handed to the test runner)
-	@$(call setup,rust postgres node) && scripts/test $(ARGS)
+test: demo ## Run every test (ARGS is handed to the test runner)
+	@$(call setup,rust postgres browser) && scripts/test $(ARGS)
 
-soak: ## Break things at random and count what is lost: make soak MINUTES=20 SEED=1
-	@$(call setup,rust postgres node) && SOAK_MINUTES=$(or $(MINUTES),20) SOAK_SEED=$(SEED) \
+soak: node ## Break things at random and count what is lost: make soak MINUTES=20 SEED=1
+	@$(call setup,rust postgres) && SOAK_MINUTES=$(or $(MINUTES),20) SOAK_SEED=$(SEED) \
 		cargo test --locked --quiet --test it -- --exact soak::whatever_breaks_nothing_is_lost --nocapture
 
 check: ## Format, lints, docs and file lengths, warnings denied

@@ -35,7 +35,7 @@ impl Stock {
     /// Starts Node.
     pub(crate) fn start() -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop");
-        install(&folder);
+        install();
         let mut node = Command::new("node")
             .arg("client.mjs")
             .current_dir(&folder)
@@ -156,23 +156,21 @@ impl Pipe {
     }
 }
 
-/// Installs the client as its lock file pins it, once.
-fn install(folder: &Path) {
+/// Installs the npm packages as the lock file pins them, once.
+pub(super) fn install() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let lock = File::create(Path::new(env!("CARGO_TARGET_TMPDIR")).join("npm.lock"))
             .expect("a lock file can be made");
         lock.lock().expect("flock");
-        if folder.join("node_modules/socket.io-client").exists() {
+        if root.join("node_modules/socket.io-client").exists() {
             return;
         }
         let status = Command::new("npm")
             .args(["ci", "--no-audit", "--no-fund"])
-            .current_dir(folder)
+            .current_dir(root)
             .status();
-        assert!(
-            status.expect("npm is installed").success(),
-            "npm ci in tests/interop"
-        );
+        assert!(status.expect("npm is installed").success(), "npm ci");
     });
 }
