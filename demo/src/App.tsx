@@ -29,7 +29,7 @@ export function App() {
       <Inbox {...inbox} openId={contactId} version={about?.version} />
       {contactId === null ? (
         <main className="placeholder" id="main" tabIndex={-1}>
-          <h2>{isEmpty ? texts.noConversations : texts.choose}</h2>
+          <h2>{isEmpty ? texts.welcome : texts.choose}</h2>
           <PsqlHint about={about} />
         </main>
       ) : (

@@ -1,5 +1,4 @@
-import type { Message } from "@rowcast/client";
-import { Fragment, useCallback, useEffect, useRef, useState, type ReactNode } from "react";
+import { useCallback, useEffect, useRef, useState, type ReactNode } from "react";
 import { MessageItem, senderOf } from "./MessageItem";
 import { texts } from "./texts";
 import { dayOf, dayText, useToday } from "./time";
@@ -59,22 +58,27 @@ export function MessageList({ items, more, loading, loadOlder, children }: Props
           </button>
         )}
         {items.length === 0 && children}
-        <ol>
-          {items.map(({ key, message }, index) => {
-            const above = items[index - 1]?.message;
-            const isNewDay = startsDay(message, above);
-            return (
-              <Fragment key={key}>
-                {isNewDay && (
-                  <li className="day">
-                    <h3>{dayText(message.createdAt, today)}</h3>
-                  </li>
-                )}
-                <MessageItem id={key} message={message} isFirst={isNewDay || senderOf(above) !== senderOf(message)} />
-              </Fragment>
-            );
-          })}
-        </ol>
+        <div className="days">
+          {daysOf(items).map(({ key, heading, rows }) => (
+            <section key={key}>
+              {heading !== "" && (
+                <h3 className="day">
+                  <span>{dayText(heading, today)}</span>
+                </h3>
+              )}
+              <ol>
+                {rows.map((row, index) => (
+                  <MessageItem
+                    key={row.key}
+                    id={row.key}
+                    message={row.message}
+                    isFirst={senderOf(rows[index - 1]?.message) !== senderOf(row.message)}
+                  />
+                ))}
+              </ol>
+            </section>
+          ))}
+        </div>
       </div>
       {isAway && (
         <button className="newest" type="button" onClick={toNewest} aria-label={fresh ? undefined : texts.toNewest}>
@@ -88,9 +92,31 @@ export function MessageList({ items, more, loading, loadOlder, children }: Props
   );
 }
 
-function startsDay(message: Message, above: Message | undefined): boolean {
-  const day = dayOf(message.createdAt);
-  return !Number.isNaN(day) && (!above || dayOf(above.createdAt) !== day);
+interface Day {
+  key: string;
+  /** A time of that day; empty for messages without one. */
+  heading: string;
+  rows: Item[];
+}
+
+/** Groups what stands together. A message that was committed late may make a day come twice. */
+function daysOf(items: readonly Item[]): Day[] {
+  const days: Day[] = [];
+  const times = new Map<number, number>();
+  let before: number | undefined;
+  for (const item of items) {
+    const { createdAt } = item.message;
+    const day = dayOf(createdAt);
+    const isSame = before !== undefined && (day === before || Number.isNaN(day));
+    if (!isSame) {
+      const nth = (times.get(day) ?? 0) + 1;
+      times.set(day, nth);
+      days.push({ key: `${day}-${nth}`, heading: Number.isNaN(day) ? "" : createdAt, rows: [] });
+      before = day;
+    }
+    days.at(-1)?.rows.push(item);
+  }
+  return days;
 }
 
 /** Whether what is added is news: history, which is put above or comes at first, is not read out. */

@@ -15,6 +15,7 @@ interface Texts {
   open: string;
   badContactId: string;
   choose: string;
+  welcome: string;
   back: string;
   messages: string;
   loading: string;
@@ -58,6 +59,7 @@ const es: Texts = {
   open: "Abrir",
   badContactId: "Un id de contacto tiene de 1 a 500 bytes.",
   choose: "Elige una conversación",
+  welcome: "Aquí llegarán los mensajes",
   back: "Conversaciones",
   messages: "Mensajes",
   loading: "Cargando...",
@@ -101,6 +103,7 @@ const en: Texts = {
   open: "Open",
   badContactId: "A contact id has 1 to 500 bytes.",
   choose: "Choose a conversation",
+  welcome: "Messages will arrive here",
   back: "Conversations",
   messages: "Messages",
   loading: "Loading...",
