@@ -1,6 +1,6 @@
-/** Where a server is, in the two ways that it is asked. */
+/** Where a server is, in the two parts that Socket.IO takes apart. */
 export interface Address {
-  /** Scheme, host and port: what Socket.IO takes. */
+  /** Scheme, host and port. */
   origin: string;
   /** What stands before `/socket.io` and `/api`: a proxy's path, or nothing. */
   path: string;
@@ -12,10 +12,7 @@ export interface Address {
  * @throws TypeError with what was given and what is accepted
  */
 export function parseAddress(url: string): Address {
-  const match = /^(ws|http)(s?):\/\/([^/?#@\s]+)([^?#\s]*)$/i.exec(url.trim());
-  if (!match) {
-    throw new TypeError(`Rowcast: url is ${JSON.stringify(url)}; accepted are ws://, wss://, http:// and https:// with a host`);
-  }
-  const [, , secure = "", host = "", path = ""] = match;
-  return { origin: `http${secure.toLowerCase()}://${host}`, path: path.replace(/\/+$/, "") };
+  const [all, rest, path = ""] = /^(?:ws|http)(s?:\/\/[^/?#@\s]+)([^?#\s]*?)\/*$/i.exec(url) ?? [];
+  if (!all) throw new TypeError(`url "${url}": ws://, wss://, http:// or https:// and a host are needed`);
+  return { origin: `http${rest}`, path };
 }

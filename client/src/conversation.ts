@@ -4,12 +4,11 @@
 //            after the offset of the last event that the other one brought. What comes by the one that is off is dropped.
 // Relies on: offsets that mean the same over HTTP and in a join (docs/resume.md, docs/http.md).
 
-import { RowcastError, type Http } from "./http.js";
-import type { Shelf } from "./kept.js";
+import { codeOf, UNREACHABLE } from "./error.js";
+import { put, take } from "./kept.js";
 import { applyEvent, mergeNewest } from "./messages.js";
-import type { Options } from "./options.js";
-import type { EventsPage, HistoryPage, JoinAnswer, Message, Row } from "./protocol.js";
-import { Typing } from "./typing.js";
+import type { EventsPage, HistoryPage, Message, Row } from "./protocol.js";
+import type { ConversationSocket } from "./socket.js";
 
 /**
  * How a conversation's events come: `connected` at once, through the socket; `polling` every few seconds; `offline` not at
@@ -32,60 +31,65 @@ export interface ConversationState<M extends Row = Message> {
   error: string | null;
 }
 
-/** What a conversation needs of the socket that it shares with others. */
-export interface Link<M extends Row> {
-  readonly options: Options<M>;
-  readonly http: Http | undefined;
-  readonly shelf: Shelf;
-  readonly connected: boolean;
-  /** Settles once no event of an earlier membership can come any more. */
-  left(contactId: string): Promise<unknown>;
-  join(contactId: string, after: string | undefined): Promise<JoinAnswer>;
-  leaveRoom(contactId: string): void;
-  emitTyping(contactId: string, typing: boolean): void;
-  /** Gives the connection up: it brings nothing. */
-  cut(): void;
-  tell(event: string, payload: unknown): void;
-  /** One user of the conversation less. */
-  leave(contactId: string): void;
-}
+/** @internal */
+export const NOTHING: ConversationState<never> = {
+  messages: [],
+  more: false,
+  loading: true,
+  status: "connecting",
+  typing: false,
+  error: null,
+};
 
 /** How long the socket may take for an event that polling has seen. */
 const OWED_MS = 2_000;
+/** How long a conversation may wait until it is loaded again. */
+const RESTART_MS = 1_000;
+/** How often the others are told that typing goes on. */
+const TYPING_MS = 5_000;
+/** Typing has stopped when no key was struck for this long. */
+const IDLE_MS = 4_000;
+/** The server says when the other side stops, after 15 s at the latest; this is for a word that got lost. */
+const LOST_MS = 20_000;
+
+type Timer = ReturnType<typeof setTimeout> | undefined;
 
 /** See the top. Made by `ConversationSocket.join`. */
 export class Conversation<M extends Row = Message> {
-  #state: ConversationState<M> = { messages: [], more: false, loading: true, status: "connecting", typing: false, error: null };
+  /** @internal How many have joined it. */
+  users = 0;
+  readonly #socket: ConversationSocket<M>;
+  /** What it is kept under. */
+  readonly #key: string;
+  #state: ConversationState<M> = NOTHING;
   #subscribers = new Set<() => void>();
-  #carrier: "poll" | "socket" = "poll";
+  /** The carrier: the socket, or else polling. */
+  #live = false;
   /** After which the next event is wanted; unknown until the history is there. */
   #offset: string | undefined;
   /** The offset after which polling saw an event that the socket has not brought. */
   #owed: string | undefined;
-  /** The work at hand; aborted when it is overtaken. */
+  /** The round at hand; aborted when it is overtaken. */
   #round = new AbortController();
   /** It must not be overtaken: history, or a join. */
   #busy = false;
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #restartedAt = -Infinity;
+  #next: Timer;
   /** Events since older messages were asked for. */
   #meanwhile: [event: string, payload: unknown][] | undefined;
-  readonly #typing: Typing;
-
-  readonly #link: Link<M>;
+  #toldTypingAt = 0;
+  #idle: Timer;
+  #lost: Timer;
 
   /** @internal */
   constructor(
     readonly contactId: string,
-    link: Link<M>,
+    socket: ConversationSocket<M>,
   ) {
-    this.#link = link;
-    this.#typing = new Typing((typing) => this.#isLive && link.emitTyping(contactId, typing));
-    const kept = link.http && link.shelf.take<M>(contactId);
-    if (kept) {
-      const { messages, more, offset } = kept;
+    this.#socket = socket;
+    const { offset, messages, more } = take<M>(socket.options, (this.#key = socket.api + contactId));
+    if (socket.io && offset) {
       this.#offset = offset;
-      this.#set({ messages, more, loading: false });
+      this.#set({ messages: messages!, more: more!, loading: false });
     }
     void this.#go();
   }
@@ -95,29 +99,40 @@ export class Conversation<M extends Row = Message> {
   }
 
   /** Calls `subscriber` after each change of `state`, until the function that it returns is called. */
-  subscribe = (subscriber: () => void): (() => void) => {
+  subscribe(subscriber: () => void): () => void {
     this.#subscribers.add(subscriber);
     return () => this.#subscribers.delete(subscriber);
-  };
+  }
+
+  /** Says that this user of the conversation needs it no more. The last one's leaves the room. */
+  leave(): void {
+    this.#socket.leave(this.contactId);
+  }
 
   /** Call it at each key stroke: the others see it, until `stopTyping` or a few seconds without. */
-  startTyping = (): void => this.#typing.start();
-  stopTyping = (): void => this.#typing.stop();
+  startTyping(): void {
+    clearTimeout(this.#idle);
+    this.#idle = setTimeout(() => this.stopTyping(), IDLE_MS);
+    if (Date.now() - this.#toldTypingAt > TYPING_MS) this.#tellTyping("start");
+  }
+
+  stopTyping(): void {
+    clearTimeout(this.#idle);
+    if (this.#toldTypingAt) this.#tellTyping("stop");
+  }
 
   /** Loads the page of history before the messages that are here. What goes wrong is in `state.error`. */
-  loadOlder = async (): Promise<void> => {
-    const { http, options } = this.#link;
-    const [first] = this.#state.messages;
-    if (!http || !first || !this.#state.more || this.#meanwhile) return;
+  async loadOlder(): Promise<void> {
+    const first = this.#state.messages[0]?.id;
+    if (first === undefined || !this.#state.more || this.#meanwhile) return;
     const meanwhile: [string, unknown][] = (this.#meanwhile = []);
     try {
-      const query = { limit: options.limit, before: String(first.id) };
-      const page = await http.get<HistoryPage<M>>(this.contactId, "messages", query);
+      const page = await this.#history(`&before=${encodeURIComponent(first)}`);
       const { messages } = this.#state;
       // A conversation that was loaded again meanwhile begins elsewhere.
-      if (messages[0]?.id !== first.id) return;
-      const known = new Set(messages.map(({ id }) => String(id)));
-      let older: readonly M[] = page.messages.filter(({ id }) => !known.has(String(id)));
+      if (messages[0]?.id !== first) return;
+      const known = new Set(messages.map(({ id }) => id));
+      let older: readonly M[] = page.messages.filter(({ id }) => !known.has(id));
       // The page is of a moment in between: whatever changed since it was asked for is applied to it again.
       for (const [event, payload] of meanwhile) if (event !== "message:new") older = applyEvent(older, event, payload);
       this.#set({ messages: [...older, ...messages], more: page.more });
@@ -126,45 +141,32 @@ export class Conversation<M extends Row = Message> {
     } finally {
       this.#meanwhile = undefined;
     }
-  };
+  }
 
-  /** Says that this user of the conversation needs it no more. The last one's leaves the room. */
-  leave = (): void => this.#link.leave(this.contactId);
-
-  /** @internal The socket has connected. */
-  connected(): void {
+  /** @internal Something that it may have waited for is there: the connection, the network, or somebody who looks. */
+  wake(): void {
     if (!this.#busy) void this.#go();
   }
 
   /** @internal The socket has lost its connection. */
   disconnected(): void {
-    if (!this.#isLive) return;
-    this.#interrupt();
-    this.#carrier = "poll";
-    this.#owed = undefined;
-    this.#typing.forget();
-    this.#set({ status: "connecting", typing: false });
-    this.#wait(this.#pollMs);
-  }
-
-  /** @internal The page is looked at again, or the network is back: what is due is done now. */
-  nudge(): void {
-    if (!this.#busy) void this.#go();
+    if (this.#live) this.#unplug();
   }
 
   /** @internal The server refuses the connection. */
-  refused(code: string): void {
-    this.#set({ error: code });
+  refused(error: string): void {
+    this.#set({ error });
   }
 
   /** @internal The socket brings an event. */
   receive(event: string, payload: unknown, offset: unknown): void {
-    if (!this.#isLive) return;
+    if (!this.#live) return;
     if (event === "rowcast:resync") this.#restart();
-    if (event === "typing:start" || event === "typing:stop") {
-      const typing = event === "typing:start";
-      this.#set({ typing });
-      this.#typing.other(typing, () => this.#set({ typing: false }));
+    const [, word] = /^typing:(start|stop)$/.exec(event) ?? [];
+    if (word) {
+      clearTimeout(this.#lost);
+      this.#lost = setTimeout(() => this.#set({ typing: false }), LOST_MS);
+      this.#set({ typing: word === "start" });
     }
     this.#take(event, payload, offset);
   }
@@ -172,151 +174,164 @@ export class Conversation<M extends Row = Message> {
   /** @internal The last one has left. */
   end(): void {
     this.keep();
-    this.#interrupt();
-    this.#typing.stop();
-    this.#typing.forget();
-    if (this.#isLive) this.#link.leaveRoom(this.contactId);
-    this.#carrier = "poll";
-    this.#subscribers.clear();
+    this.stopTyping();
+    if (this.#live) this.#socket.leaveRoom(this.contactId);
+    this.#unplug();
+    clearTimeout(this.#next);
   }
 
   /** @internal Puts it on the shelf, for who comes back. */
   keep(): void {
     const { messages, more } = this.#state;
-    if (this.#offset) this.#link.shelf.put(this.contactId, { messages, more, offset: this.#offset });
+    if (this.#offset) put(this.#socket.options, this.#key, { messages, more, offset: this.#offset });
   }
 
-  get #isLive(): boolean {
-    return this.#carrier === "socket";
-  }
-
-  get #pollMs(): number {
-    const { pollConnectedMs = 30_000, pollDisconnectedMs = 5_000 } = this.#link.options;
-    return this.#isLive ? pollConnectedMs : pollDisconnectedMs;
+  #tellTyping(word: "start" | "stop"): void {
+    if (!this.#live) return;
+    this.#toldTypingAt = word === "start" ? Date.now() : 0;
+    this.#socket.io!.emit(`typing:${word}`, this.contactId);
   }
 
   #set(change: Partial<ConversationState<M>>): void {
-    const state = this.#state as unknown as Record<string, unknown>;
-    if (Object.entries(change).every(([key, value]) => Object.is(state[key], value))) return;
-    this.#state = { ...this.#state, ...change };
-    for (const subscriber of this.#subscribers) subscriber();
+    const state = { ...this.#state, ...change };
+    const keys = Object.keys(change) as (keyof typeof change)[];
+    if (keys.every((key) => state[key] === this.#state[key])) return;
+    this.#state = state;
+    this.#subscribers.forEach((subscriber) => subscriber());
   }
 
   #interrupt(): void {
-    clearTimeout(this.#timer);
+    clearTimeout(this.#next);
     this.#round.abort();
     this.#busy = false;
   }
 
-  #wait(ms: number): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.#go(), ms);
+  #wait(ms?: number): void {
+    const { pollConnectedMs = 30_000, pollDisconnectedMs = 5_000 } = this.#socket.options;
+    clearTimeout(this.#next);
+    this.#next = setTimeout(() => void this.#go(), ms ?? (this.#live ? pollConnectedMs : pollDisconnectedMs));
+  }
+
+  /** The socket brings nothing more. */
+  #unplug(): void {
+    this.#interrupt();
+    this.#live = false;
+    this.#owed = undefined;
+    this.#toldTypingAt = 0;
+    clearTimeout(this.#lost);
+    this.#set({ status: "connecting", typing: false });
+    this.#wait();
   }
 
   /** One round: what is due is done, and the next round is set. */
   async #go(): Promise<void> {
     this.#interrupt();
     const { signal } = (this.#round = new AbortController());
-    const { http, options } = this.#link;
+    const { io, options } = this.#socket;
     let error: string | null = null;
-    let status: Status | undefined;
+    let status: Status = "polling";
     try {
-      if (http) error = (await this.#serve(http, signal)) ?? null;
+      if (io) error = await this.#serve(signal);
       else await this.#ask(signal);
     } catch (failure) {
       if (signal.aborted) return;
-      error = codeOf(failure);
-      if (error === "forbidden") this.#forget();
-      status = "offline";
-      if (http && options.fetcher) await this.#ask(signal).then(() => (status = "polling"), () => {});
+      const code = codeOf(failure);
+      if (this.#offset && /^(offset_expired|bad_request)$/.test(code)) return this.#restart();
+      // A poll that fails beside the socket fails for nobody.
+      if (!this.#live) {
+        error = code;
+        status = "offline";
+        if (error === "forbidden") this.#forget({ messages: [], more: false });
+        else if (io && options.fetcher) await this.#ask(signal).then(() => (status = "polling"), () => {});
+      }
     }
     if (signal.aborted) return;
-    this.#set({ error, status: status ?? (this.#isLive ? "connected" : "polling") });
-    this.#wait(this.#owed === undefined ? this.#pollMs : OWED_MS);
+    this.#busy = false;
+    this.#set({ error, status: this.#live ? "connected" : status });
+    this.#wait(this.#owed ? OWED_MS : undefined);
   }
 
   /** With the server: history, then the room or a poll. Returns why the room can't be joined. */
-  async #serve(http: Http, signal: AbortSignal): Promise<string | undefined> {
-    let refusal: string | undefined;
-    if (!this.#isLive) {
+  async #serve(signal: AbortSignal): Promise<string | null> {
+    let refusal: string | null = null;
+    if (!this.#live) {
       this.#busy = true;
-      try {
-        if (!this.#offset) await this.#load(http, signal);
-        if (this.#link.connected) refusal = await this.#enter(signal);
-      } finally {
-        if (!signal.aborted) this.#busy = false;
-      }
-      if (this.#isLive) return;
+      if (!this.#offset) await this.#load(signal);
+      if (this.#socket.connected) refusal = await this.#enter(signal);
+      this.#busy = false;
+      if (this.#live as boolean) return null;
     }
-    await this.#poll(http, signal);
+    await this.#poll(signal);
     return refusal;
   }
 
-  async #load(http: Http, signal: AbortSignal): Promise<void> {
-    const { fetcher, limit = 50 } = this.#link.options;
+  async #load(signal: AbortSignal): Promise<void> {
     try {
-      const page = await http.get<HistoryPage<M>>(this.contactId, "messages", { limit }, signal);
-      signal.throwIfAborted();
-      this.#offset = page.offset;
-      this.#set({ messages: page.messages, more: page.more, loading: false });
+      const { messages, more, offset } = await this.#history("", signal);
+      this.#offset = offset;
+      this.#set({ messages, more, loading: false });
     } catch (error) {
-      if (!fetcher || !(error instanceof RowcastError)) throw error;
+      if (!this.#socket.options.fetcher || codeOf(error) === UNREACHABLE) throw error;
       // A server without this history has the events all the same. The offset first: nothing falls between.
-      const { offset } = await http.get<EventsPage>(this.contactId, "events", {}, signal);
+      const { offset } = await this.#events("", signal);
       await this.#ask(signal);
       this.#offset = offset;
     }
   }
 
+  #history(query: string, signal?: AbortSignal): Promise<HistoryPage<M>> {
+    return this.#socket.get(this.contactId, `messages?limit=${this.#socket.options.limit ?? 50}${query}`, signal);
+  }
+
+  #events(query: string, signal: AbortSignal): Promise<EventsPage> {
+    return this.#socket.get(this.contactId, `events${query}`, signal);
+  }
+
   /** The application's own way to the messages. */
   async #ask(signal: AbortSignal): Promise<void> {
-    const newest = await this.#link.options.fetcher!(this.contactId, { signal });
+    const { fetcher } = this.#socket.options;
+    if (!fetcher) throw { code: "not_configured" };
+    const newest = await fetcher(this.contactId, { signal });
     signal.throwIfAborted();
     this.#set({ messages: mergeNewest(this.#state.messages, newest), loading: false });
   }
 
   /** Into the room. Returns why not. */
-  async #enter(signal: AbortSignal): Promise<string | undefined> {
-    await this.#link.left(this.contactId);
+  async #enter(signal: AbortSignal): Promise<string | null> {
+    const { contactId } = this;
+    await this.#socket.leaving;
     signal.throwIfAborted();
-    if (!this.#link.connected) return;
-    this.#carrier = "socket";
-    const answer = await this.#link.join(this.contactId, this.#offset);
+    if (!this.#socket.connected) return null;
+    this.#live = true;
+    const answer = await this.#socket.ask("join:conversation", { contactId, after: this.#offset });
     signal.throwIfAborted();
     if (!answer.ok) {
-      this.#carrier = "poll";
+      this.#live = false;
       return answer.error.code;
     }
     if (answer.resync) this.#restart();
-    return;
+    return null;
   }
 
-  async #poll(http: Http, signal: AbortSignal): Promise<void> {
-    for (;;) {
+  async #poll(signal: AbortSignal): Promise<void> {
+    let more = true;
+    while (more) {
       const after = this.#offset;
-      let page: EventsPage;
-      try {
-        page = await http.get<EventsPage>(this.contactId, "events", { after }, signal);
-      } catch (error) {
-        const isLost = error instanceof RowcastError && /^(offset_expired|bad_request)$/.test(error.code);
-        if (isLost && !signal.aborted) this.#restart();
-        throw error;
-      }
-      signal.throwIfAborted();
-      if (this.#isLive) return this.#compare(page, after);
+      const page = await this.#events(`?after=${after}`, signal);
+      if (this.#live) return this.#compare(page, after);
       for (const { event, data, offset } of page.events) this.#take(event, data, offset);
       this.#offset = page.offset;
-      if (!page.more) return;
+      more = page.more;
     }
   }
 
   /** The socket brings the events: polling only looks whether it does. */
   #compare(page: EventsPage, after: string | undefined): void {
-    const wasOwed = this.#owed === after && after !== undefined;
+    const wasOwed = this.#owed === after;
     this.#owed = undefined;
     if (after !== this.#offset) return;
     if (!page.events.length) this.#offset = page.offset;
-    else if (wasOwed) this.#link.cut();
+    else if (wasOwed) this.#socket.cut();
     else this.#owed = after;
   }
 
@@ -326,31 +341,21 @@ export class Conversation<M extends Row = Message> {
       this.#meanwhile?.push([event, payload]);
       this.#set({ messages: applyEvent(this.#state.messages, event, payload) });
     }
-    this.#link.tell(event, payload);
+    this.#socket.tell(event, payload);
   }
 
   /** Continuity is lost: the history again, then the room again. */
   #restart(): void {
-    this.#interrupt();
-    if (this.#isLive) this.#link.leaveRoom(this.contactId);
-    this.#carrier = "poll";
-    this.#offset = this.#owed = undefined;
-    this.#link.shelf.remove(this.contactId);
-    this.#set({ status: "connecting", typing: false });
-    // Once at once; a server that goes on like this is asked at the pace of polling.
-    const isFirst = performance.now() - this.#restartedAt > this.#pollMs;
-    this.#restartedAt = performance.now();
-    this.#wait(isFirst ? 0 : this.#pollMs);
+    if (this.#live) this.#socket.leaveRoom(this.contactId);
+    this.#unplug();
+    this.#forget({});
+    // Others may have been told the same at this moment.
+    this.#wait(RESTART_MS * Math.random());
   }
 
-  /** It may not be seen any more. */
-  #forget(): void {
+  #forget(change: Partial<ConversationState<M>>): void {
     this.#offset = undefined;
-    this.#link.shelf.remove(this.contactId);
-    this.#set({ messages: [], more: false });
+    put(this.#socket.options, this.#key);
+    this.#set(change);
   }
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof RowcastError ? error.code : "unreachable";
 }

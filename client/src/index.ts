@@ -1,5 +1,4 @@
 export { Conversation, type ConversationState, type Status } from "./conversation.js";
-export { RowcastError } from "./http.js";
 export type { Fetcher, Options, TokenSource } from "./options.js";
 export type * from "./protocol.js";
 export { ConversationSocket, type Listener } from "./socket.js";

@@ -11,47 +11,33 @@ export interface Kept<M extends Row> {
   offset: string;
 }
 
-/** Conversations over a reload. A storage that is full, closed or absent costs a page of history, never more. */
-export class Shelf {
-  constructor(
-    readonly storage: Storage | null,
-    readonly prefix: string,
-  ) {}
+/** Where conversations are over a reload. A storage that is full, closed or absent costs a page of history, never more. */
+export interface Shelf {
+  storage?: Storage | null | undefined;
+}
 
-  put<M extends Row>(contactId: string, { messages, more, offset }: Kept<M>): void {
-    const newest = messages.slice(-MOST_MESSAGES);
-    const text = JSON.stringify({ at: Date.now(), messages: newest, more: more || newest.length < messages.length, offset });
-    try {
-      this.storage?.setItem(this.prefix + contactId, text);
-    } catch {
-      for (const key of Object.keys(this.storage!)) if (key.startsWith(this.prefix)) this.storage!.removeItem(key);
-    }
-  }
-
-  take<M extends Row>(contactId: string): Kept<M> | undefined {
-    try {
-      const kept = JSON.parse(this.storage!.getItem(this.prefix + contactId)!) as Kept<M> & { at: number };
-      const isFresh = Math.abs(Date.now() - kept.at) < FRESH_MS;
-      return isFresh && typeof kept.offset === "string" && Array.isArray(kept.messages) ? kept : undefined;
-    } catch {
-      return undefined;
-    }
-  }
-
-  remove(contactId: string): void {
-    try {
-      this.storage?.removeItem(this.prefix + contactId);
-    } catch {
-      // It is closed to us: nothing was kept.
-    }
+/** Puts a conversation on the shelf, or nothing in its place. */
+export function put<M extends Row>(shelf: Shelf, key: string, kept?: Kept<M>): void {
+  const messages = kept?.messages.slice(-MOST_MESSAGES);
+  const more = kept?.more || messages?.length === MOST_MESSAGES;
+  try {
+    storageOf(shelf)!.setItem(key, JSON.stringify({ ...kept, messages, more, at: Date.now() }));
+  } catch {
+    // It is full, or closed to us.
   }
 }
 
-/** The tab's own storage, where there is one that may be used. */
-export function tabStorage(): Storage | null {
+/** What is there, where it is fresh. */
+export function take<M extends Row>(shelf: Shelf, key: string): Partial<Kept<M>> {
   try {
-    return globalThis.sessionStorage ?? null;
+    const kept = JSON.parse(storageOf(shelf)!.getItem(key)!) as Kept<M> & { at: number };
+    return Date.now() - kept.at < FRESH_MS ? kept : {};
   } catch {
-    return null;
+    return {};
   }
+}
+
+/** The tab's own where none was given; browsers that are told to keep nothing throw at its name. */
+function storageOf({ storage = sessionStorage }: Shelf): Storage | null {
+  return storage;
 }

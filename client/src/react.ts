@@ -1,7 +1,7 @@
 "use client";
 
-import { createElement, useCallback, useMemo, useRef, useSyncExternalStore, type HTMLAttributes, type ReactElement } from "react";
-import type { Conversation, ConversationState, Status } from "./conversation.js";
+import { createElement, useCallback, useState, useSyncExternalStore, type HTMLAttributes, type ReactElement } from "react";
+import { NOTHING, type Conversation, type ConversationState, type Status } from "./conversation.js";
 import type { Options } from "./options.js";
 import type { Message, Row } from "./protocol.js";
 import { acquire } from "./shared.js";
@@ -17,9 +17,6 @@ export interface UsedConversation<M extends Row = Message> extends ConversationS
   stopTyping(): void;
 }
 
-const NOTHING: ConversationState<never> = { messages: [], more: false, loading: true, status: "connecting", typing: false, error: null };
-const UNUSABLE: ConversationState<never> = { ...NOTHING, status: "offline", error: "not_configured" };
-
 declare const process: { env: { NEXT_PUBLIC_WEBHOOK_WS_URL?: string } };
 
 /**
@@ -34,49 +31,40 @@ export function useConversationSocket<M extends Row = Message>(
   options: Options<M> = {},
 ): UsedConversation<M> {
   const url = options.url ?? environmentUrl();
-  const latest = useRef(options);
-  latest.current = options;
-  const current = useRef<Conversation<M>>(undefined);
-  const isUsable = useRef(true);
+  const [own] = useState(() => {
+    const call = (action: "loadOlder" | "startTyping" | "stopTyping") => async () => own.conversation?.[action]();
+    const own: Own<M> = {
+      options,
+      actions: { loadOlder: call("loadOlder"), startTyping: call("startTyping"), stopTyping: call("stopTyping") },
+    };
+    return own;
+  });
+  own.options = { ...options, url };
   const subscribe = useCallback(
     (changed: () => void) => {
       if (contactId === null || contactId === undefined) return () => {};
-      let shared: ReturnType<typeof acquire<M>>;
-      try {
-        shared = acquire<M>({ ...latest.current, url });
-        isUsable.current = true;
-      } catch (error) {
-        // A page without a server's address shows what it has.
-        console.error(error);
-        isUsable.current = false;
-        return () => {};
-      }
-      const conversation = (current.current = shared.socket.join(contactId));
+      const { socket, release } = acquire(own.options);
+      const conversation = (own.conversation = socket.join(contactId));
       const unsubscribe = conversation.subscribe(changed);
       return () => {
+        own.conversation = undefined;
         unsubscribe();
-        current.current = undefined;
         conversation.leave();
-        shared.release();
+        release();
       };
     },
     [contactId, url],
   );
-  const read = () => {
-    const conversation = current.current;
-    if (conversation?.contactId === String(contactId)) return conversation.state;
-    return isUsable.current ? NOTHING : UNUSABLE;
-  };
+  const read = () => (own.conversation?.contactId === String(contactId) ? own.conversation.state : NOTHING);
   const state = useSyncExternalStore<ConversationState<M>>(subscribe, read, () => NOTHING);
-  const actions = useMemo(
-    () => ({
-      loadOlder: async () => current.current?.loadOlder(),
-      startTyping: () => current.current?.startTyping(),
-      stopTyping: () => current.current?.stopTyping(),
-    }),
-    [],
-  );
-  return { ...state, ...actions, connected: state.status === "connected" };
+  return { ...state, ...own.actions, connected: state.status === "connected" };
+}
+
+/** What a hook keeps from one rendering to the next. */
+interface Own<M extends Row> {
+  options: Options<M>;
+  conversation?: Conversation<M> | undefined;
+  actions: Pick<UsedConversation<M>, "loadOlder" | "startTyping" | "stopTyping">;
 }
 
 /** Bundlers put the value in place of this expression; elsewhere there may be no `process`. */

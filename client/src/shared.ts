@@ -18,8 +18,7 @@ export function acquire<M extends Row>(options: Options<M>): { socket: Conversat
   const key = options.url ?? "";
   let shared = sockets.get(key);
   if (!shared) {
-    shared = { socket: new ConversationSocket<M>(options) as unknown as ConversationSocket<Row>, users: 0 };
-    sockets.set(key, shared);
+    sockets.set(key, (shared = { socket: open(options) as unknown as ConversationSocket<Row>, users: 0 }));
   }
   const taken = shared;
   clearTimeout(taken.timer);
@@ -35,4 +34,14 @@ export function acquire<M extends Row>(options: Options<M>): { socket: Conversat
       }, LINGER_MS);
     },
   };
+}
+
+/** A page whose server's address is wrong has its fetcher. */
+function open<M extends Row>(options: Options<M>): ConversationSocket<M> {
+  try {
+    return new ConversationSocket<M>(options);
+  } catch (error) {
+    console.error(error);
+    return new ConversationSocket<M>({ ...options, url: "" });
+  }
 }

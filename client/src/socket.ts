@@ -6,16 +6,14 @@
 
 import { io, type Socket } from "socket.io-client";
 import { parseAddress } from "./address.js";
-import { Conversation, type Link } from "./conversation.js";
-import { Http } from "./http.js";
-import { Shelf, tabStorage } from "./kept.js";
+import { Conversation } from "./conversation.js";
 import type { Options } from "./options.js";
-import type { ClientEvents, JoinAnswer, Message, Row, ServerEvents } from "./protocol.js";
+import type { ClientEvents, JoinAnswer, Message, Refusal, Row, ServerEvents } from "./protocol.js";
 import { Token } from "./token.js";
 
 /** How long the server may take to answer. */
 const ANSWER_MS = 10_000;
-/** Until a refused connection is tried again. */
+/** Until a refused connection is tried again, about. */
 const REFUSED_MS = 5_000;
 
 /** What a listener of an event is given. Any other event of the server can be listened to by its name. */
@@ -25,103 +23,106 @@ export type Listener<M extends Row, E extends string> = E extends keyof ServerEv
 
 /** Conversations of one server, over one connection. */
 export class ConversationSocket<M extends Row = Message> {
-  readonly #io: Socket<ServerEvents<M>, ClientEvents> | undefined;
-  readonly #link: Link<M>;
+  /** @internal */
+  readonly io: Socket<ServerEvents<M>, ClientEvents> | undefined;
+  /** @internal What all paths of conversations begin with. */
+  readonly api: string;
+  /** @internal Settled once no event of a room that was left can come any more. */
+  leaving: Promise<unknown> | undefined;
   readonly #token: Token;
-  readonly #conversations = new Map<string, { conversation: Conversation<M>; users: number }>();
-  readonly #leaving = new Map<string, Promise<unknown>>();
+  readonly #page = new AbortController();
+  readonly #conversations = new Map<string, Conversation<M>>();
   readonly #listeners = new Map<string, Set<(payload: never) => void>>();
-  #page: AbortController | undefined;
   #retry: ReturnType<typeof setTimeout> | undefined;
-  #refresh: ReturnType<typeof setTimeout> | undefined;
+  #renewal: ReturnType<typeof setTimeout> | undefined;
 
-  /** @throws TypeError when there is neither a url nor a fetcher, or the url is none */
-  constructor(options: Options<M>) {
-    const { url, fetcher, token, withCredentials = false, storage = tabStorage() } = options;
-    if (!url && !fetcher) {
-      throw new TypeError("Rowcast: give a url (NEXT_PUBLIC_WEBHOOK_WS_URL for the hook) or a fetcher, or both");
+  /** @throws TypeError when the url is none */
+  constructor(readonly options: Options<M>) {
+    const { url, withCredentials = false, transports = ["websocket"] } = options;
+    const { origin, path } = url ? parseAddress(url) : { origin: "", path: "" };
+    const token = (this.#token = new Token(options.token));
+    this.api = `${origin}${path}/api/conversations/`;
+    if (typeof document !== "undefined") {
+      const { signal } = this.#page;
+      const wake = () => document.hidden || this.#each((conversation) => conversation.wake());
+      addEventListener("pagehide", () => this.#each((conversation) => conversation.keep()), { signal });
+      addEventListener("online", wake, { signal });
+      document.addEventListener("visibilitychange", wake, { signal });
     }
-    const address = url ? parseAddress(url) : undefined;
-    this.#token = new Token(token);
-    if (address) {
-      this.#io = io(address.origin, {
-        path: `${address.path}/socket.io`,
-        transports: options.transports ?? ["websocket"],
-        withCredentials,
-        forceNew: true,
-        autoConnect: false,
-        // Without the pid that Socket.IO would add to it: each conversation goes on after its own offset.
-        auth: (send) => void this.#token.get().then((token) => send({ token, pid: undefined, offset: undefined }), () => send({})),
-      });
-      this.#listen(this.#io);
-    }
-    const socket = this;
-    this.#link = {
-      options,
-      http: address && new Http(address, this.#token, withCredentials),
-      shelf: new Shelf(storage, `rowcast:${address?.origin}${address?.path}:`),
-      get connected() {
-        return socket.connected;
-      },
-      left: async (contactId) => this.#leaving.get(contactId),
-      join: (contactId, after) => this.#ask("join:conversation", after === undefined ? contactId : { contactId, after }) as Promise<JoinAnswer>,
-      leaveRoom: (contactId) => this.#leaveRoom(contactId),
-      emitTyping: (contactId, typing) => this.#io?.emit(typing ? "typing:start" : "typing:stop", contactId),
-      cut: () => this.#io?.io.engine.close(),
-      tell: (event, payload) => this.#tell(event, payload),
-      leave: (contactId) => this.leave(contactId),
-    };
+    if (!url) return;
+    const socket: Socket<ServerEvents<M>, ClientEvents> = (this.io = io(origin, {
+      path: `${path}/socket.io`,
+      transports,
+      withCredentials,
+      forceNew: true,
+      autoConnect: false,
+      // Without the pid that Socket.IO would add to it: each conversation goes on after its own offset.
+      auth: (send) => void token.get().then((token) => send({ token, pid: undefined }), () => send({})),
+    }));
+    socket.on("connect", () => {
+      this.#renew();
+      this.#each((conversation) => conversation.wake());
+    });
+    socket.on("disconnect", (reason) => {
+      clearTimeout(this.#renewal);
+      this.#each((conversation) => conversation.disconnected());
+      if (reason === "io server disconnect") this.#connectLater();
+    });
+    socket.on("connect_error", ({ message }) => {
+      if (socket.active) return;
+      this.#each((conversation) => conversation.refused(message));
+      this.#connectLater();
+    });
+    socket.onAny((event: string, payload: { contactId?: unknown } | null | undefined, offset: unknown) => {
+      if (/^rowcast:(?!resync)/.test(event)) return this.tell(event, payload);
+      const [only, other] = this.#conversations.values();
+      // A payload of the application's own need not say whose it is: with one conversation that is clear.
+      const id = payload?.contactId ?? (other ? undefined : only?.contactId);
+      if (id === undefined) this.tell(event, payload);
+      else this.#conversations.get(String(id))?.receive(event, payload, offset);
+    });
   }
 
   /** Whether the server has accepted the connection. A conversation is live when its own `status` says `connected`. */
   get connected(): boolean {
-    return this.#io?.connected ?? false;
+    return !!this.io?.connected;
   }
 
   /** Connects, if it is not yet; `join` does so too. */
   connect(): void {
-    if (!this.#page) {
-      this.#page = new AbortController();
-      this.#watchPage(this.#page.signal);
-    }
-    this.#io?.connect();
+    this.io?.connect();
   }
 
-  /** Leaves every conversation and disconnects. `connect` or `join` opens it again. */
+  /** Leaves every conversation and disconnects, for good. */
   close(): void {
-    for (const { conversation } of this.#conversations.values()) conversation.end();
+    this.#each((conversation) => conversation.end());
     this.#conversations.clear();
-    this.#page?.abort();
-    this.#page = undefined;
+    this.#page.abort();
     clearTimeout(this.#retry);
-    clearTimeout(this.#refresh);
-    this.#io?.disconnect();
+    this.io?.disconnect();
   }
 
   /** Opens a conversation: history, then its events as they come. All who join the same one get the same object. */
   join(contactId: string | number): Conversation<M> {
     this.connect();
     const id = String(contactId);
-    let entry = this.#conversations.get(id);
-    if (!entry) {
-      entry = { conversation: new Conversation<M>(id, this.#link), users: 0 };
-      this.#conversations.set(id, entry);
-    }
-    entry.users += 1;
-    return entry.conversation;
+    let conversation = this.#conversations.get(id);
+    if (!conversation) this.#conversations.set(id, (conversation = new Conversation<M>(id, this)));
+    conversation.users += 1;
+    return conversation;
   }
 
   /** Takes a `join` back. After the last one the room is left. */
   leave(contactId: string | number): void {
     const id = String(contactId);
-    const entry = this.#conversations.get(id);
-    if (!entry) return;
-    entry.users -= 1;
+    const conversation = this.#conversations.get(id);
+    if (!conversation) return;
+    conversation.users -= 1;
     // Whoever leaves and joins in one breath, as React's strict mode does, has not left.
     queueMicrotask(() => {
-      if (entry.users > 0 || this.#conversations.get(id) !== entry) return;
+      if (conversation.users || this.#conversations.get(id) !== conversation) return;
       this.#conversations.delete(id);
-      entry.conversation.end();
+      conversation.end();
     });
   }
 
@@ -132,90 +133,73 @@ export class ConversationSocket<M extends Row = Message> {
     return () => void listeners.delete(listener);
   }
 
-  #listen(io: Socket<ServerEvents<M>, ClientEvents>): void {
-    io.on("connect", () => {
-      this.#refreshToken();
-      for (const { conversation } of this.#conversations.values()) conversation.connected();
+  /** @internal Reads of a conversation. What the server refuses is thrown with its `code`. */
+  async get<T>(contactId: string, what: string, signal?: AbortSignal): Promise<T> {
+    const token = await this.#token.get();
+    const response = await fetch(`${this.api}${encodeURIComponent(contactId)}/${what}`, {
+      cache: "no-store",
+      credentials: this.options.withCredentials ? "include" : "same-origin",
+      headers: token ? { authorization: `Bearer ${token}` } : {},
+      signal: AbortSignal.any([AbortSignal.timeout(ANSWER_MS)].concat(signal ?? [])),
     });
-    io.on("disconnect", (reason) => {
-      clearTimeout(this.#refresh);
-      this.#leaving.clear();
-      for (const { conversation } of this.#conversations.values()) conversation.disconnected();
-      if (reason === "io server disconnect") this.#connectLater();
-    });
-    io.on("connect_error", ({ message }) => {
-      if (io.active) return;
-      for (const { conversation } of this.#conversations.values()) conversation.refused(message);
-      this.#connectLater();
-    });
-    io.onAny((event: string, payload: { contactId?: unknown } | null | undefined, offset: unknown) => {
-      if (event.startsWith("rowcast:") && event !== "rowcast:resync") return this.#tell(event, payload);
-      const id = payload?.contactId;
-      const [only, ...others] = this.#conversations.values();
-      // A payload of the application's own need not say whose it is: with one conversation that is clear.
-      const entry = id !== undefined ? this.#conversations.get(String(id)) : others.length ? undefined : only;
-      if (entry) entry.conversation.receive(event, payload, offset);
-      else if (id === undefined) this.#tell(event, payload);
-    });
+    if (response.status === 401) this.#token.forget();
+    const answer = (await response.json()) as T & { error?: Refusal };
+    signal?.throwIfAborted();
+    if (!response.ok) throw Object.assign(new Error(), answer.error);
+    return answer;
+  }
+
+  /** @internal */
+  async ask(event: "join:conversation" | "leave:conversation" | "auth:refresh", argument: unknown): Promise<JoinAnswer> {
+    try {
+      return await this.io!.timeout(ANSWER_MS).emitWithAck(event as "join:conversation", argument as string);
+    } catch (error) {
+      if (this.connected) this.cut();
+      throw error;
+    }
+  }
+
+  /** @internal */
+  leaveRoom(contactId: string): void {
+    if (this.connected) this.leaving = this.ask("leave:conversation", contactId).catch(() => {});
+  }
+
+  /** @internal Gives the connection up: it brings nothing. */
+  cut(): void {
+    this.io!.io.engine.close();
+  }
+
+  /** @internal */
+  tell(event: string, payload: unknown): void {
+    for (const listener of this.#listeners.get(event) ?? []) {
+      // What it throws is the application's to handle.
+      Promise.resolve(payload as never).then(listener);
+    }
+  }
+
+  #each(what: (conversation: Conversation<M>) => void): void {
+    this.#conversations.forEach(what);
   }
 
   /** Socket.IO leaves it to us where the server said no. */
   #connectLater(): void {
     this.#token.forget();
     clearTimeout(this.#retry);
-    this.#retry = setTimeout(() => this.#io?.connect(), REFUSED_MS * (0.5 + Math.random()));
+    this.#retry = setTimeout(() => this.io!.connect(), REFUSED_MS * (0.5 + Math.random()));
   }
 
   /** Before the token expires the server gets the next one, over the same connection. */
-  #refreshToken(): void {
-    clearTimeout(this.#refresh);
-    const { remainingMs } = this.#token;
-    if (remainingMs === undefined) return;
-    this.#refresh = setTimeout(async () => {
-      const token = await this.#token.get().catch(() => undefined);
-      const answer = token && (await this.#ask("auth:refresh", token).catch(() => undefined));
+  #renew(): void {
+    const delay = this.#token.renewAt - Date.now();
+    if (!(delay < 2 ** 31)) return;
+    this.#renewal = setTimeout(async () => {
+      const { ok } = await this.#token
+        .get()
+        .then((token) => this.ask("auth:refresh", token))
+        .catch(() => ({ ok: false }));
       // A server that takes none gets it with the next connection.
-      if (answer && answer.ok) this.#refreshToken();
-      else if (this.connected) this.#io?.disconnect().connect();
-    }, Math.min(Math.max(remainingMs, 1_000), 2 ** 31 - 1));
-  }
-
-  async #ask(event: "join:conversation" | "leave:conversation" | "auth:refresh", argument: unknown): Promise<JoinAnswer> {
-    try {
-      return await this.#io!.timeout(ANSWER_MS).emitWithAck(event as "join:conversation", argument as string);
-    } catch (error) {
-      if (this.connected) this.#link.cut();
-      throw error;
-    }
-  }
-
-  #leaveRoom(contactId: string): void {
-    if (!this.connected) return;
-    const left = this.#ask("leave:conversation", contactId).catch(() => {});
-    this.#leaving.set(contactId, left);
-    void left.then(() => this.#leaving.get(contactId) === left && this.#leaving.delete(contactId));
-  }
-
-  #tell(event: string, payload: unknown): void {
-    for (const listener of this.#listeners.get(event) ?? []) {
-      try {
-        listener(payload as never);
-      } catch (error) {
-        // The application's, and nobody else's to handle.
-        setTimeout(() => {
-          throw error;
-        });
-      }
-    }
-  }
-
-  #watchPage(signal: AbortSignal): void {
-    if (typeof document === "undefined") return;
-    const conversations = () => [...this.#conversations.values()].map(({ conversation }) => conversation);
-    const keep = () => conversations().forEach((conversation) => conversation.keep());
-    const nudge = () => conversations().forEach((conversation) => conversation.nudge());
-    addEventListener("pagehide", keep, { signal });
-    addEventListener("online", nudge, { signal });
-    document.addEventListener("visibilitychange", () => (document.hidden ? keep() : nudge()), { signal });
+      if (ok) this.#renew();
+      else if (this.connected) this.io!.disconnect().connect();
+    }, Math.max(delay, 1_000));
   }
 }
