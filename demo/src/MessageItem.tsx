@@ -41,7 +41,7 @@ export const MessageItem = memo(function MessageItem({ id, message, isFirst }: P
     >
       <div className="bubble">
         <span className={isNamed ? "sender" : "visually-hidden"} dir="auto">
-          {sender}
+          {isNamed ? sender : `${sender}: `}
         </span>
         <div className="body" dir="auto" data-folded={isFolded || undefined} data-truncated={message.truncated}>
           {body}
