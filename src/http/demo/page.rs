@@ -18,9 +18,9 @@ use crate::http::etag::{self, ETag};
 /// A set of files, by their paths.
 pub(super) type Files = fn(&str) -> Option<Cow<'static, [u8]>>;
 
-/// A websocket to the page's own host is `'self'` too (CSP 3). A picture may stand in a style sheet.
-const POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; \
-    base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// A websocket to the page's own host is `'self'` too (CSP 3).
+const POLICY: &str = "default-src 'self'; object-src 'none'; base-uri 'none'; \
+    form-action 'none'; frame-ancestors 'none'";
 
 const UNBUILT: &str = "The dashboard is not in this binary: it was built without it. In a clone of Rowcast:\n\n    \
     make demo && cargo build --release\n\n\
