@@ -204,7 +204,7 @@ async fn start(config: &Config) -> anyhow::Result<App> {
     if config.demo {
         let psql = embedded.as_ref().map(announce::psql);
         let chat = Chat::new(chat_pool.clone());
-        let demo = Demo::new(api, chat, pages, typing_tx, psql);
+        let demo = Demo::new(api, chat, pages, typing_tx, psql.as_deref());
         routes = routes.merge(demo.routes());
     }
     let public = http::public(

@@ -81,7 +81,7 @@ impl Api {
         })
     }
 
-    /// The routes; their paths are [`super::MESSAGES`] and [`super::EVENTS`].
+    /// The routes of the two reads.
     pub fn routes(self: &Arc<Self>) -> Router {
         Router::new()
             .route(super::MESSAGES, get(history::answer))

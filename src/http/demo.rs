@@ -69,7 +69,7 @@ impl Demo {
         chat: Chat,
         pages: Pages,
         typing: mpsc::Sender<String>,
-        psql: Option<String>,
+        psql: Option<&str>,
     ) -> Arc<Self> {
         let about = json!({
             "version": env!("CARGO_PKG_VERSION"),
@@ -85,7 +85,7 @@ impl Demo {
         })
     }
 
-    /// The routes; their paths are this module's constants.
+    /// The routes of the page and of its endpoints.
     pub fn routes(self: &Arc<Self>) -> Router {
         Router::new()
             .route(CONVERSATIONS, get(conversations::answer))
