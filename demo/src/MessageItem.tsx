@@ -13,6 +13,11 @@ export function senderOf(message: Message | undefined): string {
   return message ? `${message.direction} ${message.author}` : "";
 }
 
+/** The page's own messages are an agent's. */
+function nameOf(author: string | null): string {
+  return author === null || author === "agent" ? texts.agent : author;
+}
+
 interface Props {
   /** Stays when an echo becomes a message. */
   id: string;
@@ -28,8 +33,8 @@ export const MessageItem = memo(function MessageItem({ id, message, isFirst }: P
   const isOutbound = direction === "outbound";
   const body = (message.body as string | undefined) ?? texts.truncated;
   const [isFolded, setIsFolded] = useState(() => body.length > MOST_CHARACTERS || body.split("\n", MOST_LINES + 1).length > MOST_LINES);
-  const sender = author === "agent" ? texts.agent : author === "bot" ? texts.bot : (author ?? (isOutbound ? texts.agent : message.contactId));
-  const isNamed = isFirst && author !== null && author !== "agent";
+  const sender = isOutbound ? (author === "bot" ? texts.bot : nameOf(author)) : (author ?? message.contactId);
+  const isNamed = isFirst && author !== null && sender !== texts.agent;
   return (
     <li
       className="message"
