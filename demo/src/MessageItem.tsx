@@ -13,8 +13,9 @@ export function senderOf(message: Message | undefined): string {
   return message ? `${message.direction} ${message.author}` : "";
 }
 
-/** The page's own messages are an agent's. */
+/** Who wrote an outbound message. */
 function nameOf(author: string | null): string {
+  if (author === "bot") return texts.bot;
   return author === null || author === "agent" ? texts.agent : author;
 }
 
@@ -33,7 +34,7 @@ export const MessageItem = memo(function MessageItem({ id, message, isFirst }: P
   const isOutbound = direction === "outbound";
   const body = (message.body as string | undefined) ?? texts.truncated;
   const [isFolded, setIsFolded] = useState(() => body.length > MOST_CHARACTERS || body.split("\n", MOST_LINES + 1).length > MOST_LINES);
-  const sender = isOutbound ? (author === "bot" ? texts.bot : nameOf(author)) : (author ?? message.contactId);
+  const sender = isOutbound ? nameOf(author) : (author ?? message.contactId);
   const isNamed = isFirst && author !== null && sender !== texts.agent;
   return (
     <li
