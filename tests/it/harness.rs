@@ -4,6 +4,7 @@
 //! npm, Postgres is Postgres; `raw` and `http` are for what those would never do.
 
 pub(crate) mod api;
+pub(crate) mod browser;
 pub(crate) mod client;
 pub(crate) mod cluster;
 pub(crate) mod database;
@@ -11,6 +12,7 @@ pub(crate) mod http;
 pub(crate) mod launch;
 pub(crate) mod ledger;
 pub(crate) mod line;
+pub(crate) mod page;
 pub(crate) mod postgres;
 pub(crate) mod proxy;
 pub(crate) mod raw;
@@ -23,10 +25,12 @@ pub(crate) mod wait;
 pub(crate) mod witness;
 pub(crate) mod writers;
 
+pub(crate) use browser::{Browser, Look};
 pub(crate) use client::{Client, Event};
 pub(crate) use database::{Database, say};
 pub(crate) use launch::Launch;
 pub(crate) use line::Kind;
+pub(crate) use page::Page;
 pub(crate) use postgres::{Postgres, Scratch};
 pub(crate) use proxy::Proxy;
 pub(crate) use raw::{Polling, Wire};

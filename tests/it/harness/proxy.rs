@@ -5,7 +5,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -17,6 +17,17 @@ use tokio::time::sleep;
 
 /// What the kernel may keep for a connection that carries nothing; by itself it would take tens of megabytes.
 const BUFFER_BYTES: u32 = 16 * 1024;
+
+/// What happens to websockets alone; a first piece that asks for one tells which connections these are.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Websockets {
+    /// What happens to every connection.
+    Carried,
+    /// They end, and so does every attempt.
+    Refused,
+    /// Nothing that the server sends on them goes through.
+    Silent,
+}
 
 /// A port of its own that leads to a server. Gone with the value.
 pub(crate) struct Proxy {
@@ -36,6 +47,7 @@ struct Weather {
     up_stalled: bool,
     /// New connections are closed at once.
     refusing: bool,
+    websockets: Websockets,
     /// Each piece waits for so long, in either direction.
     delay: Duration,
     /// What the server sends goes through in pieces of so many bytes, one each 10 ms.
@@ -56,6 +68,7 @@ impl Proxy {
             down_stalled: false,
             up_stalled: false,
             refusing: false,
+            websockets: Websockets::Carried,
             delay: Duration::ZERO,
             piece_bytes: BUFFER_BYTES as usize,
             cut_after: None,
@@ -115,6 +128,11 @@ impl Proxy {
         });
     }
 
+    /// What becomes of websockets while everything else is carried.
+    pub(crate) fn websockets(&self, websockets: Websockets) {
+        self.weather.send_modify(|now| now.websockets = websockets);
+    }
+
     /// From now on every piece is late by so much.
     pub(crate) fn delay(&self, delay: Duration) {
         self.weather.send_modify(|now| now.delay = delay);
@@ -155,11 +173,16 @@ async fn carry(client: TcpStream, mut weather: watch::Receiver<Weather>, carried
     let _as_above = server.set_nodelay(true);
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
+    let websocket = AtomicBool::new(false);
+    let over = |then: &Weather| {
+        let refused = then.websockets == Websockets::Refused && websocket.load(Ordering::Relaxed);
+        refused || then.generation != now.generation
+    };
     // When either side has ended, so has the connection.
     let _ended = tokio::select! {
-        ended = upwards(from_client, to_server, weather.clone()) => ended,
-        ended = downwards(from_server, to_client, weather.clone(), &carried) => ended,
-        _ = weather.wait_for(|then| then.generation != now.generation) => Ok(()),
+        ended = upwards(from_client, to_server, weather.clone(), &websocket) => ended,
+        ended = downwards(from_server, to_client, weather.clone(), &websocket, &carried) => ended,
+        _ = weather.wait_for(over) => Ok(()),
     };
 }
 
@@ -167,13 +190,21 @@ async fn upwards(
     mut client: OwnedReadHalf,
     mut server: OwnedWriteHalf,
     mut weather: watch::Receiver<Weather>,
+    websocket: &AtomicBool,
 ) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER_BYTES as usize];
+    let mut first = true;
     loop {
         let delay = clear(&mut weather, |now| !now.up_stalled).await?.delay;
         let read = client.read(&mut buffer).await?;
         if read == 0 {
             return Ok(());
+        }
+        if std::mem::take(&mut first) && asks_for_a_websocket(&buffer[..read]) {
+            websocket.store(true, Ordering::Relaxed);
+            if weather.borrow().websockets == Websockets::Refused {
+                return Ok(());
+            }
         }
         sleep(delay).await;
         clear(&mut weather, |now| !now.up_stalled).await?;
@@ -185,12 +216,17 @@ async fn downwards(
     mut server: OwnedReadHalf,
     mut client: OwnedWriteHalf,
     mut weather: watch::Receiver<Weather>,
+    websocket: &AtomicBool,
     carried: &AtomicU64,
 ) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER_BYTES as usize];
     let mut so_far = 0;
+    let flows = |now: &Weather| {
+        let silent = now.websockets == Websockets::Silent && websocket.load(Ordering::Relaxed);
+        !silent && !now.down_stalled
+    };
     loop {
-        let now = clear(&mut weather, |now| !now.down_stalled).await?;
+        let now = clear(&mut weather, flows).await?;
         let mut room = now.piece_bytes.min(buffer.len());
         if let Some(end) = now.cut_after {
             room = room.min(usize::try_from(end.saturating_sub(so_far)).unwrap_or(room));
@@ -205,6 +241,7 @@ async fn downwards(
         if read == 0 {
             return Ok(());
         }
+        clear(&mut weather, flows).await?;
         if !now.delay.is_zero() {
             sleep(now.delay).await;
         }
@@ -212,6 +249,16 @@ async fn downwards(
         so_far += read as u64;
         carried.fetch_add(read as u64, Ordering::Relaxed);
     }
+}
+
+/// Of Engine.IO, by the line of the request.
+fn asks_for_a_websocket(request: &[u8]) -> bool {
+    let line = request
+        .split(|byte| *byte == b'\r')
+        .next()
+        .unwrap_or_default();
+    let line = String::from_utf8_lossy(line);
+    line.starts_with("GET /socket.io/") && line.contains("transport=websocket")
 }
 
 /// Waits for such weather.

@@ -164,7 +164,7 @@ pub(super) fn install() {
         let lock = File::create(Path::new(env!("CARGO_TARGET_TMPDIR")).join("npm.lock"))
             .expect("a lock file can be made");
         lock.lock().expect("flock");
-        if root.join("node_modules/socket.io-client").exists() {
+        if root.join("node_modules/playwright-core").exists() {
             return;
         }
         let status = Command::new("npm")
