@@ -17,6 +17,9 @@ export interface UsedConversation<M extends Row = Message> extends ConversationS
   stopTyping(): void;
 }
 
+/** Between two renderings, as a screen has it. */
+const FRAME_MS = 16;
+
 declare const process: { env: { NEXT_PUBLIC_WEBHOOK_WS_URL?: string } };
 
 /**
@@ -45,10 +48,23 @@ export function useConversationSocket<M extends Row = Message>(
       if (contactId === null || contactId === undefined) return () => {};
       const { socket, release } = acquire(own.options);
       const conversation = (own.conversation = socket.join(contactId));
-      const unsubscribe = conversation.subscribe(changed);
+      let frame: ReturnType<typeof setTimeout> | undefined;
+      let isDue = false;
+      // At once, and then once a frame: a burst of a thousand events is not a thousand renderings.
+      const draw = (): void => {
+        isDue = !!frame;
+        if (isDue) return;
+        frame = setTimeout(() => {
+          frame = undefined;
+          if (isDue) draw();
+        }, FRAME_MS);
+        changed();
+      };
+      const unsubscribe = conversation.subscribe(draw);
       return () => {
         own.conversation = undefined;
         unsubscribe();
+        clearTimeout(frame);
         conversation.leave();
         release();
       };
