@@ -76,6 +76,18 @@ async function wait({ page, record }, { script, arg, ms }) {
   }
 }
 
+// Chromium may still be on its way to the page that says what failed before.
+async function load(page, url) {
+  for (let left = 5; ; left -= 1) {
+    try {
+      await page.goto(url);
+      return;
+    } catch (error) {
+      if (left === 0 || !error.message.includes("interrupted by another navigation")) throw error;
+    }
+  }
+}
+
 // The one element of a role whose accessible name begins with these words.
 const find = (page, { role, name }) =>
   page.getByRole(role, { name: new RegExp(`^${name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}(?!\\w)`, "i") });
@@ -97,7 +109,7 @@ const commands = {
     await page.addInitScript(recorder);
     pages.set(number, { page, record });
   },
-  goto: ({ page }, { url }) => page.goto(url).then(() => null),
+  goto: ({ page }, { url }) => load(page, url),
   reload: ({ page }) => page.reload().then(() => null),
   close: ({ page }) => page.context().close(),
   wait,

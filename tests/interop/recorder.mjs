@@ -28,11 +28,10 @@ export function recorder() {
     }
     for (const id of view.ids) if (!ids.has(id)) seen.push({ odd: "vanished", contact, id });
     view.ids = ids;
-    if (seen.length === 0) return;
-    sessionStorage.setItem(kept, JSON.stringify([...statuses]));
-    window.rowcastSaw(seen);
+    if (seen.length > 0) window.rowcastSaw(seen);
   }
 
+  addEventListener("pagehide", () => sessionStorage.setItem(kept, JSON.stringify([...statuses])));
   const attributeFilter = ["data-id", "data-status", "data-contact"];
   new MutationObserver(scan).observe(document, { attributeFilter, childList: true, subtree: true });
 }

@@ -8,6 +8,7 @@ mod harness;
 mod capture;
 mod claims;
 mod crash;
+mod dashboard;
 mod delivery;
 mod demo;
 mod embedded;

@@ -209,7 +209,8 @@ async fn slot() -> File {
     reason = "which browser is a matter of the machine"
 )]
 fn chromium() -> PathBuf {
-    let name = std::env::var_os("CHROMIUM").unwrap_or_else(|| "chromium".into());
+    let said = std::env::var_os("CHROMIUM").filter(|name| !name.is_empty());
+    let name = said.unwrap_or_else(|| "chromium".into());
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .map(|folder| folder.join(&name))
