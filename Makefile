@@ -28,7 +28,7 @@ watch: node ## Print the events of a conversation, with the stock client: make w
 	@node tests/interop/watch.mjs $(or $(ROOM),42)
 
 test: demo ## Run every test (ARGS is handed to the test runner)
-	@$(call setup,rust postgres browser) && scripts/test $(ARGS)
+	@$(call setup,rust postgres browser guide) && scripts/test $(ARGS)
 
 soak: node ## Break things at random and count what is lost: make soak MINUTES=20 SEED=1
 	@$(call setup,rust postgres) && SOAK_MINUTES=$(or $(MINUTES),20) SOAK_SEED=$(SEED) \
