@@ -1,0 +1,247 @@
+//! Behind nginx and behind Caddy everything is as it is without them, over TLS.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::front::Front;
+use super::page::block;
+use super::tools::{Running, folder, program, write};
+use crate::harness::wait::within;
+use crate::harness::{Database, Launch, Scratch, Server, Stock};
+
+#[tokio::test]
+async fn nginx_carries_all_that_a_client_needs() {
+    let scene = Production::start().await;
+    let front = Front::nginx(scene.server.address()).await;
+    scene.carried_by(&front).await;
+}
+
+#[tokio::test]
+async fn caddy_carries_all_that_a_client_needs() {
+    let scene = Production::start().await;
+    let front = Front::caddy(scene.server.address()).await;
+    scene.carried_by(&front).await;
+}
+
+#[tokio::test]
+async fn nginx_passes_each_byte_on_as_it_comes() {
+    let slow = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let front = Front::nginx(&slow.local_addr().unwrap().to_string()).await;
+    passes_on(slow, &front).await;
+}
+
+#[tokio::test]
+async fn caddy_passes_each_byte_on_as_it_comes() {
+    let slow = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let front = Front::caddy(&slow.local_addr().unwrap().to_string()).await;
+    passes_on(slow, &front).await;
+}
+
+#[tokio::test]
+async fn nginx_waits_longer_than_a_quiet_client_and_a_long_poll() {
+    let scene = Production::start().await;
+    let open = crate::harness::http::get(
+        scene.server.address(),
+        "/socket.io/?EIO=4&transport=polling",
+        &[],
+    );
+    let open = open.await.body;
+    let open: serde_json::Value = serde_json::from_str(&open[1..]).unwrap();
+    let [interval, timeout] =
+        ["pingInterval", "pingTimeout"].map(|key| open[key].as_u64().unwrap());
+    let nginx = block("nginx", "nginx");
+    let wait = nginx
+        .split("proxy_read_timeout ")
+        .nth(1)
+        .and_then(|rest| rest.split("s;").next());
+    let wait: u64 = wait.expect("a timeout").parse().expect("seconds");
+    assert!(wait * 1000 > interval + timeout, "{wait} s against {open}");
+    assert!(wait > 25, "the longest long-poll");
+}
+
+#[tokio::test]
+async fn nginx_counts_the_requests_of_each_address() {
+    let scene = Production::start().await;
+    let front = Front::nginx(scene.server.address()).await;
+    let (codes, urls) = ("%{http_code}\n", "/api/conversations/42/events?[1-300]");
+    let answers = front
+        .curl(&["-Z", "-o", "/dev/null", "-w", codes, "--globoff", "/readyz"])
+        .await;
+    assert_eq!(answers.unwrap().trim(), "200");
+    let answers = front
+        .curl(&["-Z", "-o", "/dev/null", "-w", codes, urls])
+        .await
+        .unwrap();
+    let count = |code| answers.lines().filter(|line| *line == code).count();
+    // 400: the server does not know such a parameter, so it was asked.
+    assert!(
+        count("400") >= 101,
+        "a burst of 100 goes through: {answers}"
+    );
+    assert!(count("429") > 0, "and no more at once: {answers}");
+    assert_eq!(
+        scene
+            .server
+            .metric("rowcast_limits_total", &["http_rate"])
+            .await,
+        0.0
+    );
+}
+
+#[tokio::test]
+async fn health_is_asked_as_the_guide_says() {
+    let scene = Production::start().await;
+    let folder = folder();
+    let script = block("Health checks", "sh").replace("localhost:3001", scene.server.address());
+    let mut bash = program("bash", folder.path());
+    let binary = std::path::Path::new(env!("CARGO_BIN_EXE_rowcast"));
+    let path = format!("{}:/usr/bin:/bin", binary.parent().unwrap().display());
+    let port = scene.server.address().rsplit(':').next().unwrap();
+    bash.args(["-euc", &script])
+        .env("PATH", path)
+        .env("PORT", port);
+    let said = super::tools::ended(bash).await.unwrap();
+    assert!(said.contains(r#"{"status":"ready"}"#), "{said}");
+}
+
+/// A server with the settings of the guide.
+struct Production {
+    server: Server,
+    stock: Stock,
+    database: Database,
+    _folder: Scratch,
+}
+
+impl Production {
+    async fn start() -> Self {
+        let database = Database::chat().await;
+        let folder = folder();
+        let settings = block("Settings", "env").replace(
+            "postgres://rowcast:secret@localhost/app",
+            &format!("'{}'", database.url),
+        );
+        write(&folder, ".env", &settings);
+        let server = Launch::serve().folder(folder.path()).start().await;
+        Self {
+            server,
+            stock: Stock::start(),
+            database,
+            _folder: folder,
+        }
+    }
+
+    async fn carried_by(&self, front: &Front) {
+        // Every way to connect, and to come back.
+        for transports in [
+            json!(["websocket"]),
+            json!(["polling"]),
+            json!(["polling", "websocket"]),
+        ] {
+            let page = json!({"origin": "https://app.example.com"});
+            let options =
+                json!({"transports": transports, "ca": front.authority, "extraHeaders": page});
+            let mut client = self.stock.open(&front.url, &options, &[]).0;
+            assert!(!client.connected().await, "a fresh session");
+            client.join("42").await;
+            self.database.say("42", "here").await;
+            assert_eq!(client.event("message:new").await.body(), "here");
+            client.cut();
+            self.database.say("42", "missed").await;
+            client.disconnected().await;
+            assert!(client.connected().await, "resumed on {transports}");
+            assert_eq!(client.event("message:new").await.body(), "missed");
+            client.disconnect();
+        }
+        let websockets = self
+            .server
+            .metric("rowcast_connects_total", &["resumed"])
+            .await;
+        assert!(websockets >= 3.0, "{websockets}");
+
+        // Who may come from where.
+        let strange = json!({"transports": ["websocket"], "ca": front.authority,
+            "extraHeaders": {"origin": "https://elsewhere.example"}});
+        self.stock.open(&front.url, &strange, &[]).0.refused().await;
+        let cors = [
+            "-i",
+            "-H",
+            "Origin: https://app.example.com",
+            "/api/conversations/42/events",
+        ];
+        let cors = front.curl(&cors).await.unwrap().to_lowercase();
+        assert!(
+            cors.contains("access-control-allow-origin: https://app.example.com"),
+            "{cors}"
+        );
+        assert!(
+            cors.contains("access-control-allow-credentials: true"),
+            "{cors}"
+        );
+
+        // A long-poll, empty and answered.
+        let after = self.server.offset("42").await;
+        let events = format!("/api/conversations/42/events?after={after}&wait=");
+        let begun = Instant::now();
+        let empty = front.curl(&[&format!("{events}2")]).await.unwrap();
+        assert!(empty.contains(r#""events":[]"#), "{empty}");
+        assert!(begun.elapsed() >= Duration::from_secs(2), "it waited");
+        let path = format!("{events}25");
+        let path = [path.as_str()];
+        let (answer, ()) = tokio::join!(front.curl(&path), async {
+            self.server.counted("rowcast_long_polls", &[], 1.0).await;
+            self.database.say("42", "at last").await;
+        });
+        assert!(answer.unwrap().contains("at last"));
+        assert!(begun.elapsed() < Duration::from_secs(20), "at once");
+    }
+}
+
+/// Half of an answer comes through before the other half is written.
+async fn passes_on(slow: TcpListener, front: &Front) {
+    let (half, rest) = (
+        b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello",
+        b"world",
+    );
+    let folder = folder();
+    write(&folder, "authority.pem", &front.authority);
+    let mut curl = program("curl", folder.path());
+    curl.args([
+        "-sN",
+        "--cacert",
+        "authority.pem",
+        &format!("{}/x", front.url),
+        "-o",
+        "got",
+    ]);
+    let _curl = Running::start(curl);
+    let serve = async {
+        loop {
+            let (mut stream, _) = slow.accept().await.unwrap();
+            let mut request = vec![0; 4096];
+            let read = stream.read(&mut request).await.unwrap();
+            // What asked whether the proxy is up has gone.
+            if String::from_utf8_lossy(&request[..read]).contains("/x ") {
+                stream.write_all(half).await.unwrap();
+                return stream;
+            }
+        }
+    };
+    let mut stream = within("the proxy to ask", serve).await;
+    let got = |all: &'static str| {
+        let file = folder.path().join("got");
+        async move {
+            crate::harness::wait::until(format!("{all:?} to come through"), async || {
+                std::fs::read_to_string(&file)
+                    .ok()
+                    .filter(|text| text == all)
+            })
+            .await
+        }
+    };
+    got("hello").await;
+    stream.write_all(rest).await.unwrap();
+    got("helloworld").await;
+}

@@ -1,0 +1,143 @@
+//! The programs that the guide's blocks are for: found where `scripts/setup guide` looks, run, and gone with the test.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::{env, fs};
+
+use super::page::repository;
+use crate::harness::wait::until_for;
+use crate::harness::{Database, Scratch};
+use std::time::Duration;
+
+/// A folder with the npm packages of this repository beside the files of a test.
+pub(super) fn folder() -> Scratch {
+    let folder = Scratch::folder();
+    symlink(
+        repository("node_modules"),
+        folder.path().join("node_modules"),
+    )
+    .expect("a link");
+    folder
+}
+
+/// Writes a file into a folder.
+pub(super) fn write(folder: &Scratch, name: &str, text: &str) {
+    let path = folder.path().join(name);
+    fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+    fs::write(path, text).expect("a file");
+}
+
+/// A program of the guide, with the folders of `scripts/setup guide` in PATH.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the guide's programs are added to the test's PATH"
+)]
+pub(super) fn program(name: &str, folder: &Path) -> Command {
+    let guide = repository(".cache/guide");
+    let own = env::var("PATH").expect("a PATH");
+    let python = guide.join("python/bin");
+    let path = format!(
+        "{}:{own}:/usr/sbin:/sbin:{}",
+        python.display(),
+        guide.join("bin").display()
+    );
+    // PATH is searched by the shell, since Rust would search the test's own.
+    let mut command = Command::new("/bin/sh");
+    command
+        .args(["-c", "exec \"$0\" \"$@\"", name])
+        .current_dir(folder)
+        .env("PATH", path)
+        .stdin(Stdio::null());
+    command
+}
+
+/// What a program printed that ends well and knows this database.
+pub(super) async fn output(mut command: Command, database: &Database) -> String {
+    command.env("DATABASE_URL", &database.url);
+    ended(command).await.expect("it ends well")
+}
+
+/// What a program printed, to stdout or, if it failed, to both.
+pub(super) async fn ended(mut command: Command) -> Result<String, String> {
+    let running = tokio::task::spawn_blocking(move || command.output().expect("it starts"));
+    let ended = crate::harness::wait::within_for(Duration::from_secs(120), "a program", running);
+    let output = ended.await.expect("it is waited for");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let stdout = text(&output.stdout);
+    if output.status.success() {
+        Ok(stdout)
+    } else {
+        Err(format!(
+            "{}: {stdout}\n{}",
+            output.status,
+            text(&output.stderr)
+        ))
+    }
+}
+
+/// A program that runs until the test ends, and the lines that it writes.
+pub(super) struct Running {
+    child: Mutex<Child>,
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+impl Running {
+    /// Starts it.
+    pub(super) fn start(mut command: Command) -> Self {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let lines = Arc::<Mutex<Vec<String>>>::default();
+        collect(child.stdout.take().expect("piped"), Arc::clone(&lines));
+        collect(child.stderr.take().expect("piped"), Arc::clone(&lines));
+        Self {
+            child: Mutex::new(child),
+            lines,
+        }
+    }
+
+    /// Has it not ended?
+    pub(super) fn runs(&self) -> bool {
+        let mut child = self.child.lock().expect("unpoisoned");
+        child.try_wait().expect("a child of ours").is_none()
+    }
+
+    /// Every line so far.
+    pub(super) fn lines(&self) -> Vec<String> {
+        self.lines.lock().expect("unpoisoned").clone()
+    }
+
+    /// Waits for a line with this in it, and returns it.
+    pub(super) async fn says(&self, what: &str) -> String {
+        until_for(
+            Duration::from_secs(60),
+            format!("a line with {what:?}"),
+            async || self.lines().into_iter().find(|line| line.contains(what)),
+        )
+        .await
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let child = self.child.get_mut().expect("unpoisoned");
+        let _it_may_have_ended = child.kill();
+        let _status = child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- a program's lines\n{}", self.lines().join("\n"));
+        }
+    }
+}
+
+fn collect(from: impl std::io::Read + Send + 'static, into: Arc<Mutex<Vec<String>>>) {
+    std::thread::spawn(move || {
+        for line in BufReader::new(from).lines().map_while(Result::ok) {
+            into.lock().expect("unpoisoned").push(line);
+        }
+    });
+}
