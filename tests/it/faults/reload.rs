@@ -78,7 +78,8 @@ async fn reloads_under_cuts_and_restarts_have_no_hole() {
         }
     }
     trial.flows().await;
-    trial.complete().await;
+    // How far the replay of a join got that was cut may be unknown: then it is told, and loaded.
+    trial.verdict().await.assert_clean();
 }
 
 /// The same events for who can't hold a socket.

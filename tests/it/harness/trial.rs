@@ -195,10 +195,12 @@ impl Trial {
     }
 }
 
-/// Waits until each of these has lost its connection once more.
+/// Waits until each of these has lost its connection once more, or has none to lose.
 pub(crate) async fn noticed(before: &[(&Witness, u64)]) {
     for (witness, lost) in before {
-        witness.until("to notice", |view| view.lost > *lost).await;
+        witness
+            .until("to notice", |view| view.lost > *lost || !view.connected)
+            .await;
     }
 }
 

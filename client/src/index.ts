@@ -1,0 +1,5 @@
+export { Conversation, type ConversationState, type Status } from "./conversation.js";
+export type { Fetcher, Options, TokenSource } from "./options.js";
+export type * from "./protocol.js";
+export { ConversationSocket, type Listener } from "./socket.js";
+export { en, es, type Texts } from "./texts.js";

@@ -1,0 +1,43 @@
+import type { Row } from "./protocol.js";
+
+/** After this long a page of history is quicker than the events since. */
+const FRESH_MS = 10 * 60_000;
+const MOST_MESSAGES = 200;
+
+/** A conversation as it was left: its messages, and the offset after which its events go on. */
+export interface Kept<M extends Row> {
+  messages: readonly M[];
+  more: boolean;
+  offset: string;
+}
+
+/** Where conversations are over a reload. A storage that is full, closed or absent costs a page of history, never more. */
+export interface Shelf {
+  storage?: Storage | null | undefined;
+}
+
+/** Puts a conversation on the shelf, or nothing in its place. */
+export function put<M extends Row>(shelf: Shelf, key: string, kept?: Kept<M>): void {
+  const messages = kept?.messages.slice(-MOST_MESSAGES);
+  const more = kept?.more || messages?.length === MOST_MESSAGES;
+  try {
+    storageOf(shelf)!.setItem(key, JSON.stringify({ ...kept, messages, more, at: Date.now() }));
+  } catch {
+    // It is full, or closed to us.
+  }
+}
+
+/** What is there, where it is fresh. */
+export function take<M extends Row>(shelf: Shelf, key: string): Partial<Kept<M>> {
+  try {
+    const kept = JSON.parse(storageOf(shelf)!.getItem(key)!) as Kept<M> & { at: number };
+    return Date.now() - kept.at < FRESH_MS ? kept : {};
+  } catch {
+    return {};
+  }
+}
+
+/** The tab's own where none was given; browsers that are told to keep nothing throw at its name. */
+function storageOf({ storage = sessionStorage }: Shelf): Storage | null {
+  return storage;
+}

@@ -1,0 +1,112 @@
+// What travels between Rowcast and a page: rows, events, answers. Types only.
+//
+// The events are the server's to the letter: the payload first, then, for events that are stored, the offset.
+
+/** How far a message has come. */
+export type MessageStatus = "queued" | "sent" | "delivered" | "read" | "failed";
+
+/** What every row has that is shown in a conversation. */
+export interface Row {
+  id: string;
+  /** Only the ids are here: the row was larger than the server's ROWCAST_MAX_PAYLOAD. */
+  truncated?: true;
+}
+
+/** A row of the chat tables. A table of your own has other members: name its type, as in `ConversationSocket<MyRow>`. */
+export interface Message extends Row {
+  contactId: string;
+  direction: "inbound" | "outbound";
+  author: string | null;
+  body: string;
+  status: MessageStatus;
+  externalId: string | null;
+  metadata: Record<string, unknown>;
+  /** RFC 3339, as every time. */
+  createdAt: string;
+  updatedAt: string;
+}
+
+/** A row that is new, or that changed. */
+export interface RowEvent<M extends Row = Message> {
+  message: M;
+  contactId: string;
+  truncated?: true;
+}
+
+/** A message's status changed. */
+export interface StatusEvent {
+  messageId: string;
+  status: MessageStatus;
+  contactId: string;
+  at: string;
+}
+
+/** A message is gone. */
+export interface DeletedEvent {
+  messageId: string;
+  contactId: string;
+}
+
+/** Somebody on the other side types, or stopped. Never stored: without an offset. */
+export interface TypingEvent {
+  contactId: string;
+}
+
+/** Continuity can't be proved: the conversation has to be loaded again. */
+export interface ResyncEvent {
+  contactId: string;
+  reason: string;
+}
+
+/** Why the server refused what was asked. */
+export interface Refusal {
+  code: string;
+  message: string;
+}
+
+/** What the server sends: `Socket<ServerEvents, ClientEvents>` types the stock client. */
+export interface ServerEvents<M extends Row = Message> {
+  "message:new": (payload: RowEvent<M>, offset: string) => void;
+  "message:updated": (payload: RowEvent<M>, offset: string) => void;
+  "message:status": (payload: StatusEvent, offset: string) => void;
+  "message:deleted": (payload: DeletedEvent, offset: string) => void;
+  "typing:start": (payload: TypingEvent) => void;
+  "typing:stop": (payload: TypingEvent) => void;
+  "rowcast:ready": (payload: { server: string }, offset: string) => void;
+  "rowcast:resync": (payload: ResyncEvent) => void;
+  "rowcast:error": (payload: Refusal) => void;
+}
+
+/** The answer to a join. `resync`: what came after the offset can't be told. */
+export type JoinAnswer =
+  | { ok: true; room: string; offset: string; replayed: number; resync?: true }
+  | { ok: false; error: Refusal };
+
+/** The answer to anything else. */
+export type Answer = { ok: true } | { ok: false; error: Refusal };
+
+/** What a client sends; every answer is optional. */
+export interface ClientEvents {
+  "join:conversation": (
+    target: string | number | { contactId: string | number; after?: string },
+    answer?: (answer: JoinAnswer) => void,
+  ) => void;
+  "leave:conversation": (contactId: string | number, answer?: (answer: Answer) => void) => void;
+  "typing:start": (contactId: string | number, answer?: (answer: Answer) => void) => void;
+  "typing:stop": (contactId: string | number, answer?: (answer: Answer) => void) => void;
+  "auth:refresh": (token: string, answer?: (answer: Answer) => void) => void;
+}
+
+/** A page of history. */
+export interface HistoryPage<M extends Row = Message> {
+  messages: M[];
+  offset: string;
+  more: boolean;
+}
+
+/** Events as polling brings them. */
+export interface EventsPage {
+  events: { event: string; data: unknown; offset: string }[];
+  offset: string;
+  more: boolean;
+}

@@ -1,0 +1,89 @@
+"use client";
+
+import { createElement, useCallback, useState, useSyncExternalStore, type HTMLAttributes, type ReactElement } from "react";
+import { NOTHING, type Conversation, type ConversationState, type Status } from "./conversation.js";
+import type { Options } from "./options.js";
+import type { Message, Row } from "./protocol.js";
+import { acquire } from "./shared.js";
+import { es, type Texts } from "./texts.js";
+
+/** A conversation as a component shows it. */
+export interface UsedConversation<M extends Row = Message> extends ConversationState<M> {
+  /** Events come at once. */
+  connected: boolean;
+  loadOlder(): Promise<void>;
+  /** Call it at each key stroke; it stops by itself. */
+  startTyping(): void;
+  stopTyping(): void;
+}
+
+declare const process: { env: { NEXT_PUBLIC_WEBHOOK_WS_URL?: string } };
+
+/**
+ * Shows a conversation: joins its room when it is viewed and leaves it on a change or when the component goes. All hooks of
+ * a page share one connection, and `options` are those of the first.
+ *
+ * @param contactId whose conversation; nothing is opened for `null` and `undefined`
+ * @param options `url` is `NEXT_PUBLIC_WEBHOOK_WS_URL` where that is set
+ */
+export function useConversationSocket<M extends Row = Message>(
+  contactId: string | number | null | undefined,
+  options: Options<M> = {},
+): UsedConversation<M> {
+  const url = options.url ?? environmentUrl();
+  const [own] = useState(() => {
+    const call = (action: "loadOlder" | "startTyping" | "stopTyping") => async () => own.conversation?.[action]();
+    const own: Own<M> = {
+      options,
+      actions: { loadOlder: call("loadOlder"), startTyping: call("startTyping"), stopTyping: call("stopTyping") },
+    };
+    return own;
+  });
+  own.options = { ...options, url };
+  const subscribe = useCallback(
+    (changed: () => void) => {
+      if (contactId === null || contactId === undefined) return () => {};
+      const { socket, release } = acquire(own.options);
+      const conversation = (own.conversation = socket.join(contactId));
+      const unsubscribe = conversation.subscribe(changed);
+      return () => {
+        own.conversation = undefined;
+        unsubscribe();
+        conversation.leave();
+        release();
+      };
+    },
+    [contactId, url],
+  );
+  const read = () => (own.conversation?.contactId === String(contactId) ? own.conversation.state : NOTHING);
+  const state = useSyncExternalStore<ConversationState<M>>(subscribe, read, () => NOTHING);
+  return { ...state, ...own.actions, connected: state.status === "connected" };
+}
+
+/** What a hook keeps from one rendering to the next. */
+interface Own<M extends Row> {
+  options: Options<M>;
+  conversation?: Conversation<M> | undefined;
+  actions: Pick<UsedConversation<M>, "loadOlder" | "startTyping" | "stopTyping">;
+}
+
+/** Bundlers put the value in place of this expression; elsewhere there may be no `process`. */
+function environmentUrl(): string | undefined {
+  try {
+    return process.env.NEXT_PUBLIC_WEBHOOK_WS_URL || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+type Span = Omit<HTMLAttributes<HTMLSpanElement>, "children">;
+
+/** Says how events come: "Tiempo real" when at once. Style it by `[data-status]`. */
+export function ConnectionBadge({ status, texts = es, ...span }: Span & { status: Status; texts?: Texts }): ReactElement {
+  return createElement("span", { role: "status", ...span, "data-status": status }, texts.connection[status]);
+}
+
+/** Says "Escribiendo..." while the other side types, and is empty otherwise. Style it by `[data-typing]`. */
+export function TypingBadge({ typing, texts = es, ...span }: Span & { typing: boolean; texts?: Texts }): ReactElement {
+  return createElement("span", { role: "status", ...span, "data-typing": typing }, typing ? texts.typing : null);
+}

@@ -1,0 +1,47 @@
+import type { Options } from "./options.js";
+import type { Row } from "./protocol.js";
+import { ConversationSocket } from "./socket.js";
+
+/** How long a connection stays when nobody uses it: for the way from one page of the application to the next. */
+const LINGER_MS = 5_000;
+
+interface Shared {
+  socket: ConversationSocket<Row>;
+  users: number;
+  timer?: ReturnType<typeof setTimeout>;
+}
+
+const sockets = new Map<string, Shared>();
+
+/** The connection to `options.url` that all hooks of a page share; the first one's options hold. Give it back by `release`. */
+export function acquire<M extends Row>(options: Options<M>): { socket: ConversationSocket<M>; release(): void } {
+  const key = options.url ?? "";
+  let shared = sockets.get(key);
+  if (!shared) {
+    sockets.set(key, (shared = { socket: open(options) as unknown as ConversationSocket<Row>, users: 0 }));
+  }
+  const taken = shared;
+  clearTimeout(taken.timer);
+  taken.users += 1;
+  return {
+    socket: taken.socket as unknown as ConversationSocket<M>,
+    release() {
+      taken.users -= 1;
+      if (taken.users) return;
+      taken.timer = setTimeout(() => {
+        sockets.delete(key);
+        taken.socket.close();
+      }, LINGER_MS);
+    },
+  };
+}
+
+/** A page whose server's address is wrong has its fetcher. */
+function open<M extends Row>(options: Options<M>): ConversationSocket<M> {
+  try {
+    return new ConversationSocket<M>(options);
+  } catch (error) {
+    console.error(error);
+    return new ConversationSocket<M>({ ...options, url: "" });
+  }
+}
