@@ -5,6 +5,7 @@
 
 mod backend;
 mod front;
+mod frontend;
 mod page;
 mod proxies;
 mod tools;

@@ -141,3 +141,20 @@ fn collect(from: impl std::io::Read + Send + 'static, into: Arc<Mutex<Vec<String
         }
     });
 }
+
+/// Builds the client package, unless it is; by one test at a time.
+pub(super) async fn build_client() {
+    let built = tokio::task::spawn_blocking(|| {
+        let lock = Path::new(env!("CARGO_TARGET_TMPDIR")).join("client.lock");
+        let lock = fs::File::create(lock).expect("a lock file can be made");
+        lock.lock().expect("flock");
+        let mut make = program("make", &repository("."));
+        make.args(["--silent", "client/dist/index.js"]).output()
+    });
+    let output = built.await.expect("it is waited for").expect("make");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
