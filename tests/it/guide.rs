@@ -6,6 +6,7 @@
 mod backend;
 mod front;
 mod frontend;
+mod next;
 mod page;
 mod proxies;
 mod tools;

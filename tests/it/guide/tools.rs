@@ -1,6 +1,6 @@
 //! The programs that the guide's blocks are for: found where `scripts/setup guide` looks, run, and gone with the test.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -63,7 +63,7 @@ pub(super) async fn output(mut command: Command, database: &Database) -> String 
 /// What a program printed, to stdout or, if it failed, to both.
 pub(super) async fn ended(mut command: Command) -> Result<String, String> {
     let running = tokio::task::spawn_blocking(move || command.output().expect("it starts"));
-    let ended = crate::harness::wait::within_for(Duration::from_secs(120), "a program", running);
+    let ended = crate::harness::wait::within_for(Duration::from_secs(180), "a program", running);
     let output = ended.await.expect("it is waited for");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let stdout = text(&output.stdout);
@@ -99,6 +99,13 @@ impl Running {
             child: Mutex::new(child),
             lines,
         }
+    }
+
+    /// Writes a line to its stdin, which was piped.
+    pub(super) fn writes(&self, line: &str) {
+        let mut child = self.child.lock().expect("unpoisoned");
+        let stdin = child.stdin.as_mut().expect("stdin is piped");
+        writeln!(stdin, "{line}").expect("it runs");
     }
 
     /// Has it not ended?
@@ -149,7 +156,7 @@ pub(super) async fn build_client() {
         let lock = fs::File::create(lock).expect("a lock file can be made");
         lock.lock().expect("flock");
         let mut make = program("make", &repository("."));
-        make.args(["--silent", "client/dist/index.js"]).output()
+        make.args(["--silent", "client"]).output()
     });
     let output = built.await.expect("it is waited for").expect("make");
     assert!(
