@@ -5,11 +5,28 @@
 #
 # Configured by variables (.env.example lists them), so that the health check sees the same ones.
 # HOST is 0.0.0.0 here, and a server that other machines reach starts only when ROWCAST_AUTH is said.
-# There is no Postgres inside: DATABASE_URL is needed.
+# There is no Postgres inside: DATABASE_URL is needed. The dashboard is inside: ROWCAST_DEMO=on serves it.
 # The stop timeout must be longer than ROWCAST_DRAIN (10 s), else Docker's SIGKILL cuts the drain short.
 
 ARG RUST=1.95
+ARG NODE=24
 ARG DEBIAN=trixie
+
+FROM node:${NODE}-${DEBIAN}-slim AS demo
+WORKDIR /build
+
+# The lock file is that of all packages of the workspace, so npm wants to see each of them.
+COPY package.json package-lock.json ./
+COPY client/package.json client/
+COPY demo/package.json demo/
+COPY tests/interop/package.json tests/interop/
+RUN npm ci --no-audit --no-fund --workspace client --workspace demo
+
+COPY client client
+COPY demo demo
+RUN npm run build --workspace client \
+    && npm run build --workspace demo
+
 
 FROM rust:${RUST}-slim-${DEBIAN} AS build
 WORKDIR /build
@@ -25,6 +42,7 @@ RUN mkdir -p src tests/it bench \
     && rm -r src target/image/.fingerprint/rowcast-*
 
 COPY . .
+COPY --from=demo /build/demo/dist demo/dist
 RUN cargo build --profile image --locked --bin rowcast
 
 

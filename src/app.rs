@@ -26,17 +26,18 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::arrivals::Arrivals;
+use crate::auth::Pages;
 use crate::config::Config;
 use crate::embedded::Embedded;
 use crate::gateway::{Broadcast, Gateway, Hub, replay, sessions, typing};
-use crate::http::{self, Api, Health, Rules};
+use crate::http::{self, Api, Demo, Health, Rules};
 use crate::listener::{Hearing, Listener};
 use crate::metrics::Metrics;
-use crate::outbox::{Follow, Pruner, Replays, Sessions};
+use crate::outbox::{Chat, Follow, Pruner, Replays, Sessions};
 use crate::reader::{Progress, Reader};
 use crate::shutdown::Signals;
 use crate::{probe, retention, server};
-use announce::{announce, print_demo};
+use announce::{announce, print_addresses};
 pub use database::{database, prepare};
 
 /// How long the start waits for LISTEN. Where it can't be had (a pooler in transaction mode), the poll delivers.
@@ -71,8 +72,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
 /// A server that is ready.
 struct App {
     gateway: Gateway,
-    pool: PgPool,
-    http_pool: PgPool,
+    pools: [PgPool; 3],
     embedded: Option<Embedded>,
     stop: Stop,
     /// Ends by cancellation only; each gives its name when it does.
@@ -110,7 +110,7 @@ async fn start(config: &Config) -> anyhow::Result<App> {
     let listener = Listener::new(
         database.clone(),
         wake,
-        (typing_tx, taken_tx),
+        (typing_tx.clone(), taken_tx),
         hearing_tx,
         name.clone(),
         metrics.clone(),
@@ -177,16 +177,17 @@ async fn start(config: &Config) -> anyhow::Result<App> {
         probe::run(pool.clone(), name, metrics.clone(), stop.rest.clone()),
     ));
 
+    let pages = Pages::new(config.origins.clone(), config.demo);
     let (gateway, socketio) = Gateway::new(
         hub.clone(),
         (kept, replays),
-        config.origins.clone(),
+        pages.clone(),
         &config.limits,
         metrics.clone(),
     );
     let http_pool = database.http_pool();
     let rules = Rules {
-        origins: config.origins.clone(),
+        pages: pages.clone(),
         retention: config.retention,
         max_payload_bytes: config.max_payload_bytes,
         max_rate: config.limits.max_http_rate,
@@ -198,10 +199,18 @@ async fn start(config: &Config) -> anyhow::Result<App> {
         metrics.clone(),
         stop.draining.clone(),
     );
+    let chat_pool = database.chat_pool();
+    let mut routes = api.routes();
+    if config.demo {
+        let psql = embedded.as_ref().map(announce::psql);
+        let chat = Chat::new(chat_pool.clone());
+        let demo = Demo::new(api, chat, pages, typing_tx, psql.as_deref());
+        routes = routes.merge(demo.routes());
+    }
     let public = http::public(
         socketio,
         health.clone(),
-        &api,
+        routes,
         &config.origins,
         config.limits.max_message_bytes,
         metrics.clone(),
@@ -253,13 +262,10 @@ async fn start(config: &Config) -> anyhow::Result<App> {
     }
     announce(&database, &pool).await?;
     tracing::info!(address = %address, admin = admin_address, "ready");
-    if let Some(embedded) = &embedded {
-        print_demo(embedded, &address.to_string());
-    }
+    print_addresses(address, config.demo, embedded.as_ref());
     Ok(App {
         gateway,
-        pool,
-        http_pool,
+        pools: [http_pool, chat_pool, pool],
         embedded,
         stop,
         tasks,

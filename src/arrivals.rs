@@ -1,4 +1,4 @@
-//! Who waits for a room's next event, and the word that there is one.
+//! Who waits for the next event of a room, or of any, and the word that there is one.
 //!
 //! A leaf between the broadcast, which announces, and long-polls, which wait; neither knows the other. Carries no event:
 //! whoever is woken reads the outbox again.
@@ -17,6 +17,7 @@ use crate::event::Room;
 /// See the module.
 pub struct Arrivals {
     rooms: Mutex<HashMap<Room, watch::Sender<()>>>,
+    any: watch::Sender<()>,
     watches: AtomicUsize,
     limit: usize,
 }
@@ -26,10 +27,11 @@ pub struct Arrivals {
 #[error("too many requests wait already")]
 pub struct Full;
 
-/// A wait for a room's next event, from its making on.
+/// A wait for the next event, from its making on.
 pub struct Watch {
     arrivals: Arc<Arrivals>,
-    room: Room,
+    /// `None` waits for any room's.
+    room: Option<Room>,
     /// `None` only while it is dropped.
     receiver: Option<watch::Receiver<()>>,
 }
@@ -39,6 +41,7 @@ impl Arrivals {
     pub fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self {
             rooms: Mutex::default(),
+            any: watch::channel(()).0,
             watches: AtomicUsize::new(0),
             limit,
         })
@@ -53,17 +56,32 @@ impl Arrivals {
     /// # Errors
     /// There are too many already.
     pub fn watch(self: &Arc<Self>, room: &Room) -> Result<Watch, Full> {
+        self.begin(Some(room))
+    }
+
+    /// Begins to listen for the next event of any room.
+    ///
+    /// # Errors
+    /// There are too many already.
+    pub fn watch_any(self: &Arc<Self>) -> Result<Watch, Full> {
+        self.begin(None)
+    }
+
+    fn begin(self: &Arc<Self>, room: Option<&Room>) -> Result<Watch, Full> {
         let mut rooms = self.rooms();
         if self.watches() >= self.limit {
             return Err(Full);
         }
         self.watches.fetch_add(1, Ordering::SeqCst);
-        let sender = rooms
-            .entry(room.clone())
-            .or_insert_with(|| watch::channel(()).0);
+        let sender = match room {
+            Some(room) => rooms
+                .entry(room.clone())
+                .or_insert_with(|| watch::channel(()).0),
+            None => &self.any,
+        };
         Ok(Watch {
             arrivals: self.clone(),
-            room: room.clone(),
+            room: room.cloned(),
             receiver: Some(sender.subscribe()),
         })
     }
@@ -76,10 +94,11 @@ impl Arrivals {
     /// The room has another event.
     pub fn announce(&self, room: &Room) {
         // Whoever is not counted yet reads after this, and so after the event was committed.
-        if self.watches() > 0
-            && let Some(sender) = self.rooms().get(room)
-        {
-            sender.send_replace(());
+        if self.watches() > 0 {
+            if let Some(sender) = self.rooms().get(room) {
+                sender.send_replace(());
+            }
+            self.any.send_replace(());
         }
     }
 
@@ -88,6 +107,7 @@ impl Arrivals {
         for sender in self.rooms().values() {
             sender.send_replace(());
         }
+        self.any.send_replace(());
     }
 }
 
@@ -104,11 +124,12 @@ impl Drop for Watch {
     fn drop(&mut self) {
         let mut rooms = self.arrivals.rooms();
         self.receiver = None;
-        if rooms
-            .get(&self.room)
-            .is_some_and(|sender| sender.receiver_count() == 0)
+        if let Some(room) = &self.room
+            && rooms
+                .get(room)
+                .is_some_and(|sender| sender.receiver_count() == 0)
         {
-            rooms.remove(&self.room);
+            rooms.remove(room);
         }
         self.arrivals.watches.fetch_sub(1, Ordering::SeqCst);
     }
@@ -138,6 +159,21 @@ mod tests {
         assert!(!woken(a), "two before the look are one");
         arrivals.announce_all();
         assert!(watches.iter_mut().all(woken));
+    }
+
+    #[test]
+    fn whoever_watches_any_room_is_woken_by_each() {
+        let arrivals = Arrivals::new(9);
+        let mut any = arrivals.watch_any().expect("room");
+        assert!(!woken(&mut any));
+        for room in ["here", "there"] {
+            arrivals.announce(&Room::from(room));
+            assert!(woken(&mut any), "{room}");
+        }
+        arrivals.announce_all();
+        assert!(woken(&mut any) && !woken(&mut any));
+        drop(any);
+        assert_eq!(arrivals.watches(), 0);
     }
 
     #[test]

@@ -4,10 +4,12 @@
 //! everybody is [`Identity::Anonymous`] and may join every room; the origin is checked all the same, because a
 //! browser sends cookies along with any page's WebSocket.
 
-use axum::http::{HeaderValue, header, request::Parts};
+use axum::http::request::Parts;
 
-use crate::config::Origins;
+mod pages;
+
 use crate::event::Room;
+pub use pages::Pages;
 
 /// What a handshake proved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,16 +44,11 @@ pub struct Denied;
 ///
 /// # Errors
 /// Why the connection is refused.
-pub fn authenticate(handshake: &Parts, origins: &Origins) -> Result<Identity, ConnectError> {
-    // Only browsers send an origin, and only they need the check.
-    match handshake
-        .headers
-        .get(header::ORIGIN)
-        .map(HeaderValue::to_str)
-    {
-        None => Ok(Identity::Anonymous),
-        Some(Ok(origin)) if origins.allows(origin) => Ok(Identity::Anonymous),
-        Some(_) => Err(ConnectError::OriginNotAllowed),
+pub fn authenticate(handshake: &Parts, pages: &Pages) -> Result<Identity, ConnectError> {
+    if pages.may_connect(&handshake.headers) {
+        Ok(Identity::Anonymous)
+    } else {
+        Err(ConnectError::OriginNotAllowed)
     }
 }
 

@@ -81,6 +81,8 @@ pub struct Config {
     pub admin: Option<SocketAddr>,
     /// `ROWCAST_AUTH`.
     pub auth: Auth,
+    /// `ROWCAST_DEMO`: whether the dashboard is served.
+    pub demo: bool,
     /// `ROWCAST_RETENTION`: how long events stay replayable.
     pub retention: Duration,
     /// `ROWCAST_POLL`: the longest pause between two reads of the outbox.
@@ -140,8 +142,12 @@ impl Config {
     fn resolve(cli: &Cli, environment: &Environment) -> Result<Self, ConfigError> {
         let mut read = Reader::new(&cli.flags, environment);
         let auth = read.optional("ROWCAST_AUTH", Auth::parse);
+        let database = read.optional("DATABASE_URL", DatabaseUrl::parse);
         let config = Self {
-            database: read.optional("DATABASE_URL", DatabaseUrl::parse),
+            demo: read
+                .optional("ROWCAST_DEMO", switch)
+                .unwrap_or(database.is_none()),
+            database,
             listen: Listen {
                 host: read.value("HOST", listen::host),
                 port: read.value("PORT", listen::port),
@@ -191,10 +197,14 @@ impl Config {
             );
         }
         read.finish()?;
-        Ok(Self {
-            warnings: config.collect_warnings(environment),
-            ..config
-        })
+        let mut warnings = config.collect_warnings(environment);
+        if serves && config.demo && !config.listen.is_loopback() {
+            warnings.push(
+                "other machines reach HOST, and with the demo they can write messages: ROWCAST_DEMO=off keeps them from it"
+                    .to_owned(),
+            );
+        }
+        Ok(Self { warnings, ..config })
     }
 
     fn collect_warnings(&self, environment: &Environment) -> Vec<String> {
@@ -219,6 +229,14 @@ impl Auth {
             "jwt" => Err(Refusal::because("not available in this version", "none")),
             _ => Err(Refusal::accepts("none")),
         }
+    }
+}
+
+fn switch(text: &str) -> Result<bool, Refusal> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err(Refusal::accepts("on or off")),
     }
 }
 

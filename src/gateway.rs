@@ -36,7 +36,8 @@ pub mod typing;
 pub use broadcast::Broadcast;
 pub use hub::Hub;
 
-use crate::config::{Limits, Origins};
+use crate::auth::Pages;
+use crate::config::Limits;
 use crate::metrics::Metrics;
 use crate::outbox::{Replays, Sessions};
 use connect::Admitted;
@@ -64,7 +65,7 @@ struct Shared {
     hub: Arc<Hub>,
     replay: Replay,
     sessions: Arc<Sessions>,
-    origins: Origins,
+    pages: Pages,
     limits: Limits,
     metrics: Metrics,
     next_id: AtomicU64,
@@ -75,7 +76,7 @@ impl Gateway {
     pub fn new(
         hub: Arc<Hub>,
         (sessions, replays): (Arc<Sessions>, Arc<Replays>),
-        origins: Origins,
+        pages: Pages,
         limits: &Limits,
         metrics: Metrics,
     ) -> (Self, MethodRouter) {
@@ -107,7 +108,7 @@ impl Gateway {
             },
             hub: hub.clone(),
             sessions: sessions.clone(),
-            origins,
+            pages,
             limits: limits.clone(),
             metrics,
             next_id: AtomicU64::new(1),

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 mod api;
+mod demo;
 mod door;
 mod error;
 mod etag;
@@ -25,6 +26,7 @@ mod metrics;
 mod rate;
 
 pub use api::{Api, Rules};
+pub use demo::Demo;
 pub use health::Health;
 pub use metrics::admin;
 
@@ -38,11 +40,28 @@ const MESSAGES: &str = "/api/conversations/{contactId}/messages";
 /// Its events.
 const EVENTS: &str = "/api/conversations/{contactId}/events";
 
-/// The public routes. `socketio` answers at `/socket.io/`, until `draining`, bodies up to `max_message_bytes`.
+/// The routes that the metrics tell apart, as they are matched.
+const ROUTES: [&str; 12] = [
+    "/livez",
+    "/readyz",
+    "/socket.io/",
+    MESSAGES,
+    EVENTS,
+    demo::PAGE,
+    demo::ASSETS,
+    demo::CONVERSATIONS,
+    demo::MESSAGES,
+    demo::READ,
+    demo::BOT,
+    demo::ABOUT,
+];
+
+/// The public routes: those of `api`, and what every server has. `socketio` answers at `/socket.io/`, until `draining`, bodies
+/// up to `max_message_bytes`.
 pub fn public(
     socketio: axum::routing::MethodRouter,
     health: Arc<Health>,
-    api: &Arc<Api>,
+    api: Router,
     origins: &Origins,
     max_message_bytes: usize,
     metrics: Metrics,
@@ -59,7 +78,7 @@ pub fn public(
         .route("/readyz", get(health::readyz).with_state(health))
         .route("/socket.io", socketio.clone())
         .route("/socket.io/", socketio)
-        .merge(api.routes())
+        .merge(api)
         .fallback(|| async { Error::NotFound })
         .method_not_allowed_fallback(|| async { Error::MethodNotAllowed })
         .layer(middleware::from_fn_with_state(metrics, count))
@@ -87,18 +106,15 @@ fn cors(origins: &Origins) -> CorsLayer {
 }
 
 async fn count(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
-    let route = match request
-        .extensions()
-        .get::<MatchedPath>()
-        .map(MatchedPath::as_str)
-    {
-        Some("/livez") => "/livez",
-        Some("/readyz") => "/readyz",
-        Some(MESSAGES) => MESSAGES,
-        Some(EVENTS) => EVENTS,
-        Some("/socket.io" | "/socket.io/") => "/socket.io/",
-        _ => "other",
-    };
+    let path = request.extensions().get::<MatchedPath>();
+    let route = path.and_then(|path| {
+        let path = match path.as_str() {
+            "/socket.io" => "/socket.io/",
+            path => path,
+        };
+        ROUTES.into_iter().find(|route| *route == path)
+    });
+    let route = route.unwrap_or("other");
     let response = next.run(request).await;
     metrics.http(route, response.status().as_u16());
     response

@@ -9,6 +9,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
 use tokio::time::timeout;
 
+mod chat;
 mod epoch;
 mod follow;
 mod gather;
@@ -23,6 +24,7 @@ mod sources;
 mod stats;
 mod unflushed;
 
+pub use chat::{Chat, ChatError, Conversation, Report};
 pub use epoch::ReadError;
 pub use follow::{Follow, FollowError};
 pub use history::{HistoryError, Page, history};
@@ -46,6 +48,16 @@ set default_transaction_read_only = on";
 
 /// Reads over HTTP at a time, on as many connections.
 pub const HTTP_CONNECTIONS: u32 = 4;
+
+/// Statements of the demo at a time, on as many connections.
+const CHAT_CONNECTIONS: u32 = 3;
+
+/// A time reads the same in a list as in an event. Who was told that a message is sent will find it after a crash.
+const CHAT_SESSION: &str = "
+set timezone = 'UTC';
+set jit = off;
+set statement_timeout = '5s';
+set synchronous_commit = local";
 
 /// Where the database is: what every connection of ours starts from.
 #[derive(Clone)]
@@ -90,6 +102,16 @@ impl Database {
     pub fn http_pool(&self) -> PgPool {
         let patience = Duration::from_secs(2);
         self.pool_of("rowcast http", HTTP_CONNECTIONS, patience, REPLAY_SESSION)
+    }
+
+    /// A few connections for what the demo reads and writes, which must not keep anything else waiting.
+    pub fn chat_pool(&self) -> PgPool {
+        self.pool_of(
+            "rowcast demo",
+            CHAT_CONNECTIONS,
+            Duration::from_secs(2),
+            CHAT_SESSION,
+        )
     }
 
     /// At most so many connections, each begun by `session`; whoever wants one waits for `patience`.

@@ -1,10 +1,15 @@
 //! What the start tells: the log's lines, and the lines for the person at the terminal.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
 use anyhow::Context as _;
 use sqlx::postgres::PgPool;
 
 use crate::embedded::Embedded;
 use crate::outbox::{self, Database};
+
+/// The contact of the example.
+const CONTACT: &str = "42";
 
 /// Says what is served.
 pub(super) async fn announce(database: &Database, pool: &PgPool) -> anyhow::Result<()> {
@@ -27,15 +32,43 @@ pub(super) async fn announce(database: &Database, pool: &PgPool) -> anyhow::Resu
     Ok(())
 }
 
+/// The lines for the person at the terminal, who opens the first address. Says nothing where all is as it was configured.
 #[expect(
     clippy::print_stdout,
     reason = "meant for the person at the terminal, not for the log"
 )]
-pub(super) fn print_demo(embedded: &Embedded, address: &str) {
-    let psql = embedded.psql("insert into messages (contact_id, body) values ('42', 'Hello')");
-    println!(
-        "\nRowcast is ready.\n\n  Socket.IO  http://{address}\n  Database   {}\n\n\
-         Paste this to make an event appear in the room conversation:42:\n\n  {psql}\n",
-        embedded.url()
-    );
+pub(super) fn print_addresses(address: SocketAddr, demo: bool, embedded: Option<&Embedded>) {
+    if !demo && embedded.is_none() {
+        return;
+    }
+    let mut lines = "\nRowcast is ready.\n\n".to_owned();
+    if demo {
+        lines += &format!("  Dashboard  http://{}/\n", reachable(address));
+    }
+    lines += &format!("  Socket.IO  http://{address}\n");
+    if let Some(embedded) = embedded {
+        lines += &format!(
+            "  Database   {}\n\n\
+             Paste this to make an event appear in the room conversation:{CONTACT}:\n\n  {}\n",
+            embedded.url(),
+            psql(embedded)
+        );
+    }
+    println!("{lines}");
+}
+
+/// A line to paste that inserts a message.
+pub(super) fn psql(embedded: &Embedded) -> String {
+    let insert = format!("insert into messages (contact_id, body) values ('{CONTACT}', 'Hello')");
+    embedded.psql(&insert)
+}
+
+/// The address by which a browser on this machine reaches the listener.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
 }

@@ -63,8 +63,9 @@ impl App {
         }
         self.stop.rest.cancel();
         while self.tasks.join_next().await.is_some() {}
-        self.http_pool.close().await;
-        self.pool.close().await;
+        for pool in &self.pools {
+            pool.close().await;
+        }
         if let Some(embedded) = self.embedded
             && let Err(error) = embedded.stop().await
         {

@@ -49,6 +49,7 @@ fn nothing_said_gives_the_defaults() {
     assert!(!config.origins.allows("http://localhost:3001"));
     assert_eq!(config.admin, "127.0.0.1:3002".parse().ok());
     assert_eq!(config.auth, Auth::None);
+    assert!(config.demo, "there is no DATABASE_URL");
     assert_eq!(config.retention, Duration::from_secs(24 * 60 * 60));
     assert_eq!(config.poll, Duration::from_secs(1));
     assert_eq!(config.drain, Duration::from_secs(10));
@@ -124,6 +125,7 @@ fn every_setting_takes_what_it_says() {
         "[::1]:0".parse().ok()
     );
     assert_eq!(accepted("ROWCAST_AUTH", "none").auth, Auth::None);
+    assert!(!accepted("ROWCAST_DEMO", "off").demo);
     let day = Duration::from_secs(24 * 60 * 60);
     assert_eq!(accepted("ROWCAST_RETENTION", "7d").retention, 7 * day);
     let poll = accepted("ROWCAST_POLL", "250ms").poll;
@@ -174,6 +176,7 @@ FRONTEND_URL="http://a,localhost:3000" is not accepted: "localhost:3000" has no 
 ROWCAST_ADMIN="3002" is not accepted; give an IP address with a port, such as 127.0.0.1:3002 or [::1]:3002, or nothing to turn it off
 ROWCAST_AUTH="jwt" is not accepted: not available in this version; give none
 ROWCAST_AUTH="off" is not accepted; give none
+ROWCAST_DEMO="yes" is not accepted; give on or off
 ROWCAST_RETENTION="10ms" is not accepted; give a duration from 1s to 365d with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
 ROWCAST_POLL="2h" is not accepted; give a duration from 10ms to 1h with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
 ROWCAST_DRAIN="10" is not accepted; give a duration from 0ms to 1h with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
@@ -277,6 +280,34 @@ fn an_open_host_needs_the_word_none() {
             assert!(resolve(&[command], &said[..1], "").is_ok(), "{command}");
         }
     }
+}
+
+#[test]
+fn the_demo_comes_with_the_embedded_postgres_unless_it_is_said() {
+    let url = ("DATABASE_URL", "postgres://h/d");
+    let demo = |variables: &[_]| resolve(&[], variables, "").expect("good").demo;
+    assert!(demo(&[]));
+    assert!(!demo(&[url]));
+    assert!(demo(&[url, ("ROWCAST_DEMO", "on")]));
+    assert!(!demo(&[("ROWCAST_DEMO", "off")]));
+    assert!(!demo(&[url, ("ROWCAST_DEMO", "")]));
+}
+
+#[test]
+fn an_open_host_with_the_demo_is_warned_about() {
+    let open = [("HOST", "0.0.0.0"), ("ROWCAST_AUTH", "none")];
+    let warnings = |args: &[_], variables: &[_]| {
+        let config = resolve(args, variables, "").expect("good");
+        config
+            .warnings
+            .iter()
+            .filter(|warning| warning.contains("ROWCAST_DEMO=off"))
+            .count()
+    };
+    assert_eq!(warnings(&[], &open), 1);
+    assert_eq!(warnings(&["healthcheck"], &open), 0);
+    assert_eq!(warnings(&["--rowcast-demo=off"], &open), 0);
+    assert_eq!(warnings(&["--host=127.0.0.1"], &open), 0);
 }
 
 #[test]

@@ -55,7 +55,7 @@ impl Shared {
         socket: &SocketRef,
         auth: Option<serde_json::Value>,
     ) -> Result<(), Refused> {
-        let identity = auth::authenticate(socket.req_parts(), &self.origins)
+        let identity = auth::authenticate(socket.req_parts(), &self.pages)
             .inspect_err(|_| self.metrics.connects(Connect::Refused))?;
         if let Some(handshake) = socket.req_parts().extensions.get::<Arc<Handshake>>() {
             handshake.done();

@@ -71,7 +71,12 @@ impl Drop for Handshake {
 const PACKET_SEPARATOR: u8 = 0x1e;
 
 /// What the origin check and authentication read, of a request that opens a WebSocket.
-const KEPT_BY_US: [HeaderName; 3] = [header::AUTHORIZATION, header::COOKIE, header::ORIGIN];
+const KEPT_BY_US: [HeaderName; 4] = [
+    header::AUTHORIZATION,
+    header::COOKIE,
+    header::HOST,
+    header::ORIGIN,
+];
 /// What the engine reads of any other.
 const KEPT_BY_THE_ENGINE: [HeaderName; 4] = [
     header::CONNECTION,
@@ -219,11 +224,13 @@ fn shrink(request: &mut Request) {
     }
 }
 
-/// Copies of these headers, and no room for more.
+/// Copies of these headers, and no room for more. The host is only ever compared with an origin.
 fn only(headers: &HeaderMap, names: &[HeaderName]) -> HeaderMap {
+    let compared = headers.contains_key(header::ORIGIN);
     let present = || {
         names
             .iter()
+            .filter(|name| compared || **name != header::HOST)
             .filter_map(|name| Some((name, headers.get(name)?)))
     };
     let mut copies = HeaderMap::with_capacity(present().count());

@@ -22,13 +22,12 @@ use super::etag;
 use super::rate::Rates;
 use super::{events, history};
 use crate::arrivals::Arrivals;
-use crate::auth::{self, Denied, Identity};
-use crate::config::Origins;
+use crate::auth::{self, Denied, Identity, Pages};
 use crate::event::{ContactId, Room};
 use crate::metrics::{Limit, Metrics};
 use crate::server::Peer;
 
-/// Between two lines of the log about reads that fail.
+/// Between two lines of the log about requests that fail.
 const COMPLAINT_PAUSE: Duration = Duration::from_secs(5);
 
 /// The reads of the API.
@@ -41,7 +40,7 @@ pub struct Api {
     pub(super) metrics: Metrics,
     /// The value of the database's epoch, as it was last seen.
     pub(super) epoch: Mutex<Option<u64>>,
-    origins: Origins,
+    pages: Pages,
     rates: Rates,
     complained: Mutex<Option<Instant>>,
 }
@@ -50,7 +49,7 @@ pub struct Api {
 #[derive(Clone, Debug)]
 pub struct Rules {
     /// The pages that may ask.
-    pub origins: Origins,
+    pub pages: Pages,
     /// How long an offset is good for.
     pub retention: Duration,
     /// Larger payloads and rows are reduced to their ids.
@@ -76,14 +75,14 @@ impl Api {
             max_payload: rules.max_payload_bytes,
             metrics,
             epoch: Mutex::default(),
-            origins: rules.origins,
+            pages: rules.pages,
             rates: Rates::new(rules.max_rate),
             complained: Mutex::default(),
         })
     }
 
-    /// The routes; their paths are [`super::MESSAGES`] and [`super::EVENTS`].
-    pub(super) fn routes(self: &Arc<Self>) -> Router {
+    /// The routes of the two reads.
+    pub fn routes(self: &Arc<Self>) -> Router {
         Router::new()
             .route(super::MESSAGES, get(history::answer))
             .route(super::EVENTS, get(events::answer))
@@ -91,7 +90,7 @@ impl Api {
             .with_state(self.clone())
     }
 
-    /// Logs why a read failed, now and then, and says what the client is told.
+    /// Logs why a request failed, now and then, and says what the client is told.
     pub(super) fn failed(&self, error: &dyn std::fmt::Display) -> Error {
         let now = Instant::now();
         let mut last = self
@@ -100,14 +99,14 @@ impl Api {
             .unwrap_or_else(PoisonError::into_inner);
         if last.is_none_or(|last| now - last >= COMPLAINT_PAUSE) {
             *last = Some(now);
-            tracing::warn!("a read over HTTP failed: {error}");
+            tracing::warn!("a request over HTTP failed: {error}");
         }
         Error::Database
     }
 }
 
-/// Before any read: not too often, from a page that may, by somebody.
-async fn admit(
+/// Before any request: not too often, from a page that may, by somebody.
+pub(super) async fn admit(
     State(api): State<Arc<Api>>,
     peer: Option<Extension<Peer>>,
     request: Request,
@@ -120,7 +119,7 @@ async fn admit(
         return Error::TooManyRequests(api.rates.rate()).into_response();
     }
     let (mut parts, body) = request.into_parts();
-    match auth::authenticate(&parts, &api.origins) {
+    match auth::authenticate(&parts, &api.pages) {
         Ok(identity) => {
             parts.extensions.insert(identity);
             next.run(Request::from_parts(parts, body)).await
@@ -136,14 +135,21 @@ pub(super) async fn room(
     contact: Result<Path<String>, PathRejection>,
     identity: &Identity,
 ) -> Result<Room, Error> {
+    Ok(self::contact(contact, identity).await?.room())
+}
+
+/// The contact of the conversation that is asked for.
+pub(super) async fn contact(
+    contact: Result<Path<String>, PathRejection>,
+    identity: &Identity,
+) -> Result<ContactId, Error> {
     let Path(contact) = contact
         .map_err(|_| Error::BadRequest("contactId must be UTF-8, percent-encoded".to_owned()))?;
     let contact = ContactId::try_from(contact).map_err(|e| Error::BadRequest(e.to_string()))?;
-    let room = contact.room();
-    auth::may_join(identity, &room)
+    auth::may_join(identity, &contact.room())
         .await
         .map_err(|Denied| Error::Forbidden("not allowed"))?;
-    Ok(room)
+    Ok(contact)
 }
 
 /// The parameters of a request.

@@ -19,6 +19,8 @@ pub(super) enum Error {
     Forbidden(&'static str),
     #[error("{0}: load the history again")]
     OffsetExpired(String),
+    #[error("the content type must be application/json")]
+    NotJson,
     #[error("a message may have {0} bytes")]
     TooLarge(usize),
     #[error("an address may send {0} requests a second")]
@@ -29,6 +31,8 @@ pub(super) enum Error {
     Database,
     #[error("too many requests wait already, try again")]
     Crowded,
+    #[error("there are no chat tables: rowcast migrate --chat makes them")]
+    NoChatTables,
 }
 
 impl Error {
@@ -39,9 +43,10 @@ impl Error {
             Self::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad_request"),
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden"),
             Self::OffsetExpired(_) => (StatusCode::GONE, "offset_expired"),
+            Self::NotJson => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "bad_request"),
             Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large"),
             Self::TooManyRequests(_) => (StatusCode::TOO_MANY_REQUESTS, "too_many_requests"),
-            Self::Unavailable | Self::Database | Self::Crowded => {
+            Self::Unavailable | Self::Database | Self::Crowded | Self::NoChatTables => {
                 (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
             }
         }

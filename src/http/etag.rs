@@ -31,6 +31,13 @@ impl ETag {
         tag
     }
 
+    /// The tag of an answer that carries no offset.
+    pub(super) fn of(content: &[u8]) -> HeaderValue {
+        let mut tag = Self(Sha256::new());
+        tag.cover(content);
+        tag.finish()
+    }
+
     /// Adds a part of the content.
     pub(super) fn cover(&mut self, part: &[u8]) {
         self.0.update(part.len().to_be_bytes());

@@ -9,7 +9,8 @@ use crate::harness::postgres::binaries;
 use crate::harness::wait::{until, until_for};
 use crate::harness::{Database, Launch, Scratch, Server, Stock};
 
-fn launch(folder: &Path) -> Launch {
+/// A server with a Postgres of its own in this folder.
+pub(crate) fn launch(folder: &Path) -> Launch {
     let binaries = binaries();
     Launch::serve()
         .env("ROWCAST_DATA_DIR", folder.to_str().expect("a text"))
@@ -17,7 +18,7 @@ fn launch(folder: &Path) -> Launch {
 }
 
 /// What the server prints for the person at the terminal: the line that has this in it, from there to its end.
-async fn printed(server: &Server, start: &str) -> String {
+pub(crate) async fn printed(server: &Server, start: &str) -> String {
     until(format!("a line with {start}"), async || {
         let lines = server.lines();
         let line = lines

@@ -9,6 +9,7 @@ mod capture;
 mod claims;
 mod crash;
 mod delivery;
+mod demo;
 mod embedded;
 mod events;
 mod expired;

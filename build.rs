@@ -1,0 +1,15 @@
+//! Has the crate rebuilt when the dashboard was: the files under `demo/dist` are embedded (see `http::demo`).
+//!
+//! A folder that does not exist would count as changed at every build, so its parent is watched until it does.
+
+use std::path::Path;
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    let folder = ["demo/dist", "demo"]
+        .into_iter()
+        .find(|folder| Path::new(folder).is_dir());
+    if let Some(folder) = folder {
+        println!("cargo::rerun-if-changed={folder}");
+    }
+}

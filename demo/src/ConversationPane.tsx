@@ -1,0 +1,84 @@
+import { useConversationSocket, ConnectionBadge, TypingBadge } from "@rowcast/client/react";
+import { useEffect, useState } from "react";
+import type { About } from "./api";
+import { Avatar } from "./Avatar";
+import { BotButton } from "./BotButton";
+import { Composer } from "./Composer";
+import { MessageList } from "./MessageList";
+import { phone } from "./phone";
+import { PsqlHint } from "./PsqlHint";
+import { go } from "./route";
+import { texts } from "./texts";
+import { useOutgoing } from "./useOutgoing";
+import { useRead } from "./useRead";
+
+const options = { url: location.origin };
+
+interface Props {
+  contactId: string;
+  /** Unread messages, as the list counts them. */
+  unread: number;
+  about: About | undefined;
+}
+
+/** The open conversation. */
+export function ConversationPane({ contactId, unread, about }: Props) {
+  const { messages, more, loading, status, typing, error, loadOlder, startTyping, stopTyping } = useConversationSocket(contactId, options);
+  const [problem, setProblem] = useState<string | null>(null);
+  const { items, send } = useOutgoing(contactId, messages, setProblem);
+  useRead(contactId, messages, unread);
+  useEscape();
+
+  return (
+    <main className="conversation" id="main" tabIndex={-1} data-contact={contactId} aria-labelledby="contact">
+      <header className="conversation-header">
+        <a className="back" href="#/" aria-label={texts.back}>
+          <svg viewBox="0 0 24 24" aria-hidden="true">
+            <path d="m15 5-7 7 7 7" />
+          </svg>
+        </a>
+        <Avatar contactId={contactId} />
+        <h2 id="contact" tabIndex={-1} dir="auto">
+          {contactId}
+        </h2>
+        <p className="badges">
+          <ConnectionBadge className="connection" status={status} texts={texts.kit} />
+          <TypingBadge className="typing" typing={typing} texts={texts.kit} />
+        </p>
+        <BotButton contactId={contactId} onProblem={setProblem} />
+      </header>
+      <p className="notice" role="status">
+        {error && error !== "unreachable" && texts.conversationProblem(error)}
+      </p>
+      <MessageList items={items} more={more} loading={loading} loadOlder={loadOlder}>
+        {loading ? (
+          <p className="quiet">{status === "offline" ? texts.kit.connection.offline : texts.loading}</p>
+        ) : (
+          <div className="placeholder">
+            <p>{texts.emptyConversation}</p>
+            <PsqlHint about={about} contactId={contactId} />
+          </div>
+        )}
+      </MessageList>
+      <Composer
+        contactId={contactId}
+        problem={problem}
+        onProblem={setProblem}
+        send={send}
+        startTyping={startTyping}
+        stopTyping={stopTyping}
+      />
+    </main>
+  );
+}
+
+/** Escape is the way back where the list is not beside the conversation. */
+function useEscape(): void {
+  useEffect(() => {
+    const leave = (event: KeyboardEvent) => {
+      if (event.key === "Escape" && !event.isComposing && phone.matches) go(null);
+    };
+    addEventListener("keydown", leave);
+    return () => removeEventListener("keydown", leave);
+  }, []);
+}

@@ -1,0 +1,72 @@
+import { Avatar } from "./Avatar";
+import type { Entry } from "./api";
+import { OpenForm } from "./OpenForm";
+import { hrefOf } from "./route";
+import { texts } from "./texts";
+import { TickIcon } from "./Tick";
+import { useToday, whenOf } from "./time";
+import type { InboxState } from "./useInbox";
+
+/** A longer text would only be heard, not seen. */
+const PREVIEW_CHARACTERS = 160;
+
+/** The list of conversations, the newest first. */
+export function Inbox({ conversations, problem, openId, version }: InboxState & { openId: string | null; version: string | undefined }) {
+  const today = useToday();
+  return (
+    <div className="inbox">
+      <header className="inbox-header">
+        <h1>Rowcast</h1>
+        {version && <span className="version">{version}</span>}
+      </header>
+      <OpenForm />
+      <p className="notice" role="status">
+        {problem && texts.stale(problem)}
+      </p>
+      <nav aria-label={texts.conversations} aria-busy={!conversations}>
+        {!conversations?.length && !problem && (
+          <p className="quiet">{conversations ? texts.noConversations : texts.loadingConversations}</p>
+        )}
+        <ul>
+          {conversations?.map((entry) => (
+            <li key={entry.contactId}>
+              <ConversationLink entry={entry} isOpen={entry.contactId === openId} today={today} />
+            </li>
+          ))}
+        </ul>
+      </nav>
+    </div>
+  );
+}
+
+function ConversationLink({ entry, isOpen, today }: { entry: Entry; isOpen: boolean; today: number }) {
+  const { contactId, last, unread } = entry;
+  // A row that is too large comes with its ids alone.
+  const preview = (last.body as string | undefined)?.slice(0, PREVIEW_CHARACTERS) ?? texts.truncated;
+  return (
+    <a className="conversation-link" href={hrefOf(contactId)} aria-current={isOpen ? "page" : undefined}>
+      <Avatar contactId={contactId} />
+      <span className="link-id" dir="auto">
+        {contactId}
+      </span>{" "}
+      <time dateTime={last.createdAt}>{whenOf(last.createdAt, today)}</time>{" "}
+      <span className="link-last">
+        {last.direction === "outbound" && (
+          <>
+            <TickIcon status={last.status} />
+            <span className="visually-hidden">{texts.ticks[last.status]}: </span>
+          </>
+        )}
+        <span className="link-preview" dir="auto">
+          {preview}
+        </span>
+      </span>{" "}
+      {unread > 0 && (
+        <span className="link-unread">
+          <span data-unread={unread}>{unread}</span>
+          <span className="visually-hidden"> {texts.unread(unread)}</span>
+        </span>
+      )}
+    </a>
+  );
+}

@@ -1,0 +1,143 @@
+import { useCallback, useEffect, useRef, useState, type ReactNode } from "react";
+import { MessageItem, senderOf } from "./MessageItem";
+import { texts } from "./texts";
+import { dayOf, dayText, useToday } from "./time";
+import type { Item } from "./useOutgoing";
+import { useStick } from "./useStick";
+
+/** How long a screen reader takes to see that what is there now is history. */
+const SETTLE_MS = 1_000;
+
+interface Props {
+  items: readonly Item[];
+  more: boolean;
+  loading: boolean;
+  loadOlder: () => Promise<void>;
+  /** Shown instead of messages. */
+  children: ReactNode;
+}
+
+/** The messages of a conversation, the newest last. */
+export function MessageList({ items, more, loading, loadOlder, children }: Props) {
+  const today = useToday();
+  const { scroller, onScroll, isAway, fresh, toNewest } = useStick(items);
+  const [isOlderComing, setIsOlderComing] = useState(false);
+  const isLive = useLive(loading, items[0]?.key);
+  useOwnInView(items, toNewest);
+
+  async function older(): Promise<void> {
+    if (isOlderComing) return;
+    setIsOlderComing(true);
+    await loadOlder();
+    setIsOlderComing(false);
+  }
+  // The button goes with the last page: the focus stays in the list.
+  const olderButton = useCallback(
+    (button: HTMLButtonElement) => () => {
+      if (button === document.activeElement) scroller.current?.focus();
+    },
+    [scroller],
+  );
+
+  return (
+    <div className="messages">
+      <div
+        className="log"
+        ref={scroller}
+        onScroll={onScroll}
+        tabIndex={0}
+        role="log"
+        aria-label={texts.messages}
+        aria-live={isLive ? "polite" : "off"}
+        aria-relevant="additions"
+        aria-busy={loading}
+      >
+        {more && (
+          <button className="older" type="button" ref={olderButton} aria-disabled={isOlderComing} onClick={() => void older()}>
+            {isOlderComing ? texts.loadingOlder : texts.older}
+          </button>
+        )}
+        {items.length === 0 && children}
+        <div className="days">
+          {daysOf(items).map(({ key, heading, rows }) => (
+            <section key={key}>
+              {heading !== "" && (
+                <h3 className="day">
+                  <span>{dayText(heading, today)}</span>
+                </h3>
+              )}
+              <ol>
+                {rows.map((row, index) => (
+                  <MessageItem
+                    key={row.key}
+                    id={row.key}
+                    message={row.message}
+                    isFirst={senderOf(rows[index - 1]?.message) !== senderOf(row.message)}
+                  />
+                ))}
+              </ol>
+            </section>
+          ))}
+        </div>
+      </div>
+      {isAway && (
+        <button className="newest" type="button" onClick={toNewest} aria-label={fresh ? undefined : texts.toNewest}>
+          {fresh > 0 && <span>{texts.newMessages(fresh)}</span>}
+          <svg viewBox="0 0 24 24" aria-hidden="true">
+            <path d="m6 9 6 6 6-6" />
+          </svg>
+        </button>
+      )}
+    </div>
+  );
+}
+
+interface Day {
+  key: string;
+  /** A time of that day; empty for messages without one. */
+  heading: string;
+  rows: Item[];
+}
+
+/** Groups what stands together. A message that was committed late may make a day come twice. */
+function daysOf(items: readonly Item[]): Day[] {
+  const days: Day[] = [];
+  const times = new Map<number, number>();
+  let before: number | undefined;
+  for (const item of items) {
+    const { createdAt } = item.message;
+    const day = dayOf(createdAt);
+    const isSame = before !== undefined && (day === before || Number.isNaN(day));
+    if (!isSame) {
+      const nth = (times.get(day) ?? 0) + 1;
+      times.set(day, nth);
+      days.push({ key: `${day}-${nth}`, heading: Number.isNaN(day) ? "" : createdAt, rows: [] });
+      before = day;
+    }
+    days.at(-1)?.rows.push(item);
+  }
+  return days;
+}
+
+/** Whether what is added is news: history, which is put above or comes at first, is not read out. */
+function useLive(loading: boolean, firstKey: string | undefined): boolean {
+  const start = firstKey ?? "";
+  const [settled, setSettled] = useState<string | null>(null);
+  useEffect(() => {
+    if (loading) return;
+    const timer = setTimeout(() => setSettled(start), SETTLE_MS);
+    return () => clearTimeout(timer);
+  }, [loading, start]);
+  // Whatever comes first into an empty conversation is news.
+  return settled === start || settled === "";
+}
+
+/** Who sends wants to see it. */
+function useOwnInView(items: readonly Item[], toNewest: () => void): void {
+  const newest = items.at(-1);
+  const last = useRef<string>(undefined);
+  useEffect(() => {
+    if (newest && newest.key !== last.current && !newest.message.id) toNewest();
+    last.current = newest?.key;
+  });
+}

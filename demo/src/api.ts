@@ -1,0 +1,94 @@
+// The demo's endpoints, on the page's own origin.
+
+import type { Message } from "@rowcast/client";
+import { texts } from "./texts";
+
+/** How long an answer may take, beyond the wait that was asked for. */
+const TIMEOUT_MS = 15_000;
+
+/** A conversation in the list. */
+export interface Entry {
+  contactId: string;
+  last: Message;
+  unread: number;
+}
+
+export interface Listing {
+  conversations: Entry[];
+  tag: string | null;
+}
+
+export interface About {
+  version: string;
+  embedded: boolean;
+  /** A line for the shell that inserts a message; null where the database is the user's own. */
+  psql: string | null;
+}
+
+/** The server's refusal. */
+export class ApiError extends Error {
+  constructor(
+    readonly code: string,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** What to say about a request that failed. */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof ApiError)) return texts.unreachable;
+  return error.code === "too_many_requests" ? texts.tooManyRequests : texts.refused(error.message);
+}
+
+/**
+ * The list, or null when it is still the one with `tag` after `wait` seconds.
+ *
+ * @throws ApiError when the server refuses; what `fetch` throws when it can't be reached
+ */
+export async function getConversations(tag: string | null, wait: number, signal: AbortSignal): Promise<Listing | null> {
+  const response = await fetch(`/demo/conversations?wait=${wait}`, {
+    cache: "no-store",
+    headers: tag === null ? {} : { "if-none-match": tag },
+    signal: AbortSignal.any([signal, AbortSignal.timeout(wait * 1000 + TIMEOUT_MS)]),
+  });
+  if (response.status === 304) return null;
+  const { conversations } = await answerOf<{ conversations: Entry[] }>(response);
+  return { conversations, tag: response.headers.get("etag") };
+}
+
+/** Writes an outbound message; answers its id. */
+export async function sendMessage(contactId: string, body: string): Promise<string> {
+  const { id } = await answerOf<{ id: string }>(await post(contactId, "messages", { body }));
+  return id;
+}
+
+/** Marks what came in as read. */
+export async function markRead(contactId: string): Promise<void> {
+  await answerOf(await post(contactId, "read", {}));
+}
+
+/** Lets the bot type, reply and be read; answers when that is over. */
+export async function playBot(contactId: string): Promise<void> {
+  await answerOf(await post(contactId, "bot", {}));
+}
+
+export async function getAbout(signal: AbortSignal): Promise<About> {
+  return answerOf(await fetch("/demo/about", { cache: "no-store", signal }));
+}
+
+function post(contactId: string, what: string, body: object): Promise<Response> {
+  return fetch(`/demo/conversations/${encodeURIComponent(contactId)}/${what}`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+  });
+}
+
+async function answerOf<T>(response: Response): Promise<T> {
+  if (response.status === 204) return undefined as T;
+  if (response.ok) return response.json() as Promise<T>;
+  const { error } = (await response.json().catch(() => ({}))) as { error?: { code: string; message: string } };
+  throw new ApiError(error?.code ?? `http_${response.status}`, error?.message ?? `HTTP ${response.status}`);
+}

@@ -1,0 +1,142 @@
+// What the page says, in Spanish or English.
+
+import { en as kitEn, es as kitEs, type MessageStatus, type Texts as KitTexts } from "@rowcast/client";
+
+interface Texts {
+  kit: KitTexts;
+  skip: string;
+  conversations: string;
+  noConversations: string;
+  loadingConversations: string;
+  stale: (reason: string) => string;
+  unread: (count: number) => string;
+  openConversation: string;
+  contactId: string;
+  open: string;
+  badContactId: string;
+  choose: string;
+  welcome: string;
+  back: string;
+  messages: string;
+  loading: string;
+  emptyConversation: string;
+  hint: string;
+  copy: string;
+  copied: string;
+  copyByHand: string;
+  older: string;
+  loadingOlder: string;
+  newMessages: (count: number) => string;
+  toNewest: string;
+  showAll: string;
+  truncated: string;
+  agent: string;
+  bot: string;
+  ticks: Record<MessageStatus, string>;
+  message: string;
+  send: string;
+  tryBot: string;
+  botPlays: string;
+  unreachable: string;
+  tooManyRequests: string;
+  refused: (reason: string) => string;
+  notSent: (reason: string) => string;
+  botFailed: (reason: string) => string;
+  tooLong: (most: string) => string;
+  conversationProblem: (code: string) => string;
+}
+
+const es: Texts = {
+  kit: kitEs,
+  skip: "Ir a la conversación",
+  conversations: "Conversaciones",
+  noConversations: "Todavía no hay conversaciones.",
+  loadingConversations: "Cargando conversaciones...",
+  stale: (reason) => `La lista no se actualiza: ${reason}`,
+  unread: () => "sin leer",
+  openConversation: "Abrir conversación",
+  contactId: "Id de contacto",
+  open: "Abrir",
+  badContactId: "Un id de contacto tiene de 1 a 500 bytes.",
+  choose: "Elige una conversación",
+  welcome: "Aquí llegarán los mensajes",
+  back: "Conversaciones",
+  messages: "Mensajes",
+  loading: "Cargando...",
+  emptyConversation: "Todavía no hay mensajes aquí.",
+  hint: "Inserta una fila y la verás llegar. En una terminal:",
+  copy: "Copiar",
+  copied: "Copiado",
+  copyByHand: "Está seleccionado: cópialo con el teclado.",
+  older: "Mensajes anteriores",
+  loadingOlder: "Cargando mensajes anteriores...",
+  newMessages: (count) => (count === 1 ? "1 mensaje nuevo" : `${count} mensajes nuevos`),
+  toNewest: "Ir al último mensaje",
+  showAll: "Mostrar todo",
+  truncated: "El mensaje es demasiado grande para mostrarlo aquí.",
+  agent: "Agente",
+  bot: "Bot",
+  ticks: { queued: "En cola", sent: "Enviado", delivered: "Entregado", read: "Leído", failed: "Fallido" },
+  message: "Mensaje",
+  send: "Enviar",
+  tryBot: "Probar el bot",
+  botPlays: "El bot responde...",
+  unreachable: "el servidor no responde.",
+  tooManyRequests: "son demasiadas peticiones por segundo.",
+  refused: (reason) => `el servidor dice: ${reason}`,
+  notSent: (reason) => `No se ha enviado: ${reason}`,
+  botFailed: (reason) => `El bot no ha podido responder: ${reason}`,
+  tooLong: (most) => `un mensaje tiene como mucho ${most} caracteres.`,
+  conversationProblem: (code) => `La conversación no se puede abrir: ${code}`,
+};
+
+const en: Texts = {
+  kit: kitEn,
+  skip: "Skip to the conversation",
+  conversations: "Conversations",
+  noConversations: "No conversations yet.",
+  loadingConversations: "Loading conversations...",
+  stale: (reason) => `The list is not up to date: ${reason}`,
+  unread: () => "unread",
+  openConversation: "Open a conversation",
+  contactId: "Contact id",
+  open: "Open",
+  badContactId: "A contact id has 1 to 500 bytes.",
+  choose: "Choose a conversation",
+  welcome: "Messages will arrive here",
+  back: "Conversations",
+  messages: "Messages",
+  loading: "Loading...",
+  emptyConversation: "No messages here yet.",
+  hint: "Insert a row and see it arrive. In a terminal:",
+  copy: "Copy",
+  copied: "Copied",
+  copyByHand: "It is selected: copy it with the keyboard.",
+  older: "Older messages",
+  loadingOlder: "Loading older messages...",
+  newMessages: (count) => (count === 1 ? "1 new message" : `${count} new messages`),
+  toNewest: "Go to the newest message",
+  showAll: "Show all",
+  truncated: "The message is too large to be shown here.",
+  agent: "Agent",
+  bot: "Bot",
+  ticks: { queued: "Queued", sent: "Sent", delivered: "Delivered", read: "Read", failed: "Failed" },
+  message: "Message",
+  send: "Send",
+  tryBot: "Try the bot",
+  botPlays: "The bot replies...",
+  unreachable: "the server does not answer.",
+  tooManyRequests: "too many requests in a second.",
+  refused: (reason) => `the server says: ${reason}`,
+  notSent: (reason) => `Not sent: ${reason}`,
+  botFailed: (reason) => `The bot could not reply: ${reason}`,
+  tooLong: (most) => `a message has at most ${most} characters.`,
+  conversationProblem: (code) => `The conversation can't be opened: ${code}`,
+};
+
+const isEnglish = /^en\b/i.test(navigator.language);
+
+export const language = isEnglish ? "en" : "es";
+export const texts = isEnglish ? en : es;
+/** For dates and numbers: the visitor's region where its language is the page's. */
+export const locale = navigator.language.toLowerCase().startsWith(language) ? navigator.language : language;

@@ -1,0 +1,112 @@
+//! The demo: the dashboard at `/`, and the endpoints that it writes by.
+//!
+//! Owns no event and no room: what is written here are rows of the chat tables, and the page hears of them as everybody does.
+//! Refuses to write for pages of other origins: those that `FRONTEND_URL` names may, those of `*` may not. What a browser
+//! sends without asking first, a form's content, is not taken.
+//!
+//! | endpoint | body | answer |
+//! |---|---|---|
+//! | `GET /demo/conversations?wait=0` | | `{ "conversations": [{ "contactId", "last": {row}, "unread": 3 }] }`, the newest first, at most 200; with `wait` (seconds, 0 to 25) and `If-None-Match`, once it is another |
+//! | `POST /demo/conversations/{contactId}/messages` | `{ "body": "..." }`, 1 to 4096 characters | 201 `{ "id" }`: an agent's message |
+//! | `POST /demo/conversations/{contactId}/read` | `{}` | 204: what the contact wrote is read |
+//! | `POST /demo/conversations/{contactId}/bot` | `{}` | 204 when the bot is done: it types, replies, and the reply is delivered and read |
+//! | `GET /demo/about` | | `{ "version", "embedded", "psql" }`: a line to paste into a shell, of the embedded Postgres only |
+//!
+//! Errors, the limit of requests and the origins that may read are the API's.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::middleware;
+use axum::response::Response;
+use axum::routing::{get, post};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+mod bot;
+mod conversations;
+mod page;
+mod posted;
+mod writes;
+
+use super::api::{self, Api};
+use super::error::Error;
+use crate::auth::Pages;
+use crate::outbox::{Chat, ChatError};
+
+/// The page.
+pub(super) const PAGE: &str = "/";
+/// Its files.
+pub(super) const ASSETS: &str = "/assets/{*path}";
+/// The list.
+pub(super) const CONVERSATIONS: &str = "/demo/conversations";
+/// An agent's messages.
+pub(super) const MESSAGES: &str = "/demo/conversations/{contactId}/messages";
+/// Reading.
+pub(super) const READ: &str = "/demo/conversations/{contactId}/read";
+/// The bot.
+pub(super) const BOT: &str = "/demo/conversations/{contactId}/bot";
+/// What server this is.
+pub(super) const ABOUT: &str = "/demo/about";
+
+/// See the module.
+pub struct Demo {
+    api: Arc<Api>,
+    chat: Chat,
+    pages: Pages,
+    /// Where the listener says who types.
+    typing: mpsc::Sender<String>,
+    about: Value,
+}
+
+impl Demo {
+    /// Shows `chat` beside `api`. `typing` takes what `rowcast.typing` notifies. `psql` is a line to paste, of an embedded
+    /// Postgres.
+    pub fn new(
+        api: Arc<Api>,
+        chat: Chat,
+        pages: Pages,
+        typing: mpsc::Sender<String>,
+        psql: Option<&str>,
+    ) -> Arc<Self> {
+        let about = json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "embedded": psql.is_some(),
+            "psql": psql,
+        });
+        Arc::new(Self {
+            api,
+            chat,
+            pages,
+            typing,
+            about,
+        })
+    }
+
+    /// The routes of the page and of its endpoints.
+    pub fn routes(self: &Arc<Self>) -> Router {
+        Router::new()
+            .route(CONVERSATIONS, get(conversations::answer))
+            .route(MESSAGES, post(writes::send))
+            .route(READ, post(writes::mark_read))
+            .route(BOT, post(bot::play))
+            .route(ABOUT, get(about))
+            .route_layer(middleware::from_fn_with_state(self.api.clone(), api::admit))
+            .with_state(self.clone())
+            .merge(page::routes(page::built))
+    }
+
+    /// What a client is told when the chat tables did not answer.
+    fn failed(&self, error: &ChatError) -> Error {
+        match error {
+            ChatError::Missing => Error::NoChatTables,
+            ChatError::Database(error) => self.api.failed(error),
+        }
+    }
+}
+
+async fn about(State(demo): State<Arc<Demo>>) -> Response {
+    super::json(StatusCode::OK, &demo.about)
+}
