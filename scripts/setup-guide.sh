@@ -1,8 +1,8 @@
 # A part of scripts/setup: what docs/INTEGRATION.md shows, so that its tests can run it.
 #
-# Owns:     .cache/guide: bin (nginx, caddy), python (a venv), next (npm packages of tests/guide-next).
+# Owns:     .cache/guide: bin (nginx, caddy, prometheus), python (a venv), next (npm packages of tests/guide-next).
 # Order:    what PATH has comes first; the tests look in the same order.
-# Refuses:  to install nginx or Caddy: their packages start a service. They are unpacked.
+# Refuses:  to install nginx, Caddy or Prometheus: their packages start a service. They are unpacked.
 guide=$here/.cache/guide
 
 # The first of $2... that is a package with program $1 in it.
@@ -72,6 +72,7 @@ ensure_guide() {
     PATH=$PATH:/usr/sbin:/sbin:$guide/bin
     ensure_program nginx -v nginx nginx-core nginx-light
     ensure_program caddy version caddy
+    ensure_program prometheus --version prometheus
     has openssl || die 'openssl is missing: install it (Debian: apt-get install -y openssl)'
     ensure_python
     ensure_next

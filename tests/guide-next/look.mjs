@@ -10,6 +10,7 @@ const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] }
 const page = await browser.newPage();
 page.on("pageerror", (error) => console.log("page error:", error.message));
 page.on("console", (message) => console.log("console:", message.text()));
+page.on("websocket", (socket) => socket.on("framereceived", ({ payload }) => console.log("frame:", payload)));
 await page.exposeFunction("tell", (text) => console.log(text));
 await page.addInitScript(() => {
   let told = "";

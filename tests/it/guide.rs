@@ -7,6 +7,7 @@ mod backend;
 mod front;
 mod frontend;
 mod next;
+mod operate;
 mod page;
 mod proxies;
 mod tools;

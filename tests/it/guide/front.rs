@@ -161,7 +161,7 @@ impl Front {
 }
 
 /// An address that nobody listened on a moment ago.
-fn free_address() -> String {
+pub(super) fn free_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("it is bound").to_string()
 }

@@ -39,29 +39,36 @@ pub(super) fn block(heading: &str, language: &str) -> String {
 
 /// The rows of the tables under that heading, without their heads: the text of each cell.
 pub(super) fn rows(heading: &str) -> Vec<Vec<String>> {
-    let text = text();
-    let section = text
-        .split("\n#")
-        .find(|section| section.lines().next().map(title) == Some(heading))
-        .unwrap_or_else(|| panic!("no heading {heading:?}"));
     let mut rows = Vec::new();
-    let mut body = false;
-    for line in section.lines() {
-        if !line.starts_with('|') {
+    let (mut here, mut body, mut code) = (false, false, false);
+    for line in text().lines() {
+        if line.starts_with("```") {
+            code = !code;
+        } else if line.starts_with('#') && !code {
+            here = title(line) == heading;
+        } else if !line.starts_with('|') || !here {
             body = false;
         } else if line.starts_with("|--") {
             body = true;
         } else if body {
-            let cells = line.trim_matches('|').replace("\\|", "\u{1}");
-            let cells = cells.split('|');
-            rows.push(
-                cells
-                    .map(|cell| cell.trim().replace('\u{1}', "|"))
-                    .collect(),
-            );
+            let line = line.trim_matches('|').replace("\\|", "\u{1}");
+            let cells = line
+                .split('|')
+                .map(|cell| cell.trim().replace('\u{1}', "|"));
+            rows.push(cells.collect());
         }
     }
+    assert!(!rows.is_empty(), "no table under {heading:?}");
     rows
+}
+
+/// What stands in backticks.
+pub(super) fn quoted(cell: &str) -> Vec<String> {
+    cell.split('`')
+        .skip(1)
+        .step_by(2)
+        .map(str::to_owned)
+        .collect()
 }
 
 fn title(line: &str) -> &str {

@@ -160,7 +160,8 @@ impl Production {
         // Who may come from where.
         let strange = json!({"transports": ["websocket"], "ca": front.authority,
             "extraHeaders": {"origin": "https://elsewhere.example"}});
-        self.stock.open(&front.url, &strange, &[]).0.refused().await;
+        let refusal = self.stock.open(&front.url, &strange, &[]).0.refused().await;
+        assert_eq!(refusal["message"], "origin_not_allowed");
         let cors = [
             "-i",
             "-H",
