@@ -8,8 +8,8 @@ const program = process.env.CHROMIUM ?? "chromium";
 const executablePath = execFileSync("sh", ["-c", `command -v ${program}`], { encoding: "utf8" }).trim();
 const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
 const page = await browser.newPage();
-page.on("pageerror", (error) => console.log("page error:", error.message));
-page.on("console", (message) => console.log("console:", message.text()));
+page.on("pageerror", (error) => console.log("red:", error.message));
+page.on("console", (message) => message.type() === "error" && console.log("red:", message.text()));
 page.on("websocket", (socket) => socket.on("framereceived", ({ payload }) => console.log("frame:", payload)));
 await page.exposeFunction("tell", (text) => console.log(text));
 await page.addInitScript(() => {

@@ -5,9 +5,9 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::page::{block, blocks, repository};
+use super::page::{block, blocks, quoted, repository, rows};
 use super::tools::{Running, build_client, ended, folder, program, write};
-use crate::harness::{Database, Proxy, Server, Stock};
+use crate::harness::{Database, Proxy, Scratch, Server, Stock};
 
 #[tokio::test]
 async fn a_page_of_next_shows_what_sql_inserts() {
@@ -26,16 +26,10 @@ async fn a_page_of_next_shows_what_sql_inserts() {
     });
     let line = next.says("Local:").await;
     let address = line.rsplit("http://").next().expect("an address").trim();
-    origin.lead(&address.replace("localhost", "127.0.0.1"));
+    let itself = address.replace("localhost", "127.0.0.1");
+    origin.lead(&itself);
 
-    let look = folder();
-    let script = fs::read_to_string(repository("tests/guide-next/look.mjs")).expect("a script");
-    write(&look, "look.mjs", &script);
-    let mut node = program("node", look.path());
-    node.arg("look.mjs")
-        .arg(format!("{page}/conversations/a%2F42"))
-        .stdin(Stdio::piped());
-    let browser = Running::start(node);
+    let (_script, browser) = look(&format!("{page}/conversations/a%2F42"));
     browser.says("Tiempo real|connected / before|sent").await;
     let message = database.say("a/42", "from SQL").await;
     browser.says("from SQL|sent").await;
@@ -52,12 +46,52 @@ async fn a_page_of_next_shows_what_sql_inserts() {
         other.event("typing:start").await.payload()["contactId"],
         "a/42"
     );
-    let complaints: Vec<_> = browser
-        .lines()
-        .into_iter()
-        .filter(|line| line.contains("rror"))
-        .collect();
+    let red = |line: &String| line.starts_with("red:");
+    let complaints: Vec<_> = browser.lines().into_iter().filter(red).collect();
     assert!(complaints.is_empty(), "{complaints:?}");
+
+    // What the table of troubles says about pages.
+    let table = rows("Troubleshooting");
+    let told = |place: &str| {
+        table
+            .iter()
+            .find(|row| row[0].contains(place))
+            .expect("a row")
+    };
+    let [built, console] = ["NEXT_PUBLIC", "console"].map(told);
+    let [messages, typing, cors] = ["frames", "contactId`", "CORS"].map(told);
+    let grep = quoted(&built[1])
+        .remove(0)
+        .replace("localhost:3001", server.address());
+    let mut bash = program("bash", &app.folder);
+    bash.args(["-c", &grep]);
+    let address = quoted(&built[2])
+        .remove(0)
+        .replace("localhost:3001", server.address());
+    assert!(
+        ended(bash).await.expect("it is found").contains(&address),
+        "{grep}"
+    );
+    for row in [messages, typing] {
+        let frame = quoted(&row[2]).remove(0).replace(r#""42""#, r#""a/42""#);
+        browser.says(&format!("frame: {frame}")).await;
+    }
+    let (_script, stranger) = look(&format!("http://{itself}/conversations/42"));
+    stranger.says(&quoted(&cors[3]).remove(0)).await;
+    server.crash().await;
+    let [failed, how] = [0, 1].map(|at| quoted(&console[3])[at].clone());
+    assert!(browser.says(&failed).await.contains(&how));
+    browser.says("Sin conexión|offline").await;
+}
+
+/// Chromium at that address, and the folder that its script is in.
+fn look(url: &str) -> (Scratch, Running) {
+    let folder = folder();
+    let script = fs::read_to_string(repository("tests/guide-next/look.mjs")).expect("a script");
+    write(&folder, "look.mjs", &script);
+    let mut node = program("node", folder.path());
+    node.arg("look.mjs").arg(url).stdin(Stdio::piped());
+    (folder, Running::start(node))
 }
 
 /// An application of Next.js with the guide's files in it. One at a time: its packages are there once.

@@ -5,12 +5,12 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use super::page::repository;
-use crate::harness::wait::until_for;
+use crate::harness::wait::{PATIENCE, until_for, within_for};
 use crate::harness::{Database, Scratch};
-use std::time::Duration;
 
 /// A folder with the npm packages of this repository beside the files of a test.
 pub(super) fn folder() -> Scratch {
@@ -63,7 +63,7 @@ pub(super) async fn output(mut command: Command, database: &Database) -> String 
 /// What a program printed, to stdout or, if it failed, to both.
 pub(super) async fn ended(mut command: Command) -> Result<String, String> {
     let running = tokio::task::spawn_blocking(move || command.output().expect("it starts"));
-    let ended = crate::harness::wait::within_for(Duration::from_secs(180), "a program", running);
+    let ended = within_for(Duration::from_secs(180), "a program", running);
     let output = ended.await.expect("it is waited for");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let stdout = text(&output.stdout);
@@ -133,6 +133,13 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         let child = self.child.get_mut().expect("unpoisoned");
+        // Who is spoken to ends when there is no more to hear, and ends what it has started.
+        if child.stdin.take().is_some() {
+            let deadline = Instant::now() + PATIENCE;
+            while matches!(child.try_wait(), Ok(None)) && Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
         let _it_may_have_ended = child.kill();
         let _status = child.wait();
         if std::thread::panicking() {
