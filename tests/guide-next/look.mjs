@@ -17,7 +17,9 @@ await page.addInitScript(() => {
   const look = () => {
     const found = [...document.querySelectorAll("[data-status]")].map((e) => `${e.textContent}|${e.dataset.status}`);
     const typing = document.querySelector("[data-typing]")?.textContent ?? "";
-    const text = [...found, typing].join(" / ");
+    const badge = document.querySelector("[role=status][data-status]");
+    const colour = badge && getComputedStyle(badge).backgroundColor;
+    const text = [...found, typing, colour].join(" / ");
     if (text !== told) window.tell((told = text));
   };
   document.addEventListener("DOMContentLoaded", () => {

@@ -3,6 +3,7 @@
 //! The blocks are read out of the page itself, so what a reader copies is what ran. What they need beside Node and
 //! Postgres comes from `scripts/setup guide`.
 
+mod appendix;
 mod backend;
 mod front;
 mod frontend;

@@ -1,3 +1,4 @@
+import "./guide.css";
 import type { ReactNode } from "react";
 
 export default function Layout({ children }: { children: ReactNode }) {

@@ -158,7 +158,7 @@ async fn shows_all(scene: &Scene, network: &Proxy, page: &Running, before: &str)
 }
 
 /// A folder with these files, checked strictly against the client package and compiled.
-async fn typescript(files: &[(&str, &str)]) -> Scratch {
+pub(super) async fn typescript(files: &[(&str, &str)]) -> Scratch {
     super::tools::build_client().await;
     let folder = folder();
     for (name, text) in files {
@@ -174,7 +174,7 @@ async fn typescript(files: &[(&str, &str)]) -> Scratch {
     folder
 }
 
-fn node(folder: &Scratch, script: &str) -> Command {
+pub(super) fn node(folder: &Scratch, script: &str) -> Command {
     let mut node = program("node", folder.path());
     node.arg(Path::new(script));
     node

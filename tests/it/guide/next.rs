@@ -30,13 +30,15 @@ async fn a_page_of_next_shows_what_sql_inserts() {
     origin.lead(&itself);
 
     let (_script, browser) = look(&format!("{page}/conversations/a%2F42"));
-    browser.says("Tiempo real|connected / before|sent").await;
+    browser
+        .says("Tiempo real|connected / before|sent /  / rgb(21, 128, 61)")
+        .await;
     let message = database.say("a/42", "from SQL").await;
     browser.says("from SQL|sent").await;
     database.report(&message, "delivered").await;
     browser.says("from SQL|delivered").await;
     database.run("select rowcast.typing('a/42')").await;
-    browser.says("from SQL|delivered / Escribiendo...").await;
+    browser.says("from SQL|delivered / Escribiendo... /").await;
 
     // What the agent types is told to others in the room.
     let stock = Stock::start();
@@ -140,6 +142,7 @@ impl Application {
             .try_into()
             .expect("one");
         app.write(&format!("{route}/page.tsx"), &page);
+        app.write("app/guide.css", &block("The hook", "css"));
         app.write(
             &format!("{route}/conversation.tsx"),
             &block("The hook", "tsx"),

@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::front::Front;
+use super::frontend::{node, typescript};
 use super::page::block;
 use super::tools::{Running, folder, program, write};
 use crate::harness::wait::within;
@@ -24,6 +25,26 @@ async fn caddy_carries_all_that_a_client_needs() {
     let scene = Production::start().await;
     let front = Front::caddy(scene.server.address()).await;
     scene.carried_by(&front).await;
+}
+
+#[tokio::test]
+async fn the_core_reaches_a_proxy_by_wss() {
+    let scene = Production::start().await;
+    let front = Front::nginx(scene.server.address()).await;
+    scene.database.say("42", "before").await;
+    let address = front.url.replace("https://", "");
+    let wss = block("The pages' address", "env").replace("chat.example.com", &address);
+    let wss = wss.split('"').nth(1).expect("a value");
+    let code = block("Without React", "ts").replace("ws://localhost:3001", wss);
+    assert!(code.contains("\"wss://localhost:"), "{code}");
+    let page = typescript(&[("page.ts", &code)]).await;
+    write(&page, "authority.pem", &front.authority);
+    let mut node = node(&page, "page.js");
+    node.env("NODE_EXTRA_CA_CERTS", page.path().join("authority.pem"));
+    let page = Running::start(node);
+    page.says("Tiempo real").await;
+    scene.database.say("42", "at once").await;
+    page.says("at once (sent)").await;
 }
 
 #[tokio::test]
