@@ -24,7 +24,7 @@ client/dist/index.js: $(shell find client -path client/dist -prune -o -path clie
 	@npm run --silent build --workspace client
 
 demo/dist/index.html: client/dist/index.js $(shell find demo -path demo/dist -prune -o -type f -print) | node
-	@npm run --silent build --workspace demo -- --logLevel warn
+	@npm run --silent build --workspace demo
 
 watch: node ## Print the events of a conversation, with the stock client: make watch ROOM=42
 	@node tests/interop/watch.mjs $(or $(ROOM),42)

@@ -1,7 +1,8 @@
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vite";
 
-const server = "http://127.0.0.1:3001";
+// With the page's own Host header: the server takes what is posted from its own origin.
+const server = { target: "http://127.0.0.1:3001", changeOrigin: false, ws: true };
 
 export default defineConfig({
   plugins: [react()],
@@ -11,6 +12,6 @@ export default defineConfig({
     modulePreload: { polyfill: false },
   },
   server: {
-    proxy: { "/api": server, "/demo": server, "/socket.io": { target: server, ws: true } },
+    proxy: { "/api/": server, "/demo/": server, "/socket.io/": server },
   },
 });

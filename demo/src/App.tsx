@@ -2,7 +2,7 @@ import { useEffect, useRef, useState, type MouseEvent } from "react";
 import { getAbout, type About } from "./api";
 import { ConversationPane } from "./ConversationPane";
 import { Inbox } from "./Inbox";
-import { phone } from "./phone";
+import { phone, touch } from "./media";
 import { PsqlHint } from "./PsqlHint";
 import { hrefOf, useRoute } from "./route";
 import { texts } from "./texts";
@@ -69,8 +69,7 @@ function useFocus(contactId: string | null): void {
     const left = before.current;
     if (left === contactId) return;
     before.current = contactId;
-    // On a phone the composer would bring the keyboard up.
-    if (contactId !== null) document.getElementById(phone.matches ? "contact" : "message")?.focus();
+    if (contactId !== null) document.getElementById(phone.matches || touch.matches ? "contact" : "message")?.focus();
     else if (left !== null) document.querySelector<HTMLElement>(`nav a[href="${CSS.escape(hrefOf(left))}"]`)?.focus();
   }, [contactId]);
 }

@@ -20,7 +20,13 @@ export function BotButton({ contactId, onProblem }: { contactId: string; onProbl
   }
 
   return (
-    <button className="bot" type="button" aria-disabled={isPlaying} title={isPlaying ? texts.botPlays : texts.tryBot} onClick={() => void play()}>
+    <button
+      className="bot"
+      type="button"
+      aria-disabled={isPlaying}
+      title={isPlaying ? texts.botPlays : texts.tryBot}
+      onClick={() => void play()}
+    >
       <svg viewBox="0 0 24 24" aria-hidden="true">
         <path d="M12 3v4M5 8h14v11H5zM9.5 12.5v2M14.5 12.5v2M2.5 12v4M21.5 12v4" />
       </svg>

@@ -5,7 +5,7 @@ import { Avatar } from "./Avatar";
 import { BotButton } from "./BotButton";
 import { Composer } from "./Composer";
 import { MessageList } from "./MessageList";
-import { phone } from "./phone";
+import { phone } from "./media";
 import { PsqlHint } from "./PsqlHint";
 import { go } from "./route";
 import { texts } from "./texts";

@@ -64,7 +64,7 @@ function ConversationLink({ entry, isOpen, today }: { entry: Entry; isOpen: bool
       {unread > 0 && (
         <span className="link-unread">
           <span data-unread={unread}>{unread}</span>
-          <span className="visually-hidden"> {texts.unread(unread)}</span>
+          <span className="visually-hidden"> {texts.unread}</span>
         </span>
       )}
     </a>

@@ -13,6 +13,12 @@ export function senderOf(message: Message | undefined): string {
   return message ? `${message.direction} ${message.author}` : "";
 }
 
+/** Who wrote an outbound message. */
+function nameOf(author: string | null): string {
+  if (author === "bot") return texts.bot;
+  return author === null || author === "agent" ? texts.agent : author;
+}
+
 interface Props {
   /** Stays when an echo becomes a message. */
   id: string;
@@ -28,8 +34,8 @@ export const MessageItem = memo(function MessageItem({ id, message, isFirst }: P
   const isOutbound = direction === "outbound";
   const body = (message.body as string | undefined) ?? texts.truncated;
   const [isFolded, setIsFolded] = useState(() => body.length > MOST_CHARACTERS || body.split("\n", MOST_LINES + 1).length > MOST_LINES);
-  const sender = author === "agent" ? texts.agent : author === "bot" ? texts.bot : (author ?? (isOutbound ? texts.agent : message.contactId));
-  const isNamed = isFirst && author !== null && author !== "agent";
+  const sender = isOutbound ? nameOf(author) : (author ?? message.contactId);
+  const isNamed = isFirst && author !== null && sender !== texts.agent;
   return (
     <li
       className="message"
@@ -41,7 +47,7 @@ export const MessageItem = memo(function MessageItem({ id, message, isFirst }: P
     >
       <div className="bubble">
         <span className={isNamed ? "sender" : "visually-hidden"} dir="auto">
-          {sender}
+          {isNamed ? sender : `${sender}: `}
         </span>
         <div className="body" dir="auto" data-folded={isFolded || undefined} data-truncated={message.truncated}>
           {body}

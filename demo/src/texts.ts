@@ -9,7 +9,7 @@ interface Texts {
   noConversations: string;
   loadingConversations: string;
   stale: (reason: string) => string;
-  unread: (count: number) => string;
+  unread: string;
   openConversation: string;
   contactId: string;
   open: string;
@@ -53,7 +53,7 @@ const es: Texts = {
   noConversations: "Todavía no hay conversaciones.",
   loadingConversations: "Cargando conversaciones...",
   stale: (reason) => `La lista no se actualiza: ${reason}`,
-  unread: () => "sin leer",
+  unread: "sin leer",
   openConversation: "Abrir conversación",
   contactId: "Id de contacto",
   open: "Abrir",
@@ -97,7 +97,7 @@ const en: Texts = {
   noConversations: "No conversations yet.",
   loadingConversations: "Loading conversations...",
   stale: (reason) => `The list is not up to date: ${reason}`,
-  unread: () => "unread",
+  unread: "unread",
   openConversation: "Open a conversation",
   contactId: "Contact id",
   open: "Open",
