@@ -10,6 +10,7 @@ mod frontend;
 mod next;
 mod operate;
 mod page;
+mod production;
 mod proxies;
 mod tools;
 #[expect(

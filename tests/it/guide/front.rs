@@ -2,6 +2,8 @@
 
 use std::net::TcpListener;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use super::page::block;
 use super::tools::{Running, ended, folder, program, write};
@@ -125,7 +127,7 @@ impl Front {
             folder,
         };
         until_for(
-            std::time::Duration::from_secs(30),
+            Duration::from_secs(30),
             "the proxy to shake hands",
             async || {
                 let lines = front.running.lines();
@@ -160,8 +162,15 @@ impl Front {
     }
 }
 
-/// An address that nobody listened on a moment ago.
+/// An address that nobody listens on, below those that the system hands out by itself.
 pub(super) fn free_address() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("it is bound").to_string()
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let asked = ASKED.fetch_add(1, Ordering::Relaxed);
+        let port = 10_000 + (std::process::id() * 7 + asked) % 20_000;
+        let address = format!("127.0.0.1:{port}");
+        if TcpListener::bind(&address).is_ok() {
+            return address;
+        }
+    }
 }

@@ -123,8 +123,10 @@ fn series_of(query: &str) -> Vec<String> {
 /// Does the page of metrics have a metric of that name with this label?
 async fn has(server: &Server, name: &str, label: &str) -> bool {
     let page = http::get(server.admin(), "/metrics", &[]).await.body;
-    page.lines()
-        .any(|line| line.starts_with(name) && line.contains(label))
+    page.lines().any(|line| {
+        let series = line.split([' ', '{']).next().unwrap_or_default();
+        series.strip_suffix("_bucket").unwrap_or(series) == name && line.contains(label)
+    })
 }
 
 #[tokio::test]
