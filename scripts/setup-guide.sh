@@ -73,7 +73,12 @@ ensure_guide() {
     ensure_program nginx -v nginx nginx-core nginx-light
     ensure_program caddy version caddy
     ensure_program prometheus --version prometheus
-    has openssl || die 'openssl is missing: install it (Debian: apt-get install -y openssl)'
+    for program in openssl curl; do
+        has $program && continue
+        as=$(apt_rights) || die "$program is missing and may not be installed: install it"
+        say "Installing $program (apt-get)"
+        apt_install "$as" $program 2>/dev/null || { "$as" apt-get update -qq >&2 && apt_install "$as" $program; }
+    done
     ensure_python
     ensure_next
 }

@@ -89,9 +89,10 @@ impl Stock {
                 )
             })
             .unzip();
-        let url = match address.contains("://") {
-            true => address.to_owned(),
-            false => format!("http://{address}"),
+        let url = if address.contains("://") {
+            address.to_owned()
+        } else {
+            format!("http://{address}")
         };
         self.pipe.send(&json!({
             "op": "connect", "client": number, "url": url, "options": options, "emit": emits,
