@@ -1,7 +1,7 @@
 # The tasks of development; `make help` lists them. Options go through ARGS: make run ARGS='--port 4000'.
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo watch test soak check bench audit
+.PHONY: help run client demo watch test soak check bench audit
 
 # What scripts/setup prints is for the shell: where a Postgres is that the server would not find by itself.
 setup = out=$$(scripts/setup $(1)) && eval "$$out"
@@ -11,6 +11,8 @@ help: ## Say what there is
 
 run: demo ## Start the server with the dashboard, and a Postgres of its own unless DATABASE_URL says otherwise
 	@$(call setup,rust postgres) && cargo run --locked --release -- serve $(ARGS)
+
+client: client/dist/index.js ## Build the client kit alone
 
 demo: node demo/dist/index.html ## Build the client kit and the dashboard that the server shows at /
 
@@ -28,7 +30,7 @@ watch: node ## Print the events of a conversation, with the stock client: make w
 	@node tests/interop/watch.mjs $(or $(ROOM),42)
 
 test: demo ## Run every test (ARGS is handed to the test runner)
-	@$(call setup,rust postgres browser) && scripts/test $(ARGS)
+	@$(call setup,rust postgres browser guide) && scripts/test $(ARGS)
 
 soak: node ## Break things at random and count what is lost: make soak MINUTES=20 SEED=1
 	@$(call setup,rust postgres) && SOAK_MINUTES=$(or $(MINUTES),20) SOAK_SEED=$(SEED) \

@@ -15,6 +15,7 @@ mod embedded;
 mod events;
 mod expired;
 mod faults;
+mod guide;
 mod history;
 mod history_sources;
 mod history_tables;

@@ -64,7 +64,7 @@ impl Stock {
         Self { pipe, node }
     }
 
-    /// A client, not waited for. `first` is emitted without waiting for the connection either: pairs of an event and
+    /// A client of an address or a URL, not waited for. `first` is emitted without waiting for the connection either: pairs of an event and
     /// its arguments, each with an ack, whose answers come as the receivers.
     pub(crate) fn open(
         &self,
@@ -89,8 +89,13 @@ impl Stock {
                 )
             })
             .unzip();
+        let url = if address.contains("://") {
+            address.to_owned()
+        } else {
+            format!("http://{address}")
+        };
         self.pipe.send(&json!({
-            "op": "connect", "client": number, "url": format!("http://{address}"), "options": options, "emit": emits,
+            "op": "connect", "client": number, "url": url, "options": options, "emit": emits,
         }));
         (Client::new(number, Arc::clone(&self.pipe), inbox), answers)
     }

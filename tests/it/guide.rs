@@ -1,0 +1,20 @@
+//! docs/INTEGRATION.md, run: every block of it, every metric that it names, every test that it points to.
+//!
+//! The blocks are read out of the page itself, so what a reader copies is what ran. What they need beside Node and
+//! Postgres comes from `scripts/setup guide`.
+
+mod appendix;
+mod backend;
+mod front;
+mod frontend;
+mod next;
+mod operate;
+mod page;
+mod production;
+mod proxies;
+mod tools;
+#[expect(
+    unreachable_pub,
+    reason = "it stands in the guide as a back end would have it"
+)]
+mod whatsapp;

@@ -1,0 +1,245 @@
+//! The back end's blocks: one table attached by SQL, and one story told in three languages.
+
+use serde_json::{Value, json};
+
+use super::page::{block, blocks, repository};
+use super::tools::{folder, output, program, write};
+use super::whatsapp::{reply, sent, webhook};
+use crate::harness::{Client, Database, Event, Scene, Server, Stock};
+
+#[tokio::test]
+async fn an_attached_table_sends_its_changes() {
+    let database = Database::empty().await;
+    let migrate = crate::harness::Launch::command(["migrate"]);
+    migrate.database(&database.url).succeed().await;
+    let steps = blocks("Attach your table", "sql");
+    let (writes, before) = steps.split_last().expect("several");
+    for step in before {
+        database.run(step).await;
+    }
+    let server = Server::on(&database).await;
+    let stock = Stock::start();
+    let mut client = stock.joined(&server, "42").await;
+    database.run(writes).await;
+    let new = client.event("message:new").await;
+    assert_eq!(new.body(), "Hello");
+    assert_eq!(
+        new.payload()["message"].get("internalNote"),
+        None,
+        "it was to be left out"
+    );
+    let status = client.event("message:status").await;
+    assert_eq!(status.payload()["status"], "read");
+    assert_eq!(
+        status.payload()["messageId"],
+        new.payload()["message"]["id"]
+    );
+    let history = server.read("42", "messages").await;
+    assert_eq!(history["messages"][0]["state"], "read");
+}
+
+#[tokio::test]
+async fn typing_from_sql_stands_before_and_after_the_answer() {
+    let scene = Scene::new().await;
+    let mut client = scene.joined("42").await;
+    let block = block("Typing", "sql");
+    for statement in block.trim().split_inclusive(';') {
+        scene.database.run(statement).await;
+        let event = client.next().await;
+        let expected = match statement.trim() {
+            insert if insert.starts_with("insert") => "message:new",
+            stop if stop.contains("false") => "typing:stop",
+            _ => "typing:start",
+        };
+        assert_eq!(event.name, expected);
+        assert_eq!(event.payload()["contactId"], "42");
+    }
+}
+
+#[tokio::test]
+async fn a_reported_status_moves_the_tick_from_sql() {
+    let scene = Scene::new().await;
+    let mut client = scene.joined("42").await;
+    let [chat, own] = blocks("A WhatsApp webhook", "sql").try_into().expect("two");
+    scene.database.run(&chat).await;
+    assert_eq!(
+        client.event("message:new").await.payload()["message"]["status"],
+        "queued"
+    );
+    assert_eq!(
+        client.event("message:status").await.payload()["status"],
+        "delivered"
+    );
+
+    // The same rule for a table of one's own.
+    let setup = blocks("Attach your table", "sql");
+    for step in &setup[..2] {
+        scene.database.run(step).await;
+    }
+    scene.database.run(&own).await;
+    let insert = "insert into wa_messages (customer_id, body, state, wamid) values ('43', 'Hola', 'queued', 'wamid.A')";
+    scene.database.run(insert).await;
+    let mut client = scene.joined("43").await;
+    for body in bodies() {
+        let take = sqlx::query("select take_statuses($1)").bind(body);
+        take.execute(&scene.database.pool)
+            .await
+            .expect("they are taken");
+    }
+    let seen = until_fence(&scene, "43", &mut client).await;
+    assert_eq!(statuses(&seen, None), ["delivered", "read"]);
+}
+
+#[tokio::test]
+async fn the_back_end_in_rust_does_what_the_guide_says() {
+    let source = std::fs::read_to_string(repository("tests/it/guide/whatsapp.rs")).unwrap();
+    let code = source.split_once("\n\n").expect("a header").1;
+    assert_eq!(
+        block("Rust", "rust"),
+        code,
+        "the guide shows what is compiled here"
+    );
+    proves(async |scene| {
+        let pool = &scene.database.pool;
+        let answer = reply(pool, "42", async { "Hola".to_owned() })
+            .await
+            .unwrap();
+        sent(pool, &answer, "wamid.A").await.unwrap();
+        let second = reply(pool, "42", async { "¿Sigues?".to_owned() })
+            .await
+            .unwrap();
+        sent(pool, &second, "wamid.B").await.unwrap();
+        let mut unknown = Vec::new();
+        for body in bodies() {
+            unknown.push(webhook(pool, &body).await.unwrap());
+        }
+        json!([answer, second, unknown])
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_back_end_in_node_does_what_the_guide_says() {
+    let folder = folder();
+    write(&folder, "backend.mjs", &block("Node", "js"));
+    let story = r#"
+        import pg from "pg";
+        import { reply, sent, webhook } from "./backend.mjs";
+        const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL });
+        const answer = await reply(pool, "42", async () => "Hola");
+        await sent(pool, answer, "wamid.A");
+        const second = await reply(pool, "42", async () => "¿Sigues?");
+        await sent(pool, second, "wamid.B");
+        const unknown = [];
+        for (const body of JSON.parse(process.argv[2])) unknown.push(await webhook(pool, body));
+        console.log(JSON.stringify([answer, second, unknown]));
+        await pool.end();
+    "#;
+    write(&folder, "story.mjs", story);
+    proves(async |scene| {
+        let mut node = program("node", folder.path());
+        node.arg("story.mjs").arg(json!(bodies()).to_string());
+        serde_json::from_str(&output(node, &scene.database).await).expect("JSON")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_back_end_in_python_does_what_the_guide_says() {
+    let folder = folder();
+    write(&folder, "backend.py", &block("Python", "python"));
+    let story = "\
+import json, os, sys, psycopg
+from backend import reply, sent, webhook
+with psycopg.connect(os.environ['DATABASE_URL']) as db:
+    answer = reply(db, '42', lambda: 'Hola')
+    sent(db, answer, 'wamid.A')
+    second = reply(db, '42', lambda: '¿Sigues?')
+    sent(db, second, 'wamid.B')
+    print(json.dumps([answer, second, [webhook(db, body) for body in json.loads(sys.argv[1])]]))
+";
+    write(&folder, "story.py", story);
+    proves(async |scene| {
+        let mut python = program("python3", folder.path());
+        python.arg("story.py").arg(json!(bodies()).to_string());
+        serde_json::from_str(&output(python, &scene.database).await).expect("JSON")
+    })
+    .await;
+}
+
+/// Two answers, and a webhook that reports too early, too late, twice, of strangers and in words that nobody knows.
+async fn proves(story: impl AsyncFnOnce(&Scene) -> Value) {
+    let scene = Scene::new().await;
+    let mut client = scene.joined("42").await;
+    let told = story(&scene).await;
+    let [answer, second] = [&told[0], &told[1]].map(|id| id.as_str().expect("an id"));
+    assert_eq!(
+        told[2],
+        json!([[], [], ["wamid.C"]]),
+        "whose message is not stored"
+    );
+
+    // Typing is transient: it is ordered with its like only, and may come after the fence.
+    for name in ["typing:start", "typing:stop", "typing:start", "typing:stop"] {
+        assert_eq!(client.event(name).await.payload()["contactId"], "42");
+    }
+    let seen = until_fence(&scene, "42", &mut client).await;
+    let new = seen.iter().filter(|event| event.name == "message:new");
+    let new: Vec<_> = new.map(Event::body).collect();
+    assert_eq!(new, ["Hola", "¿Sigues?", "¡Gracias!"], "each once");
+    assert_eq!(statuses(&seen, Some(answer)), ["sent", "delivered", "read"]);
+    assert_eq!(statuses(&seen, Some(second)), ["sent", "failed"]);
+    let why = format!("select error from message_statuses where message_id = '{second}'");
+    assert_eq!(scene.database.value(&why).await, "Message undeliverable");
+    let when = format!(
+        "select extract(epoch from occurred_at)::bigint from message_statuses where message_id = '{answer}' and status = 'read'"
+    );
+    assert_eq!(scene.database.value(&when).await, "1760000009");
+}
+
+/// What was sent to a conversation by now.
+async fn until_fence(scene: &Scene, contact: &str, client: &mut Client) -> Vec<Event> {
+    let fence = format!("select rowcast.emit('conversation:{contact}', 'fence', '{{}}')");
+    scene.database.run(&fence).await;
+    let mut seen = Vec::new();
+    loop {
+        match client.next().await {
+            fence if fence.name == "fence" => return seen,
+            event => seen.push(event),
+        }
+    }
+}
+
+/// The statuses that were told, of one message or of all.
+fn statuses(seen: &[Event], message: Option<&str>) -> Vec<String> {
+    seen.iter()
+        .filter(|event| event.name == "message:status")
+        .filter(|event| message.is_none_or(|id| event.payload()["messageId"] == id))
+        .map(|event| {
+            event.payload()["status"]
+                .as_str()
+                .expect("a status")
+                .to_owned()
+        })
+        .collect()
+}
+
+/// The bodies of three calls of the Cloud API's webhook, the second a repetition of the first.
+fn bodies() -> [Value; 3] {
+    let call = |value: Value| {
+        json!({"object": "whatsapp_business_account", "entry": [
+            {"id": "0", "changes": [{"field": "messages", "value": value}]}]})
+    };
+    let report = |id: &str, status: &str, second: u32| json!({"id": id, "status": status, "timestamp": format!("176000000{second}"), "recipient_id": "42"});
+    let early = call(json!({"messaging_product": "whatsapp", "statuses": [
+        report("wamid.A", "delivered", 5), report("wamid.A", "sent", 1), report("wamid.A", "played", 7)]}));
+    let inbound = json!({"from": "42", "id": "wamid.M", "timestamp": "1760000008", "type": "text",
+        "text": {"body": "¡Gracias!"}});
+    let mut failed = report("wamid.B", "failed", 9);
+    failed["errors"] = json!([{"code": 131_026, "title": "Message undeliverable"}]);
+    let late = call(
+        json!({"messaging_product": "whatsapp", "messages": [inbound, inbound], "statuses": [
+        report("wamid.A", "read", 9), failed, report("wamid.C", "sent", 9)]}),
+    );
+    [early.clone(), early, late]
+}
