@@ -13,6 +13,6 @@ export interface Address {
  */
 export function parseAddress(url: string): Address {
   const [all, rest, path = ""] = /^(?:ws|http)(s?:\/\/[^/?#@\s]+)([^?#\s]*?)\/*$/i.exec(url) ?? [];
-  if (!all) throw new TypeError(`url "${url}": ws://, wss://, http:// or https:// and a host are needed`);
+  if (!all) throw new TypeError(`url: "${url}" is no ws://, wss://, http:// or https:// address`);
   return { origin: `http${rest}`, path };
 }

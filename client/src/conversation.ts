@@ -4,42 +4,13 @@
 //            after the offset of the last event that the other one brought. What comes by the one that is off is dropped.
 // Relies on: offsets that mean the same over HTTP and in a join (docs/resume.md, docs/http.md).
 
+import { call } from "./call.js";
 import { codeOf, UNREACHABLE } from "./error.js";
 import { put, take } from "./kept.js";
 import { applyEvent, mergeNewest } from "./messages.js";
 import type { EventsPage, HistoryPage, Message, Row } from "./protocol.js";
 import type { ConversationSocket } from "./socket.js";
-
-/**
- * How a conversation's events come: `connected` at once, through the socket; `polling` every few seconds; `offline` not at
- * all for now; `connecting` until one of these is known.
- */
-export type Status = "connecting" | "connected" | "polling" | "offline";
-
-/** What there is to show. A change makes another object. */
-export interface ConversationState<M extends Row = Message> {
-  /** The newest last. */
-  messages: readonly M[];
-  /** Whether there are older ones. */
-  more: boolean;
-  /** Nothing is known yet. */
-  loading: boolean;
-  status: Status;
-  /** Somebody on the other side types. */
-  typing: boolean;
-  /** Why it is not connected: a code such as `forbidden`, or `unreachable`. */
-  error: string | null;
-}
-
-/** @internal */
-export const NOTHING: ConversationState<never> = {
-  messages: [],
-  more: false,
-  loading: true,
-  status: "connecting",
-  typing: false,
-  error: null,
-};
+import { NOTHING, type ConversationState, type Status } from "./state.js";
 
 /** How long the socket may take for an event that polling has seen. */
 const OWED_MS = 2_000;
@@ -87,9 +58,9 @@ export class Conversation<M extends Row = Message> {
   ) {
     this.#socket = socket;
     const { offset, messages, more } = take<M>(socket.options, (this.#key = socket.api + contactId));
-    if (socket.io && offset) {
+    if (messages) {
       this.#offset = offset;
-      this.#set({ messages: messages!, more: more!, loading: false });
+      this.#set({ messages, more: more!, loading: false });
     }
     void this.#go();
   }
@@ -113,12 +84,12 @@ export class Conversation<M extends Row = Message> {
   startTyping(): void {
     clearTimeout(this.#idle);
     this.#idle = setTimeout(() => this.stopTyping(), IDLE_MS);
-    if (Date.now() - this.#toldTypingAt > TYPING_MS) this.#tellTyping("start");
+    if (Date.now() - this.#toldTypingAt > TYPING_MS) this.#tellTyping("start", Date.now());
   }
 
   stopTyping(): void {
     clearTimeout(this.#idle);
-    if (this.#toldTypingAt) this.#tellTyping("stop");
+    if (this.#toldTypingAt) this.#tellTyping("stop", 0);
   }
 
   /** Loads the page of history before the messages that are here. What goes wrong is in `state.error`. */
@@ -128,9 +99,9 @@ export class Conversation<M extends Row = Message> {
     const meanwhile: [string, unknown][] = (this.#meanwhile = []);
     try {
       const page = await this.#history(`&before=${encodeURIComponent(first)}`);
-      const { messages } = this.#state;
       // A conversation that was loaded again meanwhile begins elsewhere.
-      if (messages[0]?.id !== first) return;
+      if (this.#meanwhile !== meanwhile) return;
+      const { messages } = this.#state;
       const known = new Set(messages.map(({ id }) => id));
       let older: readonly M[] = page.messages.filter(({ id }) => !known.has(id));
       // The page is of a moment in between: whatever changed since it was asked for is applied to it again.
@@ -138,12 +109,11 @@ export class Conversation<M extends Row = Message> {
       this.#set({ messages: [...older, ...messages], more: page.more });
     } catch (error) {
       this.#set({ error: codeOf(error) });
-    } finally {
-      this.#meanwhile = undefined;
     }
+    if (this.#meanwhile === meanwhile) this.#meanwhile = undefined;
   }
 
-  /** @internal Something that it may have waited for is there: the connection, the network, or somebody who looks. */
+  /** @internal What it may have waited for is there: the connection or its refusal, the network, or somebody who looks. */
   wake(): void {
     if (!this.#busy) void this.#go();
   }
@@ -153,20 +123,15 @@ export class Conversation<M extends Row = Message> {
     if (this.#live) this.#unplug();
   }
 
-  /** @internal The server refuses the connection. */
-  refused(error: string): void {
-    this.#set({ error });
-  }
-
   /** @internal The socket brings an event. */
   receive(event: string, payload: unknown, offset: unknown): void {
     if (!this.#live) return;
     if (event === "rowcast:resync") this.#restart();
-    const [, word] = /^typing:(start|stop)$/.exec(event) ?? [];
-    if (word) {
+    const typing = event === "typing:start";
+    if (typing || event === "typing:stop") {
       clearTimeout(this.#lost);
       this.#lost = setTimeout(() => this.#set({ typing: false }), LOST_MS);
-      this.#set({ typing: word === "start" });
+      this.#set({ typing });
     }
     this.#take(event, payload, offset);
   }
@@ -175,20 +140,19 @@ export class Conversation<M extends Row = Message> {
   end(): void {
     this.keep();
     this.stopTyping();
-    if (this.#live) this.#socket.leaveRoom(this.contactId);
     this.#unplug();
     clearTimeout(this.#next);
   }
 
-  /** @internal Puts it on the shelf, for who comes back. */
+  /** @internal Puts it on the shelf, for who comes back; nothing, where nobody could go on from it. */
   keep(): void {
     const { messages, more } = this.#state;
-    if (this.#offset) put(this.#socket.options, this.#key, { messages, more, offset: this.#offset });
+    put(this.#socket.options, this.#key, { messages, more, offset: this.#offset });
   }
 
-  #tellTyping(word: "start" | "stop"): void {
+  #tellTyping(word: "start" | "stop", at: number): void {
     if (!this.#live) return;
-    this.#toldTypingAt = word === "start" ? Date.now() : 0;
+    this.#toldTypingAt = at;
     this.#socket.io!.emit(`typing:${word}`, this.contactId);
   }
 
@@ -197,7 +161,7 @@ export class Conversation<M extends Row = Message> {
     const keys = Object.keys(change) as (keyof typeof change)[];
     if (keys.every((key) => state[key] === this.#state[key])) return;
     this.#state = state;
-    this.#subscribers.forEach((subscriber) => subscriber());
+    call(this.#subscribers, undefined);
   }
 
   #interrupt(): void {
@@ -208,19 +172,20 @@ export class Conversation<M extends Row = Message> {
 
   #wait(ms?: number): void {
     const { pollConnectedMs = 30_000, pollDisconnectedMs = 5_000 } = this.#socket.options;
-    clearTimeout(this.#next);
     this.#next = setTimeout(() => void this.#go(), ms ?? (this.#live ? pollConnectedMs : pollDisconnectedMs));
   }
 
   /** The socket brings nothing more. */
-  #unplug(): void {
+  #unplug(wait?: number): void {
     this.#interrupt();
+    if (this.#live) this.#socket.leaveRoom(this.contactId);
     this.#live = false;
     this.#owed = undefined;
     this.#toldTypingAt = 0;
     clearTimeout(this.#lost);
+    // First: whoever is told of the change may close everything.
+    this.#wait(wait);
     this.#set({ status: "connecting", typing: false });
-    this.#wait();
   }
 
   /** One round: what is due is done, and the next round is set. */
@@ -235,20 +200,20 @@ export class Conversation<M extends Row = Message> {
       else await this.#ask(signal);
     } catch (failure) {
       if (signal.aborted) return;
+      this.#busy = false;
       const code = codeOf(failure);
+      if (code === "forbidden") return this.#discard({ messages: [], more: false, status: "offline", error: code });
       if (this.#offset && /^(offset_expired|bad_request)$/.test(code)) return this.#restart();
       // A poll that fails beside the socket fails for nobody.
       if (!this.#live) {
         error = code;
         status = "offline";
-        if (error === "forbidden") this.#forget({ messages: [], more: false });
-        else if (io && options.fetcher) await this.#ask(signal).then(() => (status = "polling"), () => {});
+        if (io && options.fetcher) await this.#ask(signal).then(() => (status = "polling"), () => {});
       }
     }
     if (signal.aborted) return;
-    this.#busy = false;
-    this.#set({ error, status: this.#live ? "connected" : status });
     this.#wait(this.#owed ? OWED_MS : undefined);
+    this.#set({ error: error ?? this.#socket.refusal, status: this.#live ? "connected" : status });
   }
 
   /** With the server: history, then the room or a poll. Returns why the room can't be joined. */
@@ -257,7 +222,7 @@ export class Conversation<M extends Row = Message> {
     if (!this.#live) {
       this.#busy = true;
       if (!this.#offset) await this.#load(signal);
-      if (this.#socket.connected) refusal = await this.#enter(signal);
+      refusal = await this.#enter(signal);
       this.#busy = false;
       if (this.#live as boolean) return null;
     }
@@ -268,6 +233,7 @@ export class Conversation<M extends Row = Message> {
   async #load(signal: AbortSignal): Promise<void> {
     try {
       const { messages, more, offset } = await this.#history("", signal);
+      signal.throwIfAborted();
       this.#offset = offset;
       this.#set({ messages, more, loading: false });
     } catch (error) {
@@ -293,7 +259,10 @@ export class Conversation<M extends Row = Message> {
     if (!fetcher) throw { code: "not_configured" };
     const newest = await fetcher(this.contactId, { signal });
     signal.throwIfAborted();
-    this.#set({ messages: mergeNewest(this.#state.messages, newest), loading: false });
+    const messages = mergeNewest(this.#state.messages, newest);
+    // Between what is known and the newest there may be others: the server has them in its history.
+    if (messages[0]?.id !== this.#state.messages[0]?.id) this.#offset = this.#meanwhile = undefined;
+    this.#set({ messages, loading: false });
   }
 
   /** Into the room. Returns why not. */
@@ -318,8 +287,13 @@ export class Conversation<M extends Row = Message> {
     while (more) {
       const after = this.#offset;
       const page = await this.#events(`?after=${after}`, signal);
+      signal.throwIfAborted();
       if (this.#live) return this.#compare(page, after);
-      for (const { event, data, offset } of page.events) this.#take(event, data, offset);
+      for (const { event, data, offset } of page.events) {
+        this.#take(event, data, offset);
+        // By who was told.
+        signal.throwIfAborted();
+      }
       this.#offset = page.offset;
       more = page.more;
     }
@@ -330,7 +304,8 @@ export class Conversation<M extends Row = Message> {
     const wasOwed = this.#owed === after;
     this.#owed = undefined;
     if (after !== this.#offset) return;
-    if (!page.events.length) this.#offset = page.offset;
+    // What comes without a name through the socket can't be told from another conversation's.
+    if (page.events.every(({ data }) => this.#socket.ownerOf(data) === undefined)) this.#offset = page.offset;
     else if (wasOwed) this.#socket.cut();
     else this.#owed = after;
   }
@@ -346,16 +321,15 @@ export class Conversation<M extends Row = Message> {
 
   /** Continuity is lost: the history again, then the room again. */
   #restart(): void {
-    if (this.#live) this.#socket.leaveRoom(this.contactId);
-    this.#unplug();
-    this.#forget({});
     // Others may have been told the same at this moment.
-    this.#wait(RESTART_MS * Math.random());
+    this.#discard({}, RESTART_MS * Math.random());
   }
 
-  #forget(change: Partial<ConversationState<M>>): void {
-    this.#offset = undefined;
-    put(this.#socket.options, this.#key);
+  /** Nothing goes on from here. */
+  #discard(change: Partial<ConversationState<M>>, wait?: number): void {
+    this.#unplug(wait);
+    this.#offset = this.#meanwhile = undefined;
+    this.keep();
     this.#set(change);
   }
 }

@@ -1,5 +1,6 @@
-export { Conversation, type ConversationState, type Status } from "./conversation.js";
+export { Conversation } from "./conversation.js";
 export type { Fetcher, Options, TokenSource } from "./options.js";
 export type * from "./protocol.js";
 export { ConversationSocket, type Listener } from "./socket.js";
+export type { ConversationState, Status } from "./state.js";
 export { en, es, type Texts } from "./texts.js";

@@ -8,7 +8,7 @@ const MOST_MESSAGES = 200;
 export interface Kept<M extends Row> {
   messages: readonly M[];
   more: boolean;
-  offset: string;
+  offset: string | undefined;
 }
 
 /** Where conversations are over a reload. A storage that is full, closed or absent costs a page of history, never more. */
@@ -16,12 +16,11 @@ export interface Shelf {
   storage?: Storage | null | undefined;
 }
 
-/** Puts a conversation on the shelf, or nothing in its place. */
-export function put<M extends Row>(shelf: Shelf, key: string, kept?: Kept<M>): void {
-  const messages = kept?.messages.slice(-MOST_MESSAGES);
-  const more = kept?.more || messages?.length === MOST_MESSAGES;
+/** Puts a conversation on the shelf, or nothing in its place when nobody could go on from it. */
+export function put<M extends Row>(shelf: Shelf, key: string, { messages, more, offset }: Kept<M>): void {
+  const rest = { messages: messages.slice(-MOST_MESSAGES), more: more || messages.length > MOST_MESSAGES, at: Date.now() };
   try {
-    storageOf(shelf)!.setItem(key, JSON.stringify({ ...kept, messages, more, at: Date.now() }));
+    storageOf(shelf)!.setItem(key, JSON.stringify(offset ? { ...rest, offset } : {}));
   } catch {
     // It is full, or closed to us.
   }

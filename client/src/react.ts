@@ -1,10 +1,11 @@
 "use client";
 
 import { createElement, useCallback, useState, useSyncExternalStore, type HTMLAttributes, type ReactElement } from "react";
-import { NOTHING, type Conversation, type ConversationState, type Status } from "./conversation.js";
+import type { Conversation } from "./conversation.js";
 import type { Options } from "./options.js";
 import type { Message, Row } from "./protocol.js";
 import { acquire } from "./shared.js";
+import { NOTHING, type ConversationState, type Status } from "./state.js";
 import { es, type Texts } from "./texts.js";
 
 /** A conversation as a component shows it. */
@@ -49,18 +50,12 @@ export function useConversationSocket<M extends Row = Message>(
       const { socket, release } = acquire(own.options);
       const conversation = (own.conversation = socket.join(contactId));
       let frame: ReturnType<typeof setTimeout> | undefined;
-      let isDue = false;
-      // At once, and then once a frame: a burst of a thousand events is not a thousand renderings.
-      const draw = (): void => {
-        isDue = !!frame;
-        if (isDue) return;
-        frame = setTimeout(() => {
-          frame = undefined;
-          if (isDue) draw();
-        }, FRAME_MS);
+      const draw = () => {
+        frame = undefined;
         changed();
       };
-      const unsubscribe = conversation.subscribe(draw);
+      // A burst of a thousand events is not a thousand renderings.
+      const unsubscribe = conversation.subscribe(() => (frame ??= setTimeout(draw, FRAME_MS)));
       return () => {
         own.conversation = undefined;
         unsubscribe();
@@ -86,7 +81,7 @@ interface Own<M extends Row> {
 /** Bundlers put the value in place of this expression; elsewhere there may be no `process`. */
 function environmentUrl(): string | undefined {
   try {
-    return process.env.NEXT_PUBLIC_WEBHOOK_WS_URL || undefined;
+    return process.env.NEXT_PUBLIC_WEBHOOK_WS_URL;
   } catch {
     return undefined;
   }

@@ -16,21 +16,18 @@ const sockets = new Map<string, Shared>();
 /** The connection to `options.url` that all hooks of a page share; the first one's options hold. Give it back by `release`. */
 export function acquire<M extends Row>(options: Options<M>): { socket: ConversationSocket<M>; release(): void } {
   const key = options.url ?? "";
-  let shared = sockets.get(key);
-  if (!shared) {
-    sockets.set(key, (shared = { socket: open(options) as unknown as ConversationSocket<Row>, users: 0 }));
-  }
-  const taken = shared;
-  clearTimeout(taken.timer);
-  taken.users += 1;
+  const shared: Shared = sockets.get(key) ?? { socket: open(options) as unknown as ConversationSocket<Row>, users: 0 };
+  sockets.set(key, shared);
+  clearTimeout(shared.timer);
+  shared.users += 1;
   return {
-    socket: taken.socket as unknown as ConversationSocket<M>,
+    socket: shared.socket as unknown as ConversationSocket<M>,
     release() {
-      taken.users -= 1;
-      if (taken.users) return;
-      taken.timer = setTimeout(() => {
+      shared.users -= 1;
+      if (shared.users) return;
+      shared.timer = setTimeout(() => {
         sockets.delete(key);
-        taken.socket.close();
+        shared.socket.close();
       }, LINGER_MS);
     },
   };

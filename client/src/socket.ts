@@ -6,6 +6,7 @@
 
 import { io, type Socket } from "socket.io-client";
 import { parseAddress } from "./address.js";
+import { call } from "./call.js";
 import { Conversation } from "./conversation.js";
 import type { Options } from "./options.js";
 import type { ClientEvents, JoinAnswer, Message, Refusal, Row, ServerEvents } from "./protocol.js";
@@ -29,6 +30,8 @@ export class ConversationSocket<M extends Row = Message> {
   readonly api: string;
   /** @internal Settled once no event of a room that was left can come any more. */
   leaving: Promise<unknown> | undefined;
+  /** @internal Why the server refuses the connection. */
+  refusal: string | null = null;
   readonly #token: Token;
   readonly #page = new AbortController();
   readonly #conversations = new Map<string, Conversation<M>>();
@@ -42,12 +45,13 @@ export class ConversationSocket<M extends Row = Message> {
     const { origin, path } = url ? parseAddress(url) : { origin: "", path: "" };
     const token = (this.#token = new Token(options.token));
     this.api = `${origin}${path}/api/conversations/`;
+    const wake = () => this.#each((conversation) => conversation.wake());
     if (typeof document !== "undefined") {
       const { signal } = this.#page;
-      const wake = () => document.hidden || this.#each((conversation) => conversation.wake());
+      const look = () => document.hidden || wake();
       addEventListener("pagehide", () => this.#each((conversation) => conversation.keep()), { signal });
-      addEventListener("online", wake, { signal });
-      document.addEventListener("visibilitychange", wake, { signal });
+      addEventListener("online", look, { signal });
+      addEventListener("visibilitychange", look, { signal });
     }
     if (!url) return;
     const socket: Socket<ServerEvents<M>, ClientEvents> = (this.io = io(origin, {
@@ -57,11 +61,12 @@ export class ConversationSocket<M extends Row = Message> {
       forceNew: true,
       autoConnect: false,
       // Without the pid that Socket.IO would add to it: each conversation goes on after its own offset.
-      auth: (send) => void token.get().then((token) => send({ token, pid: undefined }), () => send({})),
+      auth: (send) => void token.get().catch(() => {}).then((token) => send({ token, pid: undefined })),
     }));
     socket.on("connect", () => {
+      this.refusal = null;
       this.#renew();
-      this.#each((conversation) => conversation.wake());
+      wake();
     });
     socket.on("disconnect", (reason) => {
       clearTimeout(this.#renewal);
@@ -70,14 +75,13 @@ export class ConversationSocket<M extends Row = Message> {
     });
     socket.on("connect_error", ({ message }) => {
       if (socket.active) return;
-      this.#each((conversation) => conversation.refused(message));
+      this.refusal = message;
+      wake();
       this.#connectLater();
     });
-    socket.onAny((event: string, payload: { contactId?: unknown } | null | undefined, offset: unknown) => {
+    socket.onAny((event: string, payload: unknown, offset: unknown) => {
       if (/^rowcast:(?!resync)/.test(event)) return this.tell(event, payload);
-      const [only, other] = this.#conversations.values();
-      // A payload of the application's own need not say whose it is: with one conversation that is clear.
-      const id = payload?.contactId ?? (other ? undefined : only?.contactId);
+      const id = this.ownerOf(payload);
       if (id === undefined) this.tell(event, payload);
       else this.#conversations.get(String(id))?.receive(event, payload, offset);
     });
@@ -90,7 +94,8 @@ export class ConversationSocket<M extends Row = Message> {
 
   /** Connects, if it is not yet; `join` does so too. */
   connect(): void {
-    this.io?.connect();
+    // A second time would be a second session.
+    if (!this.io?.active) this.io?.connect();
   }
 
   /** Leaves every conversation and disconnects, for good. */
@@ -106,8 +111,8 @@ export class ConversationSocket<M extends Row = Message> {
   join(contactId: string | number): Conversation<M> {
     this.connect();
     const id = String(contactId);
-    let conversation = this.#conversations.get(id);
-    if (!conversation) this.#conversations.set(id, (conversation = new Conversation<M>(id, this)));
+    const conversation = this.#conversations.get(id) ?? new Conversation<M>(id, this);
+    this.#conversations.set(id, conversation);
     conversation.users += 1;
     return conversation;
   }
@@ -120,7 +125,7 @@ export class ConversationSocket<M extends Row = Message> {
     conversation.users -= 1;
     // Whoever leaves and joins in one breath, as React's strict mode does, has not left.
     queueMicrotask(() => {
-      if (conversation.users || this.#conversations.get(id) !== conversation) return;
+      if (conversation.users > 0 || this.#conversations.get(id) !== conversation) return;
       this.#conversations.delete(id);
       conversation.end();
     });
@@ -138,14 +143,13 @@ export class ConversationSocket<M extends Row = Message> {
     const token = await this.#token.get();
     const response = await fetch(`${this.api}${encodeURIComponent(contactId)}/${what}`, {
       cache: "no-store",
-      credentials: this.options.withCredentials ? "include" : "same-origin",
+      ...(this.options.withCredentials && { credentials: "include" }),
       headers: token ? { authorization: `Bearer ${token}` } : {},
-      signal: AbortSignal.any([AbortSignal.timeout(ANSWER_MS)].concat(signal ?? [])),
+      signal: AbortSignal.any([AbortSignal.timeout(ANSWER_MS), signal ?? this.#page.signal]),
     });
     if (response.status === 401) this.#token.forget();
     const answer = (await response.json()) as T & { error?: Refusal };
-    signal?.throwIfAborted();
-    if (!response.ok) throw Object.assign(new Error(), answer.error);
+    if (!response.ok) throw answer.error;
     return answer;
   }
 
@@ -166,15 +170,18 @@ export class ConversationSocket<M extends Row = Message> {
 
   /** @internal Gives the connection up: it brings nothing. */
   cut(): void {
-    this.io!.io.engine.close();
+    this.io!.disconnect().connect();
+  }
+
+  /** @internal Whose an event is. A payload of the application's own need not say: with one conversation that is clear. */
+  ownerOf(payload: unknown): unknown {
+    const [only, other] = this.#conversations.keys();
+    return (payload as { contactId?: unknown } | null | undefined)?.contactId ?? (other === undefined ? only : undefined);
   }
 
   /** @internal */
   tell(event: string, payload: unknown): void {
-    for (const listener of this.#listeners.get(event) ?? []) {
-      // What it throws is the application's to handle.
-      Promise.resolve(payload as never).then(listener);
-    }
+    call(this.#listeners.get(event) ?? [], payload as never);
   }
 
   #each(what: (conversation: Conversation<M>) => void): void {
@@ -185,21 +192,26 @@ export class ConversationSocket<M extends Row = Message> {
   #connectLater(): void {
     this.#token.forget();
     clearTimeout(this.#retry);
-    this.#retry = setTimeout(() => this.io!.connect(), REFUSED_MS * (0.5 + Math.random()));
+    this.#retry = setTimeout(() => this.connect(), REFUSED_MS * (0.5 + Math.random()));
   }
 
   /** Before the token expires the server gets the next one, over the same connection. */
-  #renew(): void {
-    const delay = this.#token.renewAt - Date.now();
+  #renew(delay = this.#token.renewAt - Date.now()): void {
+    clearTimeout(this.#renewal);
     if (!(delay < 2 ** 31)) return;
     this.#renewal = setTimeout(async () => {
-      const { ok } = await this.#token
-        .get()
-        .then((token) => this.ask("auth:refresh", token))
-        .catch(() => ({ ok: false }));
-      // A server that takes none gets it with the next connection.
-      if (ok) this.#renew();
-      else if (this.connected) this.io!.disconnect().connect();
+      this.#token.forget();
+      try {
+        const token = await this.#token.get();
+        if (!this.connected) return;
+        const { ok } = await this.ask("auth:refresh", token);
+        // A server that takes none gets it with the next connection.
+        if (ok) this.#renew();
+        else this.cut();
+      } catch {
+        // The token that the server has is good for a while.
+        if (this.connected) this.#renew(REFUSED_MS);
+      }
     }, Math.max(delay, 1_000));
   }
 }

@@ -1,4 +1,4 @@
-import type { Status } from "./conversation.js";
+import type { Status } from "./state.js";
 
 /** What the two badges say. */
 export interface Texts {

@@ -1,0 +1,223 @@
+// Tokens, over the socket and over HTTP, and connections that are refused.
+
+import { expect, test, vi } from "vitest";
+import type { ConversationSocket } from "../src/index.js";
+import { connected, hurry, ids, jwt, open, reaches, shows, startPeer, told, until } from "./harness.js";
+
+test("a token that is a value goes with the handshake and every request", async () => {
+  const peer = await startPeer();
+  peer.good.add("secret");
+  const conversation = open(peer, { token: "secret", pollConnectedMs: 10 }).join("42");
+  await connected(conversation);
+  await until("it polls", () => peer.tokens.http.length > 2);
+  expect(peer.tokens.handshake).toEqual(["secret"]);
+  expect(new Set(peer.tokens.http)).toEqual(new Set(["secret"]));
+});
+
+test("without a token none is sent", async () => {
+  const peer = await startPeer();
+  await connected(open(peer, { token: async () => null }).join("42"));
+  expect(peer.tokens.http).toEqual([undefined]);
+  expect(peer.handshakes).toEqual([{ token: null }]);
+});
+
+test("requests pass by the browser's cache, and have cookies for another origin only where that is said", async () => {
+  const peer = await startPeer();
+  const requests = vi.spyOn(globalThis, "fetch");
+  await connected(open(peer).join("42"));
+  await connected(open(peer, { withCredentials: true }).join("42"));
+  const [one, two] = [requests.mock.calls[0]![1], requests.mock.calls.at(-1)![1]];
+  requests.mockRestore();
+  expect([one!.cache, one!.credentials]).toEqual(["no-store", undefined]);
+  expect([two!.cache, two!.credentials]).toEqual(["no-store", "include"]);
+});
+
+test("Socket.IO's own resume is not asked for, not even when there is no token to be had", async () => {
+  const peer = await startPeer();
+  // One that has expired is asked for each time.
+  const token = jwt("t", -1_000);
+  let fails = false;
+  const socket = open(peer, { token: () => (fails ? Promise.reject(new Error("away")) : token) });
+  await connected(socket.join("42"));
+  fails = true;
+  (socket.io as unknown as { _pid: string })._pid = "a secret of an earlier connection";
+  peer.drop();
+  await until("it is back", () => peer.handshakes.length === 2);
+  expect(peer.handshakes).toEqual([{ token }, {}]);
+});
+
+test("a source is asked once for all who want its token at a time", async () => {
+  const peer = await startPeer();
+  const source = vi.fn(async () => "secret");
+  const socket = open(peer, { token: source });
+  await Promise.all(["1", "2", "3"].map((id) => connected(socket.join(id))));
+  expect(source).toHaveBeenCalledTimes(1);
+});
+
+test("at half its life the token is renewed over the same connection", async () => {
+  const peer = await startPeer();
+  const tokens = [jwt("one", 2_400), jwt("two", 600_000)];
+  const source = vi.fn(async () => tokens.shift());
+  const [one, two] = [...tokens];
+  const conversation = open(peer, { token: source }).join("42");
+  await connected(conversation);
+  await until("it is renewed", () => peer.tokens.refresh.length);
+  expect(peer.tokens.handshake).toEqual([one]);
+  expect(peer.tokens.refresh).toEqual([two]);
+  expect(conversation.state.status).toBe("connected");
+});
+
+test.each(["refused", undefined] as const)(
+  "a server whose answer to a renewal is %s gets the fresh token with the next connection",
+  async (refresh) => {
+    hurry(10_000);
+    const peer = await startPeer();
+    peer.refresh = refresh;
+    const tokens = [jwt("one", 4_000), jwt("two", 600_000)];
+    const [one, two] = [...tokens];
+    const socket = open(peer, { token: async () => tokens.shift() });
+    const heard = told(socket);
+    const conversation = socket.join("42");
+    await connected(conversation);
+    await until("it connects again", () => peer.tokens.handshake.length > 1);
+    await connected(conversation);
+    peer.insert("42", "a");
+    await shows(conversation, "a");
+    expect(peer.tokens.handshake).toEqual([one, two]);
+    expect(heard).toEqual(["new a"]);
+  },
+);
+
+test("a source that is away when a token is to be renewed is asked again, and the connection stays", async () => {
+  hurry();
+  const peer = await startPeer();
+  const [one, two] = [jwt("one", 4_000), jwt("two", 600_000)];
+  let asked = 0;
+  const source = () => (++asked === 1 ? one : asked < 4 ? Promise.reject(undefined) : two);
+  const conversation = open(peer, { token: source }).join("42");
+  await connected(conversation);
+  const seen = new Set<string>();
+  conversation.subscribe(() => seen.add(conversation.state.status));
+  await until("it is renewed", () => peer.tokens.refresh.length);
+  expect(peer.tokens.refresh).toEqual([two]);
+  expect(peer.handshakes).toHaveLength(1);
+  expect([...seen]).toEqual([]);
+});
+
+test("a source that throws fails for the moment, and is asked again", async () => {
+  hurry();
+  const peer = await startPeer();
+  peer.good.add("secret");
+  let works = false;
+  const source = () => {
+    if (works) return "secret";
+    throw undefined;
+  };
+  const conversation = open(peer, { token: source }).join("42");
+  await reaches(conversation, "offline");
+  expect(conversation.state.error).toBe("unreachable");
+  works = true;
+  await connected(conversation);
+  expect(conversation.state.error).toBeNull();
+});
+
+test("401 asks the source for a fresh token", async () => {
+  const peer = await startPeer();
+  peer.refusal = "unavailable";
+  const tokens = ["old", "fresh"];
+  peer.good.add("fresh");
+  peer.insert("42", "a");
+  const conversation = open(peer, { token: () => tokens.shift() }).join("42");
+  await shows(conversation, "a");
+  expect(peer.tokens.http.slice(0, 2)).toEqual(["old", "fresh"]);
+});
+
+test("a connection that is refused is tried again with a fresh token", async () => {
+  hurry();
+  const peer = await startPeer();
+  peer.good.add("fresh");
+  let token = "old";
+  const conversation = open(peer, { token: () => token }).join("42");
+  await until("it says why", () => conversation.state.error === "unauthorized");
+  token = "fresh";
+  await connected(conversation);
+  expect(conversation.state.error).toBeNull();
+  expect(peer.tokens.handshake.at(-1)).toBe("fresh");
+});
+
+test.each(["origin_not_allowed", "too_many_connections", "token_expired"])(
+  "why a connection is refused is said as long as it is: %s",
+  async (code) => {
+    hurry();
+    const peer = await startPeer();
+    peer.refusal = code;
+    const socket = open(peer);
+    const conversation = socket.join("42");
+    await until("it says why", () => conversation.state.error === code);
+    const seen = new Set<unknown>();
+    conversation.subscribe(() => seen.add(conversation.state.error));
+    peer.insert("42", "a");
+    await shows(conversation, "a");
+    await until("it tries again", () => peer.handshakes.length > 2);
+    expect(conversation.state.status).toBe("polling");
+    peer.insert("42", "b");
+    await shows(conversation, "a b");
+    expect([...seen]).toEqual([code]);
+    peer.refusal = undefined;
+    await connected(conversation);
+    expect(conversation.state.error).toBeNull();
+  },
+);
+
+test("a connection that is closed while it is refused is not tried again", async () => {
+  hurry();
+  const peer = await startPeer();
+  peer.refusal = "unavailable";
+  const [one, two] = ["one", "two"].map((token) => open(peer, { token })) as [ConversationSocket, ConversationSocket];
+  const tries = (name: string) => peer.tokens.handshake.filter((token) => token === name).length;
+  one.join("1");
+  two.join("2");
+  await until("both are refused", () => one.refusal && two.refusal);
+  one.close();
+  const before = [tries("one"), tries("two")] as const;
+  await until("the other tries again and again", () => tries("two") > before[1] + 4);
+  expect(tries("one")).toBe(before[0]);
+});
+
+test("why a connection is refused is said at once", async () => {
+  const peer = await startPeer();
+  const handshake = peer.hold("connect");
+  peer.refusal = "origin_not_allowed";
+  const conversation = open(peer, { pollDisconnectedMs: 60_000 }).join("42");
+  await reaches(conversation, "polling");
+  expect(conversation.state.error).toBeNull();
+  await until("the handshake is there", () => handshake.held.length);
+  handshake.open();
+  await until("it says why", () => conversation.state.error === "origin_not_allowed", 2_000);
+});
+
+test("a connection that something in between blocks is no refusal", async () => {
+  const peer = await startPeer();
+  peer.blocked = true;
+  const socket = open(peer);
+  const failures: boolean[] = [];
+  socket.io!.on("connect_error", () => failures.push(true));
+  const conversation = socket.join("42");
+  await until("it fails a few times", () => failures.length > 3);
+  peer.insert("42", "a");
+  await shows(conversation, "a");
+  expect(conversation.state).toMatchObject({ status: "polling", error: null });
+  peer.blocked = false;
+  await connected(conversation);
+  // The one that got through was the first that the server has seen.
+  expect(peer.handshakes).toHaveLength(1);
+});
+
+test("a conversation that is forbidden has nothing to show and says so", async () => {
+  const peer = await startPeer();
+  peer.failures.set("messages", { status: 403, code: "forbidden" });
+  const conversation = open(peer).join("42");
+  await reaches(conversation, "offline");
+  expect(conversation.state.error).toBe("forbidden");
+  expect(ids(conversation)).toBe("");
+});

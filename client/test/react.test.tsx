@@ -1,0 +1,184 @@
+// The hook, in React's strict mode.
+
+import "./dom.js";
+import { StrictMode, type ReactNode } from "react";
+import { createRoot } from "react-dom/client";
+import { renderToString } from "react-dom/server";
+import { expect, onTestFinished, test, vi } from "vitest";
+import type { Fetcher, Options } from "../src/index.js";
+import { ConnectionBadge, TypingBadge, useConversationSocket, type UsedConversation } from "../src/react.js";
+import { relax, startPeer, until } from "./harness.js";
+import type { Peer } from "./peer.js";
+
+/** Renders into a page of its own. */
+function render(first: ReactNode) {
+  const element = document.createElement("div");
+  const root = createRoot(element);
+  const show = (node: ReactNode) => root.render(<StrictMode>{node}</StrictMode>);
+  show(first);
+  onTestFinished(() => root.unmount());
+  return { element, show, root, says: (text: string) => until(`"${text}" is there`, () => element.textContent === text) };
+}
+
+let used: UsedConversation;
+
+function Chat({ contact, options }: { contact: string | number | null | undefined; options: Options }) {
+  used = useConversationSocket(contact, options);
+  return (
+    <p>
+      {used.messages.map(({ id }) => id).join(" ")}|{used.status}
+    </p>
+  );
+}
+
+const options = (peer: Peer): Options => ({ url: peer.url, storage: null, pollConnectedMs: 60_000, pollDisconnectedMs: 30 });
+
+test("a component shows a conversation, and its events as they come", async () => {
+  const peer = await startPeer();
+  peer.insert("42", "a");
+  const { says } = render(<Chat contact="42" options={options(peer)} />);
+  expect(peer.asked).toEqual([]);
+  await says("a|connected");
+  peer.insert("42", "b");
+  await says("a b|connected");
+  expect(used).toMatchObject({ connected: true, typing: false, error: null, loading: false, more: false });
+  expect(peer.handshakes).toHaveLength(1);
+  expect(peer.asked).toEqual(["messages 42", "join 42"]);
+});
+
+test("two components share one connection, and one conversation", async () => {
+  const peer = await startPeer();
+  const both = (
+    <>
+      <Chat contact="42" options={options(peer)} />
+      <Chat contact={42} options={options(peer)} />
+      <Chat contact="43" options={options(peer)} />
+    </>
+  );
+  const { says } = render(both);
+  await says("|connected|connected|connected");
+  expect(peer.handshakes).toHaveLength(1);
+  expect(peer.asked.filter((what) => what.startsWith("join"))).toEqual(["join 42", "join 43"]);
+  peer.insert("42", "a");
+  await says("a|connecteda|connected|connected");
+});
+
+test("another contact leaves the room and enters the other, and shows nothing of the first meanwhile", async () => {
+  const peer = await startPeer();
+  peer.insert("42", "a");
+  peer.insert("43", "z");
+  const { element, show, says } = render(<Chat contact="42" options={options(peer)} />);
+  await says("a|connected");
+  const history = peer.hold("messages");
+  show(<Chat contact="43" options={options(peer)} />);
+  await until("the other is asked for", () => history.held.length);
+  expect(element.textContent).toBe("|connecting");
+  history.open();
+  await says("z|connected");
+  expect([peer.members("42"), peer.members("43")]).toEqual([0, 1]);
+  expect(peer.handshakes).toHaveLength(1);
+});
+
+test("a component that goes leaves the room, and the connection waits a while for the next", async () => {
+  const peer = await startPeer();
+  const { show, says, root } = render(<Chat contact="42" options={options(peer)} />);
+  await says("|connected");
+  show(null);
+  await until("the room is left", () => peer.members("42") === 0);
+  show(<Chat contact="43" options={options(peer)} />);
+  await says("|connected");
+  expect(peer.handshakes).toHaveLength(1);
+  const timers = vi.spyOn(globalThis, "setTimeout");
+  root.unmount();
+  const [linger, ms] = timers.mock.calls.find(([, ms]) => ms === 5_000)!;
+  timers.mockRestore();
+  expect(ms).toBe(5_000);
+  await until("the room is left", () => peer.members("43") === 0);
+  expect(peer.transports).toBe(1);
+  (linger as () => void)();
+  await until("the connection is closed", () => peer.transports === 0);
+});
+
+test.each([null, undefined])("nothing is opened for %s", async (contact) => {
+  const peer = await startPeer();
+  const { show, says } = render(<Chat contact={contact} options={options(peer)} />);
+  await says("|connecting");
+  await used.loadOlder();
+  used.startTyping();
+  used.stopTyping();
+  expect(peer.handshakes).toEqual([]);
+  show(<Chat contact="42" options={options(peer)} />);
+  await says("|connected");
+  expect(peer.handshakes).toHaveLength(1);
+});
+
+test("older messages and typing are asked for by functions that stay the same", async () => {
+  const peer = await startPeer();
+  for (const id of ["a", "b", "c"]) peer.insert("42", id);
+  const { says, show } = render(<Chat contact="42" options={{ ...options(peer), limit: 2 }} />);
+  await says("b c|connected");
+  const { loadOlder, startTyping, stopTyping } = used;
+  await loadOlder();
+  await says("a b c|connected");
+  startTyping();
+  stopTyping();
+  await until("both are heard", () => peer.typing.length === 2);
+  expect(peer.typing).toEqual(["start 42", "stop 42"]);
+  show(<Chat contact="43" options={{ ...options(peer), limit: 2 }} />);
+  await says("|connected");
+  expect(used).toMatchObject({ loadOlder, startTyping, stopTyping });
+});
+
+test("options that are written anew at each rendering open nothing anew", async () => {
+  const peer = await startPeer();
+  const { says, show } = render(<Chat contact="42" options={options(peer)} />);
+  await says("|connected");
+  for (let n = 0; n < 5; n++) show(<Chat contact="42" options={{ ...options(peer), limit: 10 + n }} />);
+  peer.insert("42", "a");
+  await says("a|connected");
+  expect(peer.handshakes).toHaveLength(1);
+  expect(peer.asked).toEqual(["messages 42", "join 42"]);
+});
+
+test("the environment's url is used where none is given", async () => {
+  const peer = await startPeer();
+  vi.stubEnv("NEXT_PUBLIC_WEBHOOK_WS_URL", peer.url);
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const { url: _, ...others } = options(peer);
+  const { says } = render(<Chat contact="42" options={others} />);
+  await says("|connected");
+});
+
+test("where there is no process there is no environment, and nothing is thrown", async () => {
+  vi.stubGlobal("process", undefined);
+  onTestFinished(relax);
+  const html = renderToString(<Chat contact="42" options={{}} />);
+  expect(html).toBe("<p>|<!-- -->connecting</p>");
+});
+
+test("a url that is none leaves the fetcher", async () => {
+  const error = vi.spyOn(console, "error").mockImplementation(() => {});
+  onTestFinished(() => error.mockRestore());
+  const fetcher: Fetcher = async () => [{ id: "a" } as never];
+  const { says } = render(<Chat contact="42" options={{ url: "nowhere", fetcher, storage: null }} />);
+  await says("a|polling");
+  expect(error).toHaveBeenCalledWith(expect.any(TypeError));
+});
+
+test("neither url nor fetcher is offline and says so", async () => {
+  const { says } = render(<Chat contact="42" options={{ storage: null }} />);
+  await says("|offline");
+  expect(used).toMatchObject({ error: "not_configured", connected: false });
+});
+
+test("on a server the page is rendered without a connection", async () => {
+  const peer = await startPeer();
+  const html = renderToString(<Chat contact="42" options={options(peer)} />);
+  expect(html).toBe("<p>|<!-- -->connecting</p>");
+  expect(used).toMatchObject({ loading: true, connected: false, messages: [] });
+  await until("nobody knocks", () => peer.transports === 0);
+  expect(peer.handshakes).toEqual([]);
+  expect(renderToString(<><ConnectionBadge status={used.status} /><TypingBadge typing={used.typing} /></>)).toBe(
+    '<span role="status" data-status="connecting">Conectando...</span><span role="status" data-typing="false"></span>',
+  );
+});

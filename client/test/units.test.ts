@@ -1,0 +1,146 @@
+// The parts that need no server.
+
+import { expect, test, vi } from "vitest";
+import { parseAddress } from "../src/address.js";
+import { codeOf } from "../src/error.js";
+import { en, es, type Message } from "../src/index.js";
+import { put, take } from "../src/kept.js";
+import { applyEvent, mergeNewest } from "../src/messages.js";
+import { expiryOf, Token } from "../src/token.js";
+import { jwt, shelf } from "./harness.js";
+
+test.each([
+  ["ws://h:1", "http://h:1", ""],
+  ["wss://h", "https://h", ""],
+  ["http://h/", "http://h", ""],
+  ["HTTPS://H/realtime", "httpS://H", "/realtime"],
+  ["wss://h/a/b//", "https://h", "/a/b"],
+  ["ws://[::1]:3001", "http://[::1]:3001", ""],
+])("%s is where %s%s is", (url, origin, path) => {
+  expect(parseAddress(url)).toEqual({ origin, path });
+});
+
+test.each(["", "h", "h:3001", "/path", "ws://", "ws:///path", "ws://h/?q=1", "ws://h#x", "xws://h", "ws://h h", "file:///h"])(
+  "%s is no address",
+  (url) => {
+    expect(() => parseAddress(url)).toThrow(new TypeError(`url: "${url}" is no ws://, wss://, http:// or https:// address`));
+  },
+);
+
+test.each([[null], [undefined], ["text"], [{ code: 23 }], [{}], [new Error("no")]])("%j has no code of the server's", (error) => {
+  expect(codeOf(error)).toBe("unreachable");
+});
+
+test("a token's expiry is read whatever is in it", () => {
+  const exp = 1_800_000_000;
+  const token = (body: object) => `h.${Buffer.from(JSON.stringify(body)).toString("base64url")}.s`;
+  expect(expiryOf(token({ exp }))).toBe(exp * 1000);
+  // Bytes whose base64 has the two characters that URLs write differently.
+  expect(expiryOf(token({ exp, name: "~~~???ÿÿÿ>>>" }))).toBe(exp * 1000);
+  for (const none of [null, undefined, "", "opaque", "a.b.c", "..", token({}), "a.bnVsbA.c"]) expect(expiryOf(none)).toBeNaN();
+});
+
+test("a source is asked again at half the token's life, when it is forgotten and when it failed", async () => {
+  vi.useFakeTimers({ now: 1_000_000 });
+  const source = vi.fn(async () => jwt("t", 60_000));
+  const token = new Token(source);
+  expect(await Promise.all([token.get(), token.get()])).toHaveLength(2);
+  expect(source).toHaveBeenCalledTimes(1);
+  expect(token.renewAt).toBe(1_030_000);
+  vi.setSystemTime(1_029_999);
+  await token.get();
+  expect(source).toHaveBeenCalledTimes(1);
+  vi.setSystemTime(1_030_000);
+  await token.get();
+  expect(source).toHaveBeenCalledTimes(2);
+  token.forget();
+  source.mockRejectedValueOnce(new Error("away"));
+  await expect(token.get()).rejects.toThrow("away");
+  await token.get();
+  expect(source).toHaveBeenCalledTimes(4);
+  vi.useRealTimers();
+});
+
+test("a token that is a value is never renewed", async () => {
+  const token = new Token(jwt("t", -5_000));
+  await token.get();
+  expect(token.renewAt).toBeNaN();
+  expect(await new Token(undefined).get()).toBeUndefined();
+});
+
+const row = (id: string, more: Partial<Message> = {}) => ({ id, body: id, status: "sent", ...more }) as Message;
+const rows = [row("a"), row("b")];
+
+test("an event changes the message that it names, and nothing else", () => {
+  expect(applyEvent(rows, "message:new", { message: row("c") })).toEqual([...rows, row("c")]);
+  expect(applyEvent(rows, "message:new", { message: row("a", { body: "x" }) })).toEqual([row("a", { body: "x" }), rows[1]]);
+  expect(applyEvent(rows, "message:updated", { message: row("b", { body: "x" }) })).toEqual([rows[0], row("b", { body: "x" })]);
+  expect(applyEvent(rows, "message:status", { messageId: "a", status: "read" })).toEqual([row("a", { status: "read" }), rows[1]]);
+  expect(applyEvent(rows, "message:deleted", { messageId: "a" })).toEqual([rows[1]]);
+  expect(rows).toEqual([row("a"), row("b")]);
+});
+
+test("ids that one table has as numbers are the same as texts", () => {
+  const numbered = [{ id: 7, status: "sent" }] as unknown as Message[];
+  expect(applyEvent(numbered, "message:status", { messageId: "7", status: "read" })).toMatchObject([{ id: 7, status: "read" }]);
+});
+
+test.each([
+  ["message:updated", { message: row("z") }],
+  ["message:status", { messageId: "z", status: "read" }],
+  ["message:deleted", { messageId: "z" }],
+  ["message:deleted", {}],
+  ["order:paid", { messageId: "a" }],
+  ["order:paid", { message: row("c") }],
+  ["message:newer", { message: row("c") }],
+  ["message:new", null],
+  ["message:new", undefined],
+])("an event that changes nothing gives the same list: %s %j", (event, payload) => {
+  expect(applyEvent(rows, event, payload)).toBe(rows);
+});
+
+test("the newest messages go below the older ones that are known", () => {
+  expect(mergeNewest(rows, [row("b", { body: "x" }), row("c")])).toEqual([rows[0], row("b", { body: "x" }), row("c")]);
+  expect(mergeNewest(rows, [row("c"), row("d")])).toEqual([row("c"), row("d")]);
+  expect(mergeNewest(rows, [])).toEqual([]);
+  expect(mergeNewest(rows, [row("b")])).toBe(rows);
+  expect(mergeNewest([], rows)).toEqual(rows);
+});
+
+test("of a long conversation the newest two hundred are kept, and that there are more", () => {
+  const storage = shelf();
+  const messages = Array.from({ length: 250 }, (_, n) => row(`m${n}`));
+  put({ storage }, "key", { messages, more: false, offset: "o" });
+  const kept = take<Message>({ storage }, "key");
+  expect(kept).toMatchObject({ more: true, offset: "o" });
+  expect(kept.messages).toHaveLength(200);
+  expect(kept.messages!.at(-1)!.id).toBe("m249");
+  put({ storage }, "key", { messages: rows, more: false, offset: "o" });
+  expect(take<Message>({ storage }, "key")).toMatchObject({ more: false, messages: rows });
+  put({ storage }, "key", { messages: rows, more: true, offset: undefined });
+  expect(take<Message>({ storage }, "key")).toEqual({});
+  expect(storage.getItem("key")).toBe("{}");
+});
+
+test("where no storage is given it is the tab's", () => {
+  const storage = shelf();
+  vi.stubGlobal("sessionStorage", storage);
+  put({}, "key", { messages: rows, more: false, offset: "o" });
+  expect(take<Message>({}, "key").messages).toEqual(rows);
+  put({ storage: null }, "key", { messages: [], more: false, offset: "p" });
+  expect(take<Message>({}, "key").offset).toBe("o");
+  vi.unstubAllGlobals();
+});
+
+test("both languages have every text", () => {
+  expect(es).toEqual({
+    connection: {
+      connected: "Tiempo real", connecting: "Conectando...", polling: "Actualizando cada pocos segundos", offline: "Sin conexión",
+    },
+    typing: "Escribiendo...",
+  });
+  expect(en).toEqual({
+    connection: { connected: "Live", connecting: "Connecting...", polling: "Updating every few seconds", offline: "Offline" },
+    typing: "Typing...",
+  });
+});
