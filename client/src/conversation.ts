@@ -213,7 +213,7 @@ export class Conversation<M extends Row = Message> {
     }
     if (signal.aborted) return;
     this.#wait(this.#owed ? OWED_MS : undefined);
-    this.#set({ error: error ?? this.#socket.refusal, status: this.#live ? "connected" : status });
+    this.#set({ error: this.#socket.refusal ?? error, status: this.#live ? "connected" : status });
   }
 
   /** With the server: history, then the room or a poll. Returns why the room can't be joined. */
@@ -306,8 +306,10 @@ export class Conversation<M extends Row = Message> {
     if (after !== this.#offset) return;
     // What comes without a name through the socket can't be told from another conversation's.
     if (page.events.every(({ data }) => this.#socket.ownerOf(data) === undefined)) this.#offset = page.offset;
-    else if (wasOwed) this.#socket.cut();
-    else this.#owed = after;
+    else if (wasOwed) {
+      this.#socket.cut();
+      void this.#go();
+    } else this.#owed = after;
   }
 
   #take(event: string, payload: unknown, offset: unknown): void {

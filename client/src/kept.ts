@@ -2,7 +2,8 @@ import type { Row } from "./protocol.js";
 
 /** After this long a page of history is quicker than the events since. */
 const FRESH_MS = 10 * 60_000;
-const MOST_MESSAGES = 200;
+/** More than this is not kept: of a list in the order of arrival no part is surely the newest. */
+const MOST_MESSAGES = 500;
 
 /** A conversation as it was left: its messages, and the offset after which its events go on. */
 export interface Kept<M extends Row> {
@@ -17,10 +18,10 @@ export interface Shelf {
 }
 
 /** Puts a conversation on the shelf, or nothing in its place when nobody could go on from it. */
-export function put<M extends Row>(shelf: Shelf, key: string, { messages, more, offset }: Kept<M>): void {
-  const rest = { messages: messages.slice(-MOST_MESSAGES), more: more || messages.length > MOST_MESSAGES, at: Date.now() };
+export function put<M extends Row>(shelf: Shelf, key: string, kept: Kept<M>): void {
+  const isKept = kept.offset && kept.messages.length <= MOST_MESSAGES;
   try {
-    storageOf(shelf)!.setItem(key, JSON.stringify(offset ? { ...rest, offset } : {}));
+    storageOf(shelf)!.setItem(key, JSON.stringify(isKept ? { ...kept, at: Date.now() } : {}));
   } catch {
     // It is full, or closed to us.
   }

@@ -196,6 +196,17 @@ test("why a connection is refused is said at once", async () => {
   await until("it says why", () => conversation.state.error === "origin_not_allowed", 2_000);
 });
 
+test("why a connection is refused is said although polling fails as well", async () => {
+  const peer = await startPeer();
+  peer.refusal = "origin_not_allowed";
+  for (const kind of ["messages", "events"] as const) peer.failures.set(kind, { status: 502, body: "<html>" });
+  const conversation = open(peer).join("42");
+  await until("it says why", () => conversation.state.error === "origin_not_allowed");
+  const before = peer.asked.length;
+  await until("it goes on polling", () => peer.asked.length > before + 3);
+  expect(conversation.state).toMatchObject({ status: "offline", error: "origin_not_allowed" });
+});
+
 test("a connection that something in between blocks is no refusal", async () => {
   const peer = await startPeer();
   peer.blocked = true;

@@ -21,6 +21,17 @@ test("a socket that is silent while polling sees events is cut, and nothing is m
   expect(heard).toEqual(["new a", "new b", "new c"]);
 });
 
+test("what a silent socket has not brought is polled at once", async () => {
+  hurry();
+  const peer = await startPeer();
+  const conversation = open(peer, { pollConnectedMs: 20, pollDisconnectedMs: 600_000 }).join("42");
+  await connected(conversation);
+  peer.silent = peer.blocked = true;
+  peer.insert("42", "a");
+  await shows(conversation, "a");
+  expect(conversation.state.status).toBe("polling");
+});
+
 test("a socket that owes an event is looked at again after two seconds", async () => {
   const peer = await startPeer();
   const conversation = open(peer, { pollConnectedMs: 20 }).join("42");
