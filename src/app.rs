@@ -206,6 +206,8 @@ async fn start(config: &Config) -> anyhow::Result<App> {
         let chat = Chat::new(chat_pool.clone());
         let demo = Demo::new(api, chat, pages, typing_tx, psql.as_deref());
         routes = routes.merge(demo.routes());
+    } else {
+        routes = routes.merge(http::demo_off());
     }
     let public = http::public(
         socketio,

@@ -26,7 +26,7 @@ mod metrics;
 mod rate;
 
 pub use api::{Api, Rules};
-pub use demo::Demo;
+pub use demo::{Demo, off as demo_off};
 pub use health::Health;
 pub use metrics::admin;
 

@@ -33,9 +33,10 @@ export function acquire<M extends Row>(options: Options<M>): { socket: Conversat
   };
 }
 
-/** A page whose server's address is wrong has its fetcher. */
+/** A page whose server's address is wrong has its fetcher, if anything, and says so where a developer looks. */
 function open<M extends Row>(options: Options<M>): ConversationSocket<M> {
   try {
+    if (!options.url && !options.fetcher) throw "no NEXT_PUBLIC_WEBHOOK_WS_URL";
     return new ConversationSocket<M>(options);
   } catch (error) {
     console.error(error);

@@ -166,9 +166,12 @@ test("a url that is none leaves the fetcher", async () => {
 });
 
 test("neither url nor fetcher is offline and says so", async () => {
+  const error = vi.spyOn(console, "error").mockImplementation(() => {});
+  onTestFinished(() => error.mockRestore());
   const { says } = render(<Chat contact="42" options={{ storage: null }} />);
   await says("|offline");
   expect(used).toMatchObject({ error: "not_configured", connected: false });
+  expect(error).toHaveBeenCalledWith(expect.stringContaining("NEXT_PUBLIC_WEBHOOK_WS_URL"));
 });
 
 test("on a server the page is rendered without a connection", async () => {

@@ -34,7 +34,8 @@ export const MessageItem = memo(function MessageItem({ id, message, isFirst }: P
   const isOutbound = direction === "outbound";
   const body = (message.body as string | undefined) ?? texts.truncated;
   const [isFolded, setIsFolded] = useState(() => body.length > MOST_CHARACTERS || body.split("\n", MOST_LINES + 1).length > MOST_LINES);
-  const sender = isOutbound ? nameOf(author) : (author ?? message.contactId);
+  // A table of the application's own may name its columns otherwise.
+  const sender = isOutbound ? nameOf(author) : (author ?? (message.contactId as string | undefined));
   const isNamed = isFirst && author !== null && sender !== texts.agent;
   return (
     <li
@@ -47,7 +48,7 @@ export const MessageItem = memo(function MessageItem({ id, message, isFirst }: P
     >
       <div className="bubble">
         <span className={isNamed ? "sender" : "visually-hidden"} dir="auto">
-          {isNamed ? sender : `${sender}: `}
+          {isNamed ? sender : sender && `${sender}: `}
         </span>
         <div className="body" dir="auto" data-folded={isFolded || undefined} data-truncated={message.truncated}>
           {body}

@@ -30,7 +30,7 @@ export function PsqlHint({ about, contactId = "42" }: { about: About | undefined
 
   return (
     <div className="hint">
-      <p>{texts.hint}</p>
+      <p>{about.psql === null ? texts.sqlHint : texts.hint}</p>
       <pre>
         <code ref={code} translate="no" dir="ltr">
           {line}

@@ -21,6 +21,7 @@ interface Texts {
   loading: string;
   emptyConversation: string;
   hint: string;
+  sqlHint: string;
   copy: string;
   copied: string;
   copyByHand: string;
@@ -65,6 +66,7 @@ const es: Texts = {
   loading: "Cargando...",
   emptyConversation: "Todavía no hay mensajes aquí.",
   hint: "Inserta una fila y la verás llegar. En una terminal:",
+  sqlHint: "Inserta una fila y la verás llegar. En la base de datos:",
   copy: "Copiar",
   copied: "Copiado",
   copyByHand: "Está seleccionado: cópialo con el teclado.",
@@ -109,6 +111,7 @@ const en: Texts = {
   loading: "Loading...",
   emptyConversation: "No messages here yet.",
   hint: "Insert a row and see it arrive. In a terminal:",
+  sqlHint: "Insert a row and see it arrive. In the database:",
   copy: "Copy",
   copied: "Copied",
   copyByHand: "It is selected: copy it with the keyboard.",

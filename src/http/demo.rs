@@ -107,6 +107,12 @@ impl Demo {
     }
 }
 
+/// What is at `/` while the demo is off.
+pub fn off() -> Router {
+    let off = "the dashboard is off: ROWCAST_DEMO=on shows it";
+    Router::new().route(PAGE, get(async move || Error::NothingThere(off.to_owned())))
+}
+
 async fn about(State(demo): State<Arc<Demo>>) -> Response {
     super::json(StatusCode::OK, &demo.about)
 }

@@ -27,7 +27,7 @@ pub(super) enum Error {
     TooManyRequests(u32),
     #[error("the server is stopping, try again")]
     Unavailable,
-    #[error("the database can't be reached, try again")]
+    #[error("the database did not answer this: the server's log says why, try again")]
     Database,
     #[error("too many requests wait already, try again")]
     Crowded,

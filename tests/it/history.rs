@@ -31,6 +31,27 @@ async fn a_row_is_as_its_event_has_it() {
 }
 
 #[tokio::test]
+async fn messages_of_one_transaction_stay_in_the_order_they_were_written() {
+    let scene = Scene::new().await;
+    let insert = "insert into messages (contact_id, body) values ";
+    let many: Vec<_> = (5..60).map(|n| format!("('42', '{n}')")).collect();
+    let script = format!(
+        "begin; {insert} ('42', '1'); {insert} ('42', '2'); {insert} ('42', '3'); {insert} ('42', '4'); \
+         {insert} {}; commit",
+        many.join(", ")
+    );
+    scene.database.run(&script).await;
+    // A time of the writer's own stands.
+    scene
+        .database
+        .run("insert into messages (contact_id, body, created_at) values ('42', '0', '2001-01-01')")
+        .await;
+    let page = scene.server.read("42", "messages?limit=200").await;
+    let expected: Vec<_> = (0..60).map(|n| n.to_string()).collect();
+    assert_eq!(column(&page["messages"], "/body"), expected);
+}
+
+#[tokio::test]
 async fn pages_go_back_to_the_beginning_also_where_times_are_equal() {
     let scene = Scene::with(&[("ROWCAST_MAX_HTTP_RATE", "10000")]).await;
     let rows = "insert into messages (contact_id, body, created_at) select '42', n::text, now() + (n / 40) * interval '1 microsecond' from generate_series(1, 150) n";
