@@ -61,7 +61,10 @@ async fn the_embedded_postgres_comes_with_the_demo() {
         first_address(&server).await,
         format!("http://{}", server.address())
     );
-    refused(&server.get("/").await, 404, "not_found");
+    let off = server.get("/").await;
+    refused(&off, 404, "not_found");
+    let message = off.json()["error"]["message"].to_string();
+    assert!(message.contains("ROWCAST_DEMO=on"), "{message}");
 }
 
 #[tokio::test]
