@@ -158,8 +158,7 @@ export class Conversation<M extends Row = Message> {
 
   #set(change: Partial<ConversationState<M>>): void {
     const state = { ...this.#state, ...change };
-    const keys = Object.keys(change) as (keyof typeof change)[];
-    if (keys.every((key) => state[key] === this.#state[key])) return;
+    if ((Object.keys(change) as (keyof typeof change)[]).every((key) => state[key] === this.#state[key])) return;
     this.#state = state;
     call(this.#subscribers, undefined);
   }
@@ -203,7 +202,8 @@ export class Conversation<M extends Row = Message> {
       this.#busy = false;
       const code = codeOf(failure);
       if (code === "forbidden") return this.#discard({ messages: [], more: false, status: "offline", error: code });
-      if (this.#offset && /^(offset_expired|bad_request)$/.test(code)) return this.#restart();
+      // offset_expired, bad_request: it is none that this server can go on from.
+      if (this.#offset && /^off|^bad/.test(code)) return this.#restart();
       // A poll that fails beside the socket fails for nobody.
       if (!this.#live) {
         error = code;

@@ -49,17 +49,19 @@ export function useConversationSocket<M extends Row = Message>(
       if (contactId === null || contactId === undefined) return () => {};
       const { socket, release } = acquire(own.options);
       const conversation = (own.conversation = socket.join(contactId));
-      let frame: ReturnType<typeof setTimeout> | undefined;
+      let frame: ReturnType<typeof setTimeout> | void;
+      let nextAt = 0;
       const draw = () => {
         frame = undefined;
+        nextAt = Date.now() + FRAME_MS;
         changed();
       };
-      // A burst of a thousand events is not a thousand renderings.
-      const unsubscribe = conversation.subscribe(() => (frame ??= setTimeout(draw, FRAME_MS)));
+      // At once, and then once a frame: a burst of a thousand events is not a thousand renderings.
+      const unsubscribe = conversation.subscribe(() => (frame ??= Date.now() < nextAt ? setTimeout(draw, FRAME_MS) : draw()));
       return () => {
         own.conversation = undefined;
         unsubscribe();
-        clearTimeout(frame);
+        clearTimeout(frame!);
         conversation.leave();
         release();
       };
@@ -82,9 +84,7 @@ interface Own<M extends Row> {
 function environmentUrl(): string | undefined {
   try {
     return process.env.NEXT_PUBLIC_WEBHOOK_WS_URL;
-  } catch {
-    return undefined;
-  }
+  } catch {}
 }
 
 type Span = Omit<HTMLAttributes<HTMLSpanElement>, "children">;

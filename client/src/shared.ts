@@ -11,11 +11,11 @@ interface Shared {
   timer?: ReturnType<typeof setTimeout>;
 }
 
-const sockets = new Map<string, Shared>();
+const sockets = new Map<string | undefined, Shared>();
 
 /** The connection to `options.url` that all hooks of a page share; the first one's options hold. Give it back by `release`. */
 export function acquire<M extends Row>(options: Options<M>): { socket: ConversationSocket<M>; release(): void } {
-  const key = options.url ?? "";
+  const key = options.url;
   const shared: Shared = sockets.get(key) ?? { socket: open(options) as unknown as ConversationSocket<Row>, users: 0 };
   sockets.set(key, shared);
   clearTimeout(shared.timer);
