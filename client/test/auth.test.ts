@@ -2,7 +2,7 @@
 
 import { expect, test, vi } from "vitest";
 import type { ConversationSocket } from "../src/index.js";
-import { connected, hurry, ids, jwt, open, reaches, shows, startPeer, told, until } from "./harness.js";
+import { connected, hurry, ids, jwt, open, reaches, shows, startPeer, until } from "./harness.js";
 
 test("a token that is a value goes with the handshake and every request", async () => {
   const peer = await startPeer();
@@ -52,56 +52,6 @@ test("a source is asked once for all who want its token at a time", async () => 
   const socket = open(peer, { token: source });
   await Promise.all(["1", "2", "3"].map((id) => connected(socket.join(id))));
   expect(source).toHaveBeenCalledTimes(1);
-});
-
-test("at half its life the token is renewed over the same connection", async () => {
-  const peer = await startPeer();
-  const tokens = [jwt("one", 2_400), jwt("two", 600_000)];
-  const source = vi.fn(async () => tokens.shift());
-  const [one, two] = [...tokens];
-  const conversation = open(peer, { token: source }).join("42");
-  await connected(conversation);
-  await until("it is renewed", () => peer.tokens.refresh.length);
-  expect(peer.tokens.handshake).toEqual([one]);
-  expect(peer.tokens.refresh).toEqual([two]);
-  expect(conversation.state.status).toBe("connected");
-});
-
-test.each(["refused", undefined] as const)(
-  "a server whose answer to a renewal is %s gets the fresh token with the next connection",
-  async (refresh) => {
-    hurry(10_000);
-    const peer = await startPeer();
-    peer.refresh = refresh;
-    const tokens = [jwt("one", 4_000), jwt("two", 600_000)];
-    const [one, two] = [...tokens];
-    const socket = open(peer, { token: async () => tokens.shift() });
-    const heard = told(socket);
-    const conversation = socket.join("42");
-    await connected(conversation);
-    await until("it connects again", () => peer.tokens.handshake.length > 1);
-    await connected(conversation);
-    peer.insert("42", "a");
-    await shows(conversation, "a");
-    expect(peer.tokens.handshake).toEqual([one, two]);
-    expect(heard).toEqual(["new a"]);
-  },
-);
-
-test("a source that is away when a token is to be renewed is asked again, and the connection stays", async () => {
-  hurry();
-  const peer = await startPeer();
-  const [one, two] = [jwt("one", 4_000), jwt("two", 600_000)];
-  let asked = 0;
-  const source = () => (++asked === 1 ? one : asked < 4 ? Promise.reject(undefined) : two);
-  const conversation = open(peer, { token: source }).join("42");
-  await connected(conversation);
-  const seen = new Set<string>();
-  conversation.subscribe(() => seen.add(conversation.state.status));
-  await until("it is renewed", () => peer.tokens.refresh.length);
-  expect(peer.tokens.refresh).toEqual([two]);
-  expect(peer.handshakes).toHaveLength(1);
-  expect([...seen]).toEqual([]);
 });
 
 test("a source that throws fails for the moment, and is asked again", async () => {
@@ -178,6 +128,8 @@ test("a connection that is closed while it is refused is not tried again", async
   one.join("1");
   two.join("2");
   await until("both are refused", () => one.refusal && two.refusal);
+  one.connect();
+  await until("it is refused again", () => tries("one") > 1 && !one.io!.active);
   one.close();
   const before = [tries("one"), tries("two")] as const;
   await until("the other tries again and again", () => tries("two") > before[1] + 4);

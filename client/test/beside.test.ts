@@ -78,6 +78,22 @@ test.each([undefined, "too_many_rooms"])("a conversation where nothing happens s
   expect(peer.asked.filter((what) => what === "messages 42")).toHaveLength(1);
 });
 
+test("an answer over HTTP is waited for ten seconds", async () => {
+  const peer = await startPeer();
+  const patience = new AbortController();
+  const timeout = vi.spyOn(AbortSignal, "timeout").mockReturnValue(patience.signal);
+  const history = peer.hold("messages");
+  const conversation = open(peer).join("42");
+  await until("the history is asked for", () => history.held.length);
+  expect(timeout).toHaveBeenCalledWith(10_000);
+  timeout.mockRestore();
+  patience.abort(new DOMException("late", "TimeoutError"));
+  await reaches(conversation, "offline");
+  expect(conversation.state.error).toBe("unreachable");
+  history.open();
+  await connected(conversation);
+});
+
 test("a poll that fails beside the socket fails for nobody", async () => {
   const peer = await startPeer();
   const socket = open(peer, { pollConnectedMs: 10 });

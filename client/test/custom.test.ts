@@ -73,6 +73,19 @@ test("an event that doesn't say whose it is cuts no connection that several conv
   expect(told).toEqual([{ sum: 3 }]);
 });
 
+test("an event that doesn't say whose it is is told while another conversation is not there yet", async () => {
+  const peer = await startPeer();
+  const history = peer.hold("messages", "1");
+  const socket = open(peer);
+  const told: unknown[] = [];
+  socket.on("order:paid", (payload) => told.push(payload));
+  socket.join("1");
+  await connected(socket.join("2"));
+  peer.write("2", "order:paid", { sum: 3 });
+  await until("it is told", () => told.length);
+  history.open();
+});
+
 test.each([null, "text", 7, ["list"]])("a payload may be anything: %j", async (payload) => {
   const peer = await startPeer();
   const socket = open(peer);

@@ -7,7 +7,7 @@ import { renderToString } from "react-dom/server";
 import { expect, onTestFinished, test, vi } from "vitest";
 import type { Fetcher, Options } from "../src/index.js";
 import { ConnectionBadge, TypingBadge, useConversationSocket, type UsedConversation } from "../src/react.js";
-import { relax, startPeer, until } from "./harness.js";
+import { hurry, relax, startPeer, until } from "./harness.js";
 import type { Peer } from "./peer.js";
 
 /** Renders into a page of its own. */
@@ -21,12 +21,15 @@ function render(first: ReactNode) {
 }
 
 let used: UsedConversation;
+const rendered = new Set<string>();
 
 function Chat({ contact, options }: { contact: string | number | null | undefined; options: Options }) {
   used = useConversationSocket(contact, options);
+  const ids = used.messages.map(({ id }) => id).join(" ");
+  rendered.add(`${contact}: ${ids}`);
   return (
     <p>
-      {used.messages.map(({ id }) => id).join(" ")}|{used.status}
+      {ids}|{used.status}
     </p>
   );
 }
@@ -75,6 +78,7 @@ test("another contact leaves the room and enters the other, and shows nothing of
   expect(element.textContent).toBe("|connecting");
   history.open();
   await says("z|connected");
+  expect(rendered).not.toContain("43: a");
   expect([peer.members("42"), peer.members("43")]).toEqual([0, 1]);
   expect(peer.handshakes).toHaveLength(1);
 });
@@ -97,6 +101,38 @@ test("a component that goes leaves the room, and the connection waits a while fo
   expect(peer.transports).toBe(1);
   (linger as () => void)();
   await until("the connection is closed", () => peer.transports === 0);
+  for (const id of ["a", "b"]) peer.insert("43", id);
+  const again = render(<Chat contact="43" options={{ ...options(peer), limit: 1 }} />);
+  await again.says("b|connected");
+  await used.loadOlder();
+  await again.says("a b|connected");
+});
+
+test.each(["the next comes in time", "another is there"])("the connection stays when a component goes and %s", async (how) => {
+  // The five seconds that it lingers are a tenth of one.
+  hurry();
+  const peer = await startPeer();
+  const quick = { ...options(peer), pollConnectedMs: 20 };
+  const other = how === "another is there" && <Chat key="other" contact="43" options={quick} />;
+  const { show, says } = render([<Chat key="one" contact="42" options={quick} />, other]);
+  await says(other ? "|connected|connected" : "|connected");
+  show([null, other]);
+  await until("the room is left", () => peer.members("42") === 0);
+  show([null, <Chat key="other" contact="43" options={quick} />]);
+  await says("|connected");
+  const before = peer.asked.length;
+  await until("much longer than that has gone by", () => peer.asked.length > before + 15);
+  expect(peer.handshakes).toHaveLength(1);
+});
+
+test("another url is another connection", async () => {
+  const [peer, other] = [await startPeer(), await startPeer()];
+  other.insert("42", "z");
+  const { show, says } = render(<Chat contact="42" options={options(peer)} />);
+  await says("|connected");
+  show(<Chat contact="42" options={options(other)} />);
+  await says("z|connected");
+  await until("the room is left", () => peer.members("42") === 0);
 });
 
 test.each([null, undefined])("nothing is opened for %s", async (contact) => {
@@ -110,6 +146,7 @@ test.each([null, undefined])("nothing is opened for %s", async (contact) => {
   show(<Chat contact="42" options={options(peer)} />);
   await says("|connected");
   expect(peer.handshakes).toHaveLength(1);
+  expect(peer.asked).toEqual(["messages 42", "join 42"]);
 });
 
 test("older messages and typing are asked for by functions that stay the same", async () => {
