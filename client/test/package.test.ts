@@ -20,14 +20,14 @@ beforeAll(async () => {
   if (changed) await run("npm", ["run", "--silent", "build"], { cwd: client });
 });
 
-test("the package holds the built files, its README and its licences, and nothing else", async () => {
+test("the package holds the built files, its README, its licences and a file of settings to copy, and nothing else", async () => {
   const { stdout } = await run("npm", ["pack", "--dry-run", "--json", "--silent"], { cwd: client });
   const [packed] = Object.values(JSON.parse(stdout) as Record<string, { files: { path: string }[] }>);
   const built = readdirSync(at("src")).flatMap((name) => {
     const module = name.replace(/\.ts$/, "");
     return [`dist/${module}.d.ts`, `dist/${module}.js`];
   });
-  const others = ["LICENSE-APACHE", "LICENSE-MIT", "README.md", "package.json"];
+  const others = [".env.example", "LICENSE-APACHE", "LICENSE-MIT", "README.md", "package.json"];
   expect(packed!.files.map(({ path }) => path).sort()).toEqual([...others, ...built].sort());
   expect(existsSync(at("LICENSE-MIT"))).toBe(false);
 });

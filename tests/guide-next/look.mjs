@@ -19,7 +19,8 @@ await page.addInitScript(() => {
     const typing = document.querySelector("[data-typing]")?.textContent ?? "";
     const badge = document.querySelector("[role=status][data-status]");
     const colour = badge && getComputedStyle(badge).backgroundColor;
-    const text = [...found, typing, colour].join(" / ");
+    const error = document.querySelector("small")?.textContent ?? "";
+    const text = [...found, typing, colour, error].join(" / ");
     if (text !== told) window.tell((told = text));
   };
   document.addEventListener("DOMContentLoaded", () => {

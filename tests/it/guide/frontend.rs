@@ -33,6 +33,12 @@ async fn the_core_shows_a_conversation() {
 }
 
 #[tokio::test]
+async fn the_types_know_rows_of_ones_own_table() {
+    let code = block("Rows of your own table", "tsx");
+    let _page = typescript(&[("ticks.tsx", &code)]).await;
+}
+
+#[tokio::test]
 async fn the_cores_token_goes_with_each_request() {
     let mut site = Site::start(
         |request| match request.starts_with("POST /api/realtime-token") {

@@ -80,6 +80,7 @@ async fn a_page_of_next_shows_what_sql_inserts() {
     }
     let (_script, stranger) = look(&format!("http://{itself}/conversations/42"));
     stranger.says(&quoted(&cors[3]).remove(0)).await;
+    stranger.says(" / origin_not_allowed").await;
     server.crash().await;
     let [failed, how] = [0, 1].map(|at| quoted(&console[3])[at].clone());
     assert!(browser.says(&failed).await.contains(&how));
@@ -134,8 +135,10 @@ impl Application {
                 &fs::read_to_string(source.join(file)).expect("a file"),
             );
         }
-        let _from_last_time = fs::remove_file(app.folder.join("rowcast"));
-        symlink(repository("."), app.folder.join("rowcast")).expect("a link");
+        // The clone is beside the application.
+        let clone = app.folder.with_file_name("rowcast");
+        let _from_last_time = fs::remove_file(&clone);
+        symlink(repository("."), clone).expect("a link");
 
         let route = "app/conversations/[contactId]";
         let [page] = blocks("Next.js, App Router", "tsx")
@@ -147,12 +150,14 @@ impl Application {
             &format!("{route}/conversation.tsx"),
             &block("The hook", "tsx"),
         );
-        let env = block("Install", "env").replace("localhost:3001", server);
-        assert!(env.contains(server), "the address was in it");
-        app.write(".env.example", &env);
         let mut bash = program("bash", &app.folder);
         bash.args(["-euc", &block("Install", "sh")]);
         ended(bash).await.expect("the package is installed");
+        let env = fs::read_to_string(app.folder.join(".env.local")).expect("it was copied");
+        assert_eq!(env, block("Install", "env"), "what the package has");
+        let env = env.replace("localhost:3001", server);
+        assert!(env.contains(server), "the address was in it");
+        app.write(".env.local", &env);
         let mut build = app.next();
         build.arg("build");
         ended(build).await.expect("the application is built");
