@@ -198,7 +198,8 @@ export class ConversationSocket<M extends Row = Message> {
   /** Before the token expires the server gets the next one, over the same connection. */
   #renew(delay = this.#token.renewAt - Date.now()): void {
     clearTimeout(this.#renewal);
-    if (!(delay < 2 ** 31)) return;
+    // Longer than a timer can run, or unknown.
+    if (!(delay < 2e9)) return;
     this.#renewal = setTimeout(async () => {
       this.#token.forget();
       try {
