@@ -26,8 +26,8 @@ client/dist/index.js: $(shell find client -path client/dist -prune -o -path clie
 demo/dist/index.html: client/dist/index.js $(shell find demo -path demo/dist -prune -o -type f -print) | node
 	@npm run --silent build --workspace demo
 
-watch: node ## Print the events of a conversation, with the stock client: make watch ROOM=42
-	@node tests/interop/watch.mjs $(or $(ROOM),42)
+watch: node ## Print a conversation's events: make watch ROOM=42 SERVER=http://127.0.0.1:3001
+	@node tests/interop/watch.mjs $(or $(ROOM),42) $(SERVER)
 
 test: demo ## Run every test (ARGS is handed to the test runner)
 	@$(call setup,rust postgres browser guide) && scripts/test $(ARGS)

@@ -7,6 +7,8 @@ import { useStick } from "./useStick";
 
 /** How long a screen reader takes to see that what is there now is history. */
 const SETTLE_MS = 1_000;
+/** Longer than the kit takes to draw what has changed. */
+const FRAME_MS = 50;
 
 interface Props {
   items: readonly Item[];
@@ -29,7 +31,8 @@ export function MessageList({ items, more, loading, loadOlder, children }: Props
     if (isOlderComing) return;
     setIsOlderComing(true);
     await loadOlder();
-    setIsOlderComing(false);
+    // What it brought is drawn in the next frame.
+    setTimeout(() => setIsOlderComing(false), FRAME_MS);
   }
   // The button goes with the last page: the focus stays in the list.
   const olderButton = useCallback(
