@@ -27,10 +27,8 @@ async fn a_hidden_tab_has_everything_when_it_is_shown_again() {
     }
     stage.network.close(false);
     view.page.hide(false).await;
-    view.settles(&stage.database, "42").await;
     view.badge("connected").await;
-    let record = view.clean().await;
-    assert_eq!(record.reads("42", "messages").len(), 1, "the history once");
+    view.ends_with_one_history(&stage.database, "42").await;
 }
 
 #[tokio::test]
@@ -51,9 +49,7 @@ async fn a_laptop_that_slept_has_everything_when_it_wakes() {
     stage.browser.sleep(false);
     view.shows_within(RECOVERY, "the last").await;
     view.badge("connected").await;
-    view.settles(&stage.database, "42").await;
-    let record = view.clean().await;
-    assert_eq!(record.reads("42", "messages").len(), 1, "the history once");
+    view.ends_with_one_history(&stage.database, "42").await;
 }
 
 #[tokio::test]
@@ -73,9 +69,7 @@ async fn a_page_without_a_network_says_so_and_goes_on_when_it_is_back() {
     view.settles(&stage.database, "42").await;
     view.badge("connected").await;
     stage.database.say("42", "after").await;
-    view.settles(&stage.database, "42").await;
-    let record = view.clean().await;
-    assert_eq!(record.reads("42", "messages").len(), 1, "the history once");
+    view.ends_with_one_history(&stage.database, "42").await;
 }
 
 /// The server can't tell any more what it missed, and says so: the history is loaded again.

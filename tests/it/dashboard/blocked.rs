@@ -48,9 +48,7 @@ async fn a_blocked_websocket_leaves_polling_every_five_seconds() {
     );
     stage.database.say("42", "after").await;
     view.shows("after").await;
-    view.settles(&stage.database, "42").await;
-    let record = view.clean().await;
-    assert_eq!(record.reads("42", "messages").len(), 1, "the history once");
+    view.ends_with_one_history(&stage.database, "42").await;
 }
 
 #[tokio::test]
@@ -69,12 +67,10 @@ async fn a_websocket_that_never_answers_does_not_hold_polling_up() {
     view.badge("connected").await;
     stage.database.say("42", "after").await;
     view.shows("after").await;
-    view.settles(&stage.database, "42").await;
-    let record = view.clean().await;
-    assert_eq!(record.reads("42", "messages").len(), 1, "the history once");
+    view.ends_with_one_history(&stage.database, "42").await;
 }
 
-/// Nobody closes it, and the heartbeat would take 45 s: the poll of every 30 s finds out, and the next one brings it.
+/// Nobody closes it, and the heartbeat would take 45 s: the poll of every 30 s finds out, and polling brings it.
 #[tokio::test]
 async fn a_websocket_that_falls_silent_is_found_out_by_polling() {
     let stage = Stage::new().await;
@@ -106,7 +102,5 @@ async fn a_network_that_comes_and_goes_doubles_nothing() {
         stage.network.websockets(Websockets::Carried);
     }
     view.badge("connected").await;
-    view.settles(&stage.database, "42").await;
-    let record = view.clean().await;
-    assert_eq!(record.reads("42", "messages").len(), 1, "the history once");
+    view.ends_with_one_history(&stage.database, "42").await;
 }

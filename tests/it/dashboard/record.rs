@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::view::View;
+use crate::harness::Database;
 use crate::harness::page::{Record, Request, Said};
 
 /// What Chromium itself says of a network that fails.
@@ -43,6 +44,15 @@ impl View {
         none("refused", failed);
         none("the console has", record.complaints());
         record
+    }
+
+    /// The end of a test that broke something: the conversation is as the database has it, nothing odd was shown on the way,
+    /// and nobody had to load the history again.
+    pub(super) async fn ends_with_one_history(&self, database: &Database, contact: &str) {
+        self.settles(database, contact).await;
+        let record = self.clean().await;
+        let histories = record.reads(contact, "messages").len();
+        assert_eq!(histories, 1, "the history once");
     }
 
     fn is_own(&self, url: &str) -> bool {

@@ -82,10 +82,8 @@ async fn a_page_outlives_a_restarted_database() {
     postgres.up().await;
     stage.server.readiness(200).await;
     say(&stage, "after").await;
-    view.settles(&stage.database, "42").await;
     view.badge("connected").await;
-    let record = view.clean().await;
-    assert_eq!(record.reads("42", "messages").len(), 1, "the history once");
+    view.ends_with_one_history(&stage.database, "42").await;
 }
 
 /// A conversation that is open, on a page that can be told from a later one.
