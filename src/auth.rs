@@ -6,21 +6,21 @@
 
 use axum::http::request::Parts;
 
-mod pages;
+mod origin_policy;
 
 use crate::event::Room;
-pub use pages::Pages;
+pub(crate) use origin_policy::OriginPolicy;
 
 /// What a handshake proved.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Identity {
+pub(crate) enum Identity {
     /// Nothing: anyone.
     Anonymous,
 }
 
 impl Identity {
-    /// What a session is kept under: only the same identity may resume it.
-    pub fn name(&self) -> &'static str {
+    /// What a resume session is kept under: only the same identity may resume it.
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Anonymous => "anonymous",
         }
@@ -29,7 +29,7 @@ impl Identity {
 
 /// Why a connection is refused: the `connect_error` message that the client sees.
 #[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
+pub(crate) enum ConnectError {
     /// A browser's page of another site.
     #[error("origin_not_allowed")]
     OriginNotAllowed,
@@ -38,14 +38,17 @@ pub enum ConnectError {
 /// An identity may not listen to a room.
 #[derive(Debug, thiserror::Error)]
 #[error("not allowed")]
-pub struct Denied;
+pub(crate) struct Denied;
 
 /// Decides on a handshake.
 ///
 /// # Errors
 /// Why the connection is refused.
-pub fn authenticate(handshake: &Parts, pages: &Pages) -> Result<Identity, ConnectError> {
-    if pages.may_connect(&handshake.headers) {
+pub(crate) fn authenticate(
+    handshake: &Parts,
+    origin_policy: &OriginPolicy,
+) -> Result<Identity, ConnectError> {
+    if origin_policy.may_connect(&handshake.headers) {
         Ok(Identity::Anonymous)
     } else {
         Err(ConnectError::OriginNotAllowed)
@@ -56,7 +59,7 @@ pub fn authenticate(handshake: &Parts, pages: &Pages) -> Result<Identity, Connec
 ///
 /// # Errors
 /// The identity may not.
-pub async fn may_join(identity: &Identity, _room: &Room) -> Result<(), Denied> {
+pub(crate) async fn may_join(identity: &Identity, _room: &Room) -> Result<(), Denied> {
     match identity {
         Identity::Anonymous => Ok(()),
     }

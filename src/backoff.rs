@@ -9,7 +9,7 @@ use std::time::Duration;
 /// Capped exponential delays with jitter: the nth delay is a random one between half and all of
 /// `first * 2^(n-1)`, or of the cap where that is less.
 #[derive(Clone, Debug)]
-pub struct Backoff {
+pub(crate) struct Backoff {
     first: Duration,
     cap: Duration,
     ceiling: Duration,
@@ -18,7 +18,7 @@ pub struct Backoff {
 impl Backoff {
     /// Delays that begin around `first` and stay at or below `cap`.
     #[must_use]
-    pub const fn new(first: Duration, cap: Duration) -> Self {
+    pub(crate) const fn new(first: Duration, cap: Duration) -> Self {
         Self {
             first,
             cap,
@@ -27,18 +27,14 @@ impl Backoff {
     }
 
     /// The delay before the next attempt.
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "an iterator's None would have no meaning: the delays never end"
-    )]
-    pub fn next(&mut self) -> Duration {
+    pub(crate) fn next(&mut self) -> Duration {
         let ceiling = self.ceiling.min(self.cap);
         self.ceiling = ceiling.saturating_mul(2);
         rand::random_range(ceiling / 2..=ceiling)
     }
 
     /// Begins anew, because an attempt worked.
-    pub const fn reset(&mut self) {
+    pub(crate) const fn reset(&mut self) {
         self.ceiling = self.first;
     }
 }

@@ -12,6 +12,7 @@ mod env_file;
 mod environment;
 mod listen;
 mod log;
+mod lookup;
 mod origins;
 mod problem;
 mod quantity;
@@ -23,15 +24,16 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-pub use database_url::DatabaseUrl;
-pub use listen::Listen;
-pub use log::{Log, LogFormat};
-pub use origins::{Origin, Origins};
-pub use problem::{ConfigError, Problem};
+pub(crate) use database_url::DatabaseUrl;
+pub(crate) use listen::Listen;
+pub(crate) use log::{Log, LogFormat};
+pub(crate) use origins::Origins;
+pub(crate) use problem::ConfigError;
 
 use environment::Environment;
+use lookup::SettingLookup;
 use problem::Refusal;
-use settings::{Flags, Reader};
+use settings::Flags;
 
 /// The command line. Settings are the same words as the variables: `--rowcast-poll` is `ROWCAST_POLL`.
 #[derive(Debug, Parser)]
@@ -44,7 +46,7 @@ use settings::{Flags, Reader};
         A flag wins over a variable, that over .env; an empty value stands for the default.",
     disable_help_subcommand = true
 )]
-pub struct Cli {
+pub(crate) struct Cli {
     /// What to do; nothing said means [`Command::Serve`].
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -54,7 +56,7 @@ pub struct Cli {
 
 /// What the process is to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Broadcast the database's events to Socket.IO clients (the default)
     #[default]
     Serve,
@@ -70,7 +72,7 @@ pub enum Command {
 
 /// Every setting, parsed.
 #[derive(Clone, Debug)]
-pub struct Config {
+pub(crate) struct Config {
     /// `DATABASE_URL`; `None` asks for the embedded Postgres.
     pub database: Option<DatabaseUrl>,
     /// `HOST` and `PORT`: the public listener.
@@ -79,8 +81,6 @@ pub struct Config {
     pub origins: Origins,
     /// `ROWCAST_ADMIN`: the admin listener, `None` when off.
     pub admin: Option<SocketAddr>,
-    /// `ROWCAST_AUTH`.
-    pub auth: Auth,
     /// `ROWCAST_DEMO`: whether the dashboard is served.
     pub demo: bool,
     /// `ROWCAST_RETENTION`: how long events stay replayable.
@@ -107,14 +107,14 @@ pub struct Config {
 
 /// How a client proves who it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Auth {
+pub(crate) enum Auth {
     /// Nobody is asked.
     None,
 }
 
 /// What one client may ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// `ROWCAST_MAX_ROOMS`: rooms a socket may be in.
     pub max_rooms: usize,
     /// `ROWCAST_MAX_EVENT_RATE`: incoming events a second.
@@ -132,7 +132,7 @@ pub struct Limits {
 ///
 /// # Errors
 /// Every bad value, one line each; exit code 2 is the caller's to give.
-pub fn load() -> Result<(Command, Config), ConfigError> {
+pub(crate) fn load() -> Result<(Command, Config), ConfigError> {
     let cli = Cli::parse();
     let config = Config::resolve(&cli, &Environment::of_process()?)?;
     Ok((cli.command.unwrap_or_default(), config))
@@ -140,7 +140,7 @@ pub fn load() -> Result<(Command, Config), ConfigError> {
 
 impl Config {
     fn resolve(cli: &Cli, environment: &Environment) -> Result<Self, ConfigError> {
-        let mut read = Reader::new(&cli.flags, environment);
+        let mut read = SettingLookup::new(&cli.flags, environment);
         let auth = read.optional("ROWCAST_AUTH", Auth::parse);
         let database = read.optional("DATABASE_URL", DatabaseUrl::parse);
         let config = Self {
@@ -154,7 +154,6 @@ impl Config {
             },
             origins: read.value("FRONTEND_URL", Origins::parse),
             admin: read.unless_empty("ROWCAST_ADMIN", listen::admin),
-            auth: auth.unwrap_or(Auth::None),
             retention: read.value("ROWCAST_RETENTION", |text| {
                 quantity::duration(text, quantity::RETENTION)
             }),

@@ -39,7 +39,7 @@ const START_BOUND: Duration = Duration::from_secs(300);
 
 /// What the launcher goes by.
 #[derive(Debug, Clone, Default)]
-pub struct Options {
+pub(crate) struct Options {
     /// `ROWCAST_DATA_DIR`: the folder to keep everything in, absolute.
     pub data_dir: PathBuf,
     /// `ROWCAST_PG_BINDIR`: where `postgres` and `initdb` are; nothing else is searched then.
@@ -50,7 +50,7 @@ pub struct Options {
 
 /// A Postgres that runs, for as long as this value and this process live.
 #[derive(Debug)]
-pub struct Embedded {
+pub(crate) struct Embedded {
     process: Process,
     url: String,
     psql: PathBuf,
@@ -66,7 +66,7 @@ impl Embedded {
     /// # Errors
     /// One line that says what to do: no binaries, none of the data's major, a folder that is in use, can't be
     /// written or can't be entered by the user that Postgres runs as.
-    pub async fn start(options: Options) -> anyhow::Result<Self> {
+    pub(crate) async fn start(options: Options) -> anyhow::Result<Self> {
         let root = rustix::process::geteuid().is_root();
         let mut dir = DataDir::locate(&options.data_dir)?;
         let user = user::choose(&dir.data())?;
@@ -125,22 +125,22 @@ impl Embedded {
     }
 
     /// Where the database `rowcast` is, for sqlx and psql alike, whatever `PG*` variables are set.
-    pub fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
     /// The folder that holds the data and `postgres.log`.
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// A command line that runs `sql`, ready to paste into a shell.
-    pub fn psql(&self, sql: &str) -> String {
+    pub(crate) fn psql(&self, sql: &str) -> String {
         address::psql(&self.psql, &self.url, sql)
     }
 
     /// Resolves when Postgres has ended without being asked to.
-    pub async fn exited(&self) {
+    pub(crate) async fn exited(&self) {
         self.process.exited().await;
     }
 
@@ -148,7 +148,7 @@ impl Embedded {
     ///
     /// # Errors
     /// When it had to be stopped by force, or had failed before.
-    pub async fn stop(self) -> anyhow::Result<()> {
+    pub(crate) async fn stop(self) -> anyhow::Result<()> {
         self.process.stop().await;
         match self.process.exited().await {
             Some(status) if status.success() => Ok(()),
@@ -162,12 +162,12 @@ impl Embedded {
 }
 
 /// Whether this is the hidden start of [`exec_postgres`], by the first argument after the program's name.
-pub fn is_exec_postgres(argument: Option<&OsStr>) -> bool {
+pub(crate) fn is_exec_postgres(argument: Option<&OsStr>) -> bool {
     argument == Some(OsStr::new(process::HIDDEN_ARGUMENT))
 }
 
 /// Becomes Postgres: takes the arguments after the hidden one, and returns only if that failed, with the reason.
-pub fn exec_postgres(args: impl IntoIterator<Item = OsString>) -> anyhow::Error {
+pub(crate) fn exec_postgres(args: impl IntoIterator<Item = OsString>) -> anyhow::Error {
     process::exec(args)
 }
 

@@ -11,36 +11,36 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
-/// Names of the events that the server sends by itself, and of those it accepts (contract, section 3).
-pub mod name {
+/// Names of the events that the server sends by itself, and of those it accepts; `docs/INTEGRATION.md` says what each means.
+pub(crate) mod name {
     /// First event on every connection.
-    pub const READY: &str = "rowcast:ready";
+    pub(crate) const READY: &str = "rowcast:ready";
     /// What was wrong with a client's event that carried no ack.
-    pub const ERROR: &str = "rowcast:error";
+    pub(crate) const ERROR: &str = "rowcast:error";
     /// Continuity of a room can't be proved: reload it over HTTP.
-    pub const RESYNC: &str = "rowcast:resync";
+    pub(crate) const RESYNC: &str = "rowcast:resync";
     /// Someone else in the room began to type.
-    pub const TYPING_START: &str = "typing:start";
+    pub(crate) const TYPING_START: &str = "typing:start";
     /// Nobody else in the room types any more.
-    pub const TYPING_STOP: &str = "typing:stop";
+    pub(crate) const TYPING_STOP: &str = "typing:stop";
     /// A client asks to enter a conversation's room.
-    pub const JOIN: &str = "join:conversation";
+    pub(crate) const JOIN: &str = "join:conversation";
     /// A client leaves a conversation's room.
-    pub const LEAVE: &str = "leave:conversation";
+    pub(crate) const LEAVE: &str = "leave:conversation";
 }
 
 /// A Socket.IO room: the unit of authorisation and of replay.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Room(Arc<str>);
+pub(crate) struct Room(Arc<str>);
 
 impl Room {
     /// The room's full name, `conversation:<contactId>` for a conversation.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 
     /// A number that stands for the room in an offset, the same on every server.
-    pub fn tag(&self) -> u64 {
+    pub(crate) fn tag(&self) -> u64 {
         let digest = Sha256::digest(self.0.as_bytes());
         let (head, _) = digest
             .split_first_chunk::<8>()
@@ -49,7 +49,7 @@ impl Room {
     }
 
     /// The contact of a conversation's room: what follows the first colon, or nothing.
-    pub fn contact(&self) -> &str {
+    pub(crate) fn contact(&self) -> &str {
         self.0.split_once(':').map_or("", |(_, contact)| contact)
     }
 }
@@ -68,11 +68,11 @@ impl fmt::Debug for Room {
 
 /// Whom a conversation is with: 1 to 500 bytes of text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ContactId(String);
+pub(crate) struct ContactId(String);
 
 /// Why a value is not a contact id.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ContactIdError {
+pub(crate) enum ContactIdError {
     /// Neither a string nor a whole number.
     #[error("contactId must be a string or a whole number")]
     Kind,
@@ -86,15 +86,15 @@ pub enum ContactIdError {
 
 impl ContactId {
     /// The longest contact id, in bytes of UTF-8.
-    pub const MAX_BYTES: usize = 500;
+    pub(crate) const MAX_BYTES: usize = 500;
 
     /// The room of the conversation with this contact.
-    pub fn room(&self) -> Room {
+    pub(crate) fn room(&self) -> Room {
         Room(format!("conversation:{}", self.0).into())
     }
 
     /// The id itself.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
@@ -127,7 +127,7 @@ impl TryFrom<&Value> for ContactId {
 
 /// One row of the outbox, as it is broadcast.
 #[derive(Debug)]
-pub struct Event {
+pub(crate) struct Event {
     /// Position in the outbox; neither contiguous nor in commit order.
     pub id: i64,
     /// The transaction that wrote it.

@@ -1,87 +1,78 @@
 //! HTTP: what is not Socket.IO.
 //!
-//! Owns the routes of the public and the admin listener, their errors and CORS. The gateway's service is handed in and
-//! mounted; neither knows the other.
+//! Owns the routes of the public and the admin listener, and CORS. The service of Socket.IO is handed in and
+//! mounted, and so are the demo's routes: none of them knows the others.
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderValue, Method, header};
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use tokio_util::sync::CancellationToken;
+use axum::response::Response;
+use axum::routing::{MethodRouter, get};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
-mod api;
-mod demo;
-mod door;
-mod error;
-mod etag;
+pub(crate) mod api;
+pub(crate) mod etag;
 mod events;
 mod health;
 mod history;
 mod metrics;
 mod rate;
 
-pub use api::{Api, Rules};
-pub use demo::{Demo, off as demo_off};
-pub use health::Health;
-pub use metrics::admin;
+pub(crate) use api::Api;
+pub(crate) use health::Health;
+pub(crate) use metrics::admin;
 
 use crate::config::Origins;
+use crate::http_error::Error;
 use crate::metrics::Metrics;
-use door::Door;
-use error::Error;
 
 /// History of a conversation.
 const MESSAGES: &str = "/api/conversations/{contactId}/messages";
 /// Its events.
 const EVENTS: &str = "/api/conversations/{contactId}/events";
 
-/// The routes that the metrics tell apart, as they are matched.
-const ROUTES: [&str; 12] = [
-    "/livez",
-    "/readyz",
-    "/socket.io/",
-    MESSAGES,
-    EVENTS,
-    demo::PAGE,
-    demo::ASSETS,
-    demo::CONVERSATIONS,
-    demo::MESSAGES,
-    demo::READ,
-    demo::BOT,
-    demo::ABOUT,
-];
+/// The routes that the metrics tell apart, as they are matched; those of the demo beside them.
+const ROUTES: [&str; 5] = ["/livez", "/readyz", "/socket.io/", MESSAGES, EVENTS];
 
-/// The public routes: those of `api`, and what every server has. `socketio` answers at `/socket.io/`, until `draining`, bodies
-/// up to `max_message_bytes`.
-pub fn public(
-    socketio: axum::routing::MethodRouter,
-    health: Arc<Health>,
-    api: Router,
-    origins: &Origins,
-    max_message_bytes: usize,
-    metrics: Metrics,
-    draining: CancellationToken,
-) -> Router {
-    let door = Door {
-        draining,
-        max_message_bytes,
-        metrics: metrics.clone(),
+/// What the public listener serves.
+pub(crate) struct Public {
+    /// Answers at `/socket.io/`.
+    pub socketio: MethodRouter,
+    /// Answers at `/readyz`.
+    pub health: Arc<Health>,
+    /// The API, and the demo.
+    pub routes: Router,
+    /// Routes of `routes`, beyond the API's, that the metrics tell apart.
+    pub counted_routes: &'static [&'static str],
+}
+
+/// The reads of the API.
+pub(crate) fn api_routes(api: &Arc<Api>) -> Router {
+    Router::new()
+        .route(MESSAGES, get(history::answer))
+        .route(EVENTS, get(events::answer))
+        .route_layer(middleware::from_fn_with_state(api.clone(), api::admit))
+        .with_state(api.clone())
+}
+
+/// The public routes: what was given, and what every server has.
+pub(crate) fn public(public: Public, origins: &Origins, metrics: Metrics) -> Router {
+    let counter = RouteCounter {
+        metrics,
+        counted_routes: public.counted_routes,
     };
-    let socketio = socketio.layer(middleware::from_fn_with_state(door, door::keep));
     Router::new()
         .route("/livez", get(|| async { "live\n" }))
-        .route("/readyz", get(health::readyz).with_state(health))
-        .route("/socket.io", socketio.clone())
-        .route("/socket.io/", socketio)
-        .merge(api)
+        .route("/readyz", get(health::readyz).with_state(public.health))
+        .route("/socket.io", public.socketio.clone())
+        .route("/socket.io/", public.socketio)
+        .merge(public.routes)
         .fallback(|| async { Error::NotFound })
         .method_not_allowed_fallback(|| async { Error::MethodNotAllowed })
-        .layer(middleware::from_fn_with_state(metrics, count))
+        .layer(middleware::from_fn_with_state(counter, count))
         .layer(cors(origins))
 }
 
@@ -105,27 +96,31 @@ fn cors(origins: &Origins) -> CorsLayer {
     }
 }
 
-async fn count(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
-    let path = request.extensions().get::<MatchedPath>();
-    let route = path.and_then(|path| {
-        let path = match path.as_str() {
+#[derive(Clone)]
+struct RouteCounter {
+    metrics: Metrics,
+    counted_routes: &'static [&'static str],
+}
+
+impl RouteCounter {
+    /// The label of a matched path. What is not known by name is one label, so that strangers can't make labels.
+    fn label(&self, path: &str) -> &'static str {
+        let path = match path {
             "/socket.io" => "/socket.io/",
             path => path,
         };
-        ROUTES.into_iter().find(|route| *route == path)
-    });
-    let route = route.unwrap_or("other");
-    let response = next.run(request).await;
-    metrics.http(route, response.status().as_u16());
-    response
+        let mut known = ROUTES.iter().chain(self.counted_routes);
+        known
+            .find(|route| **route == path)
+            .copied()
+            .unwrap_or("other")
+    }
 }
 
-/// A JSON body with its type.
-fn json(status: StatusCode, body: &serde_json::Value) -> Response {
-    (
-        status,
-        [(header::CONTENT_TYPE, "application/json")],
-        body.to_string(),
-    )
-        .into_response()
+async fn count(State(counter): State<RouteCounter>, request: Request, next: Next) -> Response {
+    let path = request.extensions().get::<MatchedPath>();
+    let route = path.map_or("other", |path| counter.label(path.as_str()));
+    let response = next.run(request).await;
+    counter.metrics.http(route, response.status().as_u16());
+    response
 }

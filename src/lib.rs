@@ -1,43 +1,103 @@
 //! Rowcast turns rows in Postgres into Socket.IO room events, with nothing lost in between.
 //!
 //! ```text
-//!  a back end's transaction                rowcast serve                              browsers
-//!  insert/update a row      NOTIFY    listener --wake--> reader --batch--> broadcast ----> sockets
-//!    `- capture trigger  ----------->               (SQL) |                  |             of the
-//!        `- rowcast.events <------------------------------'               gateway <----->  room
+//!  a back end's transaction                    rowcast serve                                browsers
+//!  insert/update a row      NOTIFY    feed::listener --wake--> feed::reader
+//!    `- capture trigger  ----------->                          |        | batch
+//!        `- rowcast.events <------- db::outbox (SQL) <---------'        v
+//!                           ^                                    delivery --> transport ---> sockets
+//!                           `-- replays, history, sessions --- socketio, http   <-------->  of the room
 //! ```
 //!
 //! The table tells, the notification only wakes, the poll is the guarantee.
 //!
-//! - [`event`], [`offset`]: the types, no I/O
-//! - [`outbox`]: every SQL statement
-//! - [`listener`], [`reader`], [`retention`], [`probe`]: the loops on the database's side
-//! - [`gateway`]: Socket.IO; `wire`: the connections under it
-//! - [`arrivals`]: the word from the broadcast to HTTP that a room has an event
+//! - [`event`], [`offset`]: the types and their parsing, no I/O
+//! - [`db`]: every SQL statement
+//! - [`feed`]: the loops on the database's side, from a notification to a batch
+//! - [`delivery`]: who is in which room, and what each has had; knows no sockets and no database
+//! - [`socketio`]: the protocol with clients, and their resume sessions
+//! - [`transport`]: what exists only because of TCP and the engine under Socket.IO
+//! - [`http`], [`demo`]: the API, health and metrics; the dashboard
 //! - [`auth`]: who connects, and into which rooms they may
-//! - [`http`], [`server`]: routes, and the listening socket
-//! - [`embedded`]: a Postgres of our own
 //! - [`app`]: puts it together, supervises it, stops it in order
-//! - [`config`], [`telemetry`], [`metrics`], [`backoff`], [`shutdown`], [`cli`]
+//! - [`cli`]: the commands besides `serve`; [`embedded`]: a Postgres of our own
+//! - [`config`], [`telemetry`], [`metrics`], [`status`], [`backoff`], [`shutdown`], [`http_error`]: leaves
+//!
+//! `ARCHITECTURE.md` says who may import whom. The one public function is [`run`].
 
-pub mod app;
-pub mod arrivals;
-pub mod auth;
-pub mod backoff;
-pub mod cli;
-pub mod config;
-pub mod embedded;
-pub mod event;
-pub mod gateway;
-pub mod http;
-pub mod listener;
-pub mod metrics;
-pub mod offset;
-pub mod outbox;
-pub mod probe;
-pub mod reader;
-pub mod retention;
-pub mod server;
-pub mod shutdown;
-pub mod telemetry;
-mod wire;
+mod app;
+mod auth;
+mod backoff;
+mod cli;
+mod config;
+mod db;
+mod delivery;
+mod demo;
+mod embedded;
+mod event;
+mod feed;
+mod http;
+mod http_error;
+mod metrics;
+mod offset;
+mod shutdown;
+mod socketio;
+mod status;
+mod telemetry;
+mod transport;
+
+use std::process::ExitCode;
+
+use config::{Command, Config};
+
+/// The `rowcast` command: reads the command line and the environment, does what they say, and returns the exit code.
+pub fn run() -> ExitCode {
+    // The embedded Postgres is started through this same file; see `embedded`.
+    let mut args = std::env::args_os().skip(1);
+    if embedded::is_exec_postgres(args.next().as_deref()) {
+        return failed(&embedded::exec_postgres(args));
+    }
+    let (command, config) = match config::load() {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            complain(&problems.to_string());
+            return ExitCode::from(2);
+        }
+    };
+    telemetry::init(&config.log);
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error.into()),
+    };
+    match runtime.block_on(dispatch(command, config)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
+}
+
+async fn dispatch(command: Command, config: Config) -> anyhow::Result<()> {
+    match command {
+        Command::Serve => app::serve(config).await,
+        Command::Migrate { chat } => cli::migrate(&config, chat).await,
+        Command::Healthcheck => cli::healthcheck(&config).await,
+    }
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    complain(&format!("{error:#}"));
+    ExitCode::FAILURE
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "the one line that says why the command failed"
+)]
+fn complain(problem: &str) {
+    eprintln!("rowcast: {problem}");
+}

@@ -18,7 +18,7 @@ macro_rules! label {
     ($(#[$doc:meta])* $name:ident { $($(#[$value_doc:meta])* $value:ident = $text:literal),+ $(,)? } as $label:ident in $set:ident) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
-        pub enum $name { $($(#[$value_doc])* $value),+ }
+        pub(crate) enum $name { $($(#[$value_doc])* $value),+ }
 
         impl EncodeLabelValue for $name {
             fn encode(&self, encoder: &mut LabelValueEncoder) -> Result<(), std::fmt::Error> {
@@ -112,10 +112,10 @@ struct HttpLabels {
 
 /// Handle to the metrics, cheap to clone and to keep: each connection has one.
 #[derive(Clone)]
-pub struct Metrics(Arc<Meters>);
+pub(crate) struct Metrics(Arc<Meters>);
 
 /// The metrics themselves.
-pub struct Meters {
+pub(crate) struct Meters {
     sockets: Family<TransportLabels, Gauge>,
     connects: Family<ConnectLabels, Counter>,
     disconnects: Family<ReasonLabels, Counter>,
@@ -131,6 +131,8 @@ pub struct Meters {
     pub replayed: Counter,
     /// Times a socket had no room for an event of the broadcast, and was left to a replay.
     pub fell_behind: Counter,
+    /// Replays that ended by a panic, whose client was cut.
+    pub replay_panics: Counter,
     /// Sockets that were cut because they read too slowly.
     pub slow_consumers: Counter,
     /// Seconds from the change, by the database's clock, to its broadcast.
@@ -169,7 +171,7 @@ impl Deref for Metrics {
 
 impl Metrics {
     /// Registers every metric in a fresh registry.
-    pub fn new() -> (Self, Registry) {
+    pub(crate) fn new() -> (Self, Registry) {
         let metrics = Self(Arc::new(Meters {
             sockets: Family::default(),
             connects: Family::default(),
@@ -182,6 +184,7 @@ impl Metrics {
             deliveries: Counter::default(),
             replayed: Counter::default(),
             fell_behind: Counter::default(),
+            replay_panics: Counter::default(),
             slow_consumers: Counter::default(),
             commit_to_broadcast: Histogram::new(exponential_buckets(0.000_25, 2.0, 18)),
             lag_events: Gauge::default(),
@@ -240,6 +243,11 @@ impl Metrics {
             "fell_behind",
             "Times a socket had no room for an event",
             metrics.fell_behind.clone(),
+        );
+        r.register(
+            "replay_panics",
+            "Replays that failed by a fault of the server's",
+            metrics.replay_panics.clone(),
         );
         r.register(
             "slow_consumers",
@@ -310,43 +318,43 @@ impl Metrics {
     }
 
     /// The reader was woken.
-    pub fn wakes(&self, source: WakeSource) {
+    pub(crate) fn wakes(&self, source: WakeSource) {
         self.wakes.get_or_create(&WakeLabels { source }).inc();
     }
 
     /// A connection attempt ended.
-    pub fn connects(&self, outcome: Connect) {
+    pub(crate) fn connects(&self, outcome: Connect) {
         self.connects
             .get_or_create(&ConnectLabels { outcome })
             .inc();
     }
 
     /// A connection ended.
-    pub fn disconnects(&self, reason: &'static str) {
+    pub(crate) fn disconnects(&self, reason: &'static str) {
         self.disconnects
             .get_or_create(&ReasonLabels { reason })
             .inc();
     }
 
     /// A join ended.
-    pub fn joins(&self, outcome: Join) {
+    pub(crate) fn joins(&self, outcome: Join) {
         self.joins.get_or_create(&JoinLabels { outcome }).inc();
     }
 
     /// A limit was hit.
-    pub fn limits(&self, limit: Limit) {
+    pub(crate) fn limits(&self, limit: Limit) {
         self.limits.get_or_create(&LimitLabels { limit }).inc();
     }
 
     /// How many sockets there are.
-    pub fn sockets(&self, transport: Transport, count: i64) {
+    pub(crate) fn sockets(&self, transport: Transport, count: i64) {
         self.sockets
             .get_or_create(&TransportLabels { transport })
             .set(count);
     }
 
     /// A request was answered.
-    pub fn http(&self, route: &'static str, status: u16) {
+    pub(crate) fn http(&self, route: &'static str, status: u16) {
         self.http.get_or_create(&HttpLabels { route, status }).inc();
     }
 }

@@ -28,7 +28,7 @@ const QUIET: &[(&str, LevelFilter)] = &[
 ];
 
 /// Starts logging for the rest of the process. A second call does nothing.
-pub fn init(log: &Log) {
+pub(crate) fn init(log: &Log) {
     let output = fmt::layer().with_writer(std::io::stderr);
     let output = match log.format {
         LogFormat::Json => output.json().flatten_event(true).boxed(),

@@ -3,18 +3,30 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use anyhow::Context as _;
-use sqlx::postgres::PgPool;
 
+use super::database::Served;
+use super::web::Web;
+use crate::config::Config;
+use crate::db;
 use crate::embedded::Embedded;
-use crate::outbox::{self, Database};
 
 /// The contact of the example.
 const CONTACT: &str = "42";
 
-/// Says what is served.
-pub(super) async fn announce(database: &Database, pool: &PgPool) -> anyhow::Result<()> {
-    tracing::info!(database = database.describe(), "connected");
-    let sources = outbox::sources(pool)
+/// Says that the server is ready, and what it serves.
+pub(super) async fn ready(config: &Config, served: &Served, web: &Web) -> anyhow::Result<()> {
+    log_sources(served).await?;
+    let admin = web
+        .admin
+        .map_or_else(|| "off".to_owned(), |address| address.to_string());
+    tracing::info!(address = %web.public, admin, "ready");
+    print_addresses(web.public, config.demo, served.embedded.as_ref());
+    Ok(())
+}
+
+async fn log_sources(served: &Served) -> anyhow::Result<()> {
+    tracing::info!(database = served.database.describe(), "connected");
+    let sources = db::sources(&served.pools.main)
         .await
         .context("the attached tables can't be read")?;
     for source in &sources {
@@ -37,7 +49,7 @@ pub(super) async fn announce(database: &Database, pool: &PgPool) -> anyhow::Resu
     clippy::print_stdout,
     reason = "meant for the person at the terminal, not for the log"
 )]
-pub(super) fn print_addresses(address: SocketAddr, demo: bool, embedded: Option<&Embedded>) {
+fn print_addresses(address: SocketAddr, demo: bool, embedded: Option<&Embedded>) {
     if !demo && embedded.is_none() {
         return;
     }

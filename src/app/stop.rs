@@ -6,6 +6,7 @@ use anyhow::bail;
 use tokio::time::timeout;
 
 use super::App;
+use super::tasks::Phase;
 use crate::embedded::Embedded;
 use crate::shutdown::Signals;
 
@@ -13,9 +14,7 @@ impl App {
     pub(super) async fn run(mut self, mut signals: Signals, drain: Duration) -> anyhow::Result<()> {
         let cause = tokio::select! {
             signal = signals.next() => Ok(signal),
-            ended = self.tasks.join_next() => Err(format!("{ended:?}")),
-            ended = &mut self.reader => Err(format!("the reader: {ended:?}")),
-            ended = &mut self.public => Err(format!("the public listener: {ended:?}")),
+            ended = self.tasks.ended() => Err(ended),
             () = embedded_exit(self.embedded.as_ref()) => Err("the embedded Postgres".to_owned()),
         };
         match &cause {
@@ -46,26 +45,26 @@ impl App {
         }
     }
 
+    /// Stops everything in order. `whole` says that every part still runs, and may be waited for.
     async fn drain(mut self, deadline: Duration, whole: bool) {
-        self.stop.draining.cancel();
-        self.stop.reader.cancel();
+        self.tasks.draining.cancel();
+        self.tasks.stop(Phase::Reader);
         if whole {
             // It may wait for a database that does not answer. The clients must still be told.
-            if timeout(deadline / 4, &mut self.reader).await.is_err() {
+            let finished = timeout(deadline / 4, self.tasks.wait(Phase::Reader)).await;
+            if finished.is_err() {
                 tracing::warn!("the reader did not finish its batch in time");
-                self.reader.abort();
+                self.tasks.abort_reader();
             }
         }
-        self.stop.server.cancel();
-        self.gateway.close(deadline / 2).await;
+        self.tasks.stop(Phase::PublicListener);
+        self.socket_server.close(deadline / 2).await;
         if whole {
-            let _ = (&mut self.public).await;
+            self.tasks.wait(Phase::PublicListener).await;
         }
-        self.stop.rest.cancel();
-        while self.tasks.join_next().await.is_some() {}
-        for pool in &self.pools {
-            pool.close().await;
-        }
+        self.tasks.stop(Phase::Rest);
+        self.tasks.wait(Phase::Rest).await;
+        self.pools.close().await;
         if let Some(embedded) = self.embedded
             && let Err(error) = embedded.stop().await
         {

@@ -20,7 +20,7 @@ const MAX_ANSWER_BYTES: usize = 16 * 1024;
 /// # Errors
 /// The server is not there, does not answer in time, or is not ready; the failing checks are named.
 #[expect(clippy::print_stdout, reason = "the command's answer")]
-pub async fn healthcheck(config: &Config) -> anyhow::Result<()> {
+pub(crate) async fn healthcheck(config: &Config) -> anyhow::Result<()> {
     let address = format!("{}:{}", config.listen.local_host(), config.listen.port);
     let (status, body) = timeout(PATIENCE, ask(&address))
         .await

@@ -1,18 +1,19 @@
 //! `rowcast migrate`: brings the schema up to date without serving.
 
-use crate::app;
+use super::find_database;
 use crate::config::Config;
+use crate::db::{Pools, prepare};
 
 /// Applies the migrations, with the chat tables where `chat` asks for them.
 ///
 /// # Errors
 /// What kept them from being applied, and what to do about it.
 #[expect(clippy::print_stdout, reason = "the command's answer")]
-pub async fn migrate(config: &Config, chat: bool) -> anyhow::Result<()> {
-    let (database, embedded) = app::database(config).await?;
-    let pool = database.pool();
-    let migrated = app::prepare(&database, &pool, chat).await;
-    pool.close().await;
+pub(crate) async fn migrate(config: &Config, chat: bool) -> anyhow::Result<()> {
+    let (database, embedded) = find_database(config).await?;
+    let pools = Pools::new(&database);
+    let migrated = prepare(&database, &pools, chat).await;
+    pools.close().await;
     if let Some(embedded) = embedded {
         embedded.stop().await?;
     }

@@ -36,7 +36,7 @@ const KNOWN: &[&str] = &[
 
 /// A Postgres URL that parsed. Prints without its password.
 #[derive(Clone)]
-pub struct DatabaseUrl {
+pub(crate) struct DatabaseUrl {
     options: PgConnectOptions,
     ignored: Vec<String>,
 }
@@ -44,7 +44,7 @@ pub struct DatabaseUrl {
 impl DatabaseUrl {
     /// What sqlx connects with.
     #[must_use]
-    pub fn connect_options(&self) -> &PgConnectOptions {
+    pub(crate) fn connect_options(&self) -> &PgConnectOptions {
         &self.options
     }
 

@@ -10,7 +10,7 @@ use super::problem::Refusal;
 
 /// The public listener's host and port, as `(host, port)` for a socket's bind.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listen {
+pub(crate) struct Listen {
     /// An IP address, IPv6 without brackets, or a host name.
     pub host: String,
     /// The port; 0 asks the system for a free one.
@@ -20,7 +20,7 @@ pub struct Listen {
 impl Listen {
     /// Can only this machine connect? A name other than `localhost` may mean anything, so: no.
     #[must_use]
-    pub fn is_loopback(&self) -> bool {
+    pub(crate) fn is_loopback(&self) -> bool {
         match self.host.parse::<IpAddr>() {
             Ok(ip) => ip.to_canonical().is_loopback(),
             Err(_) => self.host.eq_ignore_ascii_case("localhost"),
@@ -30,7 +30,7 @@ impl Listen {
     /// The host by which this machine itself reaches the listener: where that listens on every
     /// address, the loopback one.
     #[must_use]
-    pub fn local_host(&self) -> String {
+    pub(crate) fn local_host(&self) -> String {
         match self.host.parse::<IpAddr>() {
             Ok(IpAddr::V4(ip)) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.to_string(),
             Ok(IpAddr::V6(ip)) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.to_string(),

@@ -10,7 +10,7 @@ use super::problem::{Refusal, quote};
 
 /// What is logged, and in which form.
 #[derive(Clone, Debug)]
-pub struct Log {
+pub(crate) struct Log {
     /// Levels by module, as the operator gave them.
     pub filter: Targets,
     /// The form of a line.
@@ -19,7 +19,7 @@ pub struct Log {
 
 /// The form of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     /// For eyes.
     Text,
     /// One JSON object a line.

@@ -10,7 +10,7 @@ use super::problem::{Refusal, quote};
 
 /// The origins that may connect.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origins {
+pub(crate) enum Origins {
     /// Every origin; answers then allow no credentials.
     Any,
     /// These; answers allow credentials.
@@ -20,7 +20,7 @@ pub enum Origins {
 impl Origins {
     /// May a page of `origin` (an `Origin` header's value) connect?
     #[must_use]
-    pub fn allows(&self, origin: &str) -> bool {
+    pub(crate) fn allows(&self, origin: &str) -> bool {
         match self {
             Self::Any => true,
             Self::List(list) => list.iter().any(|allowed| allowed.as_str() == origin),
@@ -60,12 +60,12 @@ fn refusal(reason: &str) -> Refusal {
 
 /// `scheme://host` or `scheme://host:port`, as a browser writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin(String);
+pub(crate) struct Origin(String);
 
 impl Origin {
     /// The value an `Origin` header has.
     #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 

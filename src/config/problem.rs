@@ -34,7 +34,7 @@ impl Refusal {
 
 /// One setting that could not be used. Its `Display` is one line, without a secret.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Problem(String);
+pub(crate) struct Problem(String);
 
 impl Problem {
     /// `value` is `None` where it is a secret.
@@ -73,7 +73,7 @@ impl fmt::Display for Problem {
 
 /// Everything that was wrong with the configuration, in the order of the settings.
 #[derive(Debug, PartialEq, Eq)]
-pub struct ConfigError(pub Vec<Problem>);
+pub(crate) struct ConfigError(pub Vec<Problem>);
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,16 +1,11 @@
 //! The list of settings: the one place that has each variable's name, default and meaning.
 //!
-//! Owns the flags (made from the list, so that flag and variable cannot differ) and the look-up
-//! through flags, environment and defaults.
-//! Guarantees that every bad value is reported, not only the first.
+//! Owns the flags, which are made from the list, so that flag and variable cannot differ.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use clap::{Arg, ArgMatches};
-
-use super::environment::Environment;
-use super::problem::{ConfigError, Problem, Refusal};
 
 /// One setting. The flag is the variable's name in lower case with dashes.
 pub(super) struct Setting {
@@ -18,7 +13,7 @@ pub(super) struct Setting {
     value: &'static str,
     pub(super) default: DefaultValue,
     pub(super) meaning: &'static str,
-    secret: bool,
+    pub(super) secret: bool,
 }
 
 /// What holds when nothing, or an empty value, is given.
@@ -91,6 +86,13 @@ pub(super) fn is_known(name: &str) -> bool {
 #[derive(Clone, Default)]
 pub(super) struct Flags(BTreeMap<&'static str, String>);
 
+impl Flags {
+    /// What was given for a setting.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+}
+
 impl fmt::Debug for Flags {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Names only: a flag's value may be a secret.
@@ -136,81 +138,8 @@ impl clap::FromArgMatches for Flags {
     }
 }
 
-/// Reads one setting after the other and remembers what was wrong.
-pub(super) struct Reader<'a> {
-    flags: &'a Flags,
-    environment: &'a Environment,
-    problems: Vec<Problem>,
-}
-
-impl<'a> Reader<'a> {
-    pub(super) fn new(flags: &'a Flags, environment: &'a Environment) -> Self {
-        Self {
-            flags,
-            environment,
-            problems: Vec::new(),
-        }
-    }
-
-    /// A setting that has a default value.
-    pub(super) fn value<T>(
-        &mut self,
-        name: &'static str,
-        parse: impl Fn(&str) -> Result<T, Refusal>,
-    ) -> T {
-        self.optional(name, &parse).unwrap_or_else(|| {
-            parse(setting_named(name).default.text())
-                .expect("the default of every setting is accepted")
-        })
-    }
-
-    /// A setting that may be missing.
-    pub(super) fn optional<T>(
-        &mut self,
-        name: &'static str,
-        parse: impl Fn(&str) -> Result<T, Refusal>,
-    ) -> Option<T> {
-        let text = self.given(name).filter(|text| !text.is_empty())?;
-        parse(text)
-            .map_err(|refusal| self.refuse(name, &refusal))
-            .ok()
-    }
-
-    /// A setting that has a default value and that an empty value turns off.
-    pub(super) fn unless_empty<T>(
-        &mut self,
-        name: &'static str,
-        parse: impl Fn(&str) -> Result<T, Refusal>,
-    ) -> Option<T> {
-        match self.given(name) {
-            Some("") => None,
-            _ => Some(self.value(name, parse)),
-        }
-    }
-
-    /// Records that the value of `name` can't be used.
-    pub(super) fn refuse(&mut self, name: &'static str, refusal: &Refusal) {
-        let setting = setting_named(name);
-        let value = self.given(name).unwrap_or(setting.default.text());
-        let shown = (!setting.secret).then_some(value);
-        self.problems.push(Problem::refused(name, shown, refusal));
-    }
-
-    pub(super) fn finish(self) -> Result<(), ConfigError> {
-        if self.problems.is_empty() {
-            Ok(())
-        } else {
-            Err(ConfigError(self.problems))
-        }
-    }
-
-    fn given(&self, name: &'static str) -> Option<&'a str> {
-        let flag = self.flags.0.get(name).map(String::as_str);
-        flag.or_else(|| self.environment.get(name)).map(str::trim)
-    }
-}
-
-fn setting_named(name: &str) -> &'static Setting {
+/// The setting of this name, which must be one.
+pub(super) fn setting_named(name: &str) -> &'static Setting {
     SETTINGS
         .iter()
         .find(|setting| setting.name == name)

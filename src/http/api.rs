@@ -6,50 +6,47 @@ use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Extension, Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
-use axum::middleware::{self, Next};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use sqlx::postgres::PgPool;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::error::Error;
 use super::etag;
 use super::rate::Rates;
-use super::{events, history};
-use crate::arrivals::Arrivals;
-use crate::auth::{self, Denied, Identity, Pages};
+use crate::auth::{self, Denied, Identity, OriginPolicy};
+use crate::delivery::RoomNotifier;
 use crate::event::{ContactId, Room};
+use crate::http_error::Error;
 use crate::metrics::{Limit, Metrics};
-use crate::server::Peer;
+use crate::transport::Peer;
 
 /// Between two lines of the log about requests that fail.
 const COMPLAINT_PAUSE: Duration = Duration::from_secs(5);
 
 /// The reads of the API.
-pub struct Api {
-    pub(super) pool: PgPool,
-    pub(super) arrivals: Arc<Arrivals>,
-    pub(super) draining: CancellationToken,
-    pub(super) retention: Duration,
-    pub(super) max_payload: usize,
-    pub(super) metrics: Metrics,
+pub(crate) struct Api {
+    pub pool: PgPool,
+    pub notifier: Arc<RoomNotifier>,
+    pub draining: CancellationToken,
+    pub retention: Duration,
+    pub max_payload: usize,
+    pub metrics: Metrics,
     /// The value of the database's epoch, as it was last seen.
-    pub(super) epoch: Mutex<Option<u64>>,
-    pages: Pages,
+    pub epoch: Mutex<Option<u64>>,
+    origin_policy: OriginPolicy,
     rates: Rates,
     complained: Mutex<Option<Instant>>,
 }
 
 /// What [`Api`] goes by.
 #[derive(Clone, Debug)]
-pub struct Rules {
+pub(crate) struct ApiRules {
     /// The pages that may ask.
-    pub pages: Pages,
+    pub origin_policy: OriginPolicy,
     /// How long an offset is good for.
     pub retention: Duration,
     /// Larger payloads and rows are reduced to their ids.
@@ -60,38 +57,29 @@ pub struct Rules {
 
 impl Api {
     /// Reads from `pool`, where requests wait for each other. Long-polls end when the server is `draining`.
-    pub fn new(
+    pub(crate) fn new(
         pool: PgPool,
-        arrivals: Arc<Arrivals>,
-        rules: Rules,
+        notifier: Arc<RoomNotifier>,
+        rules: ApiRules,
         metrics: Metrics,
         draining: CancellationToken,
     ) -> Arc<Self> {
         Arc::new(Self {
             pool,
-            arrivals,
+            notifier,
             draining,
             retention: rules.retention,
             max_payload: rules.max_payload_bytes,
             metrics,
             epoch: Mutex::default(),
-            pages: rules.pages,
+            origin_policy: rules.origin_policy,
             rates: Rates::new(rules.max_rate),
             complained: Mutex::default(),
         })
     }
 
-    /// The routes of the two reads.
-    pub fn routes(self: &Arc<Self>) -> Router {
-        Router::new()
-            .route(super::MESSAGES, get(history::answer))
-            .route(super::EVENTS, get(events::answer))
-            .route_layer(middleware::from_fn_with_state(self.clone(), admit))
-            .with_state(self.clone())
-    }
-
     /// Logs why a request failed, now and then, and says what the client is told.
-    pub(super) fn failed(&self, error: &dyn std::fmt::Display) -> Error {
+    pub(crate) fn failed(&self, error: &dyn std::fmt::Display) -> Error {
         let now = Instant::now();
         let mut last = self
             .complained
@@ -106,7 +94,7 @@ impl Api {
 }
 
 /// Before any request: not too often, from a page that may, by somebody.
-pub(super) async fn admit(
+pub(crate) async fn admit(
     State(api): State<Arc<Api>>,
     peer: Option<Extension<Peer>>,
     request: Request,
@@ -119,7 +107,7 @@ pub(super) async fn admit(
         return Error::TooManyRequests(api.rates.rate()).into_response();
     }
     let (mut parts, body) = request.into_parts();
-    match auth::authenticate(&parts, &api.pages) {
+    match auth::authenticate(&parts, &api.origin_policy) {
         Ok(identity) => {
             parts.extensions.insert(identity);
             next.run(Request::from_parts(parts, body)).await
@@ -131,7 +119,7 @@ pub(super) async fn admit(
 }
 
 /// The room that is asked for.
-pub(super) async fn room(
+pub(crate) async fn room(
     contact: Result<Path<String>, PathRejection>,
     identity: &Identity,
 ) -> Result<Room, Error> {
@@ -139,7 +127,7 @@ pub(super) async fn room(
 }
 
 /// The contact of the conversation that is asked for.
-pub(super) async fn contact(
+pub(crate) async fn contact(
     contact: Result<Path<String>, PathRejection>,
     identity: &Identity,
 ) -> Result<ContactId, Error> {
@@ -153,11 +141,11 @@ pub(super) async fn contact(
 }
 
 /// The parameters of a request.
-pub(super) struct Query(Vec<(String, String)>);
+pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
     /// Takes a query whose names are all `known`, each once.
-    pub(super) fn parse(uri: &Uri, known: &[&str]) -> Result<Self, Error> {
+    pub(crate) fn parse(uri: &Uri, known: &[&str]) -> Result<Self, Error> {
         let mut pairs: Vec<(String, String)> = Vec::new();
         let query = uri.query().unwrap_or_default();
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
@@ -176,12 +164,12 @@ impl Query {
         Ok(Self(pairs))
     }
 
-    pub(super) fn text(&self, name: &str) -> Option<&str> {
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|(other, _)| other == name);
         found.map(|(_, value)| &**value)
     }
 
-    pub(super) fn number(
+    pub(crate) fn number(
         &self,
         name: &str,
         default: u16,
@@ -207,12 +195,12 @@ impl Query {
 }
 
 /// A client's text for a message to it, cut.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     format!("{:?}", text.chars().take(100).collect::<String>())
 }
 
 /// An answer with its tag: only the tag if the client has the content already. The body is made if it is needed.
-pub(super) fn tagged(
+pub(crate) fn tagged(
     tag: &HeaderValue,
     headers: &HeaderMap,
     body: impl FnOnce() -> String,

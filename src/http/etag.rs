@@ -14,11 +14,11 @@ use sha2::{Digest as _, Sha256};
 use crate::offset::Epoch;
 
 /// A tag in the making.
-pub(super) struct ETag(Sha256);
+pub(crate) struct ETag(Sha256);
 
 impl ETag {
     /// The tag of an answer to `uri`.
-    pub(super) fn new(uri: &Uri, epoch: Epoch, retention: Duration) -> Self {
+    pub(crate) fn new(uri: &Uri, epoch: Epoch, retention: Duration) -> Self {
         let now = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();
@@ -32,27 +32,27 @@ impl ETag {
     }
 
     /// The tag of an answer that carries no offset.
-    pub(super) fn of(content: &[u8]) -> HeaderValue {
+    pub(crate) fn of(content: &[u8]) -> HeaderValue {
         let mut tag = Self(Sha256::new());
         tag.cover(content);
         tag.finish()
     }
 
     /// Adds a part of the content.
-    pub(super) fn cover(&mut self, part: &[u8]) {
+    pub(crate) fn cover(&mut self, part: &[u8]) {
         self.0.update(part.len().to_be_bytes());
         self.0.update(part);
     }
 
     /// As the header has it.
-    pub(super) fn finish(self) -> HeaderValue {
+    pub(crate) fn finish(self) -> HeaderValue {
         let digest = URL_SAFE_NO_PAD.encode(&self.0.finalize()[..16]);
         HeaderValue::try_from(format!("W/\"{digest}\"")).expect("base64 is visible ASCII")
     }
 }
 
 /// Whether the client has it already, by its If-None-Match (RFC 9110, section 13.1.2: the weak comparison).
-pub(super) fn is_known(headers: &HeaderMap, tag: &HeaderValue) -> bool {
+pub(crate) fn is_known(headers: &HeaderMap, tag: &HeaderValue) -> bool {
     let ours = opaque(tag.to_str().unwrap_or_default());
     headers
         .get_all(header::IF_NONE_MATCH)

@@ -15,13 +15,13 @@ use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep_until};
 
 use super::api::{Api, Query, room, tagged};
-use super::error::Error;
 use super::etag::{self, ETag};
 use crate::auth::Identity;
+use crate::db;
 use crate::event::{Event, Room};
+use crate::http_error::Error;
 use crate::metrics::Limit;
-use crate::offset::{BadOffset, Epoch, Offset, Seen, Step};
-use crate::outbox::{self, Missed, Want};
+use crate::offset::{BadOffset, Epoch, Offset, ReadRange, ReplayPage, RoomRange, Seen};
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -68,7 +68,7 @@ pub(super) async fn answer(
     // It watches before it reads, so that an event is either in the read or announced.
     let mut watch = match wait {
         0 => None,
-        _ => Some(api.arrivals.watch(&room).map_err(|_| {
+        _ => Some(api.notifier.watch(&room).map_err(|_| {
             api.metrics.limits(Limit::LongPolls);
             Error::Crowded
         })?),
@@ -92,23 +92,23 @@ pub(super) async fn answer(
 impl Api {
     /// An empty page that ends where the database is.
     async fn present(&self) -> Result<Page, Error> {
-        let missed = self.missed(&[], 0).await?;
+        let page = self.replay_page(&[], 0).await?;
         Ok(Page {
             events: Vec::new(),
-            epoch: missed.present.epoch,
-            durable: missed.durable,
-            end: Seen::All(missed.present.snapshot),
+            epoch: page.state.epoch,
+            durable: page.durable,
+            end: Seen::All(page.state.snapshot),
             more: false,
         })
     }
 
-    async fn missed(&self, wants: &[Want], limit: usize) -> Result<Missed, Error> {
-        let missed = outbox::missed(&self.pool, wants, limit, self.max_payload)
+    async fn replay_page(&self, ranges: &[RoomRange], limit: usize) -> Result<ReplayPage, Error> {
+        let page = db::replay_page(&self.pool, ranges, limit, self.max_payload)
             .await
             .map_err(|error| self.failed(&error))?;
-        let value = missed.present.epoch.value;
+        let value = page.state.epoch.value;
         *self.epoch.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
-        Ok(missed)
+        Ok(page)
     }
 
     /// Reads an offset. The epoch may be that of a while ago: [`Api::read`] compares it with the database's.
@@ -136,58 +136,35 @@ impl Api {
                 Seen::All(snapshot) => (snapshot, None, i64::MIN),
                 Seen::Part { before, batch, id } => (before, Some(batch), *id),
             };
-            let want = Want {
+            let range = RoomRange {
                 room: room.clone(),
                 before: before.clone(),
                 batch: batch.cloned(),
                 after: id,
                 upto: i64::MAX,
             };
+            let ends_here = batch.is_none();
             let left = limit - events.len();
             // With nothing left it only looks whether there is more.
-            let missed = self.missed(&[want], left.max(1)).await?;
-            let present = &missed.present;
-            if present.epoch.value != after.epoch.value {
-                return Err(Error::OffsetExpired(BadOffset::Foreign.to_string()));
-            }
-            after
-                .proves(&seen, present)
-                .map_err(|lapse| Error::OffsetExpired(lapse.to_string()))?;
-            let complete = batch.is_none() && missed.upto.is_none();
-            let step = Step {
-                before: before.clone(),
-                batch: batch.unwrap_or(&present.snapshot).clone(),
-                after: id,
-                upto: None,
+            let found = self.replay_page(&[range], left.max(1)).await?;
+            check(after, &seen, &found)?;
+            let page = |events, end, more| Page {
+                events,
+                epoch: found.state.epoch,
+                durable: found.durable,
+                end,
+                more,
             };
-            let more = left == 0 && (!missed.events.is_empty() || missed.upto.is_some());
-            let end = match missed.upto {
-                _ if more => seen,
-                Some(id) => step.upto(id),
-                None => step.end(),
-            };
-            if !more {
-                let last = missed.events.len().saturating_sub(1);
-                for (index, event) in missed.events.into_iter().enumerate() {
-                    let seen = if index == last && missed.upto.is_none() {
-                        step.end()
-                    } else {
-                        step.upto(event.id)
-                    };
-                    events.push((event, seen));
-                }
+            if left == 0 && (!found.events.is_empty() || found.upto.is_some()) {
+                return Ok(page(events, seen, true));
             }
-            let more = more || missed.upto.is_some();
-            if more || complete {
-                return Ok(Page {
-                    events,
-                    epoch: missed.present.epoch,
-                    durable: missed.durable,
-                    end,
-                    more,
-                });
+            let range = ReadRange::following(&seen, &found.state.snapshot);
+            let placed = range.place(found.events.iter().cloned(), found.upto);
+            events.extend(placed.events);
+            if ends_here || found.upto.is_some() {
+                return Ok(page(events, placed.end, found.upto.is_some()));
             }
-            seen = end;
+            seen = placed.end;
         }
     }
 
@@ -198,7 +175,7 @@ impl Api {
                 epoch: page.epoch,
                 durable: page.durable,
                 seen: seen.clone(),
-                aside: None,
+                joining_room: None,
             };
             offset.pack()
         };
@@ -224,4 +201,14 @@ impl Api {
         });
         (response, etag::is_known(headers, &tag))
     }
+}
+
+/// Whether what was missed since the offset can be told.
+fn check(after: &Offset, seen: &Seen, found: &ReplayPage) -> Result<(), Error> {
+    if found.state.epoch.value != after.epoch.value {
+        return Err(Error::OffsetExpired(BadOffset::Foreign.to_string()));
+    }
+    after
+        .check_continuity(seen, &found.state)
+        .map_err(|error| Error::OffsetExpired(error.to_string()))
 }

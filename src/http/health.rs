@@ -14,40 +14,39 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::listener::Hearing;
-use crate::probe;
-use crate::reader::Progress;
+use crate::http_error::json_response;
+use crate::status::{ListenerStatus, PROBE_LIMIT, ReaderStatus};
 
 /// How far behind the reader may be, beyond two polls; and how long it may fail.
 const LAG_LIMIT: Duration = Duration::from_secs(2);
 
 /// What readiness is made of.
-pub struct Health {
-    hearing: watch::Receiver<Hearing>,
-    progress: watch::Receiver<Progress>,
+pub(crate) struct Health {
+    listener: watch::Receiver<ListenerStatus>,
+    reader: watch::Receiver<ReaderStatus>,
     draining: CancellationToken,
     lag_limit: Duration,
 }
 
 impl Health {
     /// Watches the listener, and a reader that reads every `poll` at least.
-    pub fn new(
-        hearing: watch::Receiver<Hearing>,
-        progress: watch::Receiver<Progress>,
+    pub(crate) fn new(
+        listener: watch::Receiver<ListenerStatus>,
+        reader: watch::Receiver<ReaderStatus>,
         draining: CancellationToken,
         poll: Duration,
     ) -> Self {
         Self {
-            hearing,
-            progress,
+            listener,
+            reader,
             draining,
             lag_limit: poll * 2 + LAG_LIMIT,
         }
     }
 
     /// Since when the reader has not found everything; `None` before its first read.
-    pub fn lag(&self) -> Option<Duration> {
-        self.progress.borrow().caught_up.map(|at| at.elapsed())
+    pub(crate) fn lag(&self) -> Option<Duration> {
+        self.reader.borrow().caught_up.map(|at| at.elapsed())
     }
 
     /// What fails, by name; empty when ready.
@@ -56,11 +55,11 @@ impl Health {
         if self.draining.is_cancelled() {
             failing.insert("drain".into(), "the server is stopping".into());
         }
-        let hearing = *self.hearing.borrow();
-        if !hearing.bound {
+        let listener = *self.listener.borrow();
+        if !listener.bound {
             failing.insert("listener".into(), "LISTEN is not in force".into());
         }
-        let failing_for = self.progress.borrow().failing.map(|since| since.elapsed());
+        let failing_for = self.reader.borrow().failing.map(|since| since.elapsed());
         match self.lag() {
             _ if failing_for.is_some_and(|time| time > LAG_LIMIT) => {
                 failing.insert("reader".into(), "the outbox can't be read".into());
@@ -72,8 +71,8 @@ impl Health {
             }
             Some(_) => {}
         }
-        let recent = |at: Instant| at.elapsed() <= probe::LIMIT;
-        if !hearing.probed.is_some_and(recent) {
+        let recent = |at: Instant| at.elapsed() <= PROBE_LIMIT;
+        if !listener.probed.is_some_and(recent) {
             failing.insert(
                 "probe".into(),
                 "no notification of our own has come round lately".into(),
@@ -86,9 +85,9 @@ impl Health {
 pub(super) async fn readyz(State(health): State<Arc<Health>>) -> Response {
     let failing = health.failing();
     if failing.is_empty() {
-        super::json(StatusCode::OK, &json!({ "status": "ready" }))
+        json_response(StatusCode::OK, &json!({ "status": "ready" }))
     } else {
-        super::json(
+        json_response(
             StatusCode::SERVICE_UNAVAILABLE,
             &json!({ "status": "unready", "failing": failing }),
         )

@@ -10,11 +10,11 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::api::{Api, Query, quoted, room, tagged};
-use super::error::Error;
 use super::etag::ETag;
 use crate::auth::Identity;
+use crate::db::{self, HistoryError};
+use crate::http_error::Error;
 use crate::offset::Offset;
-use crate::outbox::{self, HistoryError};
 
 #[derive(Serialize)]
 struct Body {
@@ -34,7 +34,7 @@ pub(super) async fn answer(
     let query = Query::parse(&uri, &["limit", "before"])?;
     let limit = query.number("limit", 50, 1..=200)?;
     let before = query.text("before");
-    let page = outbox::history(&api.pool, &room, before, limit.into(), api.max_payload)
+    let page = db::history(&api.pool, &room, before, limit.into(), api.max_payload)
         .await
         .map_err(|error| match error {
             HistoryError::Unattached => Error::NothingThere(error.to_string()),
@@ -44,13 +44,13 @@ pub(super) async fn answer(
             )),
             error => api.failed(&error),
         })?;
-    let mut tag = ETag::new(&uri, page.present.epoch, api.retention);
+    let mut tag = ETag::new(&uri, page.state.epoch, api.retention);
     for message in &page.messages {
         tag.cover(message.get().as_bytes());
     }
     tag.cover(&[u8::from(page.more)]);
     Ok(tagged(&tag.finish(), &headers, || {
-        let offset = Offset::all(page.present.epoch, page.durable, page.present.snapshot);
+        let offset = Offset::all(page.state.epoch, page.durable, page.state.snapshot);
         let body = Body {
             messages: page.messages,
             offset: offset.pack(),

@@ -10,7 +10,7 @@ use axum::routing::get;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
-use super::error::Error;
+use crate::http_error::Error;
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -20,7 +20,7 @@ struct Admin {
 }
 
 /// The admin routes. `measure` brings up to date what is only known when asked.
-pub fn admin(registry: Registry, measure: impl Fn() + Send + Sync + 'static) -> Router {
+pub(crate) fn admin(registry: Registry, measure: impl Fn() + Send + Sync + 'static) -> Router {
     let admin = Arc::new(Admin {
         registry,
         measure: Box::new(measure),

@@ -42,16 +42,16 @@ fn any_seen() -> impl Strategy<Value = Seen> {
 }
 
 fn any_offset() -> impl Strategy<Value = Offset> {
-    let aside = prop::option::of((any::<u64>(), any_seen()));
-    (any::<(u64, u16, bool)>(), any_seen(), aside).prop_map(
-        |((value, crashes, durable), seen, aside)| Offset {
+    let joining = prop::option::of((any::<u64>(), any_seen()));
+    (any::<(u64, u16, bool)>(), any_seen(), joining).prop_map(
+        |((value, crashes, durable), seen, joining)| Offset {
             epoch: Epoch {
                 value,
                 crashes: crashes.into(),
             },
             durable,
             seen,
-            aside: aside.map(|(room, seen)| Box::new(Aside { room, seen })),
+            joining_room: joining.map(|(room, seen)| Box::new(JoiningRoom { room, seen })),
         },
     )
 }
@@ -69,8 +69,8 @@ proptest! {
 
     #[test]
     fn no_bytes_panic(bytes in vec(any::<u8>(), 0..300)) {
-        let mut body = [&[pack::VERSION], bytes.as_slice()].concat();
-        body.extend(pack::tag(7, &body));
+        let mut body = [&[codec::VERSION], bytes.as_slice()].concat();
+        body.extend(codec::tag(7, &body));
         let text = URL_SAFE_NO_PAD.encode(body);
         if let Ok(offset) = Offset::unpack(&text, 7) {
             prop_assert_eq!(Offset::unpack(&offset.pack(), 7), Ok(offset));
@@ -172,18 +172,18 @@ fn postgres_text_is_parsed() {
 fn walk(from: &Seen, to: &Seen, events: &[(u64, i64)]) -> Option<Vec<(u64, i64)>> {
     let (mut at, mut got) = (from.clone(), Vec::new());
     for _ in 0..10 {
-        match Step::next(&at, to) {
-            Next::Reached => return Some(got),
-            Next::Ahead => return None,
-            Next::Read(step) => {
+        match ReadRange::next(&at, to) {
+            NextRead::Reached => return Some(got),
+            NextRead::Ahead => return None,
+            NextRead::Read(range) => {
                 let mut batch: Vec<_> = events
                     .iter()
-                    .filter(|(xid, id)| step.holds(*xid, *id))
+                    .filter(|(xid, id)| range.holds(*xid, *id))
                     .copied()
                     .collect();
                 batch.sort_by_key(|(_, id)| *id);
                 got.extend(batch);
-                at = step.end();
+                at = range.seen_at_end();
             }
         }
     }
@@ -220,7 +220,7 @@ proptest! {
 
 #[test]
 fn an_offset_is_believed_only_where_it_can_be_proved() {
-    let present = |recovered: &[u64], pruned: Option<u64>| Present {
+    let state = |recovered: &[u64], pruned: Option<u64>| DatabaseState {
         epoch: Epoch {
             value: 7,
             crashes: recovered.len(),
@@ -229,31 +229,32 @@ fn an_offset_is_believed_only_where_it_can_be_proved() {
         pruned: pruned.map(|xmax| snapshot(xmax, &[])),
         recovered: recovered.to_vec(),
     };
-    let proves = |offset: &Offset, present: &Present| offset.proves(&offset.seen, present);
+    let check =
+        |offset: &Offset, state: &DatabaseState| offset.check_continuity(&offset.seen, state);
     let at_100 = all(100, &[]);
-    assert_eq!(proves(&at_100, &present(&[], None)), Ok(()));
-    assert_eq!(proves(&at_100, &present(&[], Some(100))), Ok(()));
+    assert_eq!(check(&at_100, &state(&[], None)), Ok(()));
+    assert_eq!(check(&at_100, &state(&[], Some(100))), Ok(()));
     assert_eq!(
-        proves(&at_100, &present(&[], Some(101))),
-        Err(Lapse::Expired)
+        check(&at_100, &state(&[], Some(101))),
+        Err(ContinuityError::Expired)
     );
     assert_eq!(
-        proves(&all(201, &[]), &present(&[], None)),
-        Err(Lapse::Ahead)
+        check(&all(201, &[]), &state(&[], None)),
+        Err(ContinuityError::Ahead)
     );
-    assert_eq!(proves(&at_100, &present(&[100], None)), Ok(()), "on disk");
+    assert_eq!(check(&at_100, &state(&[100], None)), Ok(()), "on disk");
     assert_eq!(
-        proves(&at_100, &present(&[99], None)),
-        Err(Lapse::Undone),
+        check(&at_100, &state(&[99], None)),
+        Err(ContinuityError::Undone),
         "the disk was set back"
     );
     let in_memory = Offset {
         durable: false,
         ..at_100
     };
-    assert_eq!(proves(&in_memory, &present(&[], None)), Ok(()));
+    assert_eq!(check(&in_memory, &state(&[], None)), Ok(()));
     assert_eq!(
-        proves(&in_memory, &present(&[150], None)),
-        Err(Lapse::Undone)
+        check(&in_memory, &state(&[150], None)),
+        Err(ContinuityError::Undone)
     );
 }

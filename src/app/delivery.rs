@@ -1,0 +1,105 @@
+//! The second step of the start: rooms, replays, typing and the Socket.IO server, which wait for events and clients.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+
+use super::database::Served;
+use super::tasks::{Phase, Tasks};
+use crate::auth::OriginPolicy;
+use crate::config::Config;
+use crate::db::{Sessions, SharedReads, log_wait};
+use crate::delivery::{Broadcast, Hub, ReadFailed, Replay, ReplaySource, RoomNotifier, run_typing};
+use crate::metrics::Metrics;
+use crate::offset::{ReplayPage, RoomRange};
+use crate::socketio::{SocketServer, SocketServerParts};
+
+/// Long-polls that may wait at a time.
+const MAX_LONG_POLLS: usize = 10_000;
+/// Typing notifications that may wait to be relayed.
+const TYPING_QUEUE: usize = 1024;
+/// Notifications of sessions taken over that may wait.
+const TAKEOVER_QUEUE: usize = 1024;
+
+/// What delivers.
+pub(super) struct Delivery {
+    pub(super) socket_server: SocketServer,
+    /// What answers at `/socket.io`.
+    pub(super) socketio: axum::routing::MethodRouter,
+    pub(super) notifier: Arc<RoomNotifier>,
+    pub(super) origin_policy: OriginPolicy,
+    /// Takes what `rowcast.typing` notifies.
+    pub(super) typing: mpsc::Sender<String>,
+    pub(super) metrics: Metrics,
+}
+
+/// The ends that the loops on the database's side hold.
+pub(super) struct FeedEnds {
+    pub(super) broadcast: Broadcast,
+    pub(super) wake: watch::Sender<()>,
+    pub(super) woken: watch::Receiver<()>,
+    pub(super) typing: mpsc::Sender<String>,
+    pub(super) takeovers: mpsc::Sender<String>,
+}
+
+pub(super) fn start(
+    config: &Config,
+    served: &Served,
+    metrics: &Metrics,
+    tasks: &mut Tasks,
+) -> (Delivery, FeedEnds) {
+    let (wake, woken) = watch::channel(());
+    let (typing, typed) = mpsc::channel(TYPING_QUEUE);
+    let (takeovers, taken_over) = mpsc::channel(TAKEOVER_QUEUE);
+    let (hub, behind) = Hub::new(config.limits.max_rooms, wake.clone(), metrics.clone());
+    let notifier = RoomNotifier::new(MAX_LONG_POLLS);
+    let origin_policy = OriginPolicy::new(config.origins.clone(), config.demo);
+
+    let reads = SharedReads::new(served.pools.replay.clone(), config.max_payload_bytes);
+    let replay = Arc::new(Replay::new(hub.clone(), reads));
+    let (socket_server, socketio) = SocketServer::new(SocketServerParts {
+        hub: hub.clone(),
+        replay: replay.clone(),
+        sessions: Arc::new(Sessions::new(served.pools.main.clone())),
+        origin_policy: origin_policy.clone(),
+        limits: config.limits.clone(),
+        draining: tasks.draining.clone(),
+        metrics: metrics.clone(),
+    });
+    let keeper = socket_server.session_keeper();
+    let retention = config.retention;
+    let typing_hub = hub.clone();
+    tasks.start("typing", Phase::Rest, |stop| {
+        run_typing(typing_hub, typed, stop)
+    });
+    tasks.start("replay", Phase::Rest, |stop| replay.run(behind, stop));
+    tasks.start("sessions", Phase::Rest, |stop| {
+        keeper.run(retention, taken_over, stop)
+    });
+    let ends = FeedEnds {
+        broadcast: Broadcast::new(hub, notifier.clone()),
+        wake,
+        woken,
+        typing: typing.clone(),
+        takeovers,
+    };
+    let delivery = Delivery {
+        socket_server,
+        socketio,
+        notifier,
+        origin_policy,
+        typing,
+        metrics: metrics.clone(),
+    };
+    (delivery, ends)
+}
+
+/// Replays read the outbox. Neither `delivery` nor `db` knows the other, so this is where they meet.
+impl ReplaySource for SharedReads {
+    async fn read(&self, ranges: Vec<RoomRange>) -> Result<Arc<ReplayPage>, ReadFailed> {
+        Self::read(self, ranges).await.map_err(|error| {
+            log_wait("a replay", &error);
+            ReadFailed
+        })
+    }
+}

@@ -1,0 +1,106 @@
+//! The background tasks: started here alone, watched, and ended in the order of the drain.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the one module that spawns, because it is the one that watches"
+)]
+
+use std::future::Future;
+
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+/// When a task is ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// First, so that what was committed before the stop is delivered: the reader.
+    Reader,
+    /// Second, so that nobody new comes in while the others are closed: the public listener.
+    PublicListener,
+    /// Last: everything else.
+    Rest,
+}
+
+/// Every background task, and what ends it.
+#[derive(Default)]
+pub(super) struct Tasks {
+    /// The server stops: it is unready, and takes nobody new. Ends no task.
+    pub(super) draining: CancellationToken,
+    stop_reader: CancellationToken,
+    stop_listener: CancellationToken,
+    stop_rest: CancellationToken,
+    /// Each ends by cancellation only, and gives its name when it does.
+    rest: JoinSet<&'static str>,
+    reader: Option<JoinHandle<()>>,
+    public_listener: Option<JoinHandle<()>>,
+}
+
+impl Tasks {
+    /// Starts a task. It must end when the token that it is given is cancelled, and not before.
+    pub(super) fn start<T>(
+        &mut self,
+        name: &'static str,
+        phase: Phase,
+        task: impl FnOnce(CancellationToken) -> T,
+    ) where
+        T: Future<Output = ()> + Send + 'static,
+    {
+        let task = task(self.token(phase).clone());
+        match phase {
+            Phase::Reader => self.reader = Some(tokio::spawn(task)),
+            Phase::PublicListener => self.public_listener = Some(tokio::spawn(task)),
+            Phase::Rest => {
+                self.rest.spawn(async move {
+                    task.await;
+                    name
+                });
+            }
+        }
+    }
+
+    fn token(&self, phase: Phase) -> &CancellationToken {
+        match phase {
+            Phase::Reader => &self.stop_reader,
+            Phase::PublicListener => &self.stop_listener,
+            Phase::Rest => &self.stop_rest,
+        }
+    }
+
+    /// Waits until a task ends by itself, which none may, and says which one and how.
+    pub(super) async fn ended(&mut self) -> String {
+        tokio::select! {
+            Some(ended) = self.rest.join_next() => format!("{ended:?}"),
+            ended = joined(&mut self.reader) => format!("the reader: {ended:?}"),
+            ended = joined(&mut self.public_listener) => format!("the public listener: {ended:?}"),
+        }
+    }
+
+    /// Asks the tasks of a phase to end.
+    pub(super) fn stop(&self, phase: Phase) {
+        self.token(phase).cancel();
+    }
+
+    /// Waits until the tasks of a phase have ended.
+    pub(super) async fn wait(&mut self, phase: Phase) {
+        match phase {
+            Phase::Reader => drop(joined(&mut self.reader).await),
+            Phase::PublicListener => drop(joined(&mut self.public_listener).await),
+            Phase::Rest => while self.rest.join_next().await.is_some() {},
+        }
+    }
+
+    /// Ends the reader where it is.
+    pub(super) fn abort_reader(&self) {
+        if let Some(reader) = &self.reader {
+            reader.abort();
+        }
+    }
+}
+
+/// The end of a task that was started; never, where none was.
+async fn joined(task: &mut Option<JoinHandle<()>>) -> Result<(), tokio::task::JoinError> {
+    match task {
+        Some(task) => task.await,
+        None => std::future::pending().await,
+    }
+}

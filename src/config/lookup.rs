@@ -1,0 +1,81 @@
+//! Looks settings up: a flag wins over the environment, that over the default.
+//!
+//! Guarantees that every bad value is reported, not only the first.
+
+use super::environment::Environment;
+use super::problem::{ConfigError, Problem, Refusal};
+use super::settings::{Flags, setting_named};
+
+/// Reads one setting after the other and remembers what was wrong.
+pub(super) struct SettingLookup<'a> {
+    flags: &'a Flags,
+    environment: &'a Environment,
+    problems: Vec<Problem>,
+}
+
+impl<'a> SettingLookup<'a> {
+    pub(super) fn new(flags: &'a Flags, environment: &'a Environment) -> Self {
+        Self {
+            flags,
+            environment,
+            problems: Vec::new(),
+        }
+    }
+
+    /// A setting that has a default value.
+    pub(super) fn value<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl Fn(&str) -> Result<T, Refusal>,
+    ) -> T {
+        self.optional(name, &parse).unwrap_or_else(|| {
+            parse(setting_named(name).default.text())
+                .expect("the default of every setting is accepted")
+        })
+    }
+
+    /// A setting that may be missing.
+    pub(super) fn optional<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl Fn(&str) -> Result<T, Refusal>,
+    ) -> Option<T> {
+        let text = self.given(name).filter(|text| !text.is_empty())?;
+        parse(text)
+            .map_err(|refusal| self.refuse(name, &refusal))
+            .ok()
+    }
+
+    /// A setting that has a default value and that an empty value turns off.
+    pub(super) fn unless_empty<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl Fn(&str) -> Result<T, Refusal>,
+    ) -> Option<T> {
+        match self.given(name) {
+            Some("") => None,
+            _ => Some(self.value(name, parse)),
+        }
+    }
+
+    /// Records that the value of `name` can't be used.
+    pub(super) fn refuse(&mut self, name: &'static str, refusal: &Refusal) {
+        let setting = setting_named(name);
+        let value = self.given(name).unwrap_or(setting.default.text());
+        let shown = (!setting.secret).then_some(value);
+        self.problems.push(Problem::refused(name, shown, refusal));
+    }
+
+    pub(super) fn finish(self) -> Result<(), ConfigError> {
+        if self.problems.is_empty() {
+            Ok(())
+        } else {
+            Err(ConfigError(self.problems))
+        }
+    }
+
+    fn given(&self, name: &'static str) -> Option<&'a str> {
+        let flag = self.flags.get(name);
+        flag.or_else(|| self.environment.get(name)).map(str::trim)
+    }
+}

@@ -1,0 +1,99 @@
+//! Every SQL statement of the server.
+//!
+//! Owns the text of the queries and the shape of their rows; nothing above this folder knows SQL, and nothing in it knows
+//! sockets, rooms' members or HTTP. Relies on the schema that `migrations/` make.
+//!
+//! - `outbox`: what the reader follows, what replays and HTTP read, and what is pruned
+//! - `sessions`: the resume sessions; `history`: the messages of a room, out of the attached tables
+//! - `listen`: LISTEN, and the notification by which a server probes itself
+//! - `pools`: the connections, by what they are for; `retry`: which errors pass by themselves
+//! - `migrate`, `sources`, `stats`, `chat`: what their names say
+
+use std::time::Duration;
+
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _};
+use tokio::time::timeout;
+
+mod chat;
+mod history;
+mod listen;
+mod migrate;
+mod outbox;
+mod pools;
+mod prepare;
+mod query_batcher;
+mod retry;
+mod sessions;
+mod sources;
+mod stats;
+
+pub(crate) use chat::{Chat, ChatError, Conversation, Report};
+pub(crate) use history::{HistoryError, history};
+pub(crate) use listen::{Heard, Listen, ListenError, send_probe};
+pub(crate) use migrate::migrate;
+pub(crate) use outbox::{
+    Follow, FollowError, Head, LogPosition, Pruner, ReadPart, SharedReads, replay_page,
+};
+pub(crate) use pools::Pools;
+pub(crate) use prepare::prepare;
+pub(crate) use retry::{is_transient, log_wait};
+pub(crate) use sessions::{
+    PidHash, ResumeSession, SessionProgress, Sessions, StoredSession, Takeover, parse_takeovers,
+};
+pub(crate) use sources::sources;
+pub(crate) use stats::stats;
+
+/// How long a connection attempt may take.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Where the database is: what every connection of ours starts from.
+#[derive(Clone)]
+pub(crate) struct Database {
+    options: PgConnectOptions,
+}
+
+impl Database {
+    /// Takes the options as they come from the URL.
+    pub(crate) fn new(options: PgConnectOptions) -> Self {
+        Self { options }
+    }
+
+    /// The options for a connection whose `application_name` says what it is for.
+    fn named(&self, name: &str) -> PgConnectOptions {
+        // A slow statement's text says nothing that its caller does not say better.
+        self.options
+            .clone()
+            .application_name(name)
+            .disable_statement_logging()
+    }
+
+    /// Connects once, outside any pool, which would hide why it failed.
+    ///
+    /// # Errors
+    /// The database's own, or that of the network.
+    pub(crate) async fn try_connect(&self) -> sqlx::Result<()> {
+        let options = self.named("rowcast");
+        let connected = timeout(CONNECT_PATIENCE, options.connect()).await;
+        connected
+            .map_err(|_| sqlx::Error::PoolTimedOut)??
+            .close()
+            .await
+    }
+
+    /// `host:port/database`, for the log. Never the user's password.
+    pub(crate) fn describe(&self) -> String {
+        let database = self
+            .options
+            .get_database()
+            .unwrap_or(self.options.get_username());
+        match self.options.get_socket() {
+            Some(socket) => format!("{}/{database}", socket.display()),
+            None => format!(
+                "{}:{}/{database}",
+                self.options.get_host(),
+                self.options.get_port()
+            ),
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! The chat tables, as the demo reads and writes them.
+//!
+//! Owns what the dashboard asks of `messages` and `message_statuses`. Writes rows as any back end does: events follow by the
+//! triggers alone. Relies on `migrations/chat`, and says so where those tables are not there.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use sqlx::PgConnection;
+use sqlx::postgres::PgPool;
+use sqlx::types::Json;
+
+use super::retry::within;
+use crate::event::ContactId;
+
+/// Conversations of a list.
+const MAX_CONVERSATIONS: i64 = 200;
+
+/// How long a statement may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// From contact to contact along the index, so that long conversations cost nothing. The row is as `message:new` has it.
+const CONVERSATIONS: &str = "
+with recursive contacts as (
+    (select contact_id from public.messages order by contact_id limit 1)
+    union all
+    select (select m.contact_id from public.messages m where m.contact_id > c.contact_id order by m.contact_id limit 1)
+    from contacts c where c.contact_id is not null
+), newest as (
+    select m.* from contacts c cross join lateral (
+        select * from public.messages m where m.contact_id = c.contact_id order by m.created_at desc, m.id desc limit 1
+    ) m
+    order by m.created_at desc, m.id desc limit $1
+)
+select n.contact_id,
+       case when octet_length(r.row::text) <= $2 then r.row else rowcast.truncate_payload(r.row) end as last,
+       (select count(*) from public.messages m
+        where m.contact_id = n.contact_id and m.direction = 'inbound' and m.status <> 'read') as unread
+from newest n cross join lateral (
+    select json_build_object('id', n.id, 'contactId', n.contact_id, 'direction', n.direction, 'author', n.author,
+        'body', n.body, 'status', n.status, 'externalId', n.external_id, 'metadata', n.metadata,
+        'createdAt', n.created_at, 'updatedAt', n.updated_at) as row offset 0
+) r
+order by n.created_at desc, n.id desc";
+
+const SEND: &str = "
+insert into public.messages (contact_id, direction, author, body) values ($1, 'outbound', 'agent', $2)
+returning id::text";
+
+const MARK_READ: &str = "
+update public.messages set status = 'read'
+where contact_id = $1 and direction = 'inbound' and status <> 'read'";
+
+/// Names the tables that the play will need, so that it fails before anybody sees typing.
+const BEGIN_TYPING: &str = "
+select rowcast.typing($1, true)
+where not exists (select from public.messages m join public.message_statuses s on s.message_id = m.id where false)";
+
+const REPLY: &str = "
+with reply as (
+    insert into public.messages (contact_id, direction, author, body) values ($1, 'outbound', 'bot', $2) returning id
+)
+select rowcast.typing($1, false) from reply";
+
+/// The table of messages ignores what is no step forward; that is not reported in the first place.
+const REPORT: &str = "
+insert into public.message_statuses (message_id, status)
+select id, $2 from public.messages
+where contact_id = $1 and direction = 'outbound' and status = any ($3)
+order by created_at, id";
+
+/// What the dashboard's list says of a conversation.
+#[derive(sqlx::FromRow, Serialize, Debug)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Conversation {
+    contact_id: String,
+    /// The newest message.
+    last: Json<Box<RawValue>>,
+    /// Inbound messages that nobody has read.
+    unread: i64,
+}
+
+/// A status that a provider reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Report {
+    /// It is on the contact's phone.
+    Delivered,
+    /// The contact has seen it.
+    Read,
+}
+
+/// Why the chat tables did not answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ChatError {
+    /// They are not there, or other tables have their names.
+    #[error("there are no chat tables")]
+    Missing,
+    /// The database's own.
+    #[error(transparent)]
+    Database(sqlx::Error),
+}
+
+impl From<sqlx::Error> for ChatError {
+    fn from(error: sqlx::Error) -> Self {
+        let code = error.as_database_error().and_then(|error| error.code());
+        match code.as_deref() {
+            // No such table or column (Postgres manual, appendix A).
+            Some("42P01" | "42703") => Self::Missing,
+            _ => Self::Database(error),
+        }
+    }
+}
+
+/// The chat tables of a database, over a few connections of their own.
+pub(crate) struct Chat {
+    pool: PgPool,
+}
+
+impl Chat {
+    /// Those that `pool` reaches.
+    pub(crate) fn new(pool: PgPool) -> Self {
+        Self { pool }
+    }
+
+    /// The conversations, those with the newest messages first. Messages larger than `max_payload` bytes are reduced to
+    /// their ids.
+    ///
+    /// # Errors
+    /// See [`ChatError`].
+    pub(crate) async fn conversations(
+        &self,
+        max_payload: usize,
+    ) -> Result<Vec<Conversation>, ChatError> {
+        let max_payload = i32::try_from(max_payload).unwrap_or(i32::MAX);
+        self.within(async |connection| {
+            sqlx::query_as(CONVERSATIONS)
+                .bind(MAX_CONVERSATIONS)
+                .bind(max_payload)
+                .fetch_all(connection)
+                .await
+        })
+        .await
+    }
+
+    /// Writes an agent's message, and returns its id.
+    ///
+    /// # Errors
+    /// See [`ChatError`].
+    pub(crate) async fn send(&self, contact: &ContactId, body: &str) -> Result<String, ChatError> {
+        self.within(async |connection| {
+            sqlx::query_scalar(SEND)
+                .bind(contact.as_str())
+                .bind(body)
+                .fetch_one(connection)
+                .await
+        })
+        .await
+    }
+
+    /// Marks what the contact wrote as read.
+    ///
+    /// # Errors
+    /// See [`ChatError`].
+    pub(crate) async fn mark_read(&self, contact: &ContactId) -> Result<(), ChatError> {
+        self.execute(sqlx::query(MARK_READ).bind(contact.as_str()))
+            .await
+    }
+
+    /// Shows that someone types in the conversation.
+    ///
+    /// # Errors
+    /// See [`ChatError`].
+    pub(crate) async fn begin_typing(&self, contact: &ContactId) -> Result<(), ChatError> {
+        self.execute(sqlx::query(BEGIN_TYPING).bind(contact.as_str()))
+            .await
+    }
+
+    /// Writes a bot's message, with which its typing ends.
+    ///
+    /// # Errors
+    /// See [`ChatError`].
+    pub(crate) async fn reply(&self, contact: &ContactId, body: &str) -> Result<(), ChatError> {
+        self.execute(sqlx::query(REPLY).bind(contact.as_str()).bind(body))
+            .await
+    }
+
+    /// Reports a status for every outbound message that has neither come so far nor failed.
+    ///
+    /// # Errors
+    /// See [`ChatError`].
+    pub(crate) async fn report(
+        &self,
+        contact: &ContactId,
+        report: Report,
+    ) -> Result<(), ChatError> {
+        let (status, before): (_, &[&str]) = match report {
+            Report::Delivered => ("delivered", &["queued", "sent"]),
+            Report::Read => ("read", &["queued", "sent", "delivered"]),
+        };
+        let query = sqlx::query(REPORT).bind(contact.as_str());
+        self.execute(query.bind(status).bind(before)).await
+    }
+
+    async fn execute(
+        &self,
+        query: sqlx::query::Query<'_, sqlx::Postgres, sqlx::postgres::PgArguments>,
+    ) -> Result<(), ChatError> {
+        self.within(async |connection| query.execute(connection).await.map(|_| ()))
+            .await
+    }
+
+    async fn within<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
+    ) -> Result<T, ChatError> {
+        Ok(within(&self.pool, PATIENCE, work).await?)
+    }
+}

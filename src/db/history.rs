@@ -1,0 +1,181 @@
+//! History: the messages of a room, and where its events go on.
+//!
+//! Reads the attached tables whose inserts are `message:new` and whose room's template can be that room. Rows and offset are
+//! of one snapshot, so that whoever joins with that offset misses nothing and gets nothing twice.
+//! Order: by the order column, then the primary key. Several tables are merged where all order by a point in time; a table
+//! that does not comes before those that do.
+//! Relies on SELECT on those tables, which their owner grants.
+
+use serde_json::value::RawValue;
+use sqlx::Row as _;
+use sqlx::postgres::PgPool;
+
+use super::outbox::{ReadError, database_state, database_state_columns};
+use crate::event::Room;
+use crate::offset::DatabaseState;
+
+mod merge;
+mod place;
+mod source;
+mod statement;
+mod template;
+
+use merge::{List, Message};
+use place::Found;
+use source::Source;
+use template::Solution;
+
+/// The bytes of a page at most, and one message more.
+const MAX_BYTES: i64 = 4 * 1024 * 1024;
+
+/// One snapshot for everything that follows. The planner is to look at each contact by itself.
+const BEGIN: &str = "
+begin isolation level repeatable read read only;
+set local statement_timeout = '10s';
+set local timezone = 'UTC';
+set local datestyle = 'ISO';
+set local jit = off;
+set local enable_seqscan = on;
+set local plan_cache_mode = force_custom_plan";
+
+/// Some messages of a room.
+#[derive(Debug)]
+pub(crate) struct Page {
+    /// As JSON, the newest last.
+    pub messages: Vec<Box<RawValue>>,
+    /// Whether there are older ones.
+    pub more: bool,
+    /// The database at the moment of the read.
+    pub state: DatabaseState,
+    /// Whether everything visible then was on disk.
+    pub durable: bool,
+}
+
+/// Why there is no page.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HistoryError {
+    /// No attached table has messages of conversations.
+    #[error(
+        "no attached table has messages: attach one with on_insert => 'message:new' and a room conversation:{{column}}"
+    )]
+    Unattached,
+    /// There is no message of that id in the room.
+    #[error("the room has no message of that id")]
+    UnknownId,
+    /// Several tables have a message of that id in the room.
+    #[error("the room has several messages of that id, from different tables")]
+    AmbiguousId,
+    /// The owner of a table has not let us read it.
+    #[error(
+        "history may not read {table}; its owner can give the right: grant select on {table} to {role:?} (and usage on its schema)"
+    )]
+    NotGranted {
+        /// Qualified.
+        table: String,
+        /// Who we are.
+        role: String,
+    },
+    /// A table can't be read.
+    #[error("history can't be read from {table}: {error}")]
+    Table {
+        /// Qualified.
+        table: String,
+        /// Why.
+        error: sqlx::Error,
+    },
+    /// The outbox can't be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+impl From<sqlx::Error> for HistoryError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Read(error.into())
+    }
+}
+
+/// Reads the newest `limit` messages of `room`, or those before the message `before`. Rows larger than `max_payload` bytes
+/// are reduced to their ids.
+///
+/// # Errors
+/// See [`HistoryError`].
+pub(crate) async fn history(
+    pool: &PgPool,
+    room: &Room,
+    before: Option<&str>,
+    limit: usize,
+    max_payload: usize,
+) -> Result<Page, HistoryError> {
+    let mut transaction = pool.begin_with(BEGIN).await?;
+    let row = sqlx::query(database_state_columns!())
+        .fetch_one(&mut *transaction)
+        .await?;
+    let (state, durable) = database_state(&row)?;
+    let sources = Source::all(&mut transaction).await?;
+    let mut feeds = false;
+    let mut tables = Vec::new();
+    for source in &sources {
+        let template = source.template();
+        feeds |= template.may_begin("conversation:");
+        let values = match template.solve(room.as_str()) {
+            Solution::None => continue,
+            Solution::Only(values) => source.comparable(values),
+            Solution::Several => Vec::new(),
+        };
+        if !source.readable {
+            return Err(HistoryError::NotGranted {
+                table: source.relation.clone(),
+                role: source.role.clone(),
+            });
+        }
+        if place::castable(&mut transaction, &values).await? {
+            tables.push(Found { source, values });
+        }
+    }
+    if !feeds {
+        return Err(HistoryError::Unattached);
+    }
+    let anchor = match before {
+        Some(id) => Some(place::find(&mut transaction, &tables, room, id).await?),
+        None => None,
+    };
+    let max_payload = i32::try_from(max_payload).unwrap_or(i32::MAX);
+    let mut lists = Vec::with_capacity(tables.len());
+    for (index, table) in tables.iter().enumerate() {
+        let Some(only) = place::older(&tables, index, anchor.as_ref()) else {
+            continue;
+        };
+        let scope = table.scope(room, only);
+        let rows = statement::page(
+            table.source,
+            &scope,
+            limit as i64 + 1,
+            max_payload,
+            MAX_BYTES,
+        )
+        .build()
+        .fetch_all(&mut *transaction)
+        .await
+        .map_err(|error| table.source.failed(error))?;
+        let found = rows
+            .first()
+            .map_or(Ok(0), |row| row.try_get::<i64, _>("found"))?;
+        let messages = rows
+            .iter()
+            .map(Message::read)
+            .collect::<sqlx::Result<Vec<_>>>()?;
+        lists.push(List {
+            more: found > messages.len() as i64,
+            messages: messages.into(),
+            timed: table.timed(),
+        });
+    }
+    transaction.rollback().await?;
+    let (messages, more) = merge::newest(lists, limit, MAX_BYTES as usize);
+    Ok(Page {
+        messages,
+        more,
+        state,
+        durable,
+    })
+}

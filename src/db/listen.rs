@@ -1,0 +1,139 @@
+//! LISTEN: the one connection that hears notifications, and the channels that there are.
+//!
+//! Guarantees: what may have been missed is an error, never silence. sqlx would reconnect and say nothing of it, so
+//! reconnecting is left to the caller, who wakes the reader after each success.
+
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use sqlx::postgres::{PgListener, PgNotification, PgPool, PgPoolOptions};
+use tokio::time::timeout;
+
+use super::Database;
+
+/// `rowcast.wake()` sends on it: the outbox has grown.
+const WAKE: &str = "rowcast";
+/// `rowcast.typing()` sends on it.
+const TYPING: &str = "rowcast_typing";
+/// Taking a resume session over sends on it.
+const SESSION: &str = "rowcast_session";
+/// Servers send on it to hear themselves.
+const PROBE: &str = "rowcast_probe";
+
+/// sqlx sets no keepalive: a connection that is quiet for this long is asked whether it lives.
+const QUIET: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_secs(2);
+/// For a connection of the listener's pool. Short, because sqlx's back-off grows up to it.
+const ACQUIRE_PATIENCE: Duration = Duration::from_millis(500);
+
+/// What a notification says.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// The outbox has grown.
+    Wake,
+    /// Somebody types, or stopped; as JSON.
+    Typing(String),
+    /// Resume sessions were taken over; for [`super::parse_takeovers`].
+    Takeovers(String),
+    /// A server probes itself; what it sent.
+    Probe(String),
+}
+
+impl From<&PgNotification> for Heard {
+    fn from(notification: &PgNotification) -> Self {
+        let payload = || notification.payload().to_owned();
+        match notification.channel() {
+            TYPING => Self::Typing(payload()),
+            SESSION => Self::Takeovers(payload()),
+            PROBE => Self::Probe(payload()),
+            _ => Self::Wake,
+        }
+    }
+}
+
+/// Why notifications may have been missed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ListenError {
+    /// The database refused, or the network did.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+    /// sqlx says so.
+    #[error("the connection was lost")]
+    Lost,
+    /// A half-open connection.
+    #[error("no answer within {} s", PATIENCE.as_secs())]
+    Silent(#[from] tokio::time::error::Elapsed),
+}
+
+/// A connection on which LISTEN is in force.
+pub(crate) struct Listen {
+    listener: PgListener,
+    /// Found after notifications that came before it: told at the next call, since sqlx would reconnect then in silence.
+    failed: Option<ListenError>,
+}
+
+impl Listen {
+    /// Connects, and listens on every channel.
+    ///
+    /// # Errors
+    /// The database's own, or that it did not answer in time.
+    pub(crate) async fn begin(database: &Database) -> Result<Self, ListenError> {
+        let begin = async {
+            // A pool for each connection: sqlx returns a lost one to its pool by talking to it, and until it answers,
+            // which may be never, the pool has no other to give.
+            let pool = PgPoolOptions::new()
+                .max_connections(1)
+                .min_connections(0)
+                .acquire_timeout(ACQUIRE_PATIENCE)
+                .connect_lazy_with(database.named("rowcast listener"));
+            let mut listener = PgListener::connect_with(&pool).await?;
+            listener.eager_reconnect(false);
+            listener.listen_all([WAKE, TYPING, SESSION, PROBE]).await?;
+            Ok::<_, sqlx::Error>(listener)
+        };
+        Ok(Self {
+            listener: timeout(PATIENCE, begin).await??,
+            failed: None,
+        })
+    }
+
+    /// Waits for notifications, and returns all that have come together. None after a while in which the connection was
+    /// quiet and turned out to be alive.
+    ///
+    /// # Errors
+    /// The connection is lost, and what was notified since is unknown.
+    pub(crate) async fn next(&mut self) -> Result<Vec<Heard>, ListenError> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        let Ok(first) = timeout(QUIET, self.listener.try_recv()).await else {
+            let alive = sqlx::query("select 1").execute(&mut self.listener);
+            timeout(PATIENCE, alive).await??;
+            return Ok(Vec::new());
+        };
+        let mut heard = vec![Heard::from(&first?.ok_or(ListenError::Lost)?)];
+        while let Some(more) = self.listener.try_recv().now_or_never() {
+            match more {
+                Ok(Some(more)) => heard.push(Heard::from(&more)),
+                Ok(None) => self.failed = Some(ListenError::Lost),
+                Err(error) => self.failed = Some(error.into()),
+            }
+            if self.failed.is_some() {
+                break;
+            }
+        }
+        Ok(heard)
+    }
+}
+
+/// Sends a notification that our own listener must hear.
+///
+/// # Errors
+/// The database's own.
+pub(crate) async fn send_probe(pool: &PgPool, payload: &str) -> sqlx::Result<()> {
+    sqlx::query("select pg_notify('rowcast_probe', $1)")
+        .bind(payload)
+        .execute(pool)
+        .await
+        .map(|_| ())
+}

@@ -1,0 +1,104 @@
+//! Applies the migrations that are compiled in.
+//!
+//! The same files that `sqlx migrate run` applies, recorded in tables of our own schema. The advisory lock of sqlx's
+//! migrator serialises two servers that start at once.
+
+use anyhow::anyhow;
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::PgPool;
+
+/// SQLSTATE, Postgres manual, appendix A.
+const INSUFFICIENT_PRIVILEGE: &str = "42501";
+
+const CORE_APPLIED: &str =
+    "select version, checksum from rowcast.migrations where success order by version";
+const CHAT_APPLIED: &str =
+    "select version, checksum from rowcast.chat_migrations where success order by version";
+
+static CORE: Migrator = sqlx::migrate!();
+
+/// The optional chat tables. Their record is separate: a database without them is complete.
+fn chat() -> Migrator {
+    let mut chat = sqlx::migrate!("migrations/chat");
+    chat.dangerous_set_table_name("rowcast.chat_migrations");
+    chat
+}
+
+/// Brings the schema `rowcast` up to date, and the chat tables if they are asked for.
+///
+/// # Errors
+/// Names the right that is missing where the role lacks one.
+pub(crate) async fn migrate(pool: &PgPool, with_chat: bool) -> anyhow::Result<()> {
+    apply(pool, &CORE, CORE_APPLIED)
+        .await
+        .map_err(|error| explain(&error, pool, "the schema rowcast"))?;
+    if with_chat {
+        apply(pool, &chat(), CHAT_APPLIED)
+            .await
+            .map_err(|error| explain(&error, pool, "the chat tables"))?;
+    }
+    Ok(())
+}
+
+/// Runs what is not applied yet. Where nothing is to be done it asks for no right to create anything, so that a server
+/// may run as a role that can't.
+async fn apply(
+    pool: &PgPool,
+    migrator: &Migrator,
+    applied: &'static str,
+) -> Result<(), MigrateError> {
+    let applied: Vec<(i64, Vec<u8>)> = match sqlx::query_as(applied).fetch_all(pool).await {
+        Ok(applied) => applied,
+        // There is a record that we may not read: the role is a server's, and can't migrate either.
+        Err(sqlx::Error::Database(e))
+            if e.code().as_deref() == Some(INSUFFICIENT_PRIVILEGE)
+                && e.message().contains("migrations") =>
+        {
+            return Err(MigrateError::Execute(sqlx::Error::Database(e)));
+        }
+        Err(_) => Vec::new(),
+    };
+    let wanted = migrator
+        .iter()
+        .map(|migration| (migration.version, &*migration.checksum));
+    if wanted.eq(applied
+        .iter()
+        .map(|(version, checksum)| (*version, &**checksum)))
+    {
+        return Ok(());
+    }
+    migrator.run(pool).await
+}
+
+/// One line that says what failed, what Postgres said, and the remedy where an operator has one.
+fn explain(error: &MigrateError, pool: &PgPool, what: &str) -> anyhow::Error {
+    let refused = match error {
+        MigrateError::Execute(e) | MigrateError::ExecuteMigration(e, _) => e.as_database_error(),
+        _ => None,
+    };
+    let said = refused.map_or_else(|| error.to_string(), |e| e.message().to_owned());
+    let remedy = match error {
+        _ if refused.and_then(|e| e.code()).as_deref() == Some(INSUFFICIENT_PRIVILEGE) => {
+            let options = pool.connect_options();
+            let role = options.get_username();
+            let database = options.get_database().unwrap_or(role);
+            let grant =
+                if said.contains("table migrations") || said.contains("table chat_migrations") {
+                    "select on rowcast.migrations".to_owned()
+                } else if said.contains("schema public") {
+                    "create on schema public".to_owned()
+                } else {
+                    format!("create on database {database:?}")
+                };
+            format!("; a right is missing, its owner can give it: grant {grant} to {role:?}")
+        }
+        MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..) => {
+            "; a later version of Rowcast has migrated this database: run that one".to_owned()
+        }
+        MigrateError::VersionMismatch(_) => {
+            "; another build of Rowcast has migrated this database".to_owned()
+        }
+        _ => String::new(),
+    };
+    anyhow!("{what} could not be brought up to date: {said}{remedy}")
+}

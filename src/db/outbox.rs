@@ -1,0 +1,20 @@
+//! The outbox: `rowcast.events`, and the epoch that offsets of it belong to.
+//!
+//! - `follow`: the reader's own connection, what was committed since a snapshot
+//! - `replay_page`: what rooms got since a snapshot; `shared_reads`: the same for many clients by few statements
+//! - `prune`: what is older than the retention
+//! - `row`: a row as an event; `epoch`: which life of the database this is
+
+mod epoch;
+mod follow;
+mod prune;
+mod replay_page;
+mod row;
+mod shared_reads;
+
+pub(crate) use epoch::ReadError;
+pub(super) use epoch::{database_state, database_state_columns};
+pub(crate) use follow::{Follow, FollowError, Head, LogPosition, ReadPart};
+pub(crate) use prune::Pruner;
+pub(crate) use replay_page::replay_page;
+pub(crate) use shared_reads::SharedReads;

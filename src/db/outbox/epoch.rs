@@ -1,0 +1,129 @@
+//! Which life of the database this is, and what offsets are measured by.
+//!
+//! The epoch is bound to the cluster (system identifier), its timeline and the database in it: a dump restored elsewhere, a
+//! copy or a rewind brings the row of another life along, and offsets of that life must not be believed.
+//! A crash is known by the unlogged table that it emptied.
+
+use std::sync::Arc;
+
+use sqlx::Row as _;
+use sqlx::postgres::{PgConnection, PgRow};
+
+use crate::offset::{BadSnapshot, DatabaseState, Epoch};
+
+/// The timeline is read off the log that is being written: the control file knows it only from the next checkpoint on.
+const REBIND: &str = "
+update rowcast.epoch e
+set value = ('x' || left(replace(gen_random_uuid()::text, '-', ''), 16))::bit(64)::bigint,
+    system_identifier = c.system_identifier,
+    timeline = t.line,
+    database = d.oid
+from pg_control_system() c, (select oid from pg_database where datname = current_database()) d, (select ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int as line) t
+where (e.system_identifier, e.timeline, e.database) is distinct from (c.system_identifier, t.line, d.oid)";
+
+/// The lock comes first, so that of two servers one finds the crash. What it keeps is the next transaction id as the recovery
+/// left it: that stands in the checkpoint that ended the recovery, if that is still the last one; else nothing is known, and 0.
+macro_rules! find_crash {
+    ($checkpoints:literal) => {
+        concat!(
+            "
+with epoch as materialized (
+    select from rowcast.epoch for update
+), mended as (
+    insert into rowcast.uncrashed select true from epoch on conflict do nothing returning 1
+)
+update rowcast.epoch set recovered = recovered || (
+    select case when (",
+            $checkpoints,
+            ") <= 1 and c.checkpoint_time >= date_trunc('second', pg_postmaster_start_time())
+        then split_part(c.next_xid, ':', 1)::bigint << 32 | split_part(c.next_xid, ':', 2)::bigint else 0 end
+    from pg_control_checkpoint() c)
+where exists (select from mended)"
+        )
+    };
+}
+
+/// A recovery sets the statistics back, so they count the checkpoints since.
+const FIND_CRASH: &str = find_crash!("select num_timed + num_requested from pg_stat_checkpointer");
+const FIND_CRASH_BEFORE_17: &str =
+    find_crash!("select checkpoints_timed + checkpoints_req from pg_stat_bgwriter");
+
+/// What [`database_state`] reads, as one row of a subquery.
+macro_rules! database_state_columns {
+    () => {
+        "select pg_current_snapshot()::text as snapshot,
+               pg_current_wal_insert_lsn() <= pg_current_wal_flush_lsn() as durable,
+               value as epoch, recovered, pruned::text as pruned,
+               exists (select from rowcast.uncrashed) as sound
+        from rowcast.epoch"
+    };
+}
+pub(in crate::db) use database_state_columns;
+
+/// Why the outbox can't be read right now, or not at all.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError {
+    /// The database refused, or the connection is gone.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+    /// Postgres said something that is no snapshot.
+    #[error(transparent)]
+    Snapshot(#[from] BadSnapshot),
+    /// The database recovered from a crash a moment ago, and the reader has not found out yet.
+    #[error("the database has recovered from a crash a moment ago")]
+    Recovering,
+}
+
+/// The columns of [`database_state_columns!`], and whether everything that was visible was on disk.
+pub(in crate::db) fn database_state(row: &PgRow) -> Result<(DatabaseState, bool), ReadError> {
+    if !row.try_get::<bool, _>("sound")? {
+        return Err(ReadError::Recovering);
+    }
+    let recovered: Vec<i64> = row.try_get("recovered")?;
+    let pruned: Option<String> = row.try_get("pruned")?;
+    let state = DatabaseState {
+        epoch: Epoch {
+            value: row.try_get::<i64, _>("epoch")?.cast_unsigned(),
+            crashes: recovered.len(),
+        },
+        snapshot: Arc::new(row.try_get::<String, _>("snapshot")?.parse()?),
+        pruned: pruned.map(|text| text.parse().map(Arc::new)).transpose()?,
+        recovered: recovered.into_iter().map(i64::cast_unsigned).collect(),
+    };
+    Ok((state, row.try_get("durable")?))
+}
+
+/// The epoch of the database behind `conn`, drawn anew when the database is not the one it was drawn for.
+pub(super) async fn current(conn: &mut PgConnection) -> sqlx::Result<Epoch> {
+    let redrawn = sqlx::query(REBIND)
+        .execute(&mut *conn)
+        .await?
+        .rows_affected();
+    if redrawn > 0 {
+        tracing::warn!(
+            "this database is a copy or was rewound: older offsets are answered with resync"
+        );
+    }
+    let before_17 = conn
+        .server_version_num()
+        .is_some_and(|version| version < 170_000);
+    let crashed = sqlx::query(if before_17 {
+        FIND_CRASH_BEFORE_17
+    } else {
+        FIND_CRASH
+    })
+    .execute(&mut *conn)
+    .await?
+    .rows_affected();
+    if crashed > 0 {
+        tracing::warn!("the database has recovered from a crash");
+    }
+    let (value, crashes): (i64, i32) =
+        sqlx::query_as("select value, cardinality(recovered) from rowcast.epoch")
+            .fetch_one(conn)
+            .await?;
+    Ok(Epoch {
+        value: value.cast_unsigned(),
+        crashes: crashes.unsigned_abs() as usize,
+    })
+}

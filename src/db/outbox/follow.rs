@@ -1,0 +1,342 @@
+//! Reads what was committed since a snapshot: the reader's own connection.
+//!
+//! Guarantees: one statement sees one snapshot, so each read yields exactly the events that are visible now and were not
+//! at the offset it starts from. It is pulled in parts, so its size costs no memory.
+//! Holds the advisory key that tells writers "somebody sleeps, notify" while the reader asks them to.
+//! Relies on the caller to connect anew after every error: a read that broke off leaves a connection that nobody may use.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::ready;
+use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
+use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::{ConnectOptions as _, Connection as _, Decode, Postgres, Row as _, Type};
+use tokio::time::timeout;
+
+use super::epoch;
+use super::row::{self, Unusable};
+use crate::db::Database;
+use crate::event::Event;
+use crate::metrics::Metrics;
+use crate::offset::{BadSnapshot, Epoch, Seen, Snapshot};
+
+/// Bounds every answer that is waited for: a half-open connection must not hang the reader.
+const PATIENCE: Duration = Duration::from_secs(30);
+const MAX_PATIENCE: Duration = Duration::from_secs(960);
+/// A part is cut at either, so that a large read is delivered in bounded memory.
+const PART_EVENTS: usize = 256;
+const PART_BYTES: usize = 1024 * 1024;
+
+/// The materialised part keeps the planner on the index over `xid`: without it, `order by id` invites a walk of the
+/// whole primary key. `$2` and `$3` finish a read that broke off: only what that read saw, after the id it reached.
+const READ: &str = "
+with fresh as materialized (
+    select id, xid, at, room, event, data, source, sync
+    from rowcast.events
+    where xid >= pg_snapshot_xmax($1::text::pg_snapshot)
+       or xid = any(array(select pg_snapshot_xip($1::text::pg_snapshot)))
+)
+select s.*, e.*
+from (
+    select coalesce($2::text, pg_current_snapshot()::text) as snapshot,
+           (pg_current_wal_insert_lsn() - '0/0')::int8 as written,
+           (pg_current_wal_flush_lsn() - '0/0')::int8 as flushed,
+           (select pruned::text from rowcast.epoch) as pruned
+) s
+left join (
+    select id, xid::text::int8 as xid, room, event, source, sync, (extract(epoch from at) * 1000000)::int8 as at_us,
+           case when octet_length(data::text) > $4 then rowcast.truncate_payload(data)::text else data::text end as data,
+           extract(epoch from clock_timestamp() - at)::float8 as age
+    from fresh
+    where $2::text is null or (id > $3 and pg_visible_in_snapshot(xid, $2::text::pg_snapshot))
+) e on true
+order by e.id";
+
+/// The transactions that have written an event and are not over: each may have looked for a sleeping reader while none slept.
+const WRITERS: &str = "
+select count(*) from pg_locks
+where locktype = 'relation' and mode = 'RowExclusiveLock' and granted
+  and relation = 'rowcast.events'::regclass
+  and database = (select oid from pg_database where datname = current_database())";
+
+const HEAD: &str =
+    "select pg_current_snapshot()::text, (pg_current_wal_insert_lsn() - '0/0')::int8";
+/// A commit that waits for its flush, and so for that of all before it: what HEAD saw can't be undone any more.
+const FLUSH: &str = "
+begin;
+set local synchronous_commit = local;
+update rowcast.epoch set only_row = true;
+commit";
+
+const ENABLE_NOTIFY: &str = "select pg_try_advisory_lock_shared(1919903602, 1)";
+const DISABLE_NOTIFY: &str = "select pg_advisory_unlock_shared(1919903602, 1)";
+
+/// The reader's session. One statement at a time, planned once, never a sequential scan of the outbox.
+const SESSION: &str = "
+set enable_seqscan = off;
+set plan_cache_mode = force_generic_plan;
+set jit = off;
+set statement_timeout = 0;
+set default_transaction_read_only = on";
+
+/// Why a read failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FollowError {
+    /// The database refused, or the connection is gone.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+    /// No answer within the bound.
+    #[error("no answer from Postgres within {} s", PATIENCE.as_secs())]
+    Silent(#[from] tokio::time::error::Elapsed),
+    /// Postgres said something that is no snapshot.
+    #[error(transparent)]
+    Snapshot(#[from] BadSnapshot),
+}
+
+/// Positions in Postgres's log (`pg_lsn` as a number) at the moment of a read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct LogPosition {
+    /// Up to where it is written.
+    pub written: i64,
+    /// Up to where it is on disk.
+    pub flushed: i64,
+}
+
+impl LogPosition {
+    /// Whether everything that was written is on disk.
+    pub(crate) fn is_flushed(self) -> bool {
+        self.written <= self.flushed
+    }
+}
+
+/// Where the database is when the reader connects.
+#[derive(Clone, Debug)]
+pub(crate) struct Head {
+    /// The database's life.
+    pub epoch: Epoch,
+    /// What is visible; all of it is on disk.
+    pub snapshot: Arc<Snapshot>,
+    /// Up to where Postgres's log was written.
+    pub log_written: i64,
+}
+
+/// A part of what one read found.
+#[derive(Debug)]
+pub(crate) struct ReadPart {
+    /// What the read sees: the same in all of its parts.
+    pub snapshot: Arc<Snapshot>,
+    /// Where Postgres's log was; the same in all parts.
+    pub log: LogPosition,
+    /// Every event that was ever pruned was visible in this snapshot.
+    pub pruned: Option<Snapshot>,
+    /// By id. One that can't be sent is left out.
+    pub events: Vec<Arc<Event>>,
+    /// Whether every event of the part was on disk when it became visible.
+    pub synced: bool,
+    /// Whether the read ends with this part.
+    pub complete: bool,
+}
+
+/// The outbox, read from an offset on.
+pub(crate) struct Follow {
+    database: Database,
+    max_payload: i32,
+    metrics: Metrics,
+    connection: Option<PgConnection>,
+    /// For a read's first row.
+    patience: Duration,
+}
+
+impl Follow {
+    /// Connects when it is first asked to. Payloads above `max_payload` bytes are reduced to their ids.
+    pub(crate) fn new(database: Database, max_payload: usize, metrics: Metrics) -> Self {
+        Self {
+            database,
+            max_payload: max_payload.try_into().unwrap_or(i32::MAX),
+            metrics,
+            connection: None,
+            patience: PATIENCE,
+        }
+    }
+
+    /// Connects anew, and says where the database is.
+    ///
+    /// # Errors
+    /// The database's own, or that it did not answer in time.
+    pub(crate) async fn connect(&mut self) -> Result<Head, FollowError> {
+        self.connection = None;
+        let connect = async {
+            let mut connection = self.database.named("rowcast reader").connect().await?;
+            let epoch = epoch::current(&mut connection).await?;
+            let (seen, log_written): (String, i64) =
+                sqlx::query_as(HEAD).fetch_one(&mut connection).await?;
+            sqlx::raw_sql(FLUSH).execute(&mut connection).await?;
+            sqlx::raw_sql(SESSION).execute(&mut connection).await?;
+            let head = Head {
+                epoch,
+                snapshot: Arc::new(seen.parse()?),
+                log_written,
+            };
+            Ok::<_, FollowError>((connection, head))
+        };
+        let (connection, head) = timeout(PATIENCE, connect).await??;
+        self.connection = Some(connection);
+        Ok(head)
+    }
+
+    /// Reads everything that `from` misses, in at least one part. A batch that `from` is in the middle of is finished
+    /// under its own snapshot, and nothing else is read then.
+    pub(crate) fn read<'a>(
+        &'a mut self,
+        from: &Seen,
+    ) -> BoxStream<'a, Result<ReadPart, FollowError>> {
+        let Some(connection) = &mut self.connection else {
+            return stream::once(ready(Err(sqlx::Error::WorkerCrashed.into()))).boxed();
+        };
+        let (before, begun) = match from {
+            Seen::All(before) => (before, None),
+            Seen::Part { before, batch, id } => (before, Some((batch.to_string(), *id))),
+        };
+        let (batch, after) = begun.map_or((None, 0), |(batch, id)| (Some(batch), id));
+        let query = sqlx::query(READ)
+            .bind(before.to_string())
+            .bind(batch)
+            .bind(after)
+            .bind(self.max_payload);
+        let reading = Reading {
+            rows: query.fetch(connection),
+            next: None,
+            patience: &mut self.patience,
+            metrics: &self.metrics,
+        };
+        stream::try_unfold(Some(reading), async |reading| {
+            let Some(mut reading) = reading else {
+                return Ok(None);
+            };
+            let part = reading.part().await?;
+            let rest = (!part.complete).then_some(reading);
+            Ok(Some((part, rest)))
+        })
+        .boxed()
+    }
+
+    /// Asks writers to notify from now on; false when that can't be had right now.
+    ///
+    /// # Errors
+    /// The database's own, or that it did not answer in time.
+    pub(crate) async fn enable_notify(&mut self) -> Result<bool, FollowError> {
+        self.ask(ENABLE_NOTIFY).await
+    }
+
+    /// Tells writers that nobody needs to be notified.
+    ///
+    /// # Errors
+    /// The database's own, or that it did not answer in time.
+    pub(crate) async fn disable_notify(&mut self) -> Result<(), FollowError> {
+        self.ask::<bool>(DISABLE_NOTIFY).await.map(|_| ())
+    }
+
+    /// How many writers are at work. Each of them may not have seen the key.
+    ///
+    /// # Errors
+    /// The database's own, or that it did not answer in time.
+    pub(crate) async fn writers(&mut self) -> Result<i64, FollowError> {
+        self.ask(WRITERS).await
+    }
+
+    /// Ends the connection.
+    pub(crate) async fn close(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            // Postgres ends the session by itself when the socket closes; the bound is for a half-open one.
+            let _ = timeout(Duration::from_secs(1), connection.close()).await;
+        }
+    }
+
+    /// A question with one answer.
+    async fn ask<T>(&mut self, sql: &'static str) -> Result<T, FollowError>
+    where
+        T: Send + Unpin + Type<Postgres> + for<'r> Decode<'r, Postgres>,
+    {
+        let connection = self.connection.as_mut().ok_or(sqlx::Error::WorkerCrashed)?;
+        Ok(timeout(PATIENCE, sqlx::query_scalar(sql).fetch_one(connection)).await??)
+    }
+}
+
+/// A read that is under way.
+struct Reading<'a> {
+    rows: BoxStream<'a, sqlx::Result<PgRow>>,
+    /// The first row of the next part.
+    next: Option<PgRow>,
+    patience: &'a mut Duration,
+    metrics: &'a Metrics,
+}
+
+impl Reading<'_> {
+    /// The next part. It ends only when a row follows it, so that the last one is known to be the last.
+    async fn part(&mut self) -> Result<ReadPart, FollowError> {
+        let first = match self.next.take() {
+            Some(row) => row,
+            // The state of the database is in every row, also where there is no event.
+            None => self.first_row().await?.ok_or(sqlx::Error::RowNotFound)?,
+        };
+        let mut part = ReadPart {
+            snapshot: Arc::new(first.try_get::<String, _>("snapshot")?.parse()?),
+            log: LogPosition {
+                written: first.try_get("written")?,
+                flushed: first.try_get("flushed")?,
+            },
+            pruned: first
+                .try_get::<Option<String>, _>("pruned")?
+                .map(|text| text.parse())
+                .transpose()?,
+            events: Vec::new(),
+            synced: true,
+            complete: false,
+        };
+        let (mut row, mut bytes) = (first, 0);
+        loop {
+            if let Some(id) = row.try_get("id")? {
+                part.synced &= row.try_get::<bool, _>("sync")?;
+                match row::event(id, &row) {
+                    Ok(event) => {
+                        bytes += event.payload.get().len();
+                        part.events.push(Arc::new(event));
+                    }
+                    Err(why) => self.log_unusable(id, &row, &why),
+                }
+            }
+            match timeout(PATIENCE, self.rows.try_next()).await?? {
+                None => {
+                    part.complete = true;
+                    return Ok(part);
+                }
+                Some(next) if part.events.len() >= PART_EVENTS || bytes >= PART_BYTES => {
+                    self.next = Some(next);
+                    return Ok(part);
+                }
+                Some(next) => row = next,
+            }
+        }
+    }
+
+    /// Longer is waited after each read that took too long to begin: sorting millions of events would never come to its end.
+    async fn first_row(&mut self) -> Result<Option<PgRow>, FollowError> {
+        let first = timeout(*self.patience, self.rows.try_next()).await;
+        *self.patience = match first {
+            Ok(_) => PATIENCE,
+            Err(_) => (*self.patience * 2).min(MAX_PATIENCE),
+        };
+        Ok(first??)
+    }
+
+    /// An event that is left out is counted and logged, never passed over in silence.
+    fn log_unusable(&self, id: i64, row: &PgRow, why: &Unusable) {
+        self.metrics.capture_errors.inc();
+        tracing::warn!(
+            id,
+            source = row::source(row),
+            "an event can't be sent and is skipped: {why}"
+        );
+    }
+}

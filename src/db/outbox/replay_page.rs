@@ -1,0 +1,116 @@
+//! What rooms got since a snapshot: the reads of replays, and of events over HTTP.
+//!
+//! One statement serves any number of rooms, of any number of clients. It yields events in the order of their ids, bounded
+//! in number and bytes; what lies beyond is asked for again, after the last id.
+//! Guarantees: exact. An event is there if `batch` sees it and `before` does not, however long ago it was written.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::Row as _;
+use sqlx::postgres::PgPool;
+
+use super::epoch::{self, ReadError, database_state_columns};
+use super::row;
+use crate::db::retry::within;
+use crate::offset::{ReplayPage, RoomRange, Snapshot};
+
+/// The longest wait for an answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Events of one read at most, and their bytes, where those that are stored compressed are taken for ten times as large.
+const MAX_EVENTS: usize = 4_000;
+const MAX_BYTES: i64 = 2 * 1024 * 1024;
+
+/// A range's ids in progress are looked up one by one, what came later as a range of the same index.
+const REPLAY_PAGE: &str = concat!(
+    "
+with want as materialized (
+    select room, pg_snapshot_xmax(before) as xmax, array(select pg_snapshot_xip(before)) as xip,
+           coalesce(batch, pg_current_snapshot()) as batch, after, upto
+    from unnest($1::text[], $2::text[]::pg_snapshot[], $3::text[]::pg_snapshot[], $4::int8[], $5::int8[])
+      as w (room, before, batch, after, upto)
+), found as materialized (
+    select distinct on (id) id, size from want w
+    cross join lateral (
+        select id, pg_column_size(data)::int8 * case when pg_column_compression(data) is null then 1 else 10 end as size
+        from rowcast.events e
+        where e.room = w.room and (e.xid >= w.xmax or e.xid = any(w.xip)) and e.id > w.after and e.id <= w.upto
+          and pg_visible_in_snapshot(e.xid, w.batch)
+        order by id limit $6 + 1
+    ) e
+    order by id limit $6 + 1
+), picked as (
+    select id, row_number() over (order by id) as place, sum(size) over (order by id) - size as bytes_before from found
+), present as materialized (",
+    database_state_columns!(),
+    ")
+select present.*, (select count(*) from found) as found, e.*
+from present
+left join (
+    select e.id, xid::text::int8 as xid, room, event, source, (extract(epoch from at) * 1000000)::int8 as at_us,
+           case when octet_length(data::text) > $8 then rowcast.truncate_payload(data)::text else data::text end as data,
+           extract(epoch from clock_timestamp() - at)::float8 as age
+    from picked join rowcast.events e using (id)
+    where place <= $6 and bytes_before < $7
+) e on true
+order by e.id"
+);
+
+/// Reads what these rooms got, `limit` events at most.
+///
+/// # Errors
+/// The database's own, and the moment after a crash.
+pub(crate) async fn replay_page(
+    pool: &PgPool,
+    ranges: &[RoomRange],
+    limit: usize,
+    max_payload: usize,
+) -> Result<ReplayPage, ReadError> {
+    let limit = limit.min(MAX_EVENTS);
+    let texts = |of: fn(&RoomRange) -> Option<&Arc<Snapshot>>| -> Vec<Option<String>> {
+        ranges
+            .iter()
+            .map(|range| of(range).map(|snapshot| snapshot.to_string()))
+            .collect()
+    };
+    let query = sqlx::query(REPLAY_PAGE)
+        .bind(
+            ranges
+                .iter()
+                .map(|range| range.room.as_str())
+                .collect::<Vec<_>>(),
+        )
+        .bind(texts(|range| Some(&range.before)))
+        .bind(texts(|range| range.batch.as_ref()))
+        .bind(ranges.iter().map(|range| range.after).collect::<Vec<_>>())
+        .bind(ranges.iter().map(|range| range.upto).collect::<Vec<_>>())
+        .bind(limit as i64)
+        .bind(MAX_BYTES)
+        .bind(i32::try_from(max_payload).unwrap_or(i32::MAX));
+    let rows = within(pool, PATIENCE, async |connection| {
+        query.fetch_all(connection).await
+    })
+    .await?;
+    // The state of the database is in every row, also where nothing was found.
+    let first = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+    let (state, durable) = epoch::database_state(first)?;
+    let found: i64 = first.try_get("found")?;
+    let mut events = Vec::with_capacity(rows.len());
+    let (mut read, mut last) = (0, None);
+    for row in &rows {
+        let Some(id) = row.try_get::<Option<i64>, _>("id")? else {
+            continue;
+        };
+        (read, last) = (read + 1, Some(id));
+        match row::event(id, row) {
+            Ok(event) => events.push(Arc::new(event)),
+            Err(why) => tracing::debug!(id, "an event can't be sent and is left out: {why}"),
+        }
+    }
+    Ok(ReplayPage {
+        state,
+        durable,
+        events,
+        upto: last.filter(|_| read < found),
+    })
+}

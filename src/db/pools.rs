@@ -1,0 +1,94 @@
+//! The connections, by what they are for.
+//!
+//! Each kind of work has a few of its own, so that no flood of one kind keeps another waiting. A connection is made when it
+//! is first needed. The reader and the listener have theirs beside these: see `outbox::follow` and `listen`.
+
+use std::time::Duration;
+
+use sqlx::Executor as _;
+use sqlx::postgres::{PgPool, PgPoolOptions};
+
+use super::Database;
+
+/// Sessions, pruning, probes and figures.
+const MAIN_CONNECTIONS: u32 = 8;
+/// Reads of replays at a time, on as many connections.
+pub(super) const REPLAY_CONNECTIONS: u32 = 3;
+/// Reads over HTTP at a time, on as many connections.
+const HTTP_CONNECTIONS: u32 = 4;
+/// Statements of the demo at a time, on as many connections.
+const CHAT_CONNECTIONS: u32 = 3;
+
+/// What a client is told to be stored must outlive a crash, whatever the database's own setting.
+const MAIN_SESSION: &str = "set synchronous_commit = local";
+/// Never a sequential scan of the outbox, which statistics of a table that was empty a minute ago invite to.
+const READ_SESSION: &str = "
+set enable_seqscan = off;
+set jit = off;
+set statement_timeout = '60s';
+set default_transaction_read_only = on";
+/// A time reads the same in a list as in an event. Who was told that a message is sent will find it after a crash.
+const CHAT_SESSION: &str = "
+set timezone = 'UTC';
+set jit = off;
+set statement_timeout = '5s';
+set synchronous_commit = local";
+
+/// Every pool of the server.
+#[derive(Clone)]
+pub(crate) struct Pools {
+    /// For everything that has no pool of its own.
+    pub main: PgPool,
+    /// For replays: however many clients come back at once, the database does so much for them at a time.
+    pub replay: PgPool,
+    /// For reads over HTTP, however many ask: they wait here, and not before what the server itself needs.
+    pub http: PgPool,
+    /// For what the demo reads and writes.
+    pub chat: PgPool,
+}
+
+impl Pools {
+    /// Pools that have no connection yet.
+    pub(crate) fn new(database: &Database) -> Self {
+        let pool = |name, connections, patience_s, session| {
+            pool_of(
+                database,
+                name,
+                connections,
+                Duration::from_secs(patience_s),
+                session,
+            )
+        };
+        Self {
+            main: pool("rowcast", MAIN_CONNECTIONS, 5, MAIN_SESSION),
+            replay: pool("rowcast replay", REPLAY_CONNECTIONS, 5, READ_SESSION),
+            http: pool("rowcast http", HTTP_CONNECTIONS, 2, READ_SESSION),
+            chat: pool("rowcast demo", CHAT_CONNECTIONS, 2, CHAT_SESSION),
+        }
+    }
+
+    /// Ends every connection, once whoever has one gave it back.
+    pub(crate) async fn close(&self) {
+        for pool in [&self.http, &self.chat, &self.replay, &self.main] {
+            pool.close().await;
+        }
+    }
+}
+
+/// At most so many connections, each begun by `session`; whoever wants one waits for `patience`.
+fn pool_of(
+    database: &Database,
+    name: &str,
+    connections: u32,
+    patience: Duration,
+    session: &'static str,
+) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .min_connections(0)
+        .acquire_timeout(patience)
+        .after_connect(move |connection, _| {
+            Box::pin(async move { connection.execute(session).await.map(|_| ()) })
+        })
+        .connect_lazy_with(database.named(name))
+}

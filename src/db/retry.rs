@@ -1,0 +1,48 @@
+//! Which failures of the database pass by themselves, and how one that is waited for is told.
+
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnection, PgPool};
+use tokio::time::timeout;
+
+use super::outbox::ReadError;
+
+/// One statement's work on a connection of the pool. A connection that does not answer in time is closed: back in the
+/// pool it would keep its place until TCP gives it up.
+pub(super) async fn within<T>(
+    pool: &PgPool,
+    patience: Duration,
+    work: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
+) -> sqlx::Result<T> {
+    let mut connection = pool.acquire().await?;
+    match timeout(patience, work(&mut connection)).await {
+        Ok(done) => done,
+        Err(_) => {
+            drop(connection.detach());
+            Err(sqlx::Error::PoolTimedOut)
+        }
+    }
+}
+
+/// Says that something waits for the database: a warning where waiting alone won't mend it.
+pub(crate) fn log_wait(what: &str, error: &ReadError) {
+    match error {
+        ReadError::Recovering => tracing::debug!("{what} waits: {error}"),
+        ReadError::Database(e) if is_transient(e) => tracing::debug!("{what} waits: {error}"),
+        ReadError::Database(_) | ReadError::Snapshot(_) => tracing::warn!("{what} waits: {error}"),
+    }
+}
+
+/// Whether waiting may mend it: the server is away, starting, full, or gave up this once (SQLSTATE classes 08, 40, 53, 57).
+pub(crate) fn is_transient(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::Protocol(_) => true,
+        sqlx::Error::Database(e) => e.code().is_some_and(|code| {
+            matches!(code.get(..2), Some("08" | "40" | "53" | "57")) || code == "55006"
+        }),
+        _ => false,
+    }
+}

@@ -1,0 +1,24 @@
+//! The attached tables, for the start-up lines.
+
+use sqlx::postgres::PgPool;
+
+/// An attached table.
+#[derive(sqlx::FromRow, Debug)]
+pub(crate) struct Source {
+    /// The table's qualified name.
+    pub source: String,
+    /// The room as a template over its columns.
+    pub room: String,
+    /// What is wrong with it, in words; empty when nothing is.
+    pub problems: Vec<String>,
+}
+
+/// Every attached table.
+///
+/// # Errors
+/// The database's own.
+pub(crate) async fn sources(pool: &PgPool) -> sqlx::Result<Vec<Source>> {
+    sqlx::query_as("select source::text as source, room, problems from rowcast.sources order by 1")
+        .fetch_all(pool)
+        .await
+}

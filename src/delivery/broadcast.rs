@@ -1,0 +1,193 @@
+//! Sends each event to every live subscriber of its room: the reader's sink.
+//!
+//! An event is encoded once, and every subscriber gets the same bytes; it is not encoded at all where nobody is in the room.
+//! Guarantees: in the order of the batch, and nobody is waited for. Whoever can't take an event is behind from there on, and
+//! gets it out of the outbox (`replay`).
+
+use std::sync::Arc;
+
+use super::batch::Batch;
+use super::hub::{Hub, Members};
+use super::outgoing::Outgoing;
+use super::position::{CRASHED, REWOUND};
+use super::room_notifier::RoomNotifier;
+use super::sink::{Affected, EventSink};
+use super::subscriber::{BroadcastEvent, SendOutcome, Subscriber};
+use crate::event::Room;
+use crate::offset::Offset;
+
+/// From this many members on, the scheduler gets a turn after each event.
+const YIELD_FROM_MEMBERS: usize = 64;
+
+/// Sends what the reader hands on to the subscribers of a hub.
+pub(crate) struct Broadcast {
+    hub: Arc<Hub>,
+    notifier: Arc<RoomNotifier>,
+}
+
+impl Broadcast {
+    /// Broadcasts to the members of `hub`, and tells `notifier`, where long-polls wait.
+    pub(crate) fn new(hub: Arc<Hub>, notifier: Arc<RoomNotifier>) -> Self {
+        Self { hub, notifier }
+    }
+
+    /// Sends an event to a member of its room. True: it was sent.
+    pub(super) fn send_to_member(
+        &self,
+        subscriber: &Arc<Subscriber>,
+        event: &BroadcastEvent,
+        outgoing: &Outgoing,
+    ) -> bool {
+        let mut state = subscriber.state();
+        match state.send_live(&*subscriber.transport, event, outgoing) {
+            Some(SendOutcome::Sent) => true,
+            Some(SendOutcome::Full) => {
+                if let Some(generation) = state.replay_generation() {
+                    self.hub.metrics.fell_behind.inc();
+                    self.hub.request_replay(subscriber, generation);
+                }
+                false
+            }
+            Some(SendOutcome::Closed) | None => false,
+        }
+    }
+
+    fn send_to_members(&self, event: &BroadcastEvent, members: &Members) {
+        let outgoing = event.outgoing();
+        let sent = members
+            .iter()
+            .filter(|subscriber| self.send_to_member(subscriber, event, &outgoing))
+            .count();
+        self.hub.metrics.deliveries.inc_by(sent as u64);
+        let age = event.event.age.as_secs_f64();
+        self.hub.metrics.commit_to_broadcast.observe(age);
+    }
+
+    fn send_resyncs(&self, rooms_by_subscriber: Vec<(Arc<Subscriber>, Vec<Room>)>, reason: &str) {
+        for (subscriber, rooms) in rooms_by_subscriber {
+            for room in rooms {
+                self.hub.send(&subscriber, &Outgoing::resync(&room, reason));
+            }
+        }
+    }
+
+    /// Moves the broadcast past one event: tells those who wait over HTTP, and says to whom it is to be sent.
+    pub(super) fn pass_event(
+        &self,
+        batch: &Batch,
+        index: usize,
+    ) -> Option<(Members, BroadcastEvent)> {
+        self.notifier.notify(&batch.events[index].room);
+        self.hub.pass_event(batch, index)
+    }
+
+    /// The database crashed since the last batch, and the reader goes on from before it.
+    pub(super) fn follow_crash(&self, batch: &Batch) {
+        let position = self.hub.position();
+        if position.is_some_and(|(position, _)| position.epoch != batch.epoch) {
+            let before = Offset::all(batch.epoch, batch.durable, batch.before.clone());
+            let lost = self.hub.set_back(before, batch.snapshot.clone());
+            self.send_resyncs(lost, CRASHED);
+        }
+    }
+
+    /// Tells the members of rooms to reload them.
+    pub(super) fn send_reload(&self, rooms: &Affected, reason: &str) {
+        tracing::warn!("clients are told to reload: {reason}");
+        self.notifier.notify_all();
+        self.send_resyncs(self.hub.reload(rooms), reason);
+    }
+
+    /// Goes on from another place; subscribers are told to reload if there was one before.
+    pub(super) fn restart_at(&self, head: Offset) {
+        self.notifier.notify_all();
+        if self.hub.position().is_some() {
+            self.send_reload(&Affected::All, REWOUND);
+        }
+        // Whoever was behind has just been told, so those that are named here need not be.
+        let known = head.seen.ceiling().clone();
+        self.hub.set_back(head, known);
+    }
+}
+
+impl EventSink for Broadcast {
+    async fn deliver(&mut self, batch: Batch) {
+        self.follow_crash(&batch);
+        let lag = &self.hub.metrics.lag_events;
+        lag.set(batch.events.len() as i64);
+        for index in 0..batch.events.len() {
+            if let Some((members, event)) = self.pass_event(&batch, index) {
+                self.send_to_members(&event, &members);
+                if members.len() >= YIELD_FROM_MEMBERS {
+                    tokio::task::yield_now().await;
+                }
+            }
+            lag.dec();
+        }
+        self.hub.finish_batch(batch.end());
+    }
+
+    async fn resync(&mut self, rooms: Affected, reason: &'static str) {
+        self.send_reload(&rooms, reason);
+    }
+
+    async fn restart(&mut self, head: Offset) {
+        self.restart_at(head);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::fakes::{Fake, batch, hub_at};
+
+    fn broadcast(hub: &Arc<Hub>) -> Broadcast {
+        Broadcast::new(hub.clone(), RoomNotifier::new(9))
+    }
+
+    #[tokio::test]
+    async fn an_event_goes_to_the_members_of_its_room_with_an_exact_offset() {
+        let (hub, _behind) = hub_at(10);
+        let (ana, ben) = (Fake::live(&hub, 1), Fake::live(&hub, 2));
+        hub.join(&ana.subscriber, &"a".into()).expect("joined");
+        hub.join(&ben.subscriber, &"b".into()).expect("joined");
+        let batch = batch(10, 20, &[(1, 11, "a"), (2, 12, "b"), (3, 13, "a")]);
+        broadcast(&hub).deliver(batch.clone()).await;
+        assert_eq!(ana.sent_ids(), [1, 3]);
+        assert_eq!(ben.sent_ids(), [2]);
+        assert_eq!(ana.last_offset(), Some(batch.end().pack()));
+        assert_eq!(ben.last_offset(), Some(batch.offset(1).pack()));
+    }
+
+    #[tokio::test]
+    async fn whoever_is_full_is_behind_and_the_others_are_not_waited_for() {
+        let (hub, mut behind) = hub_at(10);
+        let (ana, ben) = (Fake::live(&hub, 1), Fake::live(&hub, 2));
+        for fake in [&ana, &ben] {
+            hub.join(&fake.subscriber, &"a".into()).expect("joined");
+        }
+        ana.set_capacity(1);
+        let batch = batch(10, 20, &[(1, 11, "a"), (2, 12, "a"), (3, 13, "a")]);
+        broadcast(&hub).deliver(batch).await;
+        assert_eq!((ana.sent_ids(), ben.sent_ids()), (vec![1], vec![1, 2, 3]));
+        let (subscriber, _) = behind.0.try_recv().expect("a replay is asked for");
+        assert_eq!(subscriber.id, 1);
+        assert!(behind.0.try_recv().is_err(), "once");
+    }
+
+    #[tokio::test]
+    async fn reload_names_the_affected_rooms_of_each_member() {
+        let (hub, _behind) = hub_at(10);
+        let ana = Fake::live(&hub, 1);
+        for room in ["a", "b"] {
+            hub.join(&ana.subscriber, &room.into()).expect("joined");
+        }
+        let mut broadcast = broadcast(&hub);
+        broadcast
+            .resync(Affected::Rooms(vec!["b".into()]), "why")
+            .await;
+        assert_eq!(ana.resyncs(), 1);
+        broadcast.resync(Affected::All, "why").await;
+        assert_eq!(ana.resyncs(), 3);
+    }
+}

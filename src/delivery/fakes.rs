@@ -1,0 +1,247 @@
+//! Fakes for the tests of this folder: events, offsets, and a client that takes as much as a test says.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+use tokio::sync::watch;
+
+use super::batch::Batch;
+use super::hub::{BehindReceiver, Hub};
+use super::outgoing::Outgoing;
+use super::subscriber::{
+    Backlog, BroadcastEvent, DeliveryState, SendOutcome, Subscriber, SubscriberTransport,
+};
+use crate::event::{Event, Room, name};
+use crate::metrics::Metrics;
+use crate::offset::{Epoch, Offset, Seen, Snapshot};
+
+pub(super) const EPOCH: Epoch = Epoch {
+    value: 7,
+    crashes: 0,
+};
+
+/// A snapshot that sees every transaction below `xmax`.
+pub(super) fn snapshot(xmax: u64) -> Arc<Snapshot> {
+    Arc::new(format!("{xmax}:{xmax}:").parse().expect("a snapshot"))
+}
+
+/// An event whose payload is its own id.
+pub(super) fn event(id: i64, xid: u64, room: &str) -> Arc<Event> {
+    Arc::new(Event {
+        id,
+        xid,
+        room: room.into(),
+        name: "e".into(),
+        payload: RawValue::from_string(id.to_string()).expect("JSON"),
+        at_us: id,
+        age: Duration::ZERO,
+    })
+}
+
+/// An event that the broadcast found in a read up to `batch`.
+pub(super) fn broadcast_event(id: i64, xid: u64, batch: u64, number: u64) -> BroadcastEvent {
+    let offset = |id| {
+        Arc::new(Offset {
+            seen: Seen::Part {
+                before: snapshot(10),
+                batch: snapshot(batch),
+                id,
+            },
+            ..Offset::all(EPOCH, true, snapshot(10))
+        })
+    };
+    BroadcastEvent {
+        event: event(id, xid, "r"),
+        batch: snapshot(batch),
+        before: offset(id - 1),
+        offset: offset(id),
+        number,
+    }
+}
+
+/// A whole read, of events as id, transaction and room.
+pub(super) fn batch(before: u64, after: u64, events: &[(i64, u64, &str)]) -> Batch {
+    Batch {
+        epoch: EPOCH,
+        durable: true,
+        before: snapshot(before),
+        snapshot: snapshot(after),
+        events: events
+            .iter()
+            .map(|(id, xid, room)| event(*id, *xid, room))
+            .collect(),
+        complete: true,
+    }
+}
+
+/// A hub whose broadcast has sent all that a snapshot sees.
+pub(super) fn hub_at(xmax: u64) -> (Arc<Hub>, BehindReceiver) {
+    let (hub, behind) = Hub::new(3, watch::Sender::default(), Metrics::new().0);
+    hub.finish_batch(Offset::all(EPOCH, true, snapshot(xmax)));
+    (hub, behind)
+}
+
+/// What a fake client was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Received {
+    /// A stored event: its id, and its offset.
+    Stored(i64, String),
+    /// Anything else: its name, and its payload.
+    Transient(String, String),
+}
+
+/// A client that takes so many events and no more, until it is said to have read them.
+#[derive(Default)]
+pub(super) struct FakeTransport {
+    waiting: Mutex<Waiting>,
+    closed: AtomicBool,
+}
+
+#[derive(Default)]
+struct Waiting {
+    /// Events that may wait; `None` for any number.
+    capacity: Option<usize>,
+    queue: VecDeque<Received>,
+    /// What has been read.
+    read: Vec<Received>,
+}
+
+impl FakeTransport {
+    fn waiting(&self) -> std::sync::MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The client reads everything that waits.
+    pub(super) fn read_all(&self) {
+        let waiting = &mut *self.waiting();
+        waiting.read.extend(waiting.queue.drain(..));
+    }
+
+    /// Everything that was taken, read or not.
+    pub(super) fn received(&self) -> Vec<Received> {
+        let waiting = self.waiting();
+        waiting.read.iter().chain(&waiting.queue).cloned().collect()
+    }
+
+    /// What has arrived at the client: the rest is lost when the connection is.
+    pub(super) fn arrived(&self) -> Vec<Received> {
+        self.waiting().read.clone()
+    }
+}
+
+impl SubscriberTransport for FakeTransport {
+    fn send(&self, event: &Outgoing) -> SendOutcome {
+        if self.is_closed() {
+            return SendOutcome::Closed;
+        }
+        let mut waiting = self.waiting();
+        if waiting
+            .capacity
+            .is_some_and(|capacity| waiting.queue.len() >= capacity)
+        {
+            return SendOutcome::Full;
+        }
+        waiting.queue.push_back(match event.offset() {
+            Some(offset) => Received::Stored(
+                event.payload().get().parse().expect("its own id"),
+                offset.to_owned(),
+            ),
+            None => {
+                let payload = event.payload().get().to_owned();
+                Received::Transient(event.name().to_owned(), payload)
+            }
+        });
+        SendOutcome::Sent
+    }
+
+    fn backlog(&self) -> Backlog {
+        let waiting = self.waiting();
+        Backlog {
+            waiting_bytes: waiting.queue.len(),
+            taken_bytes: waiting.read.len() as u64,
+            pause_at_bytes: waiting.capacity.unwrap_or(usize::MAX),
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    fn close(&self) -> bool {
+        !self.closed.swap(true, Ordering::Relaxed)
+    }
+}
+
+/// A fake client that is connected to a hub.
+pub(super) struct Fake {
+    pub(super) subscriber: Arc<Subscriber>,
+    pub(super) transport: Arc<FakeTransport>,
+}
+
+impl Fake {
+    /// One in this state.
+    pub(super) fn new(hub: &Hub, id: u64, state: DeliveryState) -> Self {
+        let transport = Arc::new(FakeTransport::default());
+        let subscriber = Arc::new(Subscriber::new(id, transport.clone(), state));
+        hub.add(&subscriber);
+        Self {
+            subscriber,
+            transport,
+        }
+    }
+
+    /// One that has just connected.
+    pub(super) fn live(hub: &Hub, id: u64) -> Self {
+        let (position, number) = hub.position().expect("the hub has begun");
+        Self::new(hub, id, DeliveryState::live(position, number))
+    }
+
+    pub(super) fn set_capacity(&self, events: usize) {
+        self.transport.waiting().capacity = Some(events);
+    }
+
+    /// Ids of the stored events that it was sent.
+    pub(super) fn sent_ids(&self) -> Vec<i64> {
+        let received = self.transport.received().into_iter();
+        received
+            .filter_map(|event| match event {
+                Received::Stored(id, _) => Some(id),
+                Received::Transient(..) => None,
+            })
+            .collect()
+    }
+
+    /// Names of the other events that it was sent.
+    pub(super) fn sent_names(&self) -> Vec<String> {
+        let received = self.transport.received().into_iter();
+        received
+            .filter_map(|event| match event {
+                Received::Stored(..) => None,
+                Received::Transient(name, _) => Some(name),
+            })
+            .collect()
+    }
+
+    /// How often it was told to reload a room.
+    pub(super) fn resyncs(&self) -> usize {
+        let names = self.sent_names();
+        names.iter().filter(|sent| **sent == name::RESYNC).count()
+    }
+
+    /// The offset that a stock client has kept.
+    pub(super) fn last_offset(&self) -> Option<String> {
+        let received = self.transport.received();
+        received.into_iter().rev().find_map(|event| match event {
+            Received::Stored(_, offset) => Some(offset),
+            Received::Transient(..) => None,
+        })
+    }
+
+    /// Whether it is in a room, and nothing but the broadcast is to serve it.
+    pub(super) fn is_live_in(&self, room: &str) -> bool {
+        self.subscriber.is_in(&Room::from(room)) && !self.subscriber.state().is_behind()
+    }
+}

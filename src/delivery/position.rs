@@ -1,0 +1,262 @@
+//! Where the broadcast is, and how subscribers that are behind get there.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::batch::Batch;
+use super::hub::{Hub, HubState, Members};
+use super::recent::RecentEvents;
+use super::sink::Affected;
+use super::subscriber::{BroadcastEvent, ReplayGeneration, Subscriber};
+use crate::event::{Event, Room};
+use crate::offset::{Epoch, NextRead, Offset, ReadRange, Seen, Snapshot};
+
+/// Why a replay can't go on: the reason that clients are told.
+pub(super) const REWOUND: &str = "the database was rewound or replaced";
+pub(super) const CRASHED: &str = "a crash of the database may have undone what was delivered";
+
+/// Where the broadcast is.
+#[derive(Debug)]
+pub(super) struct BroadcastPosition {
+    pub(super) offset: Arc<Offset>,
+    /// The number of the last event.
+    pub(super) number: u64,
+    pub(super) recent: RecentEvents,
+}
+
+/// What whoever is to be given what it missed does next.
+#[derive(Debug)]
+pub(super) enum ReplayAction {
+    /// Nothing is missing: it has reached the broadcast.
+    Reached,
+    /// It came from another server and has seen more than this one has broadcast: wait until the broadcast has moved.
+    WaitForBroadcast,
+    /// What it has seen can't be compared with what there is, and why.
+    Lost(&'static str),
+    /// These events are the next.
+    Replay(ReplayStep),
+}
+
+/// The next events of a replay.
+#[derive(Debug)]
+pub(super) struct ReplayStep {
+    pub(super) range: ReadRange,
+    pub(super) epoch: Epoch,
+    pub(super) durable: bool,
+    /// The events, if they are still at hand; else they are to be read.
+    pub(super) events: Option<Vec<Arc<Event>>>,
+}
+
+impl ReplayStep {
+    /// The offset of whoever has been sent this.
+    pub(super) fn offset(&self, seen: Seen) -> Offset {
+        Offset {
+            epoch: self.epoch,
+            durable: self.durable,
+            seen,
+            joining_room: None,
+        }
+    }
+}
+
+impl BroadcastPosition {
+    /// Events that `left_out_to` sees may be left out by the broadcast, because it has sent them before.
+    fn new(offset: Offset, number: u64, left_out_to: Arc<Snapshot>) -> Self {
+        Self {
+            recent: RecentEvents::since(offset.seen.ceiling().clone(), left_out_to),
+            offset: Arc::new(offset),
+            number,
+        }
+    }
+
+    /// What somebody who has `from` is to be given next, of the events that are `wanted`.
+    pub(super) fn next_replay_action(
+        &self,
+        from: &Offset,
+        had_what_was_left_out: bool,
+        wanted: impl Fn(&Event) -> bool,
+    ) -> ReplayAction {
+        let here = &self.offset;
+        if from.epoch.value != here.epoch.value {
+            return ReplayAction::Lost(REWOUND);
+        }
+        if from.epoch.crashes != here.epoch.crashes && !from.durable {
+            return ReplayAction::Lost(CRASHED);
+        }
+        let range = match ReadRange::next(&from.seen, &here.seen) {
+            NextRead::Reached => return ReplayAction::Reached,
+            NextRead::Ahead => return ReplayAction::WaitForBroadcast,
+            NextRead::Read(range) => range,
+        };
+        let at_hand = from.epoch == here.epoch;
+        ReplayAction::Replay(ReplayStep {
+            events: at_hand
+                .then(|| self.recent.of_range(&range, had_what_was_left_out, wanted))
+                .flatten(),
+            range,
+            epoch: here.epoch,
+            durable: here.durable,
+        })
+    }
+}
+
+impl Hub {
+    /// Where the broadcast is and the number of its last event; `None` before the first read.
+    pub(crate) fn position(&self) -> Option<(Arc<Offset>, u64)> {
+        let state = self.state();
+        let position = state.position.as_ref()?;
+        Some((position.offset.clone(), position.number))
+    }
+
+    /// Moves the position past the event at `index` and says who must get it: one moment, so that a join is either before
+    /// it, and gets the event, or after it, and its offset includes the event. `None` where nobody is in the room.
+    pub(super) fn pass_event(
+        &self,
+        batch: &Batch,
+        index: usize,
+    ) -> Option<(Members, BroadcastEvent)> {
+        let offset = Arc::new(batch.offset(index));
+        let mut state = self.state();
+        let HubState {
+            position, rooms, ..
+        } = &mut *state;
+        let position = position.as_mut()?;
+        position.number += 1;
+        let event = BroadcastEvent {
+            event: batch.events[index].clone(),
+            batch: batch.snapshot.clone(),
+            before: std::mem::replace(&mut position.offset, offset.clone()),
+            offset,
+            number: position.number,
+        };
+        position.recent.push(event.clone());
+        let room = rooms.get(&event.event.room)?;
+        (!room.members.is_empty()).then(|| (room.members.clone(), event))
+    }
+
+    /// Moves the position to the end of a batch.
+    pub(super) fn finish_batch(&self, end: Offset) {
+        {
+            let mut state = self.state();
+            match &mut state.position {
+                Some(position) => position.offset = Arc::new(end),
+                none => {
+                    let known = end.seen.ceiling().clone();
+                    *none = Some(BroadcastPosition::new(end, 0, known));
+                }
+            }
+        }
+        self.moved.send_replace(());
+    }
+
+    /// The database has another past from here on: it crashed, or is another one. Unless all that a subscriber had seen was on
+    /// disk before a crash, that can't be compared with what comes: its rooms count as joined here. One that was behind
+    /// can't go on then, and is named with the rooms that it is to be told to reload.
+    /// Events that `left_out_to` sees may have been broadcast before.
+    pub(super) fn set_back(
+        &self,
+        head: Offset,
+        left_out_to: Arc<Snapshot>,
+    ) -> Vec<(Arc<Subscriber>, Vec<Room>)> {
+        let mut lost = Vec::new();
+        {
+            let mut state = self.state();
+            let number = state
+                .position
+                .as_ref()
+                .map_or(0, |position| position.number);
+            let position = BroadcastPosition::new(head, number, left_out_to);
+            let epoch = position.offset.epoch.value;
+            let stands = |seen: &Offset| seen.durable && seen.epoch.value == epoch;
+            for entry in state.subscribers.values() {
+                let mut subscriber = entry.state();
+                subscriber.set_back = false;
+                if stands(&subscriber.complete_to_offset)
+                    && subscriber.rooms.iter().all(|joined| stands(&joined.at))
+                {
+                    continue;
+                }
+                let was_behind = subscriber.is_behind();
+                subscriber.become_live(position.offset.clone(), number);
+                subscriber.last_sent_offset = None;
+                subscriber.set_back = true;
+                let rooms = subscriber.mark_reloaded(&position.offset, |_| true);
+                if was_behind {
+                    lost.push((entry.clone(), rooms));
+                }
+            }
+            state.position = Some(position);
+        }
+        self.moved.send_replace(());
+        lost
+    }
+
+    /// What a subscriber that is behind is to be given next. It is live from here on if it has reached the broadcast.
+    pub(super) fn next_replay_action(
+        &self,
+        subscriber: &Subscriber,
+        generation: ReplayGeneration,
+    ) -> ReplayAction {
+        let state = self.state();
+        let mut subscriber = subscriber.state();
+        let is_ours = subscriber.replay_generation() == Some(generation);
+        let Some(position) = state.position.as_ref().filter(|_| is_ours) else {
+            return ReplayAction::Reached;
+        };
+        let action = position.next_replay_action(
+            &subscriber.complete_to_offset,
+            subscriber.set_back,
+            |event| subscriber.wants(event),
+        );
+        if matches!(action, ReplayAction::Reached) {
+            subscriber.become_live(position.offset.clone(), position.number);
+        }
+        action
+    }
+
+    /// The replay can't go on: the subscriber is live from here on, and its rooms, which are named, are to be reloaded.
+    pub(super) fn give_up_replay(
+        &self,
+        subscriber: &Subscriber,
+        generation: ReplayGeneration,
+    ) -> Vec<Room> {
+        let state = self.state();
+        let mut subscriber = subscriber.state();
+        let is_ours = subscriber.replay_generation() == Some(generation);
+        let Some(position) = state.position.as_ref().filter(|_| is_ours) else {
+            return Vec::new();
+        };
+        subscriber.become_live(position.offset.clone(), position.number);
+        subscriber.last_sent_offset = None;
+        subscriber.mark_reloaded(&position.offset, |_| true)
+    }
+
+    /// The moves of the broadcast: for those who are ahead of it.
+    pub(super) fn moves(&self) -> watch::Receiver<()> {
+        self.moved.subscribe()
+    }
+
+    /// Somebody is ahead of the broadcast: the reader is to look at what has changed since its last read, which may be
+    /// nothing that is to be sent.
+    pub(super) fn wake_reader(&self) {
+        self.reader_wake.send_replace(());
+    }
+
+    /// Rooms are to be reloaded: who is to be told so, and of which.
+    pub(super) fn reload(&self, which: &Affected) -> Vec<(Arc<Subscriber>, Vec<Room>)> {
+        let state = self.state();
+        let Some(position) = &state.position else {
+            return Vec::new();
+        };
+        let affected = |room: &Room| match which {
+            Affected::All => true,
+            Affected::Rooms(rooms) => rooms.contains(room),
+        };
+        let told = state.subscribers.values().map(|subscriber| {
+            let rooms = subscriber.state().mark_reloaded(&position.offset, affected);
+            (subscriber.clone(), rooms)
+        });
+        told.collect()
+    }
+}

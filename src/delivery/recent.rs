@@ -1,0 +1,127 @@
+//! The last events of the broadcast, for subscribers that were away for a moment: no read of the database for them.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::subscriber::BroadcastEvent;
+use crate::event::Event;
+use crate::offset::{ReadRange, Snapshot};
+
+const MAX_EVENTS: usize = 2_048;
+const MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// Every event that the broadcast has come to since `start`, bounded in number and bytes.
+#[derive(Debug)]
+pub(super) struct RecentEvents {
+    events: VecDeque<BroadcastEvent>,
+    bytes: usize,
+    start: Arc<Snapshot>,
+    /// After a crash the broadcast leaves out what it had sent before, up to here.
+    left_out_to: Arc<Snapshot>,
+}
+
+impl RecentEvents {
+    /// Nothing yet, after a broadcast that has sent all that `start` sees; it leaves nothing out of what `left_out_to` does
+    /// not see.
+    pub(super) fn since(start: Arc<Snapshot>, left_out_to: Arc<Snapshot>) -> Self {
+        Self {
+            events: VecDeque::new(),
+            bytes: 0,
+            start,
+            left_out_to,
+        }
+    }
+
+    pub(super) fn push(&mut self, event: BroadcastEvent) {
+        self.bytes += event.event.payload.get().len();
+        self.events.push_back(event);
+        let too_many = |recent: &Self| recent.events.len() > MAX_EVENTS || recent.bytes > MAX_BYTES;
+        // The last one stays in any case: it may be on its way.
+        while self.events.len() > 1 && too_many(self) {
+            let Some(oldest) = self.events.pop_front() else {
+                return;
+            };
+            self.bytes -= oldest.event.payload.get().len();
+            // Of its batch only a part is left.
+            self.start = oldest.batch;
+        }
+    }
+
+    /// The event that the broadcast is at, or was at last.
+    pub(super) fn last(&self) -> Option<&BroadcastEvent> {
+        self.events.back()
+    }
+
+    /// The wanted events of a range, by id. `None` where some may be older than what is kept; or may have been left out here,
+    /// and whoever asks has not had them before either.
+    pub(super) fn of_range(
+        &self,
+        range: &ReadRange,
+        had_what_was_left_out: bool,
+        wanted: impl Fn(&Event) -> bool,
+    ) -> Option<Vec<Arc<Event>>> {
+        let nothing_left_out = had_what_was_left_out || range.before.covers(&self.left_out_to);
+        if !range.before.covers(&self.start) || !nothing_left_out {
+            return None;
+        }
+        let mut events: Vec<_> = self
+            .events
+            .iter()
+            .map(|recent| &recent.event)
+            .filter(|event| range.holds(event.xid, event.id) && wanted(event))
+            .cloned()
+            .collect();
+        events.sort_by_key(|event| event.id);
+        Some(events)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::fakes::{broadcast_event, snapshot};
+
+    fn range(before: u64, batch: u64) -> ReadRange {
+        ReadRange {
+            before: snapshot(before),
+            batch: snapshot(batch),
+            after: i64::MIN,
+            upto: None,
+        }
+    }
+
+    fn ids(recent: &RecentEvents, range: &ReadRange, had: bool) -> Option<Vec<i64>> {
+        let events = recent.of_range(range, had, |_| true)?;
+        Some(events.iter().map(|event| event.id).collect())
+    }
+
+    #[test]
+    fn a_range_within_what_is_kept_is_at_hand_by_id() {
+        let mut recent = RecentEvents::since(snapshot(10), snapshot(10));
+        for (id, xid) in [(3_i64, 12), (2, 11), (5, 15)] {
+            recent.push(broadcast_event(id, xid, 20, id.unsigned_abs()));
+        }
+        assert_eq!(ids(&recent, &range(10, 20), false), Some(vec![2, 3, 5]));
+        assert_eq!(ids(&recent, &range(12, 20), false), Some(vec![3, 5]));
+        assert_eq!(ids(&recent, &range(9, 20), false), None, "older than kept");
+    }
+
+    #[test]
+    fn what_the_broadcast_left_out_after_a_crash_is_not_at_hand_for_who_lacks_it() {
+        let recent = RecentEvents::since(snapshot(10), snapshot(20));
+        assert_eq!(ids(&recent, &range(10, 30), false), None);
+        assert_eq!(ids(&recent, &range(10, 30), true), Some(Vec::new()));
+        assert_eq!(ids(&recent, &range(20, 30), false), Some(Vec::new()));
+    }
+
+    #[test]
+    fn the_number_kept_is_bounded_and_never_claims_half_a_batch() {
+        let mut recent = RecentEvents::since(snapshot(10), snapshot(10));
+        for id in 0..=MAX_EVENTS as i64 {
+            recent.push(broadcast_event(id, 15, 20, id.unsigned_abs()));
+        }
+        assert_eq!(recent.events.len(), MAX_EVENTS);
+        assert_eq!(ids(&recent, &range(10, 20), false), None);
+        assert_eq!(ids(&recent, &range(20, 30), false), Some(Vec::new()));
+    }
+}

@@ -1,0 +1,177 @@
+//! A join with an offset: what the room got since is sent before the subscriber is in the room.
+//!
+//! The subscriber's other rooms go on meanwhile. So each event of this one carries an offset that has the room apart from the
+//! others ([`JoiningRoom`]), which stays exact wherever the connection is lost.
+
+use std::sync::Arc;
+
+use super::walk::{Progress, ReplayWalk, StepEvents, WalkStep, is_backlogged};
+use crate::delivery::hub::Hub;
+use crate::delivery::outgoing::Outgoing;
+use crate::delivery::rooms::{JoinError, JoinProgress};
+use crate::delivery::subscriber::{SendOutcome, Subscriber};
+use crate::event::Room;
+use crate::offset::{JoiningRoom, Offset, ReplayPage};
+
+/// How a join with an offset went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum JoinReplayOutcome {
+    /// The subscriber is in the room, after so many events.
+    Entered {
+        /// Events of the room that were sent first.
+        replayed: u64,
+    },
+    /// It was in the room already, and has missed nothing.
+    Already,
+    /// It can't be told what was missed. It is not in the room, unless it was before.
+    Lost,
+    /// It has gone meanwhile.
+    Gone,
+}
+
+type Outcome = Result<JoinReplayOutcome, JoinError>;
+
+/// One join with an offset.
+pub(in crate::delivery) struct JoinReplay {
+    hub: Arc<Hub>,
+    subscriber: Arc<Subscriber>,
+    room: Room,
+    /// What the subscriber has had of the room.
+    have: Offset,
+    /// The same after the last event that was sent, if one was.
+    last_replayed: Option<Arc<Offset>>,
+    replayed: u64,
+    progress: Progress,
+}
+
+impl JoinReplay {
+    /// Of a subscriber that has had what `after` says of the room.
+    pub(in crate::delivery) fn new(
+        hub: Arc<Hub>,
+        subscriber: Arc<Subscriber>,
+        room: Room,
+        after: &Offset,
+    ) -> Self {
+        let seen = after.seen_in(&room).clone();
+        Self {
+            hub,
+            subscriber,
+            room,
+            have: Offset {
+                seen,
+                joining_room: None,
+                ..after.clone()
+            },
+            last_replayed: None,
+            replayed: 0,
+            progress: Progress::default(),
+        }
+    }
+
+    fn next_step(&mut self) -> WalkStep<Outcome> {
+        let joined = self.hub.try_join_after(
+            &self.subscriber,
+            &self.room,
+            &self.have,
+            self.last_replayed.as_ref(),
+        );
+        let outcome = match joined {
+            Err(error) => Err(error),
+            Ok(JoinProgress::Behind) => return WalkStep::Behind,
+            Ok(JoinProgress::WaitForBroadcast) => return WalkStep::WaitForBroadcast,
+            Ok(JoinProgress::Replay(step)) => {
+                return self.progress.begin(step, || vec![self.room.clone()]);
+            }
+            Ok(JoinProgress::Entered) => Ok(JoinReplayOutcome::Entered {
+                replayed: self.replayed,
+            }),
+            Ok(JoinProgress::Already {
+                missed_nothing: true,
+            }) => Ok(JoinReplayOutcome::Already),
+            // What it missed before it was in the room can't come after what it got since.
+            Ok(JoinProgress::Already {
+                missed_nothing: false,
+            })
+            | Ok(JoinProgress::Lost) => Ok(JoinReplayOutcome::Lost),
+            Ok(JoinProgress::Gone) => Ok(JoinReplayOutcome::Gone),
+        };
+        WalkStep::Done(outcome)
+    }
+
+    /// Sends the next event of a step, or finishes the step.
+    fn send_next(&mut self, mut events: StepEvents) -> WalkStep<Outcome> {
+        let Some((event, here)) = events.next() else {
+            self.have = events.end();
+            return WalkStep::Sent;
+        };
+        let transport = &*self.subscriber.transport;
+        if is_backlogged(transport) {
+            self.progress = Progress::Sending(events);
+            return WalkStep::Backlogged { taken_bytes: None };
+        }
+        let taken_bytes = transport.backlog().taken_bytes;
+        // The other rooms can't go on between the look at how far they are and the sending.
+        let mut state = self.subscriber.state();
+        let joining = JoiningRoom {
+            room: self.room.tag(),
+            seen: here.seen.clone(),
+        };
+        let offset = Offset {
+            joining_room: Some(Box::new(joining)),
+            ..(*state.complete_to_offset).clone()
+        };
+        match transport.send(&Outgoing::stored(event, &offset)) {
+            SendOutcome::Sent => state.last_sent_offset = Some(Arc::new(offset)),
+            SendOutcome::Closed => return WalkStep::Done(Ok(JoinReplayOutcome::Gone)),
+            SendOutcome::Full => {
+                drop(state);
+                self.progress = Progress::Sending(events);
+                return WalkStep::Backlogged {
+                    taken_bytes: Some(taken_bytes),
+                };
+            }
+        }
+        drop(state);
+        self.hub.metrics.replayed.inc();
+        self.replayed += 1;
+        self.last_replayed = Some(Arc::new(here));
+        events.pop();
+        self.progress = Progress::Sending(events);
+        WalkStep::Sent
+    }
+}
+
+impl ReplayWalk for JoinReplay {
+    type Outcome = Outcome;
+
+    fn advance(&mut self) -> WalkStep<Outcome> {
+        match std::mem::take(&mut self.progress) {
+            Progress::Between => self.next_step(),
+            // Nobody has brought the page: the step is looked for again.
+            Progress::Reading(_) => WalkStep::Sent,
+            Progress::Sending(events) => self.send_next(events),
+        }
+    }
+
+    fn take_page(&mut self, page: &ReplayPage) -> Option<Outcome> {
+        let step = self.progress.take_reading()?;
+        if self
+            .have
+            .check_continuity(&self.have.seen, &page.state)
+            .is_err()
+        {
+            return Some(Ok(JoinReplayOutcome::Lost));
+        }
+        let events = StepEvents::of_page(step, page, |event| event.room == self.room);
+        self.progress = Progress::Sending(events);
+        None
+    }
+
+    fn stays_ahead(&mut self) -> Outcome {
+        Ok(JoinReplayOutcome::Lost)
+    }
+
+    fn ended(&mut self) -> Outcome {
+        Ok(JoinReplayOutcome::Gone)
+    }
+}

@@ -1,0 +1,158 @@
+//! What the two kinds of replay have in common: the way from one step to the next, and the sending of a step's events.
+//!
+//! A walk is advanced by one event at a time and holds no lock in between, so that whatever else happens to the subscriber
+//! may happen between any two. It waits for nothing: what it needs is the answer to [`ReplayWalk::advance`].
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::delivery::position::ReplayStep;
+use crate::delivery::subscriber::SubscriberTransport;
+use crate::event::{Event, Room};
+use crate::offset::{Offset, ReplayPage, RoomRange, Seen};
+
+/// What a walk did, or what it needs to go on.
+#[derive(Debug)]
+pub(in crate::delivery) enum WalkStep<T> {
+    /// An event was sent or left out, or a step was finished: go on.
+    Sent,
+    /// Too much waits for the client. With a number it must also have taken more than so many bytes.
+    Backlogged { taken_bytes: Option<u64> },
+    /// These ranges are to be read.
+    NeedsPage(Vec<RoomRange>),
+    /// What the client has seen is ahead of the broadcast.
+    WaitForBroadcast,
+    /// The subscriber is behind, and another replay is to bring it back first.
+    Behind,
+    /// It is over.
+    Done(T),
+}
+
+/// A replay, as a machine that somebody drives.
+pub(in crate::delivery) trait ReplayWalk {
+    /// How it ends.
+    type Outcome;
+
+    /// Does the next thing that can be done at once.
+    fn advance(&mut self) -> WalkStep<Self::Outcome>;
+    /// Takes what was read for [`WalkStep::NeedsPage`]. An outcome ends the walk.
+    fn take_page(&mut self, page: &ReplayPage) -> Option<Self::Outcome>;
+    /// The broadcast does not come to where the client is.
+    fn stays_ahead(&mut self) -> Self::Outcome;
+    /// The client has gone.
+    fn ended(&mut self) -> Self::Outcome;
+}
+
+/// Where a walk stands.
+#[derive(Debug, Default)]
+pub(super) enum Progress {
+    /// The next step is to be looked for.
+    #[default]
+    Between,
+    /// This step's events are to be read.
+    Reading(ReplayStep),
+    /// These are to be sent.
+    Sending(StepEvents),
+}
+
+impl Progress {
+    /// Begins a step, of the events of `rooms`.
+    pub(super) fn begin<T>(
+        &mut self,
+        mut step: ReplayStep,
+        rooms: impl FnOnce() -> Vec<Room>,
+    ) -> WalkStep<T> {
+        if let Some(events) = step.events.take() {
+            *self = Self::Sending(StepEvents::at_hand(step, events));
+            return WalkStep::Sent;
+        }
+        let ranges = ranges_of(&step, rooms());
+        *self = Self::Reading(step);
+        WalkStep::NeedsPage(ranges)
+    }
+
+    /// The step that is to be read, if one is.
+    pub(super) fn take_reading(&mut self) -> Option<ReplayStep> {
+        match std::mem::take(self) {
+            Self::Reading(step) => Some(step),
+            Self::Between | Self::Sending(_) => None,
+        }
+    }
+}
+
+/// A step whose events are known and are being sent.
+#[derive(Debug)]
+pub(super) struct StepEvents {
+    step: ReplayStep,
+    events: VecDeque<(Arc<Event>, Seen)>,
+    end: Seen,
+}
+
+impl StepEvents {
+    /// Of a step whose events were at hand.
+    fn at_hand(step: ReplayStep, events: Vec<Arc<Event>>) -> Self {
+        Self::place(step, events, None)
+    }
+
+    /// Out of a page, which others may share: what is of the step's range and `wanted`.
+    pub(super) fn of_page(
+        step: ReplayStep,
+        page: &ReplayPage,
+        wanted: impl Fn(&Event) -> bool,
+    ) -> Self {
+        let range = &step.range;
+        let ours: Vec<_> = page
+            .events
+            .iter()
+            .filter(|event| range.holds(event.xid, event.id) && wanted(event))
+            .cloned()
+            .collect();
+        Self::place(step, ours, page.upto)
+    }
+
+    fn place(step: ReplayStep, events: Vec<Arc<Event>>, page_end: Option<i64>) -> Self {
+        let placed = step.range.place(events, page_end);
+        Self {
+            step,
+            events: placed.events.into(),
+            end: placed.end,
+        }
+    }
+
+    /// The next event, with the offset of whoever has it.
+    pub(super) fn next(&self) -> Option<(Arc<Event>, Offset)> {
+        let (event, seen) = self.events.front()?;
+        Some((event.clone(), self.step.offset(seen.clone())))
+    }
+
+    /// The next event is done with.
+    pub(super) fn pop(&mut self) {
+        self.events.pop_front();
+    }
+
+    /// The offset of whoever has them all.
+    pub(super) fn end(&self) -> Offset {
+        self.step.offset(self.end.clone())
+    }
+}
+
+/// What is to be read for a step, of these rooms.
+fn ranges_of(step: &ReplayStep, rooms: impl IntoIterator<Item = Room>) -> Vec<RoomRange> {
+    let range = &step.range;
+    rooms
+        .into_iter()
+        .map(|room| RoomRange {
+            room,
+            before: range.before.clone(),
+            batch: Some(range.batch.clone()),
+            after: range.after,
+            upto: range.upto.unwrap_or(i64::MAX),
+        })
+        .collect()
+}
+
+/// Whether so much waits for the client already that nothing more of a replay is to be sent.
+pub(super) fn is_backlogged(transport: &dyn SubscriberTransport) -> bool {
+    let backlog = transport.backlog();
+    backlog.waiting_bytes >= backlog.pause_at_bytes
+}

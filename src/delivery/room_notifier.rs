@@ -1,0 +1,192 @@
+//! Who waits for the next event of a room, or of any, and the word that there is one.
+//!
+//! A leaf between the broadcast, which notifies, and long-polls, which wait; neither knows the other. Carries no event:
+//! whoever is woken reads the outbox again.
+//! Guarantees: a notice after [`RoomNotifier::watch`] wakes that watch, whenever it begins to wait. Waiting costs memory
+//! only, and notifying costs nothing while nobody waits.
+//! Refuses more than a fixed number of watches.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::event::Room;
+
+/// Who waits for which rooms.
+pub(crate) struct RoomNotifier {
+    rooms: Mutex<HashMap<Room, watch::Sender<()>>>,
+    any: watch::Sender<()>,
+    watches: AtomicUsize,
+    limit: usize,
+}
+
+/// As many watches as there may be.
+#[derive(Debug, thiserror::Error)]
+#[error("too many requests wait already")]
+pub(crate) struct TooManyWatches;
+
+/// A wait for the next event, from its making on.
+pub(crate) struct RoomWatch {
+    notifier: Arc<RoomNotifier>,
+    /// `None` waits for any room's.
+    room: Option<Room>,
+    /// `None` only while it is dropped.
+    receiver: Option<watch::Receiver<()>>,
+}
+
+impl RoomNotifier {
+    /// Takes `limit` watches at a time.
+    pub(crate) fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self {
+            rooms: Mutex::default(),
+            any: watch::channel(()).0,
+            watches: AtomicUsize::new(0),
+            limit,
+        })
+    }
+
+    fn rooms(&self) -> MutexGuard<'_, HashMap<Room, watch::Sender<()>>> {
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins to listen for `room`'s next event.
+    ///
+    /// # Errors
+    /// There are too many already.
+    pub(crate) fn watch(self: &Arc<Self>, room: &Room) -> Result<RoomWatch, TooManyWatches> {
+        self.begin(Some(room))
+    }
+
+    /// Begins to listen for the next event of any room.
+    ///
+    /// # Errors
+    /// There are too many already.
+    pub(crate) fn watch_any(self: &Arc<Self>) -> Result<RoomWatch, TooManyWatches> {
+        self.begin(None)
+    }
+
+    fn begin(self: &Arc<Self>, room: Option<&Room>) -> Result<RoomWatch, TooManyWatches> {
+        let mut rooms = self.rooms();
+        if self.watches() >= self.limit {
+            return Err(TooManyWatches);
+        }
+        self.watches.fetch_add(1, Ordering::SeqCst);
+        let sender = match room {
+            Some(room) => rooms
+                .entry(room.clone())
+                .or_insert_with(|| watch::channel(()).0),
+            None => &self.any,
+        };
+        Ok(RoomWatch {
+            notifier: self.clone(),
+            room: room.cloned(),
+            receiver: Some(sender.subscribe()),
+        })
+    }
+
+    /// How many watches there are.
+    pub(crate) fn watches(&self) -> usize {
+        self.watches.load(Ordering::SeqCst)
+    }
+
+    /// The room has another event.
+    pub(crate) fn notify(&self, room: &Room) {
+        // Whoever is not counted yet reads after this, and so after the event was committed.
+        if self.watches() > 0 {
+            if let Some(sender) = self.rooms().get(room) {
+                sender.send_replace(());
+            }
+            self.any.send_replace(());
+        }
+    }
+
+    /// Any room may have another event.
+    pub(crate) fn notify_all(&self) {
+        for sender in self.rooms().values() {
+            sender.send_replace(());
+        }
+        self.any.send_replace(());
+    }
+}
+
+impl RoomWatch {
+    /// Returns once there was a notice since the last return, or since the beginning.
+    pub(crate) async fn next(&mut self) {
+        let receiver = self.receiver.as_mut().expect("it is not dropped");
+        let changed = receiver.changed().await;
+        changed.expect("the sender stays while it has a receiver");
+    }
+}
+
+impl Drop for RoomWatch {
+    fn drop(&mut self) {
+        let mut rooms = self.notifier.rooms();
+        self.receiver = None;
+        if let Some(room) = &self.room
+            && rooms
+                .get(room)
+                .is_some_and(|sender| sender.receiver_count() == 0)
+        {
+            rooms.remove(room);
+        }
+        self.notifier.watches.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    fn woken(watch: &mut RoomWatch) -> bool {
+        watch.next().now_or_never().is_some()
+    }
+
+    #[test]
+    fn an_notice_wakes_those_who_watch_the_room_once() {
+        let notifier = RoomNotifier::new(9);
+        let (here, there) = (Room::from("here"), Room::from("there"));
+        notifier.notify(&here);
+        let mut watches = [&here, &here, &there].map(|room| notifier.watch(room).expect("room"));
+        assert!(!watches.iter_mut().any(woken), "what was before is past");
+        notifier.notify(&here);
+        notifier.notify(&here);
+        let [a, b, c] = &mut watches;
+        assert!(woken(a) && woken(b) && !woken(c));
+        assert!(!woken(a), "two before the look are one");
+        notifier.notify_all();
+        assert!(watches.iter_mut().all(woken));
+    }
+
+    #[test]
+    fn whoever_watches_any_room_is_woken_by_each() {
+        let notifier = RoomNotifier::new(9);
+        let mut any = notifier.watch_any().expect("room");
+        assert!(!woken(&mut any));
+        for room in ["here", "there"] {
+            notifier.notify(&Room::from(room));
+            assert!(woken(&mut any), "{room}");
+        }
+        notifier.notify_all();
+        assert!(woken(&mut any) && !woken(&mut any));
+        drop(any);
+        assert_eq!(notifier.watches(), 0);
+    }
+
+    #[test]
+    fn watches_are_bounded_and_leave_nothing() {
+        let notifier = RoomNotifier::new(2);
+        let room = Room::from("here");
+        let first = notifier.watch(&room).expect("room");
+        let second = notifier.watch(&room).expect("room");
+        assert!(notifier.watch(&room).is_err());
+        drop(first);
+        drop(notifier.watch(&room).expect("room again"));
+        assert_eq!(notifier.rooms().len(), 1);
+        drop(second);
+        assert!(notifier.rooms().is_empty());
+    }
+}

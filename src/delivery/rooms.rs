@@ -1,0 +1,211 @@
+//! Joins, leaves, and the rooms of a subscriber that resumes.
+
+use std::sync::Arc;
+
+use super::hub::{Hub, HubState, Members, RoomState};
+use super::position::{BroadcastPosition, ReplayAction, ReplayStep};
+use super::subscriber::{Membership, Subscriber};
+use super::typers::{Typer, TypingChange};
+use crate::event::Room;
+use crate::metrics::Limit;
+use crate::offset::Offset;
+
+/// Why a join is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum JoinError {
+    /// The subscriber is in as many rooms as it may be, which is this many.
+    TooManyRooms(usize),
+    /// The reader has not found yet where the database is.
+    NotStarted,
+}
+
+/// How a join without a replay ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Joined {
+    /// The subscriber is in the room.
+    Entered,
+    /// It was already.
+    Already,
+    /// It was removed meanwhile.
+    Gone,
+}
+
+/// How far a join with an offset has come.
+#[derive(Debug)]
+pub(super) enum JoinProgress {
+    /// The subscriber is in the room, and nothing is missing.
+    Entered,
+    /// It was in the room already.
+    Already { missed_nothing: bool },
+    /// It was removed meanwhile.
+    Gone,
+    /// It is behind, and has to reach the broadcast first.
+    Behind,
+    /// What it has seen of the room is ahead of the broadcast.
+    WaitForBroadcast,
+    /// What it has seen can't be compared with what there is.
+    Lost,
+    /// These events of the room are missing.
+    Replay(ReplayStep),
+}
+
+impl Hub {
+    /// Enters a room: every later event of it goes to the subscriber.
+    ///
+    /// # Errors
+    /// See [`JoinError`].
+    pub(crate) fn join(
+        &self,
+        subscriber: &Arc<Subscriber>,
+        room: &Room,
+    ) -> Result<Joined, JoinError> {
+        let _order = self.typing_order();
+        let mut state = self.state();
+        if !state.subscribers.contains_key(&subscriber.id) {
+            return Ok(Joined::Gone);
+        }
+        if subscriber.is_in(room) {
+            return Ok(Joined::Already);
+        }
+        self.check_room_count(subscriber)?;
+        let position = state.position.as_ref().ok_or(JoinError::NotStarted)?;
+        self.send_pending(position, subscriber);
+        let here = position.offset.clone();
+        self.add_member(&mut state, subscriber, Membership::new(room.clone(), here));
+        Ok(Joined::Entered)
+    }
+
+    /// Enters a room of which the subscriber has what `have` says, if that is all; else says what is missing. `replayed` is
+    /// what it had after the last event that was replayed, if one was.
+    pub(super) fn try_join_after(
+        &self,
+        subscriber: &Arc<Subscriber>,
+        room: &Room,
+        have: &Offset,
+        replayed: Option<&Arc<Offset>>,
+    ) -> Result<JoinProgress, JoinError> {
+        let _order = self.typing_order();
+        let mut state = self.state();
+        if !state.subscribers.contains_key(&subscriber.id) {
+            return Ok(JoinProgress::Gone);
+        }
+        if let Some(joined) = subscriber.state().membership(room) {
+            let at = &joined.at;
+            return Ok(JoinProgress::Already {
+                missed_nothing: have.epoch == at.epoch && have.seen.reaches(&at.seen),
+            });
+        }
+        self.check_room_count(subscriber)?;
+        let position = state.position.as_ref().ok_or(JoinError::NotStarted)?;
+        if subscriber.state().is_behind() {
+            return Ok(JoinProgress::Behind);
+        }
+        match position.next_replay_action(have, false, |event| event.room == *room) {
+            ReplayAction::Reached => {}
+            ReplayAction::WaitForBroadcast => return Ok(JoinProgress::WaitForBroadcast),
+            ReplayAction::Lost(_) => return Ok(JoinProgress::Lost),
+            ReplayAction::Replay(step) => return Ok(JoinProgress::Replay(step)),
+        }
+        self.send_pending(position, subscriber);
+        let here = position.offset.clone();
+        let joined = Membership {
+            room: room.clone(),
+            at: replayed.unwrap_or(&here).clone(),
+            must_be_after: replayed.is_some().then(|| here.clone()),
+        };
+        self.add_member(&mut state, subscriber, joined);
+        Ok(JoinProgress::Entered)
+    }
+
+    fn check_room_count(&self, subscriber: &Subscriber) -> Result<(), JoinError> {
+        if subscriber.state().rooms.len() >= self.max_rooms {
+            self.metrics.limits(Limit::Rooms);
+            return Err(JoinError::TooManyRooms(self.max_rooms));
+        }
+        Ok(())
+    }
+
+    /// Brings a live subscriber to the position. The event that is being broadcast at this moment may not have come to it:
+    /// if it is of one of the subscriber's rooms, it is sent here, and the broadcast passes the subscriber over.
+    fn send_pending(&self, position: &BroadcastPosition, subscriber: &Arc<Subscriber>) {
+        let mut state = subscriber.state();
+        if let Some(last) = position.recent.last()
+            && state.awaits(last.number)
+            && state.membership(&last.event.room).is_some()
+        {
+            state.send_live(&*subscriber.transport, last, &last.outgoing());
+            if let Some(generation) = state.replay_generation() {
+                self.metrics.fell_behind.inc();
+                return self.request_replay(subscriber, generation);
+            }
+        }
+        if !state.is_behind() {
+            state.become_live(position.offset.clone(), position.number);
+        }
+    }
+
+    /// Makes a connected subscriber a member, and tells it if somebody types in the room.
+    fn add_member(&self, state: &mut HubState, subscriber: &Arc<Subscriber>, joined: Membership) {
+        let entry: &mut RoomState = state.rooms.entry(joined.room.clone()).or_default();
+        Arc::make_mut(&mut entry.members).push(subscriber.clone());
+        let typing = entry.typers.shown_to_newcomer(subscriber.id, &joined.room);
+        subscriber.state().rooms.push(joined);
+        if let Some(event) = typing {
+            self.send(subscriber, &event);
+        }
+    }
+
+    /// Puts a subscriber that resumes into its rooms.
+    pub(crate) fn restore(&self, subscriber: &Arc<Subscriber>, rooms: Vec<Membership>) {
+        let _order = self.typing_order();
+        let mut state = self.state();
+        if state.subscribers.contains_key(&subscriber.id) {
+            for joined in rooms {
+                self.add_member(&mut state, subscriber, joined);
+            }
+        }
+    }
+
+    /// Leaves a room. False: the subscriber was not in it, which is no error.
+    pub(crate) fn leave(&self, subscriber: &Arc<Subscriber>, room: &Room) -> bool {
+        let _order = self.typing_order();
+        let (was_in, change) = {
+            let mut state = self.state();
+            let was_in = {
+                let rooms = &mut subscriber.state().rooms;
+                let before = rooms.len();
+                rooms.retain(|joined| joined.room != *room);
+                rooms.len() < before
+            };
+            // What is on its way to the room's members is not sent to this one any more.
+            if let Some(position) = &state.position {
+                self.send_pending(position, subscriber);
+            }
+            (was_in, state.remove_member(room, subscriber))
+        };
+        self.relay_typing([change]);
+        was_in
+    }
+}
+
+impl HubState {
+    /// Takes a subscriber out of a room's members, and says what that changes for those who see who types.
+    pub(super) fn remove_member(
+        &mut self,
+        room: &Room,
+        subscriber: &Subscriber,
+    ) -> (Members, TypingChange, Room) {
+        let entry = self.rooms.entry(room.clone()).or_default();
+        if let Some(index) = entry
+            .members
+            .iter()
+            .position(|member| member.id == subscriber.id)
+        {
+            Arc::make_mut(&mut entry.members).swap_remove(index);
+        }
+        let change = entry.typers.set(Typer::Subscriber(subscriber.id), None);
+        let change = (entry.members.clone(), change, room.clone());
+        self.forget_if_empty(room);
+        change
+    }
+}

@@ -1,0 +1,26 @@
+//! The reader's way into delivery: what the broadcast takes, and a test's fake too.
+
+use std::future::Future;
+
+use super::batch::Batch;
+use crate::event::Room;
+use crate::offset::Offset;
+
+/// Which rooms lost their continuity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Affected {
+    /// Every one.
+    All,
+    /// These.
+    Rooms(Vec<Room>),
+}
+
+/// Where events go.
+pub(crate) trait EventSink: Send {
+    /// Delivers a batch; returns when the next may follow.
+    fn deliver(&mut self, batch: Batch) -> impl Future<Output = ()> + Send;
+    /// What these rooms were given is not, or not all of, what the database holds.
+    fn resync(&mut self, rooms: Affected, reason: &'static str) -> impl Future<Output = ()> + Send;
+    /// Continuity with what was delivered is lost: events go on from `head`.
+    fn restart(&mut self, head: Offset) -> impl Future<Output = ()> + Send;
+}

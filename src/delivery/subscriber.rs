@@ -1,0 +1,279 @@
+//! One subscriber: its rooms, and what it was sent of them.
+//!
+//! A subscriber is live, and gets what is broadcast; or it is behind, and gets what it misses out of the outbox, at its own
+//! pace, until it has reached the broadcast. It is behind when it resumes, and when it reads so slowly that its transport
+//! takes no more.
+//! Guarantees: `complete_to_offset` is exact at every moment. Of the subscriber's rooms it was sent everything up to there,
+//! and nothing else but the replay of a room that it is joining.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::outgoing::Outgoing;
+use crate::event::{Event, Room};
+use crate::offset::{Offset, Snapshot};
+
+/// What became of an event for one subscriber.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SendOutcome {
+    /// The transport has taken it, and sends it or ends.
+    Sent,
+    /// The transport has ended.
+    Closed,
+    /// Not taken: too much waits for the client already.
+    Full,
+}
+
+/// What waits in a transport.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Backlog {
+    /// Bytes that wait for the client.
+    pub waiting_bytes: usize,
+    /// Bytes that the client has taken, ever: whether it makes progress.
+    pub taken_bytes: u64,
+    /// A replay pauses when so many bytes wait.
+    pub pause_at_bytes: usize,
+}
+
+/// The way to one client. Implemented by the server's transport, and by a test's fake.
+pub(crate) trait SubscriberTransport: Send + Sync {
+    /// Takes an event, whole and in order, or says why not. Never blocks.
+    fn send(&self, event: &Outgoing) -> SendOutcome;
+    /// What waits for the client.
+    fn backlog(&self) -> Backlog;
+    /// Whether nothing can be sent any more.
+    fn is_closed(&self) -> bool;
+    /// Ends the connection in a way that a stock client reconnects from. True for the first call.
+    fn close(&self) -> bool;
+}
+
+/// One connected client as delivery sees it.
+pub(crate) struct Subscriber {
+    /// Our own number for the connection: for the log.
+    pub id: u64,
+    /// The way to it.
+    pub transport: Arc<dyn SubscriberTransport>,
+    state: Mutex<DeliveryState>,
+}
+
+impl Subscriber {
+    /// A subscriber that is in no room yet.
+    pub(crate) fn new(
+        id: u64,
+        transport: Arc<dyn SubscriberTransport>,
+        state: DeliveryState,
+    ) -> Self {
+        Self {
+            id,
+            transport,
+            state: Mutex::new(state),
+        }
+    }
+
+    /// Its rooms and what it was sent. Locked after the hub's state, never before it (see [`super`]).
+    pub(super) fn state(&self) -> MutexGuard<'_, DeliveryState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it is in a room.
+    pub(crate) fn is_in(&self, room: &Room) -> bool {
+        self.state().membership(room).is_some()
+    }
+
+    /// Calls `answer` with the offset that a join of this room is to be answered with, and lets no event be sent before
+    /// it returns. That is what the subscriber had of the room when it was joined, or what it was sent since.
+    pub(crate) fn with_join_offset(&self, room: &Room, answer: impl FnOnce(&Offset)) {
+        let state = self.state();
+        // It may have left again in the same breath.
+        let joined_at = state
+            .membership(room)
+            .map(|joined| &joined.at)
+            .filter(|at| !state.complete_to_offset.seen.reaches(&at.seen));
+        answer(joined_at.unwrap_or(&state.complete_to_offset));
+    }
+}
+
+/// A room that a subscriber is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Membership {
+    /// The room.
+    pub room: Room,
+    /// What the subscriber had of the room when it was in.
+    pub at: Arc<Offset>,
+    /// Set where something of the room was replayed on the way in, or the subscriber was told to reload: where the broadcast
+    /// was then. A client that comes back has got that for certain only if its own offset is later than this one.
+    pub must_be_after: Option<Arc<Offset>>,
+}
+
+impl Membership {
+    /// Of a subscriber that has had everything up to here.
+    pub(crate) fn new(room: Room, at: Arc<Offset>) -> Self {
+        Self {
+            room,
+            at,
+            must_be_after: None,
+        }
+    }
+}
+
+/// An event that the broadcast has come to.
+#[derive(Clone, Debug)]
+pub(super) struct BroadcastEvent {
+    pub(super) event: Arc<Event>,
+    /// The snapshot of the read that found it.
+    pub(super) batch: Arc<Snapshot>,
+    /// Where the broadcast was before it.
+    pub(super) before: Arc<Offset>,
+    /// Where it is with it.
+    pub(super) offset: Arc<Offset>,
+    /// Its number in the order of the broadcast.
+    pub(super) number: u64,
+}
+
+impl BroadcastEvent {
+    pub(super) fn outgoing(&self) -> Outgoing {
+        Outgoing::stored(self.event.clone(), &self.offset)
+    }
+}
+
+/// How far a subscriber was served, for its resume session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// The offset of the last event that it was sent. `None` after it was told to reload, until the next event.
+    pub last_sent_offset: Option<Arc<Offset>>,
+    /// Up to where it has missed nothing if it has got that event.
+    pub complete_to_offset: Arc<Offset>,
+}
+
+/// The rooms of a subscriber, and what it was sent of them.
+pub(crate) struct DeliveryState {
+    pub(super) rooms: Vec<Membership>,
+    /// Everything up to here was sent.
+    pub(super) complete_to_offset: Arc<Offset>,
+    /// The offset of the last event that was sent: what a stock client comes back with if it has got everything. `None`
+    /// after it was told to reload, until the next event.
+    pub(super) last_sent_offset: Option<Arc<Offset>>,
+    /// Whether the subscriber goes on from the point to which the broadcast was set back after a crash, though it had more
+    /// then: events that the broadcast leaves out because it has sent them before, this one has had too.
+    pub(super) set_back: bool,
+    mode: Mode,
+    generation: ReplayGeneration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// Sent everything up to the broadcast's event of this number.
+    Live(u64),
+    Behind,
+}
+
+/// One time of being behind. A replay of an earlier time has no business any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ReplayGeneration(u32);
+
+impl DeliveryState {
+    /// Of a client that has missed nothing, because it is in no room yet. The broadcast is at `position`, its event
+    /// `number`.
+    pub(crate) fn live(position: Arc<Offset>, number: u64) -> Self {
+        Self::new(position, Mode::Live(number))
+    }
+
+    /// Of a client that resumes, and has everything up to `from`.
+    pub(crate) fn behind(from: Arc<Offset>) -> Self {
+        Self::new(from, Mode::Behind)
+    }
+
+    fn new(offset: Arc<Offset>, mode: Mode) -> Self {
+        Self {
+            rooms: Vec::new(),
+            last_sent_offset: Some(offset.clone()),
+            complete_to_offset: offset,
+            set_back: false,
+            mode,
+            generation: ReplayGeneration::default(),
+        }
+    }
+
+    /// Everything up to here was sent.
+    pub(crate) fn complete_to_offset(&self) -> &Arc<Offset> {
+        &self.complete_to_offset
+    }
+
+    /// Which replay is to bring it back, while it is behind.
+    pub(crate) fn replay_generation(&self) -> Option<ReplayGeneration> {
+        (self.mode == Mode::Behind).then_some(self.generation)
+    }
+
+    pub(super) fn is_behind(&self) -> bool {
+        self.mode == Mode::Behind
+    }
+
+    pub(super) fn membership(&self, room: &Room) -> Option<&Membership> {
+        self.rooms.iter().find(|joined| joined.room == *room)
+    }
+
+    /// Whether a replay is to send an event: the subscriber is in its room, and did not have it when it joined.
+    pub(super) fn wants(&self, event: &Event) -> bool {
+        self.membership(&event.room)
+            .is_some_and(|joined| joined.at.seen.misses(event.xid, event.id))
+    }
+
+    /// Whether the broadcast is still to send it the event of this number, if that is of one of its rooms.
+    pub(super) fn awaits(&self, number: u64) -> bool {
+        matches!(self.mode, Mode::Live(through) if number > through)
+    }
+
+    /// Sends an event of the broadcast, unless it was sent before or is left to a replay: then `None`. Whoever can't take
+    /// it is behind from here on.
+    pub(super) fn send_live(
+        &mut self,
+        transport: &dyn SubscriberTransport,
+        event: &BroadcastEvent,
+        outgoing: &Outgoing,
+    ) -> Option<SendOutcome> {
+        if !self.awaits(event.number) {
+            return None;
+        }
+        let outcome = transport.send(outgoing);
+        match outcome {
+            SendOutcome::Sent => {
+                self.last_sent_offset = Some(event.offset.clone());
+                self.become_live(event.offset.clone(), event.number);
+            }
+            SendOutcome::Full | SendOutcome::Closed => self.fall_behind(&event.before),
+        }
+        Some(outcome)
+    }
+
+    /// It had everything up to `before`, and gets nothing of the broadcast any more.
+    fn fall_behind(&mut self, before: &Arc<Offset>) {
+        // After a crash the broadcast goes on from before what the subscriber has.
+        if !self.complete_to_offset.seen.reaches(&before.seen) {
+            self.complete_to_offset = before.clone();
+        }
+        self.mode = Mode::Behind;
+        self.generation.0 = self.generation.0.wrapping_add(1);
+    }
+
+    /// It has everything up to here, and gets what is broadcast from here on.
+    pub(super) fn become_live(&mut self, position: Arc<Offset>, number: u64) {
+        self.complete_to_offset = position;
+        self.mode = Mode::Live(number);
+    }
+
+    /// It is told to reload rooms, as if it had joined them here. Names those that it is in.
+    pub(super) fn mark_reloaded(
+        &mut self,
+        here: &Arc<Offset>,
+        which: impl Fn(&Room) -> bool,
+    ) -> Vec<Room> {
+        let mut named = Vec::new();
+        for joined in self.rooms.iter_mut().filter(|joined| which(&joined.room)) {
+            (joined.at, joined.must_be_after) = (here.clone(), Some(here.clone()));
+            named.push(joined.room.clone());
+        }
+        if !named.is_empty() {
+            self.last_sent_offset = None;
+        }
+        named
+    }
+}

@@ -1,0 +1,185 @@
+//! Typing in the hub's rooms: who types is kept with the room, and told to its members.
+//!
+//! Typing of clients is relayed by this server to its own subscribers; typing from SQL reaches every server.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::hub::{Hub, Members};
+use super::subscriber::Subscriber;
+use super::typers::{Typer, TypingChange};
+use crate::event::{ContactId, Room};
+
+/// The longest pause between two looks at what has expired.
+const EXPIRY_PAUSE: Duration = Duration::from_millis(250);
+
+impl Hub {
+    /// A client says that it types in a room, or that it stopped. False: it is not in the room, and nobody is told.
+    pub(crate) fn set_client_typing(
+        &self,
+        subscriber: &Subscriber,
+        room: &Room,
+        typing: bool,
+    ) -> bool {
+        if !subscriber.is_in(room) {
+            return false;
+        }
+        self.set_typing(room, Typer::Subscriber(subscriber.id), typing);
+        true
+    }
+
+    /// SQL says that someone types, or stopped (`rowcast.typing`).
+    fn set_sql_typing(&self, contact: &ContactId, typing: bool) {
+        self.set_typing(&contact.room(), Typer::Sql, typing);
+    }
+
+    fn set_typing(&self, room: &Room, typer: Typer, typing: bool) {
+        let _order = self.typing_order();
+        let change = {
+            let mut state = self.state();
+            let entry = state.rooms.entry(room.clone()).or_default();
+            let change = entry.typers.set(typer, typing.then(Instant::now));
+            let change = (entry.members.clone(), change, room.clone());
+            state.forget_if_empty(room);
+            change
+        };
+        self.relay_typing([change]);
+    }
+
+    /// Ends what nobody renewed, and says when to look again.
+    fn expire_typing(&self, now: Instant) -> Option<Instant> {
+        let mut next = None;
+        let _order = self.typing_order();
+        let changes: Vec<_> = {
+            let mut state = self.state();
+            let typing: Vec<Room> = state
+                .rooms
+                .iter()
+                .filter(|(_, room)| !room.typers.is_empty())
+                .map(|(name, _)| name.clone())
+                .collect();
+            typing
+                .into_iter()
+                .filter_map(|name| {
+                    let room = state.rooms.get_mut(&name)?;
+                    let change = room.typers.expire(now);
+                    next = next.into_iter().chain(room.typers.next_expiry()).min();
+                    let change = (room.members.clone(), change, name.clone());
+                    state.forget_if_empty(&name);
+                    Some(change)
+                })
+                .collect()
+        };
+        self.relay_typing(changes);
+        next
+    }
+
+    /// Tells members whose view of who types has changed.
+    pub(super) fn relay_typing(
+        &self,
+        changes: impl IntoIterator<Item = (Members, TypingChange, Room)>,
+    ) {
+        for (members, change, room) in changes {
+            for subscriber in &*members {
+                if let Some(event) = change.shown_to(subscriber.id, &room) {
+                    self.send(subscriber, event);
+                    self.metrics.typing.inc();
+                }
+            }
+        }
+    }
+}
+
+/// What `rowcast.typing` notifies.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Notified {
+    contact_id: String,
+    typing: bool,
+}
+
+/// Relays what SQL says and ends what nobody renewed, until `stop`.
+pub(crate) async fn run(
+    hub: Arc<Hub>,
+    mut notified: mpsc::Receiver<String>,
+    stop: CancellationToken,
+) {
+    loop {
+        let now = Instant::now();
+        let pause_ends = now + EXPIRY_PAUSE;
+        let due = hub
+            .expire_typing(now)
+            .map_or(pause_ends, |next| next.min(pause_ends));
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = sleep_until(due) => {}
+            payload = notified.recv() => match payload {
+                Some(payload) => relay_notified(&hub, &payload),
+                // The listener has ended; what is under way still expires.
+                None => drop(timeout(EXPIRY_PAUSE, stop.cancelled()).await),
+            },
+        }
+    }
+}
+
+fn relay_notified(hub: &Hub, payload: &str) {
+    let parsed = serde_json::from_str::<Notified>(payload).ok();
+    let contact = parsed.and_then(|n| Some((ContactId::try_from(n.contact_id).ok()?, n.typing)));
+    match contact {
+        Some((contact, typing)) => hub.set_sql_typing(&contact, typing),
+        None => tracing::warn!(
+            "a notification on rowcast_typing is none of rowcast.typing's and is ignored"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fakes::{Fake, hub_at};
+    use super::super::typers::TTL;
+    use super::*;
+
+    const ROOM: &str = "conversation:42";
+
+    #[test]
+    fn whoever_is_not_in_the_room_types_for_nobody() {
+        let (hub, _behind) = hub_at(10);
+        let (ana, ben) = (Fake::live(&hub, 1), Fake::live(&hub, 2));
+        let room = Room::from(ROOM);
+        hub.join(&ben.subscriber, &room).expect("joined");
+        assert!(!hub.set_client_typing(&ana.subscriber, &room, true));
+        assert_eq!(ben.sent_names(), [""; 0]);
+    }
+
+    #[test]
+    fn a_typer_who_leaves_has_stopped() {
+        let (hub, _behind) = hub_at(10);
+        let (ana, ben) = (Fake::live(&hub, 1), Fake::live(&hub, 2));
+        let room = Room::from(ROOM);
+        hub.join(&ana.subscriber, &room).expect("joined");
+        assert!(hub.set_client_typing(&ana.subscriber, &room, true));
+        hub.join(&ben.subscriber, &room).expect("joined");
+        assert_eq!(ben.sent_names(), ["typing:start"], "a newcomer sees it");
+        hub.remove(&ana.subscriber).expect("it was there");
+        assert_eq!(ben.sent_names(), ["typing:start", "typing:stop"]);
+        assert_eq!(ana.sent_names(), [""; 0], "nobody sees themselves type");
+    }
+
+    #[test]
+    fn typing_from_sql_ends_by_itself() {
+        let (hub, _behind) = hub_at(10);
+        let ana = Fake::live(&hub, 1);
+        hub.join(&ana.subscriber, &Room::from(ROOM))
+            .expect("joined");
+        relay_notified(&hub, r#"{"contactId":"42","typing":true}"#);
+        relay_notified(&hub, "nonsense");
+        assert!(hub.expire_typing(Instant::now()).is_some());
+        assert_eq!(hub.expire_typing(Instant::now() + TTL), None);
+        assert_eq!(ana.sent_names(), ["typing:start", "typing:stop"]);
+    }
+}

@@ -1,0 +1,65 @@
+//! What the page posts: JSON, from a page that may write, of a bounded size.
+
+use std::sync::Arc;
+
+use axum::body::to_bytes;
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, header};
+use http_body_util::LengthLimitError;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::Demo;
+use crate::http_error::Error;
+
+/// A message of the greatest length, however it is escaped.
+const MAX_BYTES: usize = 64 * 1024;
+/// Characters of the text that says what is wrong with JSON: a client's own words can be in it.
+const SHOWN: usize = 200;
+
+/// A body that was posted, checked and read. It must be the last of a handler's arguments.
+pub(super) struct JsonBody<T>(pub(super) T);
+
+/// A body that says nothing: `{}`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Empty {}
+
+impl<T: DeserializeOwned> FromRequest<Arc<Demo>> for JsonBody<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, demo: &Arc<Demo>) -> Result<Self, Error> {
+        let headers = request.headers();
+        if !demo.origin_policy.may_write(headers) {
+            return Err(Error::Forbidden("pages of this origin may not write here"));
+        }
+        if !is_json(headers) {
+            return Err(Error::NotJson);
+        }
+        // A client that never ends its body must not hold up the stop.
+        let bytes = tokio::select! {
+            bytes = to_bytes(request.into_body(), MAX_BYTES) => bytes,
+            () = demo.api.draining.cancelled() => return Err(Error::Unavailable),
+        };
+        let bytes = bytes.map_err(|error| {
+            if error.into_inner().is::<LengthLimitError>() {
+                Error::TooLarge(MAX_BYTES)
+            } else {
+                Error::BadRequest("the body did not come whole".to_owned())
+            }
+        })?;
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| {
+            let error: String = error.to_string().chars().take(SHOWN).collect();
+            Error::BadRequest(format!("the body is not as it must be: {error}"))
+        })
+    }
+}
+
+/// Parameters may follow: `application/json; charset=utf-8`.
+fn is_json(headers: &HeaderMap) -> bool {
+    let value = headers.get(header::CONTENT_TYPE);
+    let essence = value
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next());
+    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+}

@@ -1,0 +1,21 @@
+//! The loops on the database's side: what was committed is found, and handed to delivery in order.
+//!
+//! - `listener`: hears notifications, and wakes the reader
+//! - `reader`: decides when to read; pulls what an [`EventFeed`] yields; `hand_over` gives it to delivery
+//! - `crash_guard`: what a crash of Postgres can undo of what was delivered
+//! - `retention`: prunes; `probe`: sends what the listener must hear, and takes the outbox's figures
+//!
+//! A notification only wakes, the poll is the guarantee: without the listener everything is delivered, later.
+
+mod crash_guard;
+mod event_feed;
+mod hand_over;
+mod listener;
+mod probe;
+mod reader;
+mod retention;
+
+pub(crate) use listener::Listener;
+pub(crate) use probe::run as run_probe;
+pub(crate) use reader::Reader;
+pub(crate) use retention::run as run_retention;

@@ -1,0 +1,298 @@
+//! What a crash of Postgres can undo of what was delivered, and how to go on after one. No I/O.
+//!
+//! A writer with `synchronous_commit = off` is visible before its commit is on disk. It can be read, delivered, and then
+//! undone by a crash, and its transaction id and event id are handed out again to somebody else: a position that "has seen"
+//! them would skip the newcomer for ever. So each read notes how far Postgres's log was written and how far it was flushed.
+//! A snapshot is safe once everything that it saw is flushed and delivered. After a crash the reader goes back to the last
+//! safe snapshot, leaves out what it has delivered already and finds again, and names the rooms of what it does not find.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use crate::db::LogPosition;
+use crate::event::{Event, Room};
+use crate::offset::Snapshot;
+
+/// Events remembered at most. Beyond it continuity after a lost connection can't be proved, and is not claimed.
+const MAX_REMEMBERED: usize = 200_000;
+
+/// An event is the same one only if the time of its change is the same, too: ids are handed out again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct EventIdentity {
+    pub(super) id: i64,
+    pub(super) at_us: i64,
+}
+
+impl EventIdentity {
+    pub(super) fn of(event: &Event) -> Self {
+        Self {
+            id: event.id,
+            at_us: event.at_us,
+        }
+    }
+}
+
+/// Where to go on after a lost connection.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum ReadFrom {
+    /// Everything that was read is on disk.
+    Here,
+    /// What came after this snapshot may be undone.
+    Back(Arc<Snapshot>),
+    /// Nothing that was read is known to be on disk.
+    Nowhere,
+}
+
+/// Remembers what was delivered and is not known to be on disk.
+#[derive(Default)]
+pub(super) struct CrashGuard {
+    safe: Option<Arc<Snapshot>>,
+    /// The read at hand; one that broke off is finished under the same.
+    read: LogPosition,
+    /// Reads that have ended, with the position that must be flushed for them to be safe.
+    unflushed_reads: VecDeque<(i64, Arc<Snapshot>)>,
+    delivered: VecDeque<(i64, EventIdentity, Room)>,
+    /// How many of them, the last ones, are not handed over yet.
+    pending: usize,
+    /// Delivered before the connection was lost, and whether it was found again.
+    expected_again: HashMap<EventIdentity, (Room, bool)>,
+}
+
+impl CrashGuard {
+    /// The database crashed: where to go on.
+    pub(super) fn crashed(&mut self) -> ReadFrom {
+        self.forget_pending();
+        if self.unflushed_reads.is_empty() && self.delivered.is_empty() {
+            return ReadFrom::Here;
+        }
+        let Some(safe) = self.safe.clone() else {
+            return ReadFrom::Nowhere;
+        };
+        self.unflushed_reads.clear();
+        self.expected_again
+            .values_mut()
+            .for_each(|(_, found)| *found = false);
+        let delivered = self.delivered.drain(..);
+        self.expected_again
+            .extend(delivered.map(|(_, identity, room)| (identity, (room, false))));
+        ReadFrom::Back(safe)
+    }
+
+    /// A read begins, or goes on where it broke off.
+    pub(super) fn begin_read(&mut self, log: LogPosition, goes_on: bool) {
+        self.forget_pending();
+        let written = if goes_on {
+            self.read.written
+        } else {
+            log.written
+        };
+        self.read = LogPosition { written, ..log };
+        while let Some((_, safe)) = self
+            .unflushed_reads
+            .pop_front_if(|(written, _)| *written <= log.flushed)
+        {
+            self.safe = Some(safe);
+        }
+        while self
+            .delivered
+            .pop_front_if(|(written, ..)| *written <= log.flushed)
+            .is_some()
+        {}
+    }
+
+    /// Whether everything that the read at hand sees is on disk.
+    pub(super) fn is_flushed(&self) -> bool {
+        self.read.is_flushed()
+    }
+
+    /// Whether an event is to be delivered: not when it was already, before a crash.
+    pub(super) fn is_news(&mut self, identity: EventIdentity, room: &Room) -> bool {
+        if !self.read.is_flushed() {
+            if self.delivered.len() >= MAX_REMEMBERED {
+                self.delivered.clear();
+                self.pending = 0;
+                self.safe = None;
+            }
+            // Events of one room come in a row, mostly: one text for them.
+            let room = match self.delivered.back() {
+                Some((.., last)) if last == room => last.clone(),
+                _ => room.clone(),
+            };
+            self.delivered
+                .push_back((self.read.written, identity, room));
+            self.pending += 1;
+        }
+        match self.expected_again.get_mut(&identity) {
+            Some((_, found)) => {
+                *found = true;
+                false
+            }
+            None => true,
+        }
+    }
+
+    /// What was to be delivered is delivered.
+    pub(super) fn handed_over(&mut self) {
+        self.pending = 0;
+    }
+
+    fn forget_pending(&mut self) {
+        let kept = self.delivered.len() - self.pending;
+        self.delivered.truncate(kept);
+        self.pending = 0;
+    }
+
+    /// The read has ended, and all that `snapshot` sees is delivered. Names the rooms of events that were delivered
+    /// before and are undone.
+    pub(super) fn end_read(&mut self, snapshot: &Arc<Snapshot>) -> Vec<Room> {
+        if self.read.is_flushed() {
+            self.safe = Some(snapshot.clone());
+        } else if self
+            .unflushed_reads
+            .back()
+            .is_none_or(|(_, last)| last != snapshot)
+        {
+            self.unflushed_reads
+                .push_back((self.read.written, snapshot.clone()));
+        }
+        let again = std::mem::take(&mut self.expected_again).into_values();
+        let mut rooms: Vec<Room> = again
+            .filter_map(|(room, found)| (!found).then_some(room))
+            .collect();
+        rooms.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+        rooms.dedup();
+        rooms
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn snapshot(xmax: u64) -> Arc<Snapshot> {
+        Arc::new(format!("{xmax}:{xmax}:").parse().expect("a snapshot"))
+    }
+
+    fn event(id: i64) -> EventIdentity {
+        EventIdentity { id, at_us: id * 10 }
+    }
+
+    fn log(written: i64, flushed: i64) -> LogPosition {
+        LogPosition { written, flushed }
+    }
+
+    /// A whole pass with these events; those that are delivered.
+    fn pass(guard: &mut CrashGuard, log: LogPosition, xmax: u64, ids: &[i64]) -> Vec<i64> {
+        guard.begin_read(log, false);
+        let delivered = ids
+            .iter()
+            .copied()
+            .filter(|id| guard.is_news(event(*id), &Room::from("r")))
+            .collect();
+        guard.handed_over();
+        guard.end_read(&snapshot(xmax));
+        delivered
+    }
+
+    #[test]
+    fn it_goes_back_to_what_was_flushed() {
+        let mut guard = CrashGuard::default();
+        assert_eq!(guard.crashed(), ReadFrom::Here);
+        pass(&mut guard, log(100, 100), 10, &[]);
+        assert_eq!(guard.crashed(), ReadFrom::Here);
+        pass(&mut guard, log(200, 120), 20, &[1]);
+        pass(&mut guard, log(300, 200), 30, &[2]);
+        assert_eq!(guard.crashed(), ReadFrom::Back(snapshot(20)));
+        assert_eq!(
+            pass(&mut guard, log(300, 300), 31, &[2, 3]),
+            [3],
+            "what was delivered is not delivered again"
+        );
+        assert_eq!(guard.crashed(), ReadFrom::Here);
+    }
+
+    #[test]
+    fn nothing_flushed_is_nowhere_to_go_back_to() {
+        let mut guard = CrashGuard::default();
+        pass(&mut guard, log(200, 100), 10, &[]);
+        assert_eq!(guard.crashed(), ReadFrom::Nowhere);
+    }
+
+    #[test]
+    fn a_pass_that_broke_off_is_not_safe() {
+        let mut guard = CrashGuard::default();
+        pass(&mut guard, log(100, 100), 10, &[]);
+        guard.begin_read(log(200, 200), false);
+        assert!(guard.is_news(event(1), &Room::from("r")));
+        assert_eq!(
+            guard.crashed(),
+            ReadFrom::Here,
+            "the position is in the pass"
+        );
+        guard.begin_read(log(300, 250), true);
+        assert!(guard.is_news(event(2), &Room::from("r")));
+        assert_eq!(
+            guard.crashed(),
+            ReadFrom::Here,
+            "what the pass sees is flushed"
+        );
+
+        guard.begin_read(log(400, 300), false);
+        assert!(guard.is_news(event(3), &Room::from("r")));
+        assert_eq!(guard.crashed(), ReadFrom::Here, "it was not handed on");
+        guard.begin_read(log(400, 300), false);
+        assert!(guard.is_news(event(3), &Room::from("r")));
+        guard.handed_over();
+        assert!(guard.is_news(event(4), &Room::from("r")));
+        assert_eq!(guard.crashed(), ReadFrom::Back(snapshot(10)));
+        assert_eq!(pass(&mut guard, log(500, 500), 40, &[3, 4]), [4]);
+    }
+
+    #[test]
+    fn a_pass_that_breaks_off_twice_leaves_out_twice() {
+        let mut guard = CrashGuard::default();
+        pass(&mut guard, log(100, 100), 10, &[]);
+        pass(&mut guard, log(200, 100), 20, &[1, 2]);
+        for resume in [ReadFrom::Back(snapshot(10)), ReadFrom::Here] {
+            assert_eq!(guard.crashed(), resume);
+            guard.begin_read(log(200, 100), false);
+            assert!(!guard.is_news(event(1), &Room::from("r")));
+        }
+        guard.crashed();
+        assert_eq!(pass(&mut guard, log(300, 300), 30, &[1, 2, 3]), [3]);
+    }
+
+    #[test]
+    fn what_is_not_found_again_is_named() {
+        let mut guard = CrashGuard::default();
+        pass(&mut guard, log(100, 100), 10, &[]);
+        guard.begin_read(log(200, 100), false);
+        for (id, room) in [(1, "kept"), (2, "undone")] {
+            assert!(guard.is_news(event(id), &Room::from(room)));
+        }
+        guard.handed_over();
+        assert!(guard.end_read(&snapshot(20)).is_empty());
+        guard.crashed();
+        guard.begin_read(log(150, 150), false);
+        assert!(!guard.is_news(event(1), &Room::from("kept")));
+        let reused = EventIdentity { id: 2, at_us: 99 };
+        assert!(
+            guard.is_news(reused, &Room::from("other")),
+            "another event with the same id"
+        );
+        assert_eq!(guard.end_read(&snapshot(15)), [Room::from("undone")]);
+        assert!(guard.end_read(&snapshot(15)).is_empty());
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let mut guard = CrashGuard::default();
+        pass(&mut guard, log(100, 100), 10, &[]);
+        let many: Vec<i64> = (0..=MAX_REMEMBERED as i64).collect();
+        pass(&mut guard, log(200, 100), 20, &many);
+        assert!(guard.delivered.len() < MAX_REMEMBERED);
+        assert_eq!(guard.crashed(), ReadFrom::Nowhere);
+        pass(&mut guard, log(200, 200), 30, &[]);
+        assert_eq!(guard.crashed(), ReadFrom::Here);
+    }
+}

@@ -1,0 +1,55 @@
+//! Where the reader's events come from: the outbox, or a test's script.
+
+use std::future::Future;
+
+use futures_util::stream::BoxStream;
+
+use crate::db::{Follow, FollowError, Head, ReadPart};
+use crate::offset::Seen;
+
+/// Events as they are committed, and what the reader tells writers.
+pub(crate) trait EventFeed: Send {
+    /// Why something failed. After an error the feed is connected anew before anything else.
+    type Error: std::fmt::Display + Send;
+
+    /// Connects anew, and says where the database is.
+    fn connect(&mut self) -> impl Future<Output = Result<Head, Self::Error>> + Send;
+    /// Reads everything that `from` misses, in at least one part.
+    fn read<'a>(&'a mut self, from: &Seen) -> BoxStream<'a, Result<ReadPart, Self::Error>>;
+    /// Asks writers to notify from now on; false when that can't be had right now.
+    fn enable_notify(&mut self) -> impl Future<Output = Result<bool, Self::Error>> + Send;
+    /// Tells writers that nobody needs to be notified.
+    fn disable_notify(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send;
+    /// How many writers are at work. Each of them may have written before they were asked to notify.
+    fn writers(&mut self) -> impl Future<Output = Result<i64, Self::Error>> + Send;
+    /// Ends the connection.
+    fn close(&mut self) -> impl Future<Output = ()> + Send;
+}
+
+impl EventFeed for Follow {
+    type Error = FollowError;
+
+    async fn connect(&mut self) -> Result<Head, FollowError> {
+        Self::connect(self).await
+    }
+
+    fn read<'a>(&'a mut self, from: &Seen) -> BoxStream<'a, Result<ReadPart, FollowError>> {
+        Self::read(self, from)
+    }
+
+    async fn enable_notify(&mut self) -> Result<bool, FollowError> {
+        Self::enable_notify(self).await
+    }
+
+    async fn disable_notify(&mut self) -> Result<(), FollowError> {
+        Self::disable_notify(self).await
+    }
+
+    async fn writers(&mut self) -> Result<i64, FollowError> {
+        Self::writers(self).await
+    }
+
+    async fn close(&mut self) {
+        Self::close(self).await;
+    }
+}

@@ -1,0 +1,156 @@
+//! From what was read to what is delivered.
+//!
+//! Owns the sink, and what a crash of the database could undo of what it was given ([`CrashGuard`]). Knows neither the
+//! database nor time.
+//! Guarantees: the position is moved past a batch before the sink gets it and never past what the sink was not given; after a
+//! crash an event that the sink has had is left out, and the rooms of one that is not found again are told to reload.
+
+use std::sync::Arc;
+
+use super::crash_guard::{CrashGuard, EventIdentity, ReadFrom};
+use crate::db::{Head, LogPosition, ReadPart};
+use crate::delivery::{Affected, Batch, EventSink};
+use crate::offset::{Offset, Seen, Snapshot};
+
+const PRUNED_UNREAD: &str = "events were pruned before this server had read them";
+const UNDONE: &str = "a crash of the database undid what was delivered";
+
+/// Gives a sink what was read.
+pub(super) struct HandOver<K> {
+    sink: K,
+    guard: CrashGuard,
+    /// Whether everything that was handed over is on disk.
+    durable: bool,
+}
+
+/// One read, whose parts are handed over as they come.
+pub(super) struct ReadUnderWay {
+    before: Arc<Snapshot>,
+    /// Whether it finishes a batch of an earlier read.
+    finishes: bool,
+    begun: bool,
+    events: usize,
+}
+
+impl ReadUnderWay {
+    /// A read from here, of which nothing has come yet.
+    pub(super) fn from(position: &Offset) -> Self {
+        Self {
+            before: position.seen.floor().clone(),
+            finishes: matches!(position.seen, Seen::Part { .. }),
+            begun: false,
+            events: 0,
+        }
+    }
+
+    /// How many events were handed over.
+    pub(super) fn events(&self) -> usize {
+        self.events
+    }
+}
+
+impl<K: EventSink> HandOver<K> {
+    pub(super) fn new(sink: K) -> Self {
+        Self {
+            sink,
+            guard: CrashGuard::default(),
+            durable: false,
+        }
+    }
+
+    /// The database is connected, perhaps after a crash, perhaps another one: says where to go on from, which is `position`
+    /// unless what was delivered may be undone.
+    pub(super) async fn connected(&mut self, position: Option<Offset>, head: Head) -> Offset {
+        let go_on = match &position {
+            // No crash came between: what was seen is there still.
+            Some(position) if position.epoch == head.epoch => ReadFrom::Here,
+            Some(position) if position.epoch.value == head.epoch.value => self.guard.crashed(),
+            _ => ReadFrom::Nowhere,
+        };
+        match (go_on, position) {
+            (ReadFrom::Here, Some(position)) => Offset {
+                epoch: head.epoch,
+                ..position
+            },
+            (ReadFrom::Back(safe), _) => {
+                self.durable = true;
+                Offset::all(head.epoch, true, safe)
+            }
+            (ReadFrom::Nowhere, _) | (_, None) => {
+                self.durable = true;
+                self.guard = CrashGuard::default();
+                let log = LogPosition {
+                    written: head.log_written,
+                    flushed: head.log_written,
+                };
+                self.guard.begin_read(log, false);
+                self.guard.end_read(&head.snapshot);
+                let head = Offset::all(head.epoch, true, head.snapshot);
+                self.sink.restart(head.clone()).await;
+                head
+            }
+        }
+    }
+
+    /// Hands a part of a read over, and moves the position past it.
+    pub(super) async fn hand_over(
+        &mut self,
+        read: &mut ReadUnderWay,
+        part: ReadPart,
+        position: &mut Offset,
+    ) {
+        if !std::mem::replace(&mut read.begun, true) {
+            self.begin_read(read, &part).await;
+        }
+        self.durable &= part.synced || self.guard.is_flushed();
+        let ReadPart {
+            snapshot,
+            events,
+            complete,
+            ..
+        } = part;
+        let events: Vec<_> = events
+            .into_iter()
+            .filter(|event| self.guard.is_news(EventIdentity::of(event), &event.room))
+            .collect();
+        read.events += events.len();
+        let batch = Batch {
+            epoch: position.epoch,
+            durable: self.durable,
+            before: read.before.clone(),
+            snapshot,
+            events,
+            complete,
+        };
+        self.deliver(batch, position).await;
+    }
+
+    async fn begin_read(&mut self, read: &ReadUnderWay, part: &ReadPart) {
+        self.guard.begin_read(part.log, read.finishes);
+        if let Some(pruned) = &part.pruned
+            && !read.before.covers(pruned)
+        {
+            self.sink.resync(Affected::All, PRUNED_UNREAD).await;
+        }
+        self.durable |= self.guard.is_flushed();
+    }
+
+    async fn deliver(&mut self, batch: Batch, position: &mut Offset) {
+        let (complete, snapshot) = (batch.complete, batch.snapshot.clone());
+        if batch.events.is_empty() && !complete {
+            // All of it was delivered before a crash. The next part says how far the read has come.
+            return;
+        }
+        *position = batch.end();
+        if !batch.events.is_empty() || batch.before != snapshot {
+            self.guard.handed_over();
+            self.sink.deliver(batch).await;
+        }
+        if complete {
+            let undone = self.guard.end_read(&snapshot);
+            if !undone.is_empty() {
+                self.sink.resync(Affected::Rooms(undone), UNDONE).await;
+            }
+        }
+    }
+}

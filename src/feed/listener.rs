@@ -1,0 +1,99 @@
+//! Wakes the reader when the outbox grows.
+//!
+//! Owns the one LISTEN connection. Carries no stored event: a notification means "look", never "here". What is never
+//! stored, typing, comes the same way and is handed on.
+//! After every successful LISTEN, the first included, it wakes the reader once, because whatever
+//! was committed while nobody listened was announced to nobody.
+//! Correctness never depends on this module: without it the reader still polls.
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::backoff::Backoff;
+use crate::db::{Database, Heard, Listen, ListenError};
+use crate::metrics::Metrics;
+use crate::status::ListenerStatus;
+
+/// Where what is heard goes.
+pub(crate) struct Listener {
+    /// Where the database is.
+    pub database: Database,
+    /// Wakes the reader.
+    pub wake: watch::Sender<()>,
+    /// Takes what is said of typing.
+    pub typing: mpsc::Sender<String>,
+    /// Takes what is said of resume sessions that were taken over.
+    pub takeovers: mpsc::Sender<String>,
+    /// Takes what the listener knows of itself.
+    pub status: watch::Sender<ListenerStatus>,
+    /// Begins the payload of this server's probes.
+    pub server_name: String,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+impl Listener {
+    /// Listens until `stop`, for ever trying again.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        let mut backoff = Backoff::default();
+        loop {
+            let error = tokio::select! {
+                () = stop.cancelled() => break,
+                error = self.listen(&mut backoff) => error,
+            };
+            if self.status.send_replace(ListenerStatus::default()).bound {
+                self.metrics.listener_reconnects.inc();
+            }
+            let pause = backoff.next();
+            tracing::warn!(
+                retry_in_ms = pause.as_millis() as u64,
+                "listening failed, the reader polls meanwhile: {error}"
+            );
+            let _ = timeout(pause, stop.cancelled()).await;
+        }
+    }
+
+    /// One connection's life. Any sign of a lost connection ends it, since what was notified meanwhile is unknown.
+    async fn listen(&self, backoff: &mut Backoff) -> ListenError {
+        let mut listen = match Listen::begin(&self.database).await {
+            Ok(listen) => listen,
+            Err(error) => return error,
+        };
+        backoff.reset();
+        self.status.send_modify(|status| status.bound = true);
+        self.wake.send_replace(());
+        loop {
+            match listen.next().await {
+                Ok(heard) => {
+                    // What came together is one wake, not one read each.
+                    for heard in heard {
+                        self.dispatch(heard);
+                    }
+                }
+                Err(error) => return error,
+            }
+        }
+    }
+
+    fn dispatch(&self, heard: Heard) {
+        match heard {
+            Heard::Wake => {
+                self.wake.send_replace(());
+            }
+            Heard::Probe(payload) if payload.starts_with(&self.server_name) => {
+                let now = Instant::now();
+                self.status.send_modify(|status| status.probed = Some(now));
+            }
+            Heard::Probe(_) => {}
+            Heard::Typing(payload) => {
+                // Typing is transient: under a flood it is dropped rather than let it hold up the wakes.
+                if self.typing.try_send(payload).is_err() {
+                    self.metrics.typing_dropped.inc();
+                }
+            }
+            // An earlier connection that is not told ends at its next ping.
+            Heard::Takeovers(payload) => drop(self.takeovers.try_send(payload)),
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Follows the outbox and hands its events on, in batches.
+//!
+//! Owns the position: the offset up to which everything was delivered. A wake, the poll or a busy writer make it read;
+//! what it reads is decided by snapshots alone, so a wake too many or too few never changes what is delivered.
+//! Guarantees: every committed event once, whatever commits late; a failure never moves the position.
+//! Relies on an [`EventFeed`] for the reads and an [`EventSink`] for the delivery, so that it can be driven without a database.
+//!
+//! How it sleeps without missing a wake, and without making busy writers pay for NOTIFY:
+//! - asleep, it holds a key that writers test; whoever finds it held notifies. Few events: it stays in this state.
+//! - many events: it lets go of the key and reads in a loop, and writers notify nobody.
+//! - before it sleeps again it takes the key, then asks whether a writer is still at work, then reads. A writer that
+//!   tested too early was either seen at work, and is waited for, or was over, and the read saw it.
+
+use std::time::Duration;
+
+use futures_util::TryStreamExt as _;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::event_feed::EventFeed;
+use super::hand_over::{HandOver, ReadUnderWay};
+use crate::backoff::Backoff;
+use crate::delivery::EventSink;
+use crate::metrics::{Metrics, WakeSource};
+use crate::offset::Offset;
+use crate::status::ReaderStatus;
+
+/// Events in one read from which writers are busy enough to be spared NOTIFY.
+const BUSY_EVENTS: usize = 16;
+/// Writers at work at once who would wait for each other at NOTIFY's lock. They are counted, not inferred from the
+/// pace: notifying, they commit one by one, one flush each, and look slow because they are being slowed down.
+const CROWD: i64 = 3;
+/// They are counted when so many wakes in a row were that close to each other.
+const CLOSE_WAKES: u32 = 8;
+const CLOSE_GAP: Duration = Duration::from_millis(25);
+/// A crowd counts when it was found so many times in a row: one slow flush gathers one, too.
+const CROWDS: u32 = 2;
+/// The pause between reads while writers are busy.
+const BUSY_PAUSE: Duration = Duration::from_millis(1);
+/// Writers are not busy any more after so many windows in a row without an event, or with few and no crowd. Longer in all
+/// than a flush on a slow disk, or the pause between two groups of commits would pass for the end.
+const QUIET_WINDOWS: u32 = 3;
+const WINDOW: Duration = Duration::from_millis(10);
+const FEW_EVENTS: usize = 5;
+/// While a writer is waited for: a few short pauses, then longer ones.
+const WAIT_SHORT: Duration = Duration::from_millis(2);
+const WAIT_LONG: Duration = Duration::from_millis(20);
+const SHORT_WAITS: u32 = 10;
+
+/// Reads events from a feed and hands them to a sink.
+pub(crate) struct Reader<F, K> {
+    feed: F,
+    hand_over: HandOver<K>,
+    wake: watch::Receiver<()>,
+    poll: Duration,
+    status: watch::Sender<ReaderStatus>,
+    metrics: Metrics,
+}
+
+impl<F: EventFeed, K: EventSink> Reader<F, K> {
+    /// A reader that has not begun. It reads when woken, and every `poll` at least.
+    pub(crate) fn new(
+        feed: F,
+        sink: K,
+        wake: watch::Receiver<()>,
+        poll: Duration,
+        status: watch::Sender<ReaderStatus>,
+        metrics: Metrics,
+    ) -> Self {
+        Self {
+            feed,
+            hand_over: HandOver::new(sink),
+            wake,
+            poll,
+            status,
+            metrics,
+        }
+    }
+
+    /// Follows until `stop`: the read at hand is finished, then the connection is closed.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        let mut backoff = Backoff::default();
+        let mut position = None;
+        while !stop.is_cancelled() {
+            let error = match self.follow(&mut position, &mut backoff, &stop).await {
+                Ok(()) => break,
+                Err(error) => error,
+            };
+            self.status.send_modify(|status| {
+                status.failing.get_or_insert_with(Instant::now);
+            });
+            let pause = backoff.next();
+            tracing::warn!(
+                retry_in_ms = pause.as_millis() as u64,
+                "reading the outbox failed: {error}"
+            );
+            let _ = timeout(pause, stop.cancelled()).await;
+        }
+        self.feed.close().await;
+    }
+
+    /// Connects, and follows until `stop` or an error.
+    async fn follow(
+        &mut self,
+        position: &mut Option<Offset>,
+        backoff: &mut Backoff,
+        stop: &CancellationToken,
+    ) -> Result<(), F::Error> {
+        let head = self.feed.connect().await?;
+        let go_on = self.hand_over.connected(position.take(), head).await;
+        let position = position.insert(go_on);
+        while !stop.is_cancelled() {
+            let asleep = self.fall_asleep(position, stop).await?;
+            backoff.reset();
+            if asleep {
+                self.sleep(position, stop).await?;
+            } else {
+                self.stay_awake(position, stop).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads and hands over everything that the position misses, and says how many events that were.
+    async fn read(&mut self, position: &mut Offset) -> Result<usize, F::Error> {
+        let mut read = ReadUnderWay::from(position);
+        let mut parts = self.feed.read(&position.seen);
+        while let Some(part) = parts.try_next().await? {
+            self.hand_over.hand_over(&mut read, part, position).await;
+        }
+        drop(parts);
+        self.metrics.events_read.inc_by(read.events() as u64);
+        self.status.send_replace(ReaderStatus {
+            caught_up: Some(Instant::now()),
+            failing: None,
+        });
+        Ok(read.events())
+    }
+
+    /// Takes the key and makes sure that no writer tested it too early. False: there is too much to do to sleep.
+    async fn fall_asleep(
+        &mut self,
+        position: &mut Offset,
+        stop: &CancellationToken,
+    ) -> Result<bool, F::Error> {
+        if !self.feed.enable_notify().await? {
+            return Ok(false);
+        }
+        let begun = Instant::now();
+        for wait in 0.. {
+            let writers = self.feed.writers().await?;
+            let events = self.read(position).await?;
+            if events >= BUSY_EVENTS || (events > 0 && writers >= CROWD) {
+                self.feed.disable_notify().await?;
+                return Ok(false);
+            }
+            if stop.is_cancelled() || writers == 0 {
+                return Ok(true);
+            }
+            let pause = writer_pause(wait, begun.elapsed(), self.poll);
+            // A notified commit need not wait for the pause to end, nor does the stop.
+            tokio::select! {
+                () = stop.cancelled() => {}
+                _ = timeout(pause, self.wake.changed()) => {}
+            }
+        }
+        Ok(true)
+    }
+
+    /// Holds the key: reads when woken or when the poll is due, until writers are busy.
+    async fn sleep(
+        &mut self,
+        position: &mut Offset,
+        stop: &CancellationToken,
+    ) -> Result<(), F::Error> {
+        let (mut close, mut crowds) = (0, 0);
+        let mut last = Instant::now();
+        loop {
+            let source = tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                woken = timeout(self.poll, self.wake.changed()) => match woken {
+                    Ok(_) => WakeSource::Notify,
+                    Err(_) => WakeSource::Poll,
+                },
+            };
+            self.metrics.wakes(source);
+            let events = self.read(position).await?;
+            if last.elapsed() >= CLOSE_GAP {
+                (close, crowds) = (0, 0);
+            }
+            last = Instant::now();
+            close += 1;
+            if close >= CLOSE_WAKES {
+                close = 0;
+                let crowded = self.feed.writers().await? >= CROWD;
+                crowds = if crowded { crowds + 1 } else { 0 };
+            }
+            if events >= BUSY_EVENTS || crowds >= CROWDS {
+                self.feed.disable_notify().await?;
+                return self.stay_awake(position, stop).await;
+            }
+        }
+    }
+
+    /// Reads without being notified, until it has been quiet for a while.
+    async fn stay_awake(
+        &mut self,
+        position: &mut Offset,
+        stop: &CancellationToken,
+    ) -> Result<(), F::Error> {
+        let mut quiet = 0;
+        while quiet < QUIET_WINDOWS && !stop.is_cancelled() {
+            let (begun, mut events) = (Instant::now(), 0);
+            while begun.elapsed() < WINDOW {
+                events += self.read(position).await?;
+                sleep(BUSY_PAUSE).await;
+            }
+            let calm = events == 0 || (events < FEW_EVENTS && self.feed.writers().await? < CROWD);
+            quiet = if calm { quiet + 1 } else { 0 };
+        }
+        Ok(())
+    }
+}
+
+/// The pause before the next look at a writer that may have tested the key too early, and has been waited for so long: a
+/// quarter of that, so that a transaction which stays open costs no more than the poll does, and one that ends without
+/// having written again is delivered late by a quarter of its age at most. One that writes again notifies.
+fn writer_pause(wait: u32, waited: Duration, poll: Duration) -> Duration {
+    if wait < SHORT_WAITS {
+        WAIT_SHORT
+    } else {
+        (waited / 4).max(WAIT_LONG).min(poll.max(WAIT_LONG))
+    }
+}

@@ -1,0 +1,197 @@
+//! The Socket.IO side: who connects, what clients ask for, and what they are answered.
+//!
+//! Owns the protocol with clients: how they come in (`connect`), the queue of what they send (`inbox`, `packet`), what that
+//! means (`protocol`, `requests`), and what is stored for their coming back (`session`).
+//! Refuses origins that are not allowed, and everybody while the server is being closed.
+//! Relies on `delivery` for who gets which event, on `transport` for how it gets there, and on `db` for sessions.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::middleware;
+use axum::routing::{MethodRouter, any_service};
+use hyper::service::Service as _;
+use serde_json::Value;
+use socketioxide::SocketIo;
+use socketioxide::extract::{SocketRef, TryData};
+use socketioxide::handler::ConnectHandler;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+mod client;
+mod connect;
+mod inbox;
+mod packet;
+mod protocol;
+mod requests;
+mod session;
+
+pub(crate) use session::SessionKeeper;
+
+use crate::auth::OriginPolicy;
+use crate::config::Limits;
+use crate::db::Sessions;
+use crate::delivery::{Hub, Replay, ReplaySource, SubscriberTransport as _};
+use crate::metrics::Metrics;
+use crate::transport::{EngineGate, EngineSessions, engine_middleware};
+use connect::{Admitted, Connector};
+use requests::Requests;
+use session::Clients;
+
+/// Packets that may wait in socketioxide for a socket that polls.
+const QUEUE_PACKETS: usize = 1024;
+/// A poll response holds this much at most. Above it a packet is parked, and lost at an upgrade: keep it above any payload.
+const POLL_RESPONSE_BYTES: u64 = 20 * 1024 * 1024;
+/// Between the ends of two connections when the server stops.
+const CLOSE_SPREAD: Duration = Duration::from_millis(1);
+/// An idle socket needs little: messages from clients are short, and a longer one is read in pieces of this size.
+const READ_BUFFER_BYTES: usize = 128;
+
+/// The Socket.IO server.
+pub(crate) struct SocketServer {
+    io: SocketIo,
+    hub: Arc<Hub>,
+    clients: Arc<Clients>,
+    sessions: Arc<Sessions>,
+    closing: Arc<AtomicBool>,
+    metrics: Metrics,
+}
+
+/// What the Socket.IO server is made of.
+pub(crate) struct SocketServerParts<S> {
+    /// Who is in which room.
+    pub hub: Arc<Hub>,
+    /// For joins with an offset.
+    pub replay: Arc<Replay<S>>,
+    /// The resume sessions.
+    pub sessions: Arc<Sessions>,
+    /// The pages that may connect.
+    pub origin_policy: OriginPolicy,
+    /// What one client may ask for.
+    pub limits: Limits,
+    /// Nobody new is let in any more.
+    pub draining: CancellationToken,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+impl SocketServer {
+    /// Builds the server and the service that answers at `/socket.io`.
+    pub(crate) fn new<S: ReplaySource>(parts: SocketServerParts<S>) -> (Self, MethodRouter) {
+        let SocketServerParts {
+            hub,
+            replay,
+            sessions,
+            origin_policy,
+            limits,
+            draining,
+            metrics,
+        } = parts;
+        let (service, io) = SocketIo::builder()
+            .max_buffer_size(QUEUE_PACKETS)
+            .max_payload(POLL_RESPONSE_BYTES)
+            .ws_read_buffer_size(READ_BUFFER_BYTES)
+            .ws_max_message_size(limits.max_message_bytes)
+            .ws_max_frame_size(limits.max_message_bytes)
+            .connect_timeout(limits.handshake_timeout)
+            .upgrade_timeout(limits.handshake_timeout)
+            .build_svc();
+        let engine = Arc::new(EngineSessions::default());
+        let opener = service.clone();
+        let gate = EngineGate {
+            handshake_timeout: limits.handshake_timeout,
+            max_message_bytes: limits.max_message_bytes,
+            sessions: engine.clone(),
+            open: Arc::new(move |stream, request| {
+                if let Err(error) = opener.call((stream, request)).into_inner() {
+                    tracing::debug!("the engine refused a connection: {error}");
+                }
+            }),
+            draining,
+            closing: Arc::default(),
+            metrics: metrics.clone(),
+        };
+        let server = Self {
+            io,
+            hub: hub.clone(),
+            clients: Arc::default(),
+            sessions: sessions.clone(),
+            closing: gate.closing.clone(),
+            metrics: metrics.clone(),
+        };
+        server.serve_clients(Connector {
+            requests: Requests {
+                hub,
+                replay,
+                sessions,
+            },
+            clients: server.clients.clone(),
+            engine,
+            origin_policy,
+            limits,
+            metrics,
+            next_id: AtomicU64::new(1),
+        });
+        let layer = middleware::from_fn_with_state(gate, engine_middleware);
+        (server, any_service(service).layer(layer))
+    }
+
+    fn serve_clients<S: ReplaySource>(&self, connector: Connector<S>) {
+        let connector = Arc::new(connector);
+        let middleware = {
+            let connector = connector.clone();
+            async move |socket: SocketRef, TryData(auth): TryData<Value>| {
+                connector.admit(&socket, auth.ok()).await
+            }
+        };
+        let connected = async move |socket: SocketRef| {
+            // Taken, not looked at: what a client came back with would stay for as long as the socket.
+            if let Some(admitted) = socket.extensions.remove::<Admitted>() {
+                connector.clone().welcome(socket, admitted).await;
+            }
+        };
+        self.io.ns("/", connected.with(middleware));
+    }
+
+    /// What looks after the sessions of this server's clients.
+    pub(crate) fn session_keeper(&self) -> SessionKeeper {
+        SessionKeeper {
+            hub: self.hub.clone(),
+            clients: self.clients.clone(),
+            sessions: self.sessions.clone(),
+        }
+    }
+
+    /// What counts the connected clients for the metrics, whenever it is called.
+    pub(crate) fn meter(&self) -> impl Fn() + Send + Sync + 'static {
+        let (clients, metrics) = (self.clients.clone(), self.metrics.clone());
+        move || clients.measure(&metrics)
+    }
+
+    /// Closes every connection within `deadline`, in a spread: those who come back at once would all ask at once. They see
+    /// a closed transport and reconnect by themselves. The listening socket must be closed before: socketioxide would
+    /// tell a newcomer that there is no such namespace, which a stock client takes for final.
+    pub(crate) async fn close(&self, deadline: Duration) {
+        // Whoever comes back to another server is to find its session as it is.
+        let progress = self.clients.progress(&self.hub);
+        match timeout(deadline / 4, self.sessions.touch_all(&progress)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!("sessions could not be kept up: {error}"),
+            Err(_) => tracing::warn!("sessions could not be kept up in time"),
+        }
+        let clients = self.clients.all();
+        let spread =
+            (CLOSE_SPREAD * u32::try_from(clients.len()).unwrap_or(u32::MAX)).min(deadline / 4);
+        let begun = Instant::now();
+        let count = clients.len().max(1) as f64;
+        for (index, client) in clients.into_iter().enumerate() {
+            sleep_until(begun + spread.mul_f64(index as f64 / count)).await;
+            client.transport.close();
+        }
+        self.closing.store(true, Ordering::Release);
+        if timeout(deadline / 2, self.io.close()).await.is_err() {
+            tracing::warn!("some connections did not close in time");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! One connected client as the Socket.IO side sees it: who it is, its resume session, and the way to answer it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::inbox::Inbox;
+use super::protocol::Refusal;
+use crate::auth::Identity;
+use crate::db::ResumeSession;
+use crate::delivery::{Subscriber, SubscriberTransport as _};
+use crate::transport::{Ack, ClientTransport};
+
+/// A connected client.
+pub(super) struct Client {
+    pub(super) identity: Identity,
+    pub(super) session: ResumeSession,
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) subscriber: Arc<Subscriber>,
+    /// The subscriber's transport: answers go the same way as events.
+    pub(super) transport: Arc<ClientTransport>,
+    /// Whether the database has a row for the session: from the first join on.
+    session_stored: AtomicBool,
+    /// Whether the rooms have changed since, because the database was away.
+    session_dirty: AtomicBool,
+}
+
+impl Client {
+    /// `session_stored` says whether it has resumed one.
+    pub(super) fn new(
+        identity: Identity,
+        session: ResumeSession,
+        inbox: Arc<Inbox>,
+        subscriber: Arc<Subscriber>,
+        transport: Arc<ClientTransport>,
+        session_stored: bool,
+    ) -> Self {
+        Self {
+            identity,
+            session,
+            inbox,
+            subscriber,
+            transport,
+            session_stored: AtomicBool::new(session_stored),
+            session_dirty: AtomicBool::new(false),
+        }
+    }
+
+    /// Our own number for the connection. The Socket.IO id is a secret: never logged, never shown.
+    pub(super) fn id(&self) -> u64 {
+        self.subscriber.id
+    }
+
+    pub(super) fn has_stored_session(&self) -> bool {
+        self.session_stored.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_session_stored(&self) {
+        self.session_stored.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_session_dirty(&self) -> bool {
+        self.session_dirty.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_session_dirty(&self, dirty: bool) {
+        self.session_dirty.store(dirty, Ordering::Relaxed);
+    }
+
+    /// Says why an event is refused: to the ack, or as an event where there is none.
+    pub(super) fn refuse(&self, refusal: &Refusal, ack: Ack) {
+        match ack {
+            Ack::None => {
+                self.transport.send(&refusal.event());
+            }
+            ack => self.transport.answer(ack, &refusal.ack()),
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! A connection's beginning and end: who the client is, whether it resumes, and what it is sent first.
+//!
+//! Everything is decided, and the handler registered, in the connect middleware, which runs before the CONNECT packet is sent:
+//! a client that joins right after connecting is never faster than its handler.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+use socketioxide::extract::{AckSender, SocketRef};
+use socketioxide::socket::DisconnectReason;
+use tokio::time::{Instant, sleep};
+
+use super::client::Client;
+use super::inbox::{Inbox, Pushed};
+use super::packet::Packet;
+use super::protocol::{self, Refusal};
+use super::requests::Requests;
+use super::session::Clients;
+use super::session::resume::{self, ResumeOutcome, ResumeRequest};
+use super::session::store::session_progress;
+use crate::auth::{self, ConnectError, Identity, OriginPolicy};
+use crate::backoff::Backoff;
+use crate::config::Limits;
+use crate::db::{PidHash, ResumeSession, log_wait};
+use crate::delivery::{
+    DeliveryState, Hub, Outgoing, ReplaySource, Subscriber, SubscriberTransport as _,
+};
+use crate::event::Room;
+use crate::metrics::{Connect, Metrics};
+use crate::transport::{
+    ClientTransport, Connection, EngineSessions, HandshakeTimer, own_connection,
+};
+
+/// Why a connection is turned away: the `connect_error` message that the client sees.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refused {
+    #[error(transparent)]
+    Auth(#[from] ConnectError),
+    /// The database was away for longer than the handshake may take.
+    #[error("unavailable")]
+    Unavailable,
+}
+
+/// Lets clients in, and sees them off.
+pub(super) struct Connector<S> {
+    pub(super) requests: Requests<S>,
+    pub(super) clients: Arc<Clients>,
+    pub(super) engine: Arc<EngineSessions>,
+    pub(super) origin_policy: OriginPolicy,
+    pub(super) limits: Limits,
+    pub(super) metrics: Metrics,
+    pub(super) next_id: AtomicU64,
+}
+
+/// What the middleware hands to the connect handler.
+#[derive(Clone)]
+pub(super) struct Admitted {
+    identity: Identity,
+    session: ResumeSession,
+    outcome: Arc<ResumeOutcome>,
+    entrance: Arc<Entrance>,
+    connection: Option<Arc<Connection>>,
+}
+
+/// Where a socket's events go, from before there is a client on.
+struct Entrance {
+    inbox: Arc<Inbox>,
+    /// Set when the socket is connected. Weak: the socket's handlers hold the entrance, and the client holds the socket.
+    client: OnceLock<Weak<Client>>,
+    /// Too many events came before there was anybody to refuse them: it must not look as if they had been taken.
+    flooded: AtomicBool,
+}
+
+impl Entrance {
+    fn client(&self) -> Option<Arc<Client>> {
+        self.client.get()?.upgrade()
+    }
+
+    /// Takes an event in. True: the caller must handle what is in the inbox.
+    fn take_in(&self, packet: Packet, sender: AckSender) -> bool {
+        match self
+            .inbox
+            .push(packet.into_incoming(sender), Instant::now())
+        {
+            Pushed::Work => true,
+            Pushed::Waits => false,
+            Pushed::Full(incoming) => {
+                match self.client() {
+                    // Queueing the refusal would use the space that is lacking, so it is answered out of order.
+                    Some(client) => client.refuse(&Refusal::TooManyRequests, incoming.ack),
+                    None => self.flooded.store(true, Ordering::Release),
+                }
+                false
+            }
+        }
+    }
+}
+
+impl<S: ReplaySource> Connector<S> {
+    fn hub(&self) -> &Arc<Hub> {
+        &self.requests.hub
+    }
+
+    /// The connect middleware: decides, and registers the handler before CONNECT can be sent.
+    pub(super) async fn admit(
+        self: &Arc<Self>,
+        socket: &SocketRef,
+        auth: Option<Value>,
+    ) -> Result<(), Refused> {
+        let identity = auth::authenticate(socket.req_parts(), &self.origin_policy)
+            .inspect_err(|_| self.metrics.connects(Connect::Refused))?;
+        if let Some(timer) = socket.req_parts().extensions.get::<Arc<HandshakeTimer>>() {
+            timer.set_connected();
+        }
+        let connection = own_connection(socket);
+        let has_ended = || connection.as_ref().is_some_and(|own| own.is_cut());
+        let request = auth.as_ref().and_then(ResumeRequest::of);
+        let (pid, session, outcome) = self.begin_session(request, &identity, has_ended).await?;
+
+        let entrance = Arc::new(Entrance {
+            inbox: Inbox::new(self.limits.max_event_rate, self.metrics.clone()),
+            client: OnceLock::new(),
+            flooded: AtomicBool::new(false),
+        });
+        match &connection {
+            Some(connection) => connection.open(&pid),
+            None => {
+                let owner: Weak<Entrance> = Arc::downgrade(&entrance);
+                self.engine.expect_connect(socket.id.as_str(), &pid, owner);
+            }
+        }
+        self.handle_events(socket, entrance.clone());
+        socket.extensions.insert(Admitted {
+            identity,
+            session,
+            outcome: Arc::new(outcome),
+            entrance,
+            connection,
+        });
+        Ok(())
+    }
+
+    /// One handler for whatever comes. What runs in it at once runs in the order of the packets; what it returns is
+    /// spawned. See `inbox`.
+    fn handle_events(self: &Arc<Self>, socket: &SocketRef, entrance: Arc<Entrance>) {
+        let connector = self.clone();
+        socket.on_fallback(move |ack: AckSender, packet: Packet| {
+            let must_work = entrance.take_in(packet, ack);
+            let (connector, entrance) = (connector.clone(), entrance.clone());
+            async move {
+                if must_work && let Some(client) = entrance.client() {
+                    connector.requests.handle_inbox(&client).await;
+                }
+            }
+        });
+    }
+
+    /// The session of a client: the one that it asks for if it may go on with it, else another one. With the pid to say so.
+    async fn begin_session(
+        &self,
+        request: Option<ResumeRequest>,
+        identity: &Identity,
+        has_ended: impl Fn() -> bool,
+    ) -> Result<(String, ResumeSession, ResumeOutcome), Refused> {
+        let session = |pid: &str| ResumeSession {
+            pid: PidHash::of(pid),
+            identity: identity.name(),
+            owner: rand::random(),
+        };
+        let mut outcome = ResumeOutcome::New;
+        if let Some(request) = request {
+            let asked_for = session(&request.pid);
+            outcome = self
+                .take_over(&request, &asked_for, identity, has_ended)
+                .await?;
+            if let ResumeOutcome::Resumed(_) = outcome {
+                return Ok((request.pid, asked_for, outcome));
+            }
+        }
+        let pid = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>());
+        let session = session(&pid);
+        Ok((pid, session, outcome))
+    }
+
+    /// How a client that comes back comes in. A database that is away is waited for, while the client waits for its CONNECT:
+    /// the engine ends the connection at its time limit, and the client tries again.
+    async fn take_over(
+        &self,
+        request: &ResumeRequest,
+        session: &ResumeSession,
+        identity: &Identity,
+        has_ended: impl Fn() -> bool,
+    ) -> Result<ResumeOutcome, Refused> {
+        let sessions = &self.requests.sessions;
+        let (begun, mut backoff) = (Instant::now(), Backoff::default());
+        loop {
+            match sessions.take_over(session.clone()).await {
+                Ok(takeover) => {
+                    let outcome = resume::evaluate(takeover, request, identity).await;
+                    if let ResumeOutcome::Lost { .. } = outcome
+                        && let Err(error) = sessions.forget(session).await
+                    {
+                        tracing::debug!("a session that ended stays until it is pruned: {error}");
+                    }
+                    return Ok(outcome);
+                }
+                Err(error) => log_wait("a client that comes back", &error),
+            }
+            sleep(backoff.next()).await;
+            // What a client that has gone would take over, it takes over with its next connection.
+            let late = self.limits.handshake_timeout + Duration::from_secs(1);
+            if has_ended() || begun.elapsed() > late {
+                return Err(Refused::Unavailable);
+            }
+        }
+    }
+
+    /// The connect handler: CONNECT is on its way.
+    pub(super) async fn welcome(self: Arc<Self>, socket: SocketRef, admitted: Admitted) {
+        let Admitted {
+            identity,
+            session,
+            outcome,
+            entrance,
+            connection,
+        } = admitted;
+        let Some((position, number)) = self.hub().position() else {
+            return;
+        };
+        let (state, resumed) = match &*outcome {
+            ResumeOutcome::Resumed(resumed) => {
+                (DeliveryState::behind(resumed.offset.clone()), true)
+            }
+            _ => (DeliveryState::live(position, number), false),
+        };
+        let ready = protocol::ready(state.complete_to_offset());
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let transport = ClientTransport::new(socket.clone(), connection);
+        let subscriber = Arc::new(Subscriber::new(id, transport.clone(), state));
+        let inbox = entrance.inbox.clone();
+        let client = Client::new(identity, session, inbox, subscriber, transport, resumed);
+        let client = Arc::new(client);
+        let _ = entrance.client.set(Arc::downgrade(&client));
+        let connector = self.clone();
+        socket.on_disconnect(async move |_: SocketRef, reason: DisconnectReason| {
+            connector.see_off(id, reason).await;
+        });
+        if !self.register(&client) {
+            return;
+        }
+        tracing::debug!(connection = id, "connected");
+        self.hub().send(&client.subscriber, &ready);
+        self.send_outcome(&client, &outcome).await;
+        self.requests.handle_inbox(&client).await;
+        if entrance.flooded.load(Ordering::Acquire) {
+            client.transport.close();
+        }
+    }
+
+    /// Makes a client known everywhere, and ends the one that had its session. False: it went away meanwhile.
+    fn register(&self, client: &Arc<Client>) -> bool {
+        let earlier = self.clients.add(client);
+        self.engine.register(client.id(), &client.transport);
+        self.hub().add(&client.subscriber);
+        // Looked at last: whoever is gone by now may have been seen off before it was known.
+        if !client.transport.is_connected() {
+            self.clients.remove(client.id());
+            self.engine.unregister(client.id(), &client.transport);
+            self.hub().remove(&client.subscriber);
+            return false;
+        }
+        if let Some(earlier) = earlier {
+            earlier.transport.close();
+        }
+        true
+    }
+
+    /// Tells a client how it came in, and puts one that resumes into its rooms.
+    async fn send_outcome(&self, client: &Arc<Client>, outcome: &ResumeOutcome) {
+        match outcome {
+            ResumeOutcome::New => self.metrics.connects(Connect::New),
+            ResumeOutcome::Lost { rooms, reason } => {
+                self.metrics.connects(Connect::Resync);
+                self.send_resyncs(client, rooms, reason);
+            }
+            ResumeOutcome::Resumed(resumed) => {
+                self.metrics.connects(Connect::Resumed);
+                self.send_resyncs(client, &resumed.denied, "not allowed");
+                self.hub()
+                    .restore(&client.subscriber, resumed.rooms.clone());
+                // Before anything is replayed: from then on the client's offset says less.
+                if !resumed.must_store || self.requests.store_session(client).await {
+                    self.hub().start_replay(&client.subscriber);
+                } else {
+                    client.transport.close();
+                }
+            }
+        }
+    }
+
+    fn send_resyncs(&self, client: &Client, rooms: &[Room], reason: &str) {
+        for room in rooms {
+            self.hub()
+                .send(&client.subscriber, &Outgoing::resync(room, reason));
+        }
+    }
+
+    /// A socket has ended. Its session stays, unless the client said goodbye.
+    async fn see_off(&self, id: u64, reason: DisconnectReason) {
+        let Some(client) = self.clients.remove(id) else {
+            return;
+        };
+        self.engine.unregister(id, &client.transport);
+        let progress = self.hub().remove(&client.subscriber);
+        self.metrics.disconnects(reason_label(reason));
+        let Some(progress) = progress.filter(|_| client.has_stored_session()) else {
+            return;
+        };
+        let (sessions, session) = (&self.requests.sessions, client.session.clone());
+        let done = match reason {
+            DisconnectReason::ClientNSDisconnect => {
+                sessions.forget(&session).await.map_err(Arc::new)
+            }
+            _ => sessions.touch(session, session_progress(&progress)).await,
+        };
+        if let Err(error) = done {
+            tracing::debug!("the session of a connection that ended stays as it was: {error}");
+        }
+    }
+}
+
+fn reason_label(reason: DisconnectReason) -> &'static str {
+    match reason {
+        DisconnectReason::TransportClose => "transport_close",
+        DisconnectReason::TransportError => "transport_error",
+        DisconnectReason::MultipleHttpPollingError => "multiple_polls",
+        DisconnectReason::PacketParsingError => "bad_packet",
+        DisconnectReason::HeartbeatTimeout => "ping_timeout",
+        DisconnectReason::ClientNSDisconnect => "client_disconnect",
+        DisconnectReason::ServerNSDisconnect => "server_disconnect",
+        DisconnectReason::ClosingServer => "server_closing",
+    }
+}

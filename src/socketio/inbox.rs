@@ -1,0 +1,167 @@
+//! A client's incoming events, in the order sent.
+//!
+//! socketioxide spawns a task for each incoming event, unordered and unbounded. It calls the handler itself in order,
+//! though, before it spawns what the handler returns: so the handler puts the event here, and the first of the spawned
+//! tasks handles what is here, one after another. An idle client has no task of ours.
+//! Guarantees: at most [`MAX_WAITING`] events wait; one more is given back, not dropped in silence.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::time::Instant;
+
+use super::packet::Incoming;
+use super::protocol::Refusal;
+use crate::metrics::{Limit, Metrics};
+
+const MAX_WAITING: usize = 256;
+
+/// The events of one client that wait for their turn.
+pub(super) struct Inbox {
+    state: Mutex<State>,
+    rate: f64,
+    metrics: Metrics,
+}
+
+/// What became of an event that came in.
+pub(super) enum Pushed {
+    /// It waits, and the caller must handle what is in the inbox.
+    Work,
+    /// It waits, and somebody is at work.
+    Waits,
+    /// There is no room for it.
+    Full(Incoming),
+}
+
+struct State {
+    waiting: VecDeque<Incoming>,
+    /// Whether a task is at work. True from the start: the connect handler works the queue first, after the ready event.
+    working: bool,
+    tokens: f64,
+    filled: Instant,
+}
+
+impl Inbox {
+    /// An inbox that takes `rate` events a second, and bursts of as many.
+    pub(super) fn new(rate: u32, metrics: Metrics) -> Arc<Self> {
+        let state = State {
+            waiting: VecDeque::new(),
+            working: true,
+            tokens: f64::from(rate),
+            filled: Instant::now(),
+        };
+        Arc::new(Self {
+            state: Mutex::new(state),
+            rate: f64::from(rate),
+            metrics,
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes an event in.
+    pub(super) fn push(&self, mut incoming: Incoming, now: Instant) -> Pushed {
+        let mut state = self.state();
+        if state.waiting.len() >= MAX_WAITING {
+            self.metrics.limits(Limit::Inbox);
+            return Pushed::Full(incoming);
+        }
+        if !state.take_token(self.rate, now) {
+            self.metrics.limits(Limit::EventRate);
+            incoming.args = Err(Refusal::TooManyRequests);
+        }
+        state.waiting.push_back(incoming);
+        if std::mem::replace(&mut state.working, true) {
+            Pushed::Waits
+        } else {
+            Pushed::Work
+        }
+    }
+
+    /// Whether another event waits already.
+    pub(super) fn has_more(&self) -> bool {
+        !self.state().waiting.is_empty()
+    }
+
+    /// The next event to handle; `None` ends the work.
+    pub(super) fn next(&self) -> Option<Incoming> {
+        let mut state = self.state();
+        let next = state.waiting.pop_front();
+        if next.is_none() {
+            state.working = false;
+            state.waiting = VecDeque::new();
+        }
+        next
+    }
+}
+
+impl State {
+    fn take_token(&mut self, rate: f64, now: Instant) -> bool {
+        self.tokens = (self.tokens
+            + now.saturating_duration_since(self.filled).as_secs_f64() * rate)
+            .min(rate);
+        self.filled = now;
+        let enough = self.tokens >= 1.0;
+        if enough {
+            self.tokens -= 1.0;
+        }
+        enough
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::socketio::protocol::Request;
+    use crate::transport::Ack;
+
+    fn event() -> Incoming {
+        Incoming {
+            request: Request::Leave,
+            args: Ok(Vec::new()),
+            ack: Ack::None,
+        }
+    }
+
+    #[test]
+    fn one_worker_at_a_time_and_none_when_empty() {
+        let (inbox, now) = (Inbox::new(100, Metrics::new().0), Instant::now());
+        assert!(
+            matches!(inbox.push(event(), now), Pushed::Waits),
+            "the connect handler works first"
+        );
+        assert!(inbox.next().is_some() && inbox.next().is_none());
+        assert!(matches!(inbox.push(event(), now), Pushed::Work));
+        assert!(matches!(inbox.push(event(), now), Pushed::Waits));
+    }
+
+    #[test]
+    fn the_rate_is_a_bucket_that_refills() {
+        let inbox = Inbox::new(2, Metrics::new().0);
+        let now = Instant::now();
+        for _ in 0..3 {
+            inbox.push(event(), now);
+        }
+        let refused = |inbox: &Inbox| {
+            inbox
+                .next()
+                .is_some_and(|event| event.args == Err(Refusal::TooManyRequests))
+        };
+        assert!(!refused(&inbox) && !refused(&inbox) && refused(&inbox));
+        inbox.push(event(), now + std::time::Duration::from_millis(600));
+        assert!(!refused(&inbox));
+    }
+
+    #[test]
+    fn a_full_inbox_takes_no_more() {
+        let (inbox, now) = (Inbox::new(100_000, Metrics::new().0), Instant::now());
+        for _ in 0..MAX_WAITING {
+            inbox.push(event(), now);
+        }
+        assert!(matches!(inbox.push(event(), now), Pushed::Full(_)));
+        let held = std::iter::from_fn(|| inbox.next()).count();
+        assert_eq!(held, MAX_WAITING);
+    }
+}

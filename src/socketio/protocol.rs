@@ -1,0 +1,213 @@
+//! What travels between a client and us: arguments, answers and errors, as `docs/INTEGRATION.md` has them.
+//!
+//! Owns the shapes; knows neither sockets nor rooms' members. Parses each argument once, into a type that is valid.
+
+use serde_json::{Value, json};
+
+use crate::delivery::{JoinError, Outgoing};
+use crate::event::{ContactId, name};
+use crate::offset::Offset;
+
+/// The events a client may send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Request {
+    Join,
+    Leave,
+    TypingStart,
+    TypingStop,
+    /// Anything else, answered by an error that names what there is.
+    Unknown,
+}
+
+impl Request {
+    const NAMED: [(&str, Self); 4] = [
+        (name::JOIN, Self::Join),
+        (name::LEAVE, Self::Leave),
+        (name::TYPING_START, Self::TypingStart),
+        (name::TYPING_STOP, Self::TypingStop),
+    ];
+
+    fn named(name: &str) -> Self {
+        let known = Self::NAMED.into_iter().find(|(known, _)| *known == name);
+        known.map_or(Self::Unknown, |(_, request)| request)
+    }
+}
+
+/// Why a client's event is refused. The text is the client's to see.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub(super) enum Refusal {
+    #[error("{0}")]
+    BadRequest(String),
+    #[error("{0}")]
+    Forbidden(&'static str),
+    #[error("the database can't be reached, try again")]
+    Unavailable,
+    #[error("a socket may be in {0} rooms, leave one first")]
+    TooManyRooms(usize),
+    #[error("too many events, slow down")]
+    TooManyRequests,
+}
+
+impl Refusal {
+    pub(super) fn unknown_event() -> Self {
+        let known = Request::NAMED.map(|(name, _)| name).join(", ");
+        Self::BadRequest(format!("unknown event: {known} are accepted"))
+    }
+
+    /// The stable code that clients may test.
+    pub(super) fn code(&self) -> &'static str {
+        match self {
+            Self::BadRequest(_) => "bad_request",
+            Self::Forbidden(_) => "forbidden",
+            Self::Unavailable => "unavailable",
+            Self::TooManyRooms(_) => "too_many_rooms",
+            Self::TooManyRequests => "too_many_requests",
+        }
+    }
+
+    fn body(&self) -> Value {
+        json!({ "code": self.code(), "message": self.to_string() })
+    }
+
+    /// As the answer to an ack.
+    pub(super) fn ack(&self) -> Value {
+        json!({ "ok": false, "error": self.body() })
+    }
+
+    /// As the event that stands in where there was no ack.
+    pub(super) fn event(&self) -> Outgoing {
+        Outgoing::transient(name::ERROR, &self.body())
+    }
+}
+
+impl From<JoinError> for Refusal {
+    fn from(error: JoinError) -> Self {
+        match error {
+            JoinError::TooManyRooms(max_rooms) => Self::TooManyRooms(max_rooms),
+            JoinError::NotStarted => Self::Unavailable,
+        }
+    }
+}
+
+/// The first event on every connection: it gives a stock client its first offset.
+pub(super) fn ready(offset: &Offset) -> Outgoing {
+    let payload = json!({ "server": env!("CARGO_PKG_VERSION") });
+    Outgoing::with_offset(name::READY, &payload, offset)
+}
+
+/// What a join asks for.
+#[derive(Debug, PartialEq)]
+pub(super) struct JoinArgs {
+    pub(super) contact: ContactId,
+    /// The offset after which the client wants what it missed, as it came.
+    pub(super) after: Option<String>,
+}
+
+impl JoinArgs {
+    /// Takes a contact id, or an object with `contactId` and perhaps `after`.
+    pub(super) fn parse(args: &[Value]) -> Result<Self, Refusal> {
+        let first = one(args)?;
+        let Value::Object(object) = first else {
+            return Ok(Self {
+                contact: contact(first)?,
+                after: None,
+            });
+        };
+        if let Some(unknown) = object
+            .keys()
+            .find(|key| !matches!(key.as_str(), "contactId" | "after"))
+        {
+            let unknown: String = unknown.chars().take(40).collect();
+            return Err(bad(format!(
+                "unknown member {unknown:?}: contactId and after are accepted"
+            )));
+        }
+        let after = match object.get("after") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(offset)) => Some(offset.clone()),
+            Some(_) => return Err(bad("after must be an offset, which is a string".to_owned())),
+        };
+        Ok(Self {
+            contact: contact(object.get("contactId").unwrap_or(&Value::Null))?,
+            after,
+        })
+    }
+}
+
+/// The one argument of `leave:conversation` and of typing.
+pub(super) fn contact_arg(args: &[Value]) -> Result<ContactId, Refusal> {
+    contact(one(args)?)
+}
+
+fn one(args: &[Value]) -> Result<&Value, Refusal> {
+    match args {
+        [one] => Ok(one),
+        _ => Err(bad(format!(
+            "one argument is expected, {} were sent",
+            args.len()
+        ))),
+    }
+}
+
+fn contact(value: &Value) -> Result<ContactId, Refusal> {
+    ContactId::try_from(value).map_err(|e| bad(e.to_string()))
+}
+
+fn bad(message: String) -> Refusal {
+    Refusal::BadRequest(message)
+}
+
+/// An event packet, `["name", ...]`, as what it asks for and its arguments.
+pub(super) fn parse(packet: &str) -> (Request, Result<Vec<Value>, Refusal>) {
+    let mut args: Vec<Value> = match serde_json::from_str(packet) {
+        Ok(args) => args,
+        Err(_) => {
+            let refusal = bad("the arguments are not valid JSON".to_owned());
+            return (Request::Unknown, Err(refusal));
+        }
+    };
+    let named = args.first().and_then(Value::as_str).unwrap_or_default();
+    let request = Request::named(named);
+    args.drain(..1.min(args.len()));
+    (request, Ok(args))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_join_takes_an_id_or_an_object() {
+        let parse =
+            |arg: Value| JoinArgs::parse(&[arg]).map(|join| join.contact.as_str().to_owned());
+        assert_eq!(parse(json!("42")), Ok("42".to_owned()));
+        assert_eq!(parse(json!(42)), Ok("42".to_owned()));
+        assert_eq!(
+            parse(json!({ "contactId": 42, "after": null })),
+            Ok("42".to_owned())
+        );
+        for wrong in [
+            json!({}),
+            json!([]),
+            json!({ "contactId": "1", "after": 5 }),
+            json!({ "contactId": "1", "x": 1 }),
+        ] {
+            assert_eq!(parse(wrong).unwrap_err().code(), "bad_request");
+        }
+        assert!(JoinArgs::parse(&[]).is_err());
+        assert!(JoinArgs::parse(&[json!("1"), json!("2")]).is_err());
+    }
+
+    #[test]
+    fn a_packet_is_a_name_and_arguments() {
+        let (request, args) = parse(r#"["join:conversation",1,{"a":2}]"#);
+        assert_eq!(
+            (request, args),
+            (Request::Join, Ok(vec![json!(1), json!({ "a": 2 })]))
+        );
+        assert_eq!(parse(r#"["shout"]"#), (Request::Unknown, Ok(Vec::new())));
+        for odd in ["[]", "[5]", r#"["x",]"#, "{}", ""] {
+            assert_eq!(parse(odd).0, Request::Unknown, "{odd}");
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! A client's events, handled in the order sent: joins, leaves, typing.
+//!
+//! Joins and leaves take effect at once, and are answered once the session that holds them is stored: a server that is
+//! killed a moment after the answer has not forgotten the room. What came together is stored together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use super::client::Client;
+use super::packet::Incoming;
+use super::protocol::{self, JoinArgs, Refusal, Request};
+use super::session::store::stored_session;
+use crate::auth::{self, Denied};
+use crate::backoff::Backoff;
+use crate::db::Sessions;
+use crate::delivery::{
+    Hub, JoinReplayOutcome, Joined, Replay, ReplaySource, SubscriberTransport as _,
+};
+use crate::event::Room;
+use crate::metrics::Join;
+use crate::offset::Offset;
+use crate::transport::Ack;
+
+/// How long a database that is away is waited for, until a join is refused.
+const STORE_PATIENCE: Duration = Duration::from_secs(5);
+/// Answers that wait for one store.
+const MAX_UNSTORED: usize = 64;
+
+/// Handles what clients send.
+pub(super) struct Requests<S> {
+    pub(super) hub: Arc<Hub>,
+    pub(super) replay: Arc<Replay<S>>,
+    pub(super) sessions: Arc<Sessions>,
+}
+
+/// How a join went.
+#[derive(Clone, Copy)]
+struct JoinResult {
+    /// Whether the client was not in the room before.
+    entered: bool,
+    replayed: u64,
+    resync: bool,
+}
+
+/// An answer that waits for the session to be stored.
+enum PendingAnswer {
+    Join {
+        room: Room,
+        ack: Ack,
+        result: JoinResult,
+    },
+    Leave(Ack),
+}
+
+impl<S: ReplaySource> Requests<S> {
+    /// Handles what the inbox holds, one event after another.
+    pub(super) async fn handle_inbox(&self, client: &Arc<Client>) {
+        let mut pending = Vec::new();
+        while let Some(incoming) = client.inbox.next() {
+            let changes_rooms = matches!(incoming.request, Request::Join | Request::Leave);
+            if !changes_rooms || pending.len() >= MAX_UNSTORED {
+                self.store_and_answer(client, &mut pending).await;
+            }
+            self.handle(client, incoming, &mut pending).await;
+            if !client.inbox.has_more() {
+                self.store_and_answer(client, &mut pending).await;
+            }
+        }
+    }
+
+    async fn handle(
+        &self,
+        client: &Arc<Client>,
+        Incoming { request, args, ack }: Incoming,
+        pending: &mut Vec<PendingAnswer>,
+    ) {
+        let done = match (request, args) {
+            (Request::Join, args) => match self.join(client, args).await {
+                Ok(Some((room, result))) => {
+                    return pending.push(PendingAnswer::Join { room, ack, result });
+                }
+                // The client has gone.
+                Ok(None) => return,
+                Err(refusal) => {
+                    self.hub.metrics.joins(join_label(&refusal));
+                    Err(refusal)
+                }
+            },
+            (_, Err(refusal)) => Err(refusal),
+            (Request::Leave, Ok(args)) => match protocol::contact_arg(&args) {
+                Ok(contact) => {
+                    let left = self.hub.leave(&client.subscriber, &contact.room());
+                    if left || client.is_session_dirty() {
+                        return pending.push(PendingAnswer::Leave(ack));
+                    }
+                    Ok(())
+                }
+                Err(refusal) => Err(refusal),
+            },
+            (Request::TypingStart | Request::TypingStop, Ok(args)) => {
+                self.set_typing(client, &args, request == Request::TypingStart)
+            }
+            (Request::Unknown, Ok(_)) => Err(Refusal::unknown_event()),
+        };
+        match done {
+            Ok(()) => client.transport.answer(ack, &json!({ "ok": true })),
+            Err(refusal) => client.refuse(&refusal, ack),
+        }
+    }
+
+    fn set_typing(&self, client: &Client, args: &[Value], typing: bool) -> Result<(), Refusal> {
+        let room = protocol::contact_arg(args)?.room();
+        if self
+            .hub
+            .set_client_typing(&client.subscriber, &room, typing)
+        {
+            Ok(())
+        } else {
+            Err(Refusal::Forbidden("join the conversation first"))
+        }
+    }
+
+    /// Into the room. `None`: the client has gone.
+    async fn join(
+        &self,
+        client: &Arc<Client>,
+        args: Result<Vec<Value>, Refusal>,
+    ) -> Result<Option<(Room, JoinResult)>, Refusal> {
+        let JoinArgs { contact, after } = JoinArgs::parse(&args?)?;
+        let room = contact.room();
+        auth::may_join(&client.identity, &room)
+            .await
+            .map_err(|Denied| Refusal::Forbidden("not allowed"))?;
+        let mut resync = false;
+        if let Some(after) = after {
+            match self.join_after(client, &room, &after).await? {
+                JoinReplayOutcome::Entered { replayed } => {
+                    let result = JoinResult {
+                        entered: true,
+                        replayed,
+                        resync: false,
+                    };
+                    return Ok(Some((room, result)));
+                }
+                JoinReplayOutcome::Already => {}
+                JoinReplayOutcome::Gone => return Ok(None),
+                JoinReplayOutcome::Lost => resync = true,
+            }
+        }
+        let entered = match self.hub.join(&client.subscriber, &room)? {
+            Joined::Entered => true,
+            Joined::Already => false,
+            Joined::Gone => return Ok(None),
+        };
+        let result = JoinResult {
+            entered,
+            replayed: 0,
+            resync,
+        };
+        Ok(Some((room, result)))
+    }
+
+    async fn join_after(
+        &self,
+        client: &Client,
+        room: &Room,
+        after: &str,
+    ) -> Result<JoinReplayOutcome, Refusal> {
+        let (here, _) = self.hub.position().ok_or(Refusal::Unavailable)?;
+        let Ok(after) = Offset::unpack(after, here.epoch.value) else {
+            return Ok(JoinReplayOutcome::Lost);
+        };
+        let joined = self.replay.join_after(&client.subscriber, room, &after);
+        Ok(joined.await?)
+    }
+
+    /// Stores the session, and gives the answers that waited for it.
+    async fn store_and_answer(&self, client: &Arc<Client>, pending: &mut Vec<PendingAnswer>) {
+        if pending.is_empty() {
+            return;
+        }
+        let stored = self.store_session(client).await;
+        client.set_session_dirty(!stored);
+        for answer in pending.drain(..) {
+            match answer {
+                PendingAnswer::Leave(ack) if stored => {
+                    client.transport.answer(ack, &json!({ "ok": true }));
+                }
+                PendingAnswer::Leave(ack) => client.refuse(&Refusal::Unavailable, ack),
+                PendingAnswer::Join { room, ack, result } if stored => {
+                    self.acknowledge(client, &room, ack, result);
+                }
+                PendingAnswer::Join { room, ack, result } => {
+                    if result.entered {
+                        self.hub.leave(&client.subscriber, &room);
+                    }
+                    self.hub.metrics.joins(Join::Unavailable);
+                    client.refuse(&Refusal::Unavailable, ack);
+                }
+            }
+        }
+    }
+
+    fn acknowledge(&self, client: &Client, room: &Room, ack: Ack, result: JoinResult) {
+        client.subscriber.with_join_offset(room, |offset| {
+            let mut answer = json!({
+                "ok": true,
+                "room": room.as_str(),
+                "offset": offset.pack(),
+                "replayed": result.replayed,
+            });
+            if result.resync {
+                answer["resync"] = true.into();
+            }
+            client.transport.answer(ack, &answer);
+        });
+        self.hub.metrics.joins(if result.resync {
+            Join::Resync
+        } else {
+            Join::Joined
+        });
+    }
+
+    /// Stores the rooms that the client is in. False: it is gone, or the database was away for too long.
+    pub(super) async fn store_session(&self, client: &Arc<Client>) -> bool {
+        // A client that is gone keeps the session that it had.
+        let Some(stored) = stored_session(&self.hub, client) else {
+            return false;
+        };
+        client.set_session_stored();
+        let (begun, mut backoff) = (Instant::now(), Backoff::default());
+        while !client.transport.was_closed() {
+            let write = self.sessions.store(client.session.clone(), stored.clone());
+            match write.await {
+                Ok(true) => return true,
+                Ok(false) => {
+                    tracing::debug!(connection = client.id(), "its session was taken over");
+                    client.transport.close();
+                }
+                Err(error) => {
+                    tracing::debug!(connection = client.id(), "its session waits: {error}");
+                    if begun.elapsed() >= STORE_PATIENCE {
+                        return false;
+                    }
+                    sleep(backoff.next()).await;
+                }
+            }
+        }
+        false
+    }
+}
+
+fn join_label(refusal: &Refusal) -> Join {
+    match refusal {
+        Refusal::Forbidden(_) => Join::Forbidden,
+        Refusal::TooManyRooms(_) => Join::TooManyRooms,
+        Refusal::Unavailable => Join::Unavailable,
+        Refusal::BadRequest(_) | Refusal::TooManyRequests => Join::BadRequest,
+    }
+}

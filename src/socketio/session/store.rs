@@ -1,0 +1,35 @@
+//! What of a connected client is stored in its resume session.
+
+use std::sync::Arc;
+
+use crate::db::{SessionProgress, StoredSession};
+use crate::delivery::{Hub, Progress};
+use crate::offset::Offset;
+use crate::socketio::client::Client;
+
+/// How far a client was served, as the session has it.
+pub(in crate::socketio) fn session_progress(progress: &Progress) -> SessionProgress {
+    let pack = |offset: &Arc<Offset>| offset.pack();
+    SessionProgress {
+        last_sent_offset: progress
+            .last_sent_offset
+            .as_ref()
+            .map(pack)
+            .unwrap_or_default(),
+        complete_to_offset: progress.complete_to_offset.pack(),
+    }
+}
+
+/// What is to be stored of a client: its rooms, and how far it was served. `None` once it is gone.
+pub(in crate::socketio) fn stored_session(hub: &Hub, client: &Client) -> Option<StoredSession> {
+    let (rooms, progress) = hub.rooms_and_progress(&client.subscriber)?;
+    let rooms = rooms.iter().map(|joined| {
+        let offsets = std::iter::once(&joined.at).chain(&joined.must_be_after);
+        let offsets = offsets.map(|offset| offset.pack()).collect();
+        (joined.room.as_str().to_owned(), offsets)
+    });
+    Some(StoredSession {
+        rooms: rooms.collect(),
+        progress: session_progress(&progress),
+    })
+}

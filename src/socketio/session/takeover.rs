@@ -1,0 +1,136 @@
+//! Who has which resume session on this server, and the end of connections whose session another one has taken over.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use super::store::session_progress;
+use crate::db::{PidHash, ResumeSession, SessionProgress, Sessions, parse_takeovers};
+use crate::delivery::{Hub, SubscriberTransport as _};
+use crate::metrics::{Metrics, Transport};
+use crate::socketio::client::Client;
+
+/// The longest pause between two rounds.
+const ROUND: Duration = Duration::from_secs(3600);
+
+/// The connected clients, by their number and by the pid of their session.
+#[derive(Default)]
+pub(in crate::socketio) struct Clients(Mutex<Maps>);
+
+#[derive(Default)]
+struct Maps {
+    by_id: HashMap<u64, Arc<Client>>,
+    by_pid: HashMap<PidHash, u64>,
+}
+
+impl Clients {
+    fn maps(&self) -> MutexGuard<'_, Maps> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a client in, and gives back the one that had its session.
+    pub(in crate::socketio) fn add(&self, client: &Arc<Client>) -> Option<Arc<Client>> {
+        let mut maps = self.maps();
+        maps.by_id.insert(client.id(), client.clone());
+        let earlier = maps.by_pid.insert(client.session.pid, client.id())?;
+        maps.by_id.get(&earlier).cloned()
+    }
+
+    /// Forgets a client. Its session may belong to a later one.
+    pub(in crate::socketio) fn remove(&self, id: u64) -> Option<Arc<Client>> {
+        let mut maps = self.maps();
+        let client = maps.by_id.remove(&id)?;
+        if maps.by_pid.get(&client.session.pid) == Some(&id) {
+            maps.by_pid.remove(&client.session.pid);
+        }
+        Some(client)
+    }
+
+    /// Every connected client.
+    pub(in crate::socketio) fn all(&self) -> Vec<Arc<Client>> {
+        self.maps().by_id.values().cloned().collect()
+    }
+
+    /// The session of this pid belongs to the connection `owner` now: whoever else has it here is ended.
+    fn end_other_than(&self, pid: PidHash, owner: i64) {
+        let client = {
+            let maps = self.maps();
+            let id = maps.by_pid.get(&pid);
+            id.and_then(|id| maps.by_id.get(id)).cloned()
+        };
+        if let Some(client) = client.filter(|client| client.session.owner != owner) {
+            client.transport.close();
+        }
+    }
+
+    /// Every stored session, and how far its client was served.
+    pub(in crate::socketio) fn progress(&self, hub: &Hub) -> Vec<(ResumeSession, SessionProgress)> {
+        self.all()
+            .into_iter()
+            .filter(|client| client.has_stored_session())
+            .filter_map(|client| {
+                let progress = hub.progress(&client.subscriber)?;
+                Some((client.session.clone(), session_progress(&progress)))
+            })
+            .collect()
+    }
+
+    /// Counts the clients for the metrics.
+    pub(in crate::socketio) fn measure(&self, metrics: &Metrics) {
+        let clients = self.all();
+        for kind in [Transport::Websocket, Transport::Polling] {
+            let count = clients
+                .iter()
+                .filter(|client| client.transport.kind() == kind)
+                .count();
+            metrics.sockets(kind, count as i64);
+        }
+    }
+}
+
+/// Keeps the sessions of connected clients alive, removes those that nobody can resume any more, and ends connections whose
+/// session another server has taken over.
+pub(crate) struct SessionKeeper {
+    pub(in crate::socketio) hub: Arc<Hub>,
+    pub(in crate::socketio) clients: Arc<Clients>,
+    pub(in crate::socketio) sessions: Arc<Sessions>,
+}
+
+impl SessionKeeper {
+    /// Runs until `stop`. `takeovers` is what notifications say of sessions that were taken over; sessions are kept for as
+    /// long as their offsets are, which is the `retention`.
+    pub(crate) async fn run(
+        self,
+        retention: Duration,
+        mut takeovers: mpsc::Receiver<String>,
+        stop: CancellationToken,
+    ) {
+        let mut round = interval((retention / 8).clamp(Duration::from_secs(1), ROUND));
+        round.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                Some(payload) = takeovers.recv() => {
+                    for (pid, owner) in parse_takeovers(&payload) {
+                        self.clients.end_other_than(pid, owner);
+                    }
+                }
+                _ = round.tick() => {
+                    let progress = self.clients.progress(&self.hub);
+                    let done = async {
+                        self.sessions.touch_all(&progress).await?;
+                        // Longer than the retention by more than a round: an offset may be as old as that.
+                        self.sessions.prune(retention + ROUND.min(retention)).await
+                    };
+                    if let Err(error) = done.await {
+                        tracing::debug!("sessions could not be kept up: {error}");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! What the loops on the database's side say of themselves, for readiness and metrics.
+//!
+//! A leaf: `feed` writes these, `http` reads them, and neither knows the other.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// A self-probe older than this has not come round in time, nor has the next one.
+pub(crate) const PROBE_LIMIT: Duration = Duration::from_secs(8);
+
+/// What the listener knows of itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ListenerStatus {
+    /// Whether LISTEN is in force.
+    pub bound: bool,
+    /// When the last self-probe came round.
+    pub probed: Option<Instant>,
+}
+
+/// How far the reader is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ReaderStatus {
+    /// When a read last found everything; `None` until the first one came back.
+    pub caught_up: Option<Instant>,
+    /// Since when reading fails.
+    pub failing: Option<Instant>,
+}

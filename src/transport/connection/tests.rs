@@ -1,0 +1,153 @@
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpSocket;
+
+use super::*;
+use crate::transport::frame;
+use crate::transport::stream::ConnectionStream;
+
+const CONNECT: &[u8] = br#"40{"sid":"x"}"#;
+const GREETED: &[u8] = br#"40{"sid":"x","pid":"p"}"#;
+
+/// A connection, its stream, and the client at the other end.
+async fn connected() -> (Arc<Connection>, ConnectionStream, TcpStream) {
+    // Small buffers, or the kernel would take megabytes for a client that reads nothing.
+    let small = || {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket
+            .set_send_buffer_size(16 * 1024)
+            .expect("a smaller buffer");
+        socket
+            .set_recv_buffer_size(16 * 1024)
+            .expect("a smaller buffer");
+        socket
+    };
+    let listening = small();
+    listening.bind(([127, 0, 0, 1], 0).into()).expect("a port");
+    let listener = listening.listen(1).expect("it listens");
+    let address = listener.local_addr().expect("an address");
+    let (client, accepted) = tokio::join!(small().connect(address), listener.accept());
+    let connection = Connection::new(accepted.expect("accepted").0);
+    let stream = ConnectionStream::new(connection.clone());
+    (connection, stream, client.expect("connected"))
+}
+
+async fn read(client: &mut TcpStream, bytes: usize) -> Vec<u8> {
+    let mut read = vec![0; bytes];
+    client.read_exact(&mut read).await.expect("the bytes");
+    read
+}
+
+#[tokio::test]
+async fn nothing_of_ours_overtakes_connect() {
+    let (connection, mut stream, mut client) = connected().await;
+    assert_eq!(
+        connection.send(frame::text(&[b"early"])),
+        SendOutcome::Closed,
+        "HTTP still"
+    );
+    connection.open("p");
+    let (ready, connect) = (frame::text(&[b"42[ready]"]), frame::text(&[CONNECT]));
+    assert_eq!(connection.send(ready.clone()), SendOutcome::Sent);
+    stream.write_all(&connect).await.expect("written");
+    let expected = [&frame::text(&[GREETED])[..], &ready].concat();
+    assert_eq!(read(&mut client, expected.len()).await, expected);
+}
+
+/// A connection whose CONNECT has passed.
+async fn open() -> (Arc<Connection>, ConnectionStream, TcpStream) {
+    let (connection, mut stream, mut client) = connected().await;
+    connection.open("p");
+    let connect = frame::text(&[CONNECT]);
+    stream.write_all(&connect).await.expect("written");
+    read(&mut client, frame::text(&[GREETED]).len()).await;
+    (connection, stream, client)
+}
+
+#[tokio::test]
+async fn what_waits_for_a_slow_client_arrives_whole_and_in_order() {
+    let (connection, mut stream, mut client) = open().await;
+    let frames: Vec<Bytes> = (0..450_u32)
+        .map(|n| frame::text(&[n.to_string().as_bytes(), &[b'x'; 2_000]]))
+        .collect();
+    for (n, frame) in frames.iter().enumerate() {
+        assert_eq!(connection.send(frame.clone()), SendOutcome::Sent);
+        // The engine's own frames come between ours, never inside one.
+        if n == 200 {
+            stream
+                .write_all(&frame::text(&[b"2"]))
+                .await
+                .expect("written");
+        }
+    }
+    assert!(connection.meter().0 > 0, "the kernel can't have taken all");
+    let ping = frame::text(&[b"2"]);
+    let mut expected: Vec<u8> = frames[..=200].concat();
+    expected.extend_from_slice(&ping);
+    expected.extend(frames[201..].concat());
+    // The task that reads drives what waits; the client sends nothing until it has everything.
+    let driver = async {
+        let mut one = [0];
+        stream.read_exact(&mut one).await.map(|_| ())
+    };
+    let peer = async {
+        let got = read(&mut client, expected.len()).await;
+        client.write_all(b"x").await.expect("written");
+        got
+    };
+    let (driven, got) = tokio::join!(driver, peer);
+    driven.expect("the client's byte");
+    assert!(got == expected, "altered or out of order");
+    assert_eq!(connection.meter().0, 0);
+}
+
+#[tokio::test]
+async fn for_a_client_that_takes_nothing_a_bounded_amount_waits() {
+    let (connection, mut stream, _client) = open().await;
+    let frame = frame::text(&[&[b'x'; 100_000]]);
+    let mut last = SendOutcome::Sent;
+    for _ in 0..200 {
+        last = connection.send(frame.clone());
+        assert!(connection.meter().0 <= MAX_BACKLOG_BYTES);
+        if last != SendOutcome::Sent {
+            break;
+        }
+    }
+    assert_eq!(last, SendOutcome::Full);
+    assert!(connection.meter().0 > 0, "what was taken still waits");
+    connection.cut();
+    assert_eq!(connection.send(frame), SendOutcome::Closed);
+    let end = stream.read(&mut [0; 1]).await.expect("no error");
+    assert_eq!(end, 0, "the engine sees the end");
+}
+
+#[tokio::test]
+async fn a_cut_wakes_whoever_reads() {
+    let (connection, mut stream, _client) = open().await;
+    let reader = async { stream.read(&mut [0; 1]).await.expect("no error") };
+    let cut = async { connection.cut() };
+    assert_eq!(tokio::join!(reader, cut).0, 0);
+}
+
+#[tokio::test]
+async fn what_came_with_the_handshake_is_read_first() {
+    let (_wire, mut stream, mut client) = open().await;
+    stream.read_already(b"early");
+    client.write_all(b" late").await.expect("written");
+    let mut first = [0; 3];
+    stream.read_exact(&mut first).await.expect("the first");
+    let mut rest = [0; 7];
+    stream.read_exact(&mut rest).await.expect("the rest");
+    assert_eq!([&first[..], &rest].concat(), b"early late");
+}
+
+#[tokio::test]
+async fn a_newcomer_is_not_told_for_good_that_there_is_nothing_here() {
+    let (connection, mut stream, mut client) = connected().await;
+    let open = frame::text(&[br#"0{"sid":"x"}"#]);
+    stream.write_all(&open).await.expect("written");
+    let refused = stream.write_all(&frame::text(&[frame::CLOSING])).await;
+    assert!(refused.is_err() && connection.is_cut());
+    let mut got = Vec::new();
+    client.read_to_end(&mut got).await.expect("the end");
+    assert_eq!(got, open);
+}

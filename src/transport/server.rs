@@ -1,0 +1,130 @@
+//! Accepts connections and serves HTTP on them.
+//!
+//! Owns the listening socket. Each request carries, as extensions, its connection, so that events can be written to one that
+//! became a WebSocket, and the peer's address. The time that a request's head may take is bounded.
+//! On stop it closes the listening socket first, then lets the answers under way finish.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+
+use super::connection::Connection;
+use super::stream::ConnectionStream;
+use super::upgrade_task::UpgradeTask;
+
+/// After a failed accept: the process is out of file descriptors, mostly, and a tight loop would not mend it.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Connections that the kernel holds until they are accepted. After a crash all clients come back at once, and one that
+/// finds no place tries again a second later. The kernel's own limit applies too (`net.core.somaxconn`).
+const WAITING_CONNECTIONS: i32 = 4096;
+
+/// How long sent data may remain unacknowledged, or a full window closed, in milliseconds.
+#[cfg(target_os = "linux")]
+const UNTAKEN_MS: u32 = 20_000;
+
+/// Who is at the other end of a request's connection: an extension of the request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub IpAddr);
+
+/// Serves `router` on `listener` until `stop`, then until the answers under way are out.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    head_timeout: Duration,
+    stop: CancellationToken,
+) {
+    // It listens already, with the standard library's 128: this raises that.
+    if let Err(error) = rustix::net::listen(&listener, WAITING_CONNECTIONS) {
+        tracing::debug!("the queue of new connections stays short: {error}");
+    }
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((tcp, peer)) => {
+                    let router = router.clone();
+                    let stop = stop.clone();
+                    connections.spawn(connection(tcp, Peer(peer.ip()), router, head_timeout, stop));
+                }
+                Err(error) => {
+                    tracing::warn!("a connection could not be accepted: {error}");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+async fn connection(
+    tcp: TcpStream,
+    peer: Peer,
+    router: Router,
+    head_timeout: Duration,
+    stop: CancellationToken,
+) {
+    if prepare(&tcp).is_err() {
+        return;
+    }
+    let connection = Connection::new(tcp);
+    let stream = ConnectionStream::new(connection.clone());
+    let upgrade_task = UpgradeTask::default();
+    let offered = upgrade_task.clone();
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(connection.clone());
+        request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(offered.clone());
+        let router = router.clone();
+        async move {
+            Ok::<_, Infallible>(
+                router
+                    .oneshot(request)
+                    .await
+                    .unwrap_or_else(|never| match never {}),
+            )
+        }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(head_timeout)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    match ended {
+        Ok(()) => upgrade_task.run().await,
+        Err(error) => tracing::debug!("a connection ended: {error}"),
+    }
+}
+
+fn prepare(tcp: &TcpStream) -> std::io::Result<()> {
+    // An event is one small write: it must not wait for the acknowledgement of the one before.
+    tcp.set_nodelay(true)?;
+    // Nothing above TCP ends a connection whose peer takes no data, or is gone, while data waits for it.
+    #[cfg(target_os = "linux")]
+    rustix::net::sockopt::set_tcp_user_timeout(tcp, UNTAKEN_MS)?;
+    Ok(())
+}
