@@ -20,10 +20,10 @@ demo: node demo/dist/index.html ## Build the client kit and the dashboard that t
 node:
 	@scripts/setup node
 
-client/dist/index.js: $(shell find client -path client/dist -prune -o -path client/test -prune -o -type f -print) package-lock.json | node
+client/dist/index.js: $(shell find client -path client/node_modules -prune -o -path client/dist -prune -o -path client/test -prune -o -type f -print) package-lock.json | node
 	@npm run --silent build --workspace client
 
-demo/dist/index.html: client/dist/index.js $(shell find demo -path demo/dist -prune -o -type f -print) | node
+demo/dist/index.html: client/dist/index.js $(shell find demo -path demo/node_modules -prune -o -path demo/dist -prune -o -type f -print) | node
 	@npm run --silent build --workspace demo
 
 watch: node ## Print a conversation's events: make watch ROOM=42 SERVER=http://127.0.0.1:3001

@@ -14,10 +14,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, geteuid, kill_process};
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use crate::{environment, insert};
+use crate::database::Database;
+use crate::environment;
 
 const START_WITHIN: Duration = Duration::from_secs(30);
 const STOP_WITHIN: Duration = Duration::from_secs(20);
@@ -29,14 +30,6 @@ pub(crate) struct Cluster {
     databases: AtomicU32,
     socket_folder: Folder,
     _data: Folder,
-}
-
-/// One database of it.
-pub(crate) struct Database {
-    name: String,
-    /// What a server gets as `DATABASE_URL`.
-    pub(crate) url: String,
-    options: PgConnectOptions,
 }
 
 impl Cluster {
@@ -55,7 +48,8 @@ impl Cluster {
         };
 
         if data.exists() {
-            // A run that was killed leaves its cluster; if that one is up, it must not be written under our hands.
+            // A run that was killed leaves its cluster behind. It may still be up, and must not write into the folder that we
+            // remove.
             run("pg_ctl")
                 .args(["stop", "-m", "immediate", "-w", "-D"])
                 .arg(&data)
@@ -133,7 +127,8 @@ impl Cluster {
         Some(self.bindir.join("pgbench")).filter(|path| path.is_file())
     }
 
-    /// Creates an empty database. Dirty pages of what ran before are flushed first, so that nobody pays for another.
+    /// Creates an empty database. A checkpoint follows, so that a measurement doesn't pay for the dirty pages of the one
+    /// before.
     pub(crate) async fn create(&self) -> Result<Database> {
         let name = format!("bench_{}", self.databases.fetch_add(1, Ordering::Relaxed));
         let mut connection = PgConnection::connect_with(&self.options("postgres")).await?;
@@ -146,12 +141,12 @@ impl Cluster {
             self.socket_folder.0.display()
         );
         let options = self.options(&name);
-        Ok(Database { name, url, options })
+        Ok(Database::new(name, url, options))
     }
 
     pub(crate) async fn remove(&self, database: Database) -> Result<()> {
         let mut connection = PgConnection::connect_with(&self.options("postgres")).await?;
-        let statement = AssertSqlSafe(format!("drop database {} with (force)", database.name));
+        let statement = AssertSqlSafe(format!("drop database {} with (force)", database.name()));
         sqlx::query(statement).execute(&mut connection).await?;
         Ok(())
     }
@@ -163,7 +158,7 @@ impl Cluster {
         command
             .args(["-U", "postgres", "-h"])
             .arg(&self.socket_folder.0)
-            .arg(&database.name);
+            .arg(database.name());
         command
     }
 
@@ -172,45 +167,6 @@ impl Cluster {
             .socket(&self.socket_folder.0)
             .username("postgres")
             .database(database)
-    }
-}
-
-impl Database {
-    /// Connections that stay open, so that no measured insert pays for a connect.
-    pub(crate) async fn pool(&self, connections: u32) -> Result<PgPool> {
-        let options = PgPoolOptions::new()
-            .min_connections(connections)
-            .max_connections(connections);
-        Ok(options
-            .test_before_acquire(false)
-            .connect_with(self.options.clone())
-            .await?)
-    }
-
-    pub(crate) async fn execute(&self, statements: &'static str) -> Result<()> {
-        let mut connection = PgConnection::connect_with(&self.options).await?;
-        sqlx::raw_sql(statements).execute(&mut connection).await?;
-        Ok(())
-    }
-
-    /// Inserts that many numbered rows into room 0, a thousand in each transaction.
-    pub(crate) async fn fill(&self, rows: u32) -> Result<()> {
-        let mut connection = PgConnection::connect_with(&self.options).await?;
-        for first in (0..rows).step_by(1000) {
-            let bodies = (first..rows.min(first + 1000)).map(insert::body);
-            sqlx::query(insert::MANY)
-                .bind("0")
-                .bind(bodies.collect::<Vec<_>>())
-                .execute(&mut connection)
-                .await?;
-        }
-        Ok(())
-    }
-
-    pub(crate) async fn count(&self, query: &'static str) -> Result<u64> {
-        let mut connection = PgConnection::connect_with(&self.options).await?;
-        let count: i64 = sqlx::query_scalar(query).fetch_one(&mut connection).await?;
-        Ok(u64::try_from(count)?)
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod client;
 mod cluster;
+mod database;
 mod delivery;
 mod environment;
 mod figures;
@@ -159,13 +160,12 @@ async fn run(options: &Options) -> Result<()> {
                     pgbench,
                     only: options.only,
                 };
-                runs.measure(
-                    options.rounds,
-                    &options.writers,
-                    options.writer_seconds,
-                    &mut report,
-                )
-                .await?;
+                for run in runs
+                    .measure(options.rounds, &options.writers, options.writer_seconds)
+                    .await?
+                {
+                    report.writer_run(run);
+                }
             }
         }
     }

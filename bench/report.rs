@@ -1,7 +1,7 @@
 //! The report: medians of the rounds, ours and the peer's, held against the goals.
 //!
-//! Owns the goals (design, section 8). Prints no figure that was not measured in this run: a part that did not run has
-//! no lines.
+//! Owns the goals that the table holds the figures against. Prints no figure that was not measured in this run: a part
+//! that did not run has no lines.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,7 +10,7 @@ use crate::delivery::{Outcome, Shape};
 use crate::figures::median;
 use crate::server::Contender;
 use crate::table::{Goal, Line};
-use crate::writers::{Throughput, Variant};
+use crate::writers::{Throughput, Variant, WriterRun};
 
 /// How the rounds of a figure become one.
 #[derive(Clone, Copy)]
@@ -55,7 +55,7 @@ pub(crate) struct Report {
     rounds: u32,
     notes: Vec<&'static str>,
     deliveries: Vec<(&'static str, Contender, Outcome)>,
-    throughputs: Vec<(u32, Variant, Throughput)>,
+    writer_runs: Vec<WriterRun>,
     alone: Vec<Figure>,
 }
 
@@ -66,7 +66,7 @@ impl Report {
             rounds,
             notes: Vec::new(),
             deliveries: Vec::new(),
-            throughputs: Vec::new(),
+            writer_runs: Vec::new(),
             alone: Vec::new(),
         }
     }
@@ -79,8 +79,8 @@ impl Report {
         self.deliveries.push((shape.name, contender, outcome));
     }
 
-    pub(crate) fn throughput(&mut self, writers: u32, variant: Variant, run: Throughput) {
-        self.throughputs.push((writers, variant, run));
+    pub(crate) fn writer_run(&mut self, run: WriterRun) {
+        self.writer_runs.push(run);
     }
 
     /// Figures that have no peer.
@@ -186,15 +186,15 @@ impl Report {
 
     /// Every number of writers that ran, in order.
     fn writers(&self) -> BTreeSet<u32> {
-        self.throughputs.iter().map(|(count, ..)| *count).collect()
+        self.writer_runs.iter().map(|run| run.writers).collect()
     }
 
     fn throughputs(&self, writers: u32, variant: Variant) -> Vec<&Throughput> {
-        let of = self
-            .throughputs
+        let same = self
+            .writer_runs
             .iter()
-            .filter(|(count, which, _)| *count == writers && *which == variant);
-        of.map(|(_, _, run)| run).collect()
+            .filter(|run| run.writers == writers && run.variant == variant);
+        same.map(|run| &run.throughput).collect()
     }
 
     /// Throughput as a part of the untriggered one.
@@ -286,7 +286,7 @@ impl fmt::Display for Report {
                 writeln!(f, "{line}")?;
             }
         }
-        if !self.throughputs.is_empty() {
+        if !self.writer_runs.is_empty() {
             self.write_throughputs(f)?;
         }
         self.notes

@@ -18,7 +18,7 @@ use serde_json::Value;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use crate::cluster::Database;
+use crate::database::Database;
 use crate::environment;
 
 const READY_WITHIN: Duration = Duration::from_secs(30);

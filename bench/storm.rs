@@ -15,7 +15,8 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::{self, Delivery};
-use crate::cluster::{Cluster, Database};
+use crate::cluster::Cluster;
+use crate::database::Database;
 use crate::figures::Latency;
 use crate::insert::{self, Written};
 use crate::process;

@@ -13,9 +13,9 @@ use anyhow::{Context, Result, ensure};
 use tokio::time::timeout;
 
 use crate::client::Crowd;
-use crate::cluster::{Cluster, Database};
+use crate::cluster::Cluster;
+use crate::database::Database;
 use crate::insert;
-use crate::report::Report;
 use crate::server::{Contender, Programs, WITHOUT_CAPTURE};
 
 /// The client's room is the first of these.
@@ -47,7 +47,7 @@ impl fmt::Display for Variant {
     }
 }
 
-/// One run.
+/// What one run came to.
 pub(crate) struct Throughput {
     /// Committed inserts a second.
     pub(crate) per_second: f64,
@@ -55,6 +55,13 @@ pub(crate) struct Throughput {
     pub(crate) mean_ms: f64,
     /// Rows of the watched room that its client did not get.
     pub(crate) lost: u64,
+}
+
+/// One run, and what was measured in it.
+pub(crate) struct WriterRun {
+    pub(crate) writers: u32,
+    pub(crate) variant: Variant,
+    pub(crate) throughput: Throughput,
 }
 
 /// All runs.
@@ -71,27 +78,32 @@ impl Runs<'_> {
         rounds: u32,
         writers: &[u32],
         seconds: u32,
-        report: &mut Report,
-    ) -> Result<()> {
+    ) -> Result<Vec<WriterRun>> {
+        let mut runs = Vec::new();
         for round in 0..rounds {
             for &writers in writers {
                 let mut turn = Variant::ALL;
                 turn.rotate_left(round as usize % Variant::ALL.len());
                 for variant in turn.into_iter().filter(|variant| self.wants(*variant)) {
-                    let run = self.run(variant, writers, seconds).await;
-                    let run = run.with_context(|| format!("{writers} writers, {variant}"))?;
+                    let throughput = self.run(variant, writers, seconds).await;
+                    let throughput =
+                        throughput.with_context(|| format!("{writers} writers, {variant}"))?;
                     eprintln!(
                         "{writers} writers round {} {variant}: {:.0} a second, mean {:.2} ms, lost {}",
                         round + 1,
-                        run.per_second,
-                        run.mean_ms,
-                        run.lost
+                        throughput.per_second,
+                        throughput.mean_ms,
+                        throughput.lost
                     );
-                    report.throughput(writers, variant, run);
+                    runs.push(WriterRun {
+                        writers,
+                        variant,
+                        throughput,
+                    });
                 }
             }
         }
-        Ok(())
+        Ok(runs)
     }
 
     fn wants(&self, variant: Variant) -> bool {

@@ -1,7 +1,7 @@
 // The server a Node team writes first: LISTEN, parse the payload, emit it to the room.
 // It is the peer in the benchmark, so it is kept as good as it is short: one query connection, one parse and one
 // broadcast per row, socket.io's own defaults (no compression, no recovery). What is committed while it is not
-// listening is lost; that is the design, not a slip.
+// listening is lost, since NOTIFY stores nothing.
 import { createServer } from "node:http";
 import pg from "pg";
 import { Server } from "socket.io";

@@ -1,68 +1,73 @@
-// One conversation: its messages, and who brings the next event.
+// One conversation: its messages, and how its next event arrives.
 //
-// Guarantee: every event once, in order. At any time one carrier alone brings them, the socket or polling, and it begins
-//            after the offset of the last event that the other one brought. What comes by the one that is off is dropped.
+// Guarantee: every event once, in order. At any time either the socket or polling is the carrier: it alone brings events,
+//            and it starts after the offset of the last event that the other one brought. What the other one still brings
+//            is dropped.
 // Relies on: offsets that mean the same over HTTP and in a join (docs/resume.md, docs/http.md).
 
+import { readConversation, storeConversation } from "./cache.js";
 import { call } from "./call.js";
+import type { Connection } from "./connection.js";
 import { codeOf, UNREACHABLE } from "./error.js";
-import { put, take } from "./kept.js";
 import { applyEvent, mergeNewest } from "./messages.js";
 import type { EventsPage, HistoryPage, Message, Row } from "./protocol.js";
-import type { ConversationSocket } from "./socket.js";
 import { NOTHING, type ConversationState, type Status } from "./state.js";
 
-/** How long the socket may take for an event that polling has seen. */
-const OWED_MS = 2_000;
-/** How long a conversation may wait until it is loaded again. */
+/** How long the socket may take to bring an event that a poll has seen. */
+const OVERDUE_MS = 2_000;
+/** A conversation that lost continuity is loaded again after a random part of this. */
 const RESTART_MS = 1_000;
-/** How often the others are told that typing goes on. */
+/** While the user types, the server is told once in this time. */
 const TYPING_MS = 5_000;
-/** Typing has stopped when no key was struck for this long. */
+/** The user has stopped typing when no key was struck for this long. */
 const IDLE_MS = 4_000;
-/** The server says when the other side stops, after 15 s at the latest; this is for a word that got lost. */
-const LOST_MS = 20_000;
+/** The server sends `typing:stop` after 15 s at the latest; when that event got lost, this ends the typing. */
+const TYPING_LOST_MS = 20_000;
 
 type Timer = ReturnType<typeof setTimeout> | undefined;
 
-/** See the top. Made by `ConversationSocket.join`. */
+/** One conversation, as `ConversationSocket.join` returns it. */
 export class Conversation<M extends Row = Message> {
-  /** @internal How many have joined it. */
+  /** @internal How many have joined and not left. */
   users = 0;
-  readonly #socket: ConversationSocket<M>;
-  /** What it is kept under. */
+  readonly #socket: Connection<M>;
+  /** Its key in the cache. */
   readonly #key: string;
   #state: ConversationState<M> = NOTHING;
   #subscribers = new Set<() => void>();
-  /** The carrier: the socket, or else polling. */
+  /** Whether the socket is the carrier; else polling is. */
   #live = false;
-  /** After which the next event is wanted; unknown until the history is there. */
+  /** The offset of the last event; unknown until the history is loaded. */
   #offset: string | undefined;
-  /** The offset after which polling saw an event that the socket has not brought. */
-  #owed: string | undefined;
-  /** The round at hand; aborted when it is overtaken. */
+  /** The offset after which a poll saw an event that the socket has not brought yet. */
+  #overdueAfter: string | undefined;
+  /** Aborts the current round when another one replaces it. */
   #round = new AbortController();
-  /** It must not be overtaken: history, or a join. */
+  /** Whether the current round loads history or joins: then `wake` doesn't replace it. */
   #busy = false;
-  #next: Timer;
-  /** Events since older messages were asked for. */
-  #meanwhile: [event: string, payload: unknown][] | undefined;
+  /** Starts the next round. */
+  #timer: Timer;
+  /** The events that came since older messages were asked for. */
+  #eventsSinceOlder: [event: string, payload: unknown][] | undefined;
+  /** When the server was last told that the user types; 0 when it was told that typing stopped. */
   #toldTypingAt = 0;
-  #idle: Timer;
-  #lost: Timer;
+  /** Ends the user's typing. */
+  #idleTimer: Timer;
+  /** Ends the other side's typing. */
+  #typingTimer: Timer;
 
   /** @internal */
   constructor(
     readonly contactId: string,
-    socket: ConversationSocket<M>,
+    socket: Connection<M>,
   ) {
     this.#socket = socket;
-    const { offset, messages, more } = take<M>(socket.options, (this.#key = socket.api + contactId));
+    const { offset, messages, more } = readConversation<M>(socket.options, (this.#key = socket.api + contactId));
     if (messages) {
       this.#offset = offset;
       this.#set({ messages, more: more!, loading: false });
     }
-    void this.#go();
+    void this.#runRound();
   }
 
   get state(): ConversationState<M> {
@@ -75,52 +80,52 @@ export class Conversation<M extends Row = Message> {
     return () => this.#subscribers.delete(subscriber);
   }
 
-  /** Says that this user of the conversation needs it no more. The last one's leaves the room. */
+  /** Takes one `join` back. When all are taken back, the room is left. */
   leave(): void {
     this.#socket.leave(this.contactId);
   }
 
-  /** Call it at each key stroke: the others see it, until `stopTyping` or a few seconds without. */
+  /** Call it at each key stroke. The others see it until `stopTyping`, or until no call came for a few seconds. */
   startTyping(): void {
-    clearTimeout(this.#idle);
-    this.#idle = setTimeout(() => this.stopTyping(), IDLE_MS);
+    clearTimeout(this.#idleTimer);
+    this.#idleTimer = setTimeout(() => this.stopTyping(), IDLE_MS);
     if (Date.now() - this.#toldTypingAt > TYPING_MS) this.#tellTyping("start", Date.now());
   }
 
   stopTyping(): void {
-    clearTimeout(this.#idle);
+    clearTimeout(this.#idleTimer);
     if (this.#toldTypingAt) this.#tellTyping("stop", 0);
   }
 
-  /** Loads the page of history before the messages that are here. What goes wrong is in `state.error`. */
+  /** Loads the page of history before the loaded messages. A failure is in `state.error`. */
   async loadOlder(): Promise<void> {
     const first = this.#state.messages[0]?.id;
-    if (first === undefined || !this.#state.more || this.#meanwhile) return;
-    const meanwhile: [string, unknown][] = (this.#meanwhile = []);
+    if (first === undefined || !this.#state.more || this.#eventsSinceOlder) return;
+    const eventsSince: [string, unknown][] = (this.#eventsSinceOlder = []);
     try {
       const page = await this.#history(`&before=${encodeURIComponent(first)}`);
-      // A conversation that was loaded again meanwhile begins elsewhere.
-      if (this.#meanwhile !== meanwhile) return;
+      // The conversation was loaded again in the meantime, and its first message may be another one.
+      if (this.#eventsSinceOlder !== eventsSince) return;
       const { messages } = this.#state;
       const known = new Set(messages.map(({ id }) => id));
       let older: readonly M[] = page.messages.filter(({ id }) => !known.has(id));
-      // The page is of a moment in between: whatever changed since it was asked for is applied to it again.
-      for (const [event, payload] of meanwhile) if (event !== "message:new") older = applyEvent(older, event, payload);
+      // The server read the page at some moment after the request, so the events since then are applied to it again.
+      for (const [event, payload] of eventsSince) if (event !== "message:new") older = applyEvent(older, event, payload);
       this.#set({ messages: [...older, ...messages], more: page.more });
     } catch (error) {
       this.#set({ error: codeOf(error) });
     }
-    if (this.#meanwhile === meanwhile) this.#meanwhile = undefined;
+    if (this.#eventsSinceOlder === eventsSince) this.#eventsSinceOlder = undefined;
   }
 
-  /** @internal What it may have waited for is there: the connection or its refusal, the network, or somebody who looks. */
+  /** @internal Starts a round now: the connection was accepted or refused, the network is back, or the page is shown. */
   wake(): void {
-    if (!this.#busy) void this.#go();
+    if (!this.#busy) void this.#runRound();
   }
 
   /** @internal The socket has lost its connection. */
   disconnected(): void {
-    if (this.#live) this.#unplug();
+    if (this.#live) this.#dropSocket();
   }
 
   /** @internal The socket brings an event. */
@@ -129,27 +134,28 @@ export class Conversation<M extends Row = Message> {
     if (event === "rowcast:resync") this.#restart();
     const typing = event === "typing:start";
     if (typing || event === "typing:stop") {
-      clearTimeout(this.#lost);
-      this.#lost = setTimeout(() => this.#set({ typing: false }), LOST_MS);
+      clearTimeout(this.#typingTimer);
+      this.#typingTimer = setTimeout(() => this.#set({ typing: false }), TYPING_LOST_MS);
       this.#set({ typing });
     }
-    this.#take(event, payload, offset);
+    this.#apply(event, payload, offset);
   }
 
-  /** @internal The last one has left. */
+  /** @internal Ends it, after the last `leave`. */
   end(): void {
-    this.keep();
+    this.save();
     this.stopTyping();
-    this.#unplug();
-    clearTimeout(this.#next);
+    this.#dropSocket();
+    clearTimeout(this.#timer);
   }
 
-  /** @internal Puts it on the shelf, for who comes back; nothing, where nobody could go on from it. */
-  keep(): void {
+  /** @internal Stores it for the next time that the page opens it. */
+  save(): void {
     const { messages, more } = this.#state;
-    put(this.#socket.options, this.#key, { messages, more, offset: this.#offset });
+    storeConversation(this.#socket.options, this.#key, { messages, more, offset: this.#offset });
   }
 
+  /** Tells the server that the user's typing started or stopped; `at` is what `#toldTypingAt` becomes. */
   #tellTyping(word: "start" | "stop", at: number): void {
     if (!this.#live) return;
     this.#toldTypingAt = at;
@@ -163,66 +169,66 @@ export class Conversation<M extends Row = Message> {
     call(this.#subscribers, undefined);
   }
 
-  #interrupt(): void {
-    clearTimeout(this.#next);
+  #abortRound(): void {
+    clearTimeout(this.#timer);
     this.#round.abort();
     this.#busy = false;
   }
 
-  #wait(ms?: number): void {
+  #scheduleRound(ms?: number): void {
     const { pollConnectedMs = 30_000, pollDisconnectedMs = 5_000 } = this.#socket.options;
-    this.#next = setTimeout(() => void this.#go(), ms ?? (this.#live ? pollConnectedMs : pollDisconnectedMs));
+    this.#timer = setTimeout(() => void this.#runRound(), ms ?? (this.#live ? pollConnectedMs : pollDisconnectedMs));
   }
 
-  /** The socket brings nothing more. */
-  #unplug(wait?: number): void {
-    this.#interrupt();
+  /** Makes polling the carrier, and starts the next round in `wait` milliseconds. */
+  #dropSocket(wait?: number): void {
+    this.#abortRound();
     if (this.#live) this.#socket.leaveRoom(this.contactId);
     this.#live = false;
-    this.#owed = undefined;
+    this.#overdueAfter = undefined;
     this.#toldTypingAt = 0;
-    clearTimeout(this.#lost);
-    // First: whoever is told of the change may close everything.
-    this.#wait(wait);
+    clearTimeout(this.#typingTimer);
+    // Before `#set`: a subscriber that it calls may close everything, and that must find the timer to clear it.
+    this.#scheduleRound(wait);
     this.#set({ status: "connecting", typing: false });
   }
 
-  /** One round: what is due is done, and the next round is set. */
-  async #go(): Promise<void> {
-    this.#interrupt();
+  /** Loads, joins or polls, whichever is due, and schedules the next round. */
+  async #runRound(): Promise<void> {
+    this.#abortRound();
     const { signal } = (this.#round = new AbortController());
     const { io, options } = this.#socket;
     let error: string | null = null;
     let status: Status = "polling";
     try {
-      if (io) error = await this.#serve(signal);
-      else await this.#ask(signal);
+      if (io) error = await this.#useServer(signal);
+      else await this.#useFetcher(signal);
     } catch (failure) {
       if (signal.aborted) return;
       this.#busy = false;
       const code = codeOf(failure);
       if (code === "forbidden") return this.#discard({ messages: [], more: false, status: "offline", error: code });
-      // offset_expired, bad_request: it is none that this server can go on from.
+      // offset_expired, bad_request: the server can't go on from this offset.
       if (this.#offset && /^off|^bad/.test(code)) return this.#restart();
-      // A poll that fails beside the socket fails for nobody.
+      // While the socket brings the events, a poll that fails costs nothing.
       if (!this.#live) {
         error = code;
         status = "offline";
-        if (io && options.fetcher) await this.#ask(signal).then(() => (status = "polling"), () => {});
+        if (io && options.fetcher) await this.#useFetcher(signal).then(() => (status = "polling"), () => {});
       }
     }
     if (signal.aborted) return;
-    this.#wait(this.#owed ? OWED_MS : undefined);
+    this.#scheduleRound(this.#overdueAfter ? OVERDUE_MS : undefined);
     this.#set({ error: this.#socket.refusal ?? error, status: this.#live ? "connected" : status });
   }
 
-  /** With the server: history, then the room or a poll. Returns why the room can't be joined. */
-  async #serve(signal: AbortSignal): Promise<string | null> {
+  /** Loads the history, then joins the room, or polls. Returns the code by which the server refuses the join. */
+  async #useServer(signal: AbortSignal): Promise<string | null> {
     let refusal: string | null = null;
     if (!this.#live) {
       this.#busy = true;
       if (!this.#offset) await this.#load(signal);
-      refusal = await this.#enter(signal);
+      refusal = await this.#joinRoom(signal);
       this.#busy = false;
       if (this.#live as boolean) return null;
     }
@@ -238,9 +244,10 @@ export class Conversation<M extends Row = Message> {
       this.#set({ messages, more, loading: false });
     } catch (error) {
       if (!this.#socket.options.fetcher || codeOf(error) === UNREACHABLE) throw error;
-      // A server without this history has the events all the same. The offset first: nothing falls between.
+      // A server without this history has the events all the same. Its offset is read before the messages: an event in
+      // between is then applied to messages that have it already, and none is missed.
       const { offset } = await this.#events("", signal);
-      await this.#ask(signal);
+      await this.#useFetcher(signal);
       this.#offset = offset;
     }
   }
@@ -253,20 +260,20 @@ export class Conversation<M extends Row = Message> {
     return this.#socket.get(this.contactId, `events${query}`, signal);
   }
 
-  /** The application's own way to the messages. */
-  async #ask(signal: AbortSignal): Promise<void> {
+  /** Asks the application's own fetcher for the newest messages. */
+  async #useFetcher(signal: AbortSignal): Promise<void> {
     const { fetcher } = this.#socket.options;
     if (!fetcher) throw { code: "not_configured" };
     const newest = await fetcher(this.contactId, { signal });
     signal.throwIfAborted();
     const messages = mergeNewest(this.#state.messages, newest);
-    // Between what is known and the newest there may be others: the server has them in its history.
-    if (messages[0]?.id !== this.#state.messages[0]?.id) this.#offset = this.#meanwhile = undefined;
+    // Messages may be missing between the loaded ones and the newest, so the history is loaded again from the server.
+    if (messages[0]?.id !== this.#state.messages[0]?.id) this.#offset = this.#eventsSinceOlder = undefined;
     this.#set({ messages, loading: false });
   }
 
-  /** Into the room. Returns why not. */
-  async #enter(signal: AbortSignal): Promise<string | null> {
+  /** Joins the room after the last event. Returns the code by which the server refuses it. */
+  async #joinRoom(signal: AbortSignal): Promise<string | null> {
     const { contactId } = this;
     await this.#socket.leaving;
     signal.throwIfAborted();
@@ -282,6 +289,7 @@ export class Conversation<M extends Row = Message> {
     return null;
   }
 
+  /** Reads the events after the last one. */
   async #poll(signal: AbortSignal): Promise<void> {
     let more = true;
     while (more) {
@@ -290,8 +298,8 @@ export class Conversation<M extends Row = Message> {
       signal.throwIfAborted();
       if (this.#live) return this.#compare(page, after);
       for (const { event, data, offset } of page.events) {
-        this.#take(event, data, offset);
-        // By who was told.
+        this.#apply(event, data, offset);
+        // A listener that it calls may abort this round.
         signal.throwIfAborted();
       }
       this.#offset = page.offset;
@@ -299,39 +307,40 @@ export class Conversation<M extends Row = Message> {
     }
   }
 
-  /** The socket brings the events: polling only looks whether it does. */
+  /** Checks by a poll that the socket brings the events; cuts a connection that has brought none since the last check. */
   #compare(page: EventsPage, after: string | undefined): void {
-    const wasOwed = this.#owed === after;
-    this.#owed = undefined;
+    const wasOverdue = this.#overdueAfter === after;
+    this.#overdueAfter = undefined;
     if (after !== this.#offset) return;
-    // What comes without a name through the socket can't be told from another conversation's.
+    // While several conversations are open, the socket's events whose payload names no contact move no offset.
     if (page.events.every(({ data }) => this.#socket.ownerOf(data) === undefined)) this.#offset = page.offset;
-    else if (wasOwed) {
+    else if (wasOverdue) {
       this.#socket.cut();
-      void this.#go();
-    } else this.#owed = after;
+      void this.#runRound();
+    } else this.#overdueAfter = after;
   }
 
-  #take(event: string, payload: unknown, offset: unknown): void {
+  /** Applies an event to the messages and calls its listeners. Transient events have no offset. */
+  #apply(event: string, payload: unknown, offset: unknown): void {
     if (typeof offset === "string") {
       this.#offset = offset;
-      this.#meanwhile?.push([event, payload]);
+      this.#eventsSinceOlder?.push([event, payload]);
       this.#set({ messages: applyEvent(this.#state.messages, event, payload) });
     }
     this.#socket.tell(event, payload);
   }
 
-  /** Continuity is lost: the history again, then the room again. */
+  /** Continuity is lost: loads the history and joins the room again. */
   #restart(): void {
-    // Others may have been told the same at this moment.
+    // The wait is random because the server may have told many pages to resync at this moment.
     this.#discard({}, RESTART_MS * Math.random());
   }
 
-  /** Nothing goes on from here. */
+  /** Forgets the offset, so that the next round loads the history. */
   #discard(change: Partial<ConversationState<M>>, wait?: number): void {
-    this.#unplug(wait);
-    this.#offset = this.#meanwhile = undefined;
-    this.keep();
+    this.#dropSocket(wait);
+    this.#offset = this.#eventsSinceOlder = undefined;
+    this.save();
     this.#set(change);
   }
 }

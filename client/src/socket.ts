@@ -1,8 +1,8 @@
 // The connection that all conversations of a page share.
 //
-// Guarantee: an event is told once, whoever brought it (see conversation.ts). A connection that is lost or refused is tried
-//            again for ever, with a fresh token where the server asked for one.
-// Refuses:   Socket.IO's own resume. Conversations go on after their offsets, which polling moves too.
+// Guarantee: a listener is called once for an event, whether the socket or polling brought it. A connection that is lost
+//            or refused is tried again for ever, with a fresh token where the server asked for one.
+// Refuses:   Socket.IO's own resume. Each conversation goes on after its own offset, which polling moves too.
 
 import { io, type Socket } from "socket.io-client";
 import { parseAddress } from "./address.js";
@@ -14,10 +14,10 @@ import { Token } from "./token.js";
 
 /** How long the server may take to answer. */
 const ANSWER_MS = 10_000;
-/** Until a refused connection is tried again, about. */
+/** A refused connection is tried again after half to one and a half of this. */
 const REFUSED_MS = 5_000;
 
-/** What a listener of an event is given. Any other event of the server can be listened to by its name. */
+/** The listener of an event. The payload of an event that is not one of the server's own is unknown. */
 export type Listener<M extends Row, E extends string> = E extends keyof ServerEvents<M>
   ? (payload: Parameters<ServerEvents<M>[E]>[0]) => void
   : (payload: unknown) => void;
@@ -26,11 +26,11 @@ export type Listener<M extends Row, E extends string> = E extends keyof ServerEv
 export class ConversationSocket<M extends Row = Message> {
   /** @internal */
   readonly io: Socket<ServerEvents<M>, ClientEvents> | undefined;
-  /** @internal What all paths of conversations begin with. */
+  /** @internal The URL that the paths of all conversations begin with. */
   readonly api: string;
-  /** @internal Settled once no event of a room that was left can come any more. */
+  /** @internal Settles when the server has answered the last `leaveRoom`: no event of that room can come any more. */
   leaving: Promise<unknown> | undefined;
-  /** @internal Why the server refuses the connection. */
+  /** @internal The code by which the server refuses the connection. */
   refusal: string | null = null;
   readonly #token: Token;
   readonly #page = new AbortController();
@@ -39,7 +39,7 @@ export class ConversationSocket<M extends Row = Message> {
   #retry: ReturnType<typeof setTimeout> | undefined;
   #renewal: ReturnType<typeof setTimeout> | undefined;
 
-  /** @throws TypeError when the url is none */
+  /** @throws TypeError when `url` is not a URL */
   constructor(readonly options: Options<M>) {
     const { url, withCredentials = false, transports = ["websocket"] } = options;
     const { origin, path } = url ? parseAddress(url) : { origin: "", path: "" };
@@ -49,7 +49,7 @@ export class ConversationSocket<M extends Row = Message> {
     if (typeof document !== "undefined") {
       const { signal } = this.#page;
       const look = () => document.hidden || wake();
-      addEventListener("pagehide", () => this.#each((conversation) => conversation.keep()), { signal });
+      addEventListener("pagehide", () => this.#each((conversation) => conversation.save()), { signal });
       addEventListener("online", look, { signal });
       addEventListener("visibilitychange", look, { signal });
     }
@@ -60,7 +60,7 @@ export class ConversationSocket<M extends Row = Message> {
       withCredentials,
       forceNew: true,
       autoConnect: false,
-      // Without the pid that Socket.IO would add to it: each conversation goes on after its own offset.
+      // Without the `pid` that Socket.IO would add: it would resume all rooms, and each conversation joins its own.
       auth: (send) => void token.get().catch(() => {}).then((token) => send({ token, pid: undefined })),
     }));
     socket.on("connect", () => {
@@ -92,9 +92,9 @@ export class ConversationSocket<M extends Row = Message> {
     return !!this.io?.connected;
   }
 
-  /** Connects, if it is not yet; `join` does so too. */
+  /** Connects, unless it is connected or trying to. `join` does so too. */
   connect(): void {
-    // A second time would be a second session.
+    // `connect` on an active socket would open a second engine session.
     if (!this.io?.active) this.io?.connect();
   }
 
@@ -107,7 +107,7 @@ export class ConversationSocket<M extends Row = Message> {
     this.io?.disconnect();
   }
 
-  /** Opens a conversation: history, then its events as they come. All who join the same one get the same object. */
+  /** Opens a conversation: its history, then its events as they come. Two joins of one id return the same object. */
   join(contactId: string | number): Conversation<M> {
     this.connect();
     const id = String(contactId);
@@ -117,13 +117,13 @@ export class ConversationSocket<M extends Row = Message> {
     return conversation;
   }
 
-  /** Takes a `join` back. After the last one the room is left. */
+  /** Takes one `join` back. When all are taken back, the room is left. */
   leave(contactId: string | number): void {
     const id = String(contactId);
     const conversation = this.#conversations.get(id);
     if (!conversation) return;
     conversation.users -= 1;
-    // Whoever leaves and joins in one breath, as React's strict mode does, has not left.
+    // After the current task, because React's strict mode leaves and joins again within one.
     queueMicrotask(() => {
       if (conversation.users > 0 || this.#conversations.get(id) !== conversation) return;
       this.#conversations.delete(id);
@@ -131,14 +131,14 @@ export class ConversationSocket<M extends Row = Message> {
     });
   }
 
-  /** Calls `listener` for each event of that name in the joined conversations. Returns what ends it. */
+  /** Calls `listener` for each event of that name in the joined conversations, until the returned function is called. */
   on<E extends keyof ServerEvents<M> | (string & {})>(event: E, listener: Listener<M, E>): () => void {
     const listeners = this.#listeners.get(event) ?? new Set();
     this.#listeners.set(event, listeners.add(listener));
     return () => void listeners.delete(listener);
   }
 
-  /** @internal Reads of a conversation. What the server refuses is thrown with its `code`. */
+  /** @internal Reads `what` of a conversation over HTTP. Throws the server's refusal, which has a `code`. */
   async get<T>(contactId: string, what: string, signal?: AbortSignal): Promise<T> {
     const token = await this.#token.get();
     const response = await fetch(`${this.api}${encodeURIComponent(contactId)}/${what}`, {
@@ -153,7 +153,7 @@ export class ConversationSocket<M extends Row = Message> {
     return answer;
   }
 
-  /** @internal */
+  /** @internal Emits a request and waits for its ack. A connection that brings none in time is cut. */
   async ask(event: "join:conversation" | "leave:conversation" | "auth:refresh", argument: unknown): Promise<JoinAnswer> {
     try {
       return await this.io!.timeout(ANSWER_MS).emitWithAck(event as "join:conversation", argument as string);
@@ -163,23 +163,23 @@ export class ConversationSocket<M extends Row = Message> {
     }
   }
 
-  /** @internal */
+  /** @internal Leaves the room on the server, where there is a connection. */
   leaveRoom(contactId: string): void {
     if (this.connected) this.leaving = this.ask("leave:conversation", contactId).catch(() => {});
   }
 
-  /** @internal Gives the connection up: it brings nothing. */
+  /** @internal Drops a connection that brings nothing, and connects again. */
   cut(): void {
     this.io!.disconnect().connect();
   }
 
-  /** @internal Whose an event is. A payload of the application's own need not say: with one conversation that is clear. */
+  /** @internal The contact id that an event belongs to. A payload without one belongs to the only conversation, if it is. */
   ownerOf(payload: unknown): unknown {
     const [only, other] = this.#conversations.keys();
     return (payload as { contactId?: unknown } | null | undefined)?.contactId ?? (other === undefined ? only : undefined);
   }
 
-  /** @internal */
+  /** @internal Calls the application's listeners of an event. */
   tell(event: string, payload: unknown): void {
     call(this.#listeners.get(event) ?? [], payload as never);
   }
@@ -188,17 +188,17 @@ export class ConversationSocket<M extends Row = Message> {
     this.#conversations.forEach(what);
   }
 
-  /** Socket.IO leaves it to us where the server said no. */
+  /** Connects again later: Socket.IO does not, where the server has refused the connection or ended it. */
   #connectLater(): void {
     this.#token.forget();
     clearTimeout(this.#retry);
     this.#retry = setTimeout(() => this.connect(), REFUSED_MS * (0.5 + Math.random()));
   }
 
-  /** Before the token expires the server gets the next one, over the same connection. */
+  /** Sends the server the next token before the current one expires, over the same connection. */
   #renew(delay = this.#token.renewAt - Date.now()): void {
     clearTimeout(this.#renewal);
-    // Longer than a timer can run, or unknown.
+    // The expiry is unknown, or further away than a timer can wait.
     if (!(delay < 2e9)) return;
     this.#renewal = setTimeout(async () => {
       this.#token.forget();
@@ -206,11 +206,11 @@ export class ConversationSocket<M extends Row = Message> {
         const token = await this.#token.get();
         if (!this.connected) return;
         const { ok } = await this.ask("auth:refresh", token);
-        // A server that takes none gets it with the next connection.
+        // A server that does not accept the token here reads it when the page connects again.
         if (ok) this.#renew();
         else this.cut();
       } catch {
-        // The token that the server has is good for a while.
+        // The token that the server has is still valid, so there is time to try again.
         if (this.connected) this.#renew(REFUSED_MS);
       }
     }, Math.max(delay, 1_000));

@@ -31,7 +31,7 @@ same<Same<Status, "connecting" | "connected" | "polling" | "offline">>();
 const socket = new ConversationSocket({ url: "wss://h", token: async () => null });
 same<Same<typeof socket, ConversationSocket<Message>>>();
 
-// The contract's events, each with its payload.
+// The server's events (docs/sql.md), each with its payload.
 socket.on("message:new", (payload) => {
   same<Same<typeof payload, { message: Message; contactId: string; truncated?: true }>>;
   const text: string = payload.message.body + payload.contactId;

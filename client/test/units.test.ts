@@ -2,9 +2,9 @@
 
 import { expect, test, vi } from "vitest";
 import { parseAddress } from "../src/address.js";
+import { readConversation, storeConversation } from "../src/cache.js";
 import { codeOf } from "../src/error.js";
 import { en, es, type Message } from "../src/index.js";
-import { put, take } from "../src/kept.js";
 import { applyEvent, mergeNewest } from "../src/messages.js";
 import { expiryOf, Token } from "../src/token.js";
 import { jwt, shelf } from "./harness.js";
@@ -110,24 +110,24 @@ test("the newest messages go below the older ones that are known", () => {
 test("a conversation is kept whole or not at all", () => {
   const storage = shelf();
   const messages = Array.from({ length: 501 }, (_, n) => row(`m${n}`));
-  put({ storage }, "key", { messages: messages.slice(1), more: false, offset: "o" });
-  expect(take<Message>({ storage }, "key")).toMatchObject({ more: false, offset: "o", messages: messages.slice(1) });
-  put({ storage }, "key", { messages, more: false, offset: "o" });
-  expect(take<Message>({ storage }, "key")).toEqual({});
-  put({ storage }, "key", { messages: rows, more: false, offset: "o" });
-  expect(take<Message>({ storage }, "key")).toMatchObject({ more: false, messages: rows });
-  put({ storage }, "key", { messages: rows, more: true, offset: undefined });
-  expect(take<Message>({ storage }, "key")).toEqual({});
+  storeConversation({ storage }, "key", { messages: messages.slice(1), more: false, offset: "o" });
+  expect(readConversation<Message>({ storage }, "key")).toMatchObject({ more: false, offset: "o", messages: messages.slice(1) });
+  storeConversation({ storage }, "key", { messages, more: false, offset: "o" });
+  expect(readConversation<Message>({ storage }, "key")).toEqual({});
+  storeConversation({ storage }, "key", { messages: rows, more: false, offset: "o" });
+  expect(readConversation<Message>({ storage }, "key")).toMatchObject({ more: false, messages: rows });
+  storeConversation({ storage }, "key", { messages: rows, more: true, offset: undefined });
+  expect(readConversation<Message>({ storage }, "key")).toEqual({});
   expect(storage.getItem("key")).toBe("{}");
 });
 
 test("where no storage is given it is the tab's", () => {
   const storage = shelf();
   vi.stubGlobal("sessionStorage", storage);
-  put({}, "key", { messages: rows, more: false, offset: "o" });
-  expect(take<Message>({}, "key").messages).toEqual(rows);
-  put({ storage: null }, "key", { messages: [], more: false, offset: "p" });
-  expect(take<Message>({}, "key").offset).toBe("o");
+  storeConversation({}, "key", { messages: rows, more: false, offset: "o" });
+  expect(readConversation<Message>({}, "key").messages).toEqual(rows);
+  storeConversation({ storage: null }, "key", { messages: [], more: false, offset: "p" });
+  expect(readConversation<Message>({}, "key").offset).toBe("o");
   vi.unstubAllGlobals();
 });
 

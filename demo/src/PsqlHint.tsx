@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from "react";
 import type { About } from "./api";
 import { texts } from "./texts";
 
-const SQL = "insert into messages (contact_id, body) values ('42', 'Hello');";
+const SQL = "insert into messages (contact_id, body) values ('42', 'Hello')";
 const DONE_MS = 4_000;
 
 /** How to make a message arrive: a line to paste. */
@@ -15,7 +15,8 @@ export function PsqlHint({ about, contactId = "42" }: { about: About | undefined
     return () => clearTimeout(timer);
   }, [done]);
   if (!about) return null;
-  const line = about.psql === null ? forSql(contactId) : forShell(about.psql, contactId);
+  const sql = SQL.replace("'42'", () => `'${contactId.replaceAll("'", "''")}'`);
+  const line = about.psql === null ? `${sql};` : withStatement(about.psql, sql);
 
   async function copy(): Promise<void> {
     try {
@@ -46,12 +47,13 @@ export function PsqlHint({ about, contactId = "42" }: { about: About | undefined
   );
 }
 
-function forSql(contactId: string): string {
-  return SQL.replace("'42'", () => `'${contactId.replaceAll("'", "''")}'`);
+/** The server's line ends in a statement for contact 42; another contact's may need other quotes. */
+function withStatement(line: string, sql: string): string {
+  const option = " -c ";
+  return line.slice(0, line.lastIndexOf(option)) + option + shellWord(sql);
 }
 
-/** The server's line is for 42: the id stands in quotes of SQL, within a word in quotes of a POSIX shell. */
-function forShell(line: string, contactId: string): string {
-  const quote = (sql: string) => sql.replaceAll("'", String.raw`'\''`);
-  return line.replace(quote("('42',"), () => quote(`('${contactId.replaceAll("'", "''")}',`));
+/** Quotes SQL for a POSIX shell. Double quotes are the easier ones to read, but a shell reads some characters in them. */
+function shellWord(sql: string): string {
+  return /[$`\\"!]/.test(sql) ? `'${sql.replaceAll("'", String.raw`'\''`)}'` : `"${sql}"`;
 }

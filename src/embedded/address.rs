@@ -37,8 +37,14 @@ pub(super) fn socket_setting(sockets: &Path) -> OsString {
     format!("unix_socket_directories=\"{folder}\"").into()
 }
 
+/// One word of a POSIX shell. SQL with its single quotes stands in double quotes, so that it can be read, unless it holds
+/// a character that a shell reads within those (`!` is for the history of an interactive bash).
 fn word(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
+    if text.contains('\'') && !text.contains(['$', '`', '\\', '"', '!']) {
+        format!("\"{text}\"")
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
 }
 
 #[cfg(test)]
@@ -54,15 +60,38 @@ mod tests {
     }
 
     #[test]
-    fn a_quote_in_sql_survives_the_shell() {
+    fn the_line_to_paste_is_readable() {
         assert_eq!(
             psql(Path::new("psql"), "u", "select 'x'"),
-            r"psql 'u' -c 'select '\''x'\'''"
+            r#"psql 'u' -c "select 'x'""#
         );
         assert_eq!(
-            psql(Path::new("/a b/psql"), "u", "x"),
-            "'/a b/psql' 'u' -c 'x'"
+            psql(Path::new("/a b/psql"), "u", "select '$x'"),
+            r"'/a b/psql' 'u' -c 'select '\''$x'\'''"
         );
+    }
+
+    #[test]
+    fn a_shell_reads_a_word_as_it_was() {
+        for text in [
+            "",
+            "postgres://u@h/d?host=/a%20b&sslmode=disable",
+            "values ('42', 'Hello')",
+            "it's $HOME",
+            "it's `date`",
+            r"it's \\ and \n",
+            "it's \"quoted\"",
+            "it's !! done",
+            "two\nlines' end",
+            "'",
+        ] {
+            let script = format!("printf %s {}", word(text));
+            let shell = std::process::Command::new("sh")
+                .args(["-c", &script])
+                .output()
+                .expect("a shell");
+            assert_eq!(String::from_utf8_lossy(&shell.stdout), text, "{script}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Every limit: hit, told, counted, and harmless to everybody else.
 
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::harness::client::only;
 use crate::harness::raw::Wire;
@@ -162,4 +163,55 @@ async fn a_socket_that_sends_without_end_is_bounded_and_alone() {
     assert_eq!(bystander.event("message:new").await.body(), "unmoved");
     let grown = scene.server.peak_memory_bytes().saturating_sub(before);
     assert!(grown < 64 << 20, "the flood took {} MB", grown >> 20);
+}
+
+#[tokio::test]
+async fn a_body_that_never_ends_keeps_no_connection() {
+    let scene = Scene::with(&[("ROWCAST_HANDSHAKE_TIMEOUT", "1s")]).await;
+    let path = "/socket.io/?EIO=4&transport=polling";
+    let open = scene.server.get(path).await;
+    let open: serde_json::Value =
+        serde_json::from_str(open.body.trim_start_matches('0')).expect("an open packet");
+    let session = open["sid"].as_str().expect("a session id");
+    let mut connection = tokio::net::TcpStream::connect(scene.server.address())
+        .await
+        .expect("the server accepts");
+    let head =
+        format!("POST {path}&sid={session} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n4");
+    connection
+        .write_all(head.as_bytes())
+        .await
+        .expect("it reads");
+    let mut answer = String::new();
+    within("the end", connection.read_to_string(&mut answer))
+        .await
+        .expect("an orderly end");
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+}
+
+/// A request that names an engine session which does not exist leaves nothing in memory.
+#[tokio::test]
+async fn an_upgrade_of_no_session_is_not_remembered() {
+    const REQUESTS: usize = 4_000;
+    let scene = Scene::new().await;
+    let mut tcp = tokio::net::TcpStream::connect(scene.server.address())
+        .await
+        .expect("TCP");
+    let before = scene.server.peak_memory_bytes();
+    let long = "x".repeat(50_000);
+    let mut buffer = vec![0; 64 * 1024];
+    for number in 0..REQUESTS {
+        let request = format!(
+            "GET /socket.io/?EIO=4&transport=websocket&sid={long}{number} HTTP/1.1\r\nHost: x\r\n\r\n"
+        );
+        tcp.write_all(request.as_bytes()).await.expect("sent");
+        let read = tcp.read(&mut buffer).await.expect("an answer");
+        assert!(
+            buffer[..read].starts_with(b"HTTP/1.1 4"),
+            "{}",
+            String::from_utf8_lossy(&buffer[..read])
+        );
+    }
+    let grown = scene.server.peak_memory_bytes().saturating_sub(before);
+    assert!(grown < 32 << 20, "it took {} MB", grown >> 20);
 }

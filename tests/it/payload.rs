@@ -1,4 +1,4 @@
-//! Payloads, to the letter of the contract.
+//! Payloads, to the letter of docs/sql.md, "Payload".
 
 use serde_json::{Value, json};
 

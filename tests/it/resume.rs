@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::harness::wait::{until, until_for};
-use crate::harness::{Proxy, Scene, Server};
+use crate::harness::{Proxy, Scene, Server, Wire};
 
 /// The client has got all that there was, however long ago that was.
 #[tokio::test]
@@ -176,4 +176,27 @@ async fn a_room_that_is_left_and_joined_again_during_a_replay_repeats_nothing() 
         );
     }
     assert_eq!(events.len(), EVENTS);
+}
+
+#[tokio::test]
+async fn a_client_that_connects_anew_on_its_transport_starts_anew() {
+    let scene = Scene::new().await;
+    let mut wire = Wire::connect(scene.server.address()).await;
+    for _ in 0..20 {
+        wire.ask("join:conversation", &serde_json::json!(["42"]), 1)
+            .await;
+        wire.send("41").await;
+        until("the end of the connection", async || {
+            (scene.server.metric("rowcast_sockets", &[]).await == 0.0).then_some(())
+        })
+        .await;
+        wire.send("40").await;
+        let first = wire.frame().await.expect("a frame");
+        assert!(
+            first.starts_with("40"),
+            "before the CONNECT packet came {first}"
+        );
+        let second = wire.frame().await.expect("a frame");
+        assert!(second.contains("rowcast:ready"), "{second}");
+    }
 }

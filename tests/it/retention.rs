@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::harness::wait::until_for;
+use crate::harness::wait::{until, until_for};
 use crate::harness::{Scene, Server, say};
 
 const SHORT: (&str, &str) = ("ROWCAST_RETENTION", "1s");
@@ -78,4 +78,25 @@ async fn a_server_that_slept_longer_than_the_retention_says_so() {
     let event = client.next().await;
     assert_eq!(event.name, "rowcast:resync", "it missed one: {event:?}");
     assert_eq!(event.payload()["contactId"], "42");
+}
+
+/// A server is cut off, or suspended, for longer than events are kept.
+#[tokio::test]
+async fn a_server_that_was_away_for_longer_than_the_retention_says_so() {
+    let brief = [("ROWCAST_RETENTION", "1s")];
+    let scene = Scene::with(&brief).await;
+    let mut client = scene.joined("42").await;
+    let other = Server::with(&scene.database, &brief).await;
+    scene.server.signal(Signal::STOP);
+    scene.database.say("42", "pruned").await;
+    until("the event to be pruned by the other server", async || {
+        let left = scene.database.value("select count(*) from rowcast.events");
+        (left.await == "0").then_some(())
+    })
+    .await;
+    scene.server.signal(Signal::CONT);
+    assert_eq!(client.next().await.name, "rowcast:resync");
+    scene.database.say("42", "after").await;
+    assert_eq!(client.next().await.body(), "after");
+    drop(other);
 }

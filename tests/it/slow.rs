@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::wait::until;
+use crate::harness::wait::{until, until_for};
 use crate::harness::{Proxy, Scene};
 
 /// With rows of 20 KB, more than the kernel, the server's bound and a queue of packets hold together.
@@ -89,4 +89,37 @@ async fn a_slow_client_is_cut_and_comes_back(transports: Value) {
         number += 1;
     }
     assert_eq!(number, EVENTS);
+}
+
+/// Its TCP connection is alive and its program hangs. It must be removed, however much is buffered for it.
+#[tokio::test]
+async fn a_websocket_that_stops_reading_in_a_quiet_room_is_removed() {
+    a_client_that_stops_reading_is_removed(json!(["websocket"])).await;
+}
+
+#[tokio::test]
+async fn an_upgraded_client_that_stops_reading_in_a_quiet_room_is_removed() {
+    a_client_that_stops_reading_is_removed(json!(["polling", "websocket"])).await;
+}
+
+async fn a_client_that_stops_reading_is_removed(transports: Value) {
+    let scene = Scene::new().await;
+    let network = Proxy::to(scene.server.address()).await;
+    let options = json!({"transports": transports, "reconnection": false});
+    let mut client = scene.stock.open(network.address(), &options, &[]).0;
+    client.connected().await;
+    client.join("42").await;
+    until("a websocket", async || {
+        (scene.server.metric("rowcast_sockets", &["ebsocket"]).await == 1.0).then_some(())
+    })
+    .await;
+    network.stall(true);
+    let body = "x".repeat(500_000);
+    for _ in 0..10 {
+        scene.database.say("42", &body).await;
+    }
+    until_for(Duration::from_secs(75), "it to be removed", async || {
+        (scene.server.metric("rowcast_sockets", &[]).await == 0.0).then_some(())
+    })
+    .await;
 }

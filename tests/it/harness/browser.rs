@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::page::Page;
-use super::postgres::Scratch;
+use super::scratch::Scratch;
 use super::stock::install;
 use super::wait::{until_for, within_for};
 

@@ -64,6 +64,18 @@ impl Wire {
         wire
     }
 
+    /// The same with `auth` in its CONNECT packet, and the packet that answers it.
+    pub(crate) async fn connect_with(address: &str, auth: &Value) -> (Value, Self) {
+        let mut wire = Self::open(address).await;
+        wire.send(&format!("40{auth}")).await;
+        let frame = wire
+            .find("the CONNECT packet", |frame| frame.starts_with("40"))
+            .await;
+        let ready = wire.frame().await.expect("rowcast:ready");
+        assert!(ready.contains("rowcast:ready"), "the first event: {ready}");
+        (serde_json::from_str(&frame[2..]).expect("JSON"), wire)
+    }
+
     /// Sends a text frame. What the server closed meanwhile shows when a frame is read.
     pub(crate) async fn send(&mut self, frame: &str) {
         self.message(Message::text(frame)).await;
@@ -158,6 +170,16 @@ impl Wire {
     pub(crate) async fn closed(&mut self) {
         while self.frame().await.is_some() {}
     }
+}
+
+/// The offset of an event's frame: its last argument.
+pub(crate) fn offset_of(frame: &str) -> String {
+    let packet: Value = serde_json::from_str(&frame[2..]).expect("an event");
+    let last = packet
+        .as_array()
+        .and_then(|arguments| arguments.last())
+        .expect("arguments");
+    last.as_str().expect("an offset").to_owned()
 }
 
 /// Long polling by hand.

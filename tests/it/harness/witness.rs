@@ -5,6 +5,7 @@
 //! none twice: what it holds in the end is the server's doing, and is judged by `tally`.
 
 mod actor;
+mod history;
 mod room;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -56,6 +57,26 @@ pub(crate) struct View {
 }
 
 impl View {
+    /// A connection is there. Returns the rooms to enter, each with whether it is entered for the first time.
+    fn connected(&mut self, recovered: bool) -> Vec<(String, bool)> {
+        self.connected = true;
+        self.connects += 1;
+        self.resumed += u64::from(recovered);
+        self.fresh += u64::from(!recovered && self.connects > 1);
+        self.note(if recovered {
+            "resumed"
+        } else {
+            "connected anew"
+        });
+        // A room that was left stays out, even where the server did not get the leave.
+        let missing =
+            |room: &Room| room.phase != Phase::Out && (!recovered || room.phase != Phase::In);
+        let rooms = self.rooms.iter().filter(|(_, room)| missing(room));
+        rooms
+            .map(|(contact, room)| (contact.clone(), self.connects == 1 && !room.reload))
+            .collect()
+    }
+
     /// A turn, with how much it has of each room.
     fn note(&mut self, turn: &str) {
         let rooms = self.rooms.iter();

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
-use super::super::http;
-use super::super::ledger::{Key, rank};
+use super::super::ledger::Key;
 use super::super::line::Line;
+use super::history::{self, Base};
 use super::{Phase, Room, View};
 
 /// What a test tells a witness to do.
@@ -118,29 +118,7 @@ impl Actor {
     fn connected(&mut self, recovered: bool) {
         self.asked.clear();
         self.greeted = false;
-        let mut enter = Vec::new();
-        {
-            let mut view = self.view();
-            view.connected = true;
-            view.connects += 1;
-            view.resumed += u64::from(recovered);
-            view.fresh += u64::from(!recovered && view.connects > 1);
-            view.note(if recovered {
-                "resumed"
-            } else {
-                "connected anew"
-            });
-            let connects = view.connects;
-            for (contact, room) in &mut view.rooms {
-                if room.phase == Phase::Out {
-                    // Its leave may be lost.
-                    continue;
-                }
-                if !recovered || room.phase != Phase::In {
-                    enter.push((contact.clone(), connects == 1 && !room.reload));
-                }
-            }
-        }
+        let enter = self.view().connected(recovered);
         for (contact, first) in enter {
             if first {
                 self.join(&contact);
@@ -235,7 +213,7 @@ impl Actor {
             return;
         }
         match phase {
-            Phase::Leaving if reload => match self.history(contact).await {
+            Phase::Leaving if reload => match self.load_history(contact).await {
                 Some((base, offset)) => {
                     self.room(contact, |room| {
                         room.arrivals.clear();
@@ -279,41 +257,12 @@ impl Actor {
         }
     }
 
-    /// The whole history with its offset: each message's status, and whether it may be newer than that.
-    async fn history(&self, contact: &str) -> Option<(HashMap<u128, (u8, bool)>, String)> {
-        let mut base = HashMap::new();
-        let mut offset = None;
-        let mut before = String::new();
-        loop {
-            let path = format!("/api/conversations/{contact}/messages?limit=200{before}");
-            let answer = http::attempt(&self.address, "GET", &path, &[], "");
-            let answer = timeout(Duration::from_secs(10), answer)
-                .await
-                .ok()
-                .flatten();
-            let page = answer
-                .as_ref()
-                .filter(|answer| answer.status == 200)
-                .and_then(|answer| serde_json::from_str::<Value>(&answer.body).ok());
-            let Some(page) = page else {
-                let status = answer.map(|answer| answer.status);
-                let turn = format!("can't load {contact} after {}: {status:?}", base.len());
-                self.view().journal.note(turn);
-                return None;
-            };
-            let older = offset.is_some();
-            offset = offset.or_else(|| page["offset"].as_str().map(str::to_owned));
-            let messages = page["messages"].as_array()?;
-            for message in messages {
-                let (id, status) = (message["id"].as_str()?, message["status"].as_str()?);
-                base.entry(Key::new(id).message)
-                    .or_insert((rank(status), older));
-            }
-            match messages.first().and_then(|oldest| oldest["id"].as_str()) {
-                Some(oldest) if page["more"] == true => before = format!("&before={oldest}"),
-                _ => return offset.map(|offset| (base, offset)),
-            }
+    async fn load_history(&self, contact: &str) -> Option<(Base, String)> {
+        let history = history::load(&self.address, contact).await;
+        if let Err(failure) = &history {
+            self.view().journal.note(failure.clone());
         }
+        history.ok()
     }
 
     fn ask(&mut self, event: &str, contact: &str, argument: &Value) {

@@ -1,38 +1,17 @@
-//! What a session may claim: never more than its client can have got.
+//! Resume sessions, when a connection or the database is lost at a bad moment: what a client did not get is not counted as
+//! sent, what it was told stays true, and it is in the rooms that it joined and in no other.
 
 use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
+use crate::harness::raw::offset_of;
 use crate::harness::wait::until;
-use rustix::process::Signal;
-
 use crate::harness::{Postgres, Proxy, Scene, Server, Wire, database};
 
-/// A connection with this in its CONNECT, and the answer. Past its `rowcast:ready`.
-pub(crate) async fn connected(address: &str, auth: &Value) -> (Value, Wire) {
-    let mut wire = Wire::open(address).await;
-    wire.send(&format!("40{auth}")).await;
-    let frame = wire
-        .find("the CONNECT packet", |frame| frame.starts_with("40"))
-        .await;
-    let ready = wire.frame().await.expect("rowcast:ready");
-    assert!(ready.contains("rowcast:ready"), "the first event: {ready}");
-    (serde_json::from_str(&frame[2..]).expect("JSON"), wire)
-}
-
-/// The last argument of an event.
-pub(crate) fn offset(frame: &str) -> String {
-    let packet: Value = serde_json::from_str(&frame[2..]).expect("an event");
-    let last = packet
-        .as_array()
-        .and_then(|args| args.last())
-        .expect("args");
-    last.as_str().expect("an offset").to_owned()
-}
-
-/// It loses its connection while one of several joins is at work: its other rooms are its own still.
+/// A client loses its connection while one of several joins is at work. It keeps the rooms that it had joined before.
 #[tokio::test]
 async fn a_connection_lost_among_joins_costs_no_room() {
     let scene = Scene::new().await;
@@ -42,10 +21,10 @@ async fn a_connection_lost_among_joins_costs_no_room() {
         scene.database.say("c", &body).await;
     }
     let network = Proxy::to(scene.server.address()).await;
-    let (connect, mut wire) = connected(network.address(), &json!({})).await;
+    let (connect, mut wire) = Wire::connect_with(network.address(), &json!({})).await;
     let joined = wire.ask("join:conversation", &json!(["a"]), 1).await;
     assert_eq!(joined["ok"], true, "{joined}");
-    // What follows is taken up together.
+    // The lock holds the first join up, so that those that follow are at work together.
     let mut other = scene.database.connection().await;
     database::run(&mut other, "begin; lock table rowcast.sessions").await;
     wire.emit("join:conversation", &json!(["first"]), Some(4))
@@ -67,7 +46,7 @@ async fn a_connection_lost_among_joins_costs_no_room() {
     scene.database.say("a", "missed").await;
     network.stall(false);
     let auth = json!({"pid": connect["pid"], "offset": joined["offset"]});
-    let (again, mut wire) = connected(network.address(), &auth).await;
+    let (again, mut wire) = Wire::connect_with(network.address(), &auth).await;
     if again["pid"] == connect["pid"] {
         wire.find("what it missed", |frame| frame.contains("missed"))
             .await;
@@ -77,7 +56,7 @@ async fn a_connection_lost_among_joins_costs_no_room() {
     }
 }
 
-/// A connection that is reset, as by a box on the way, and does not end in order.
+/// A connection that ends in a TCP reset, as a middlebox ends it, without a close frame.
 struct Abrupt {
     socket: tokio_tungstenite::WebSocketStream<tokio::net::TcpStream>,
     pid: String,
@@ -105,7 +84,7 @@ impl Abrupt {
                 let join = format!("421[\"join:conversation\",\"{contact}\"]");
                 socket.send(Message::text(join)).await.expect("sent");
             } else if frame.starts_with("42") {
-                last = offset(&frame);
+                last = offset_of(&frame);
             } else if frame.starts_with("431") {
                 return Self {
                     socket,
@@ -149,7 +128,7 @@ async fn what_no_connection_took_was_not_sent() {
         scene.database.say("a", "fence").await;
         for (pid, offset) in known {
             let auth = json!({"pid": pid, "offset": offset});
-            let (again, mut wire) = connected(scene.server.address(), &auth).await;
+            let (again, mut wire) = Wire::connect_with(scene.server.address(), &auth).await;
             assert_eq!(again["pid"], json!(pid));
             let mut got = 0;
             loop {
@@ -164,13 +143,13 @@ async fn what_no_connection_took_was_not_sent() {
     }
 }
 
-/// The word of a resync is lost with the connection: it is said again, or the session is a fresh one.
+/// A resync is lost with its connection. The client that comes back is told again, or gets a fresh resume session.
 #[tokio::test]
 async fn a_resync_that_did_not_arrive_is_not_forgotten() {
     let (mut postgres, database) = Postgres::with_chat().await;
     let server = Server::on(&database).await;
     let network = Proxy::to(server.address()).await;
-    let (connect, mut wire) = connected(network.address(), &json!({})).await;
+    let (connect, mut wire) = Wire::connect_with(network.address(), &json!({})).await;
     wire.ask("join:conversation", &json!(["42"]), 1).await;
     postgres.stop_flushing(&database).await;
     let mut careless = database.careless().await;
@@ -195,20 +174,20 @@ async fn a_resync_that_did_not_arrive_is_not_forgotten() {
     .await;
     sleep(Duration::from_millis(500)).await;
     network.stall(false);
-    let auth = json!({"pid": connect["pid"], "offset": offset(&shown)});
-    let (again, mut wire) = connected(network.address(), &auth).await;
+    let auth = json!({"pid": connect["pid"], "offset": offset_of(&shown)});
+    let (again, mut wire) = Wire::connect_with(network.address(), &auth).await;
     if again["pid"] == connect["pid"] {
         wire.find("the resync", |frame| frame.contains("rowcast:resync"))
             .await;
     }
 }
 
-/// Joined is joined: asking again at a bad moment changes nothing.
+/// A repeated join that fails leaves the member in the room that it had joined.
 #[tokio::test]
 async fn a_join_that_is_repeated_without_a_database_leaves_no_room() {
     let (mut postgres, database) = Postgres::with_chat().await;
     let server = Server::on(&database).await;
-    let (_, mut wire) = connected(server.address(), &json!({})).await;
+    let (_, mut wire) = Wire::connect_with(server.address(), &json!({})).await;
     let joined = wire.ask("join:conversation", &json!(["42"]), 1).await;
     assert_eq!(joined["ok"], true, "{joined}");
     postgres.down(Signal::INT).await;
@@ -226,12 +205,12 @@ async fn a_join_that_is_repeated_without_a_database_leaves_no_room() {
         .await;
 }
 
-/// Left is left, also for the session.
+/// A leave that was answered also holds for the client that comes back.
 #[tokio::test]
 async fn a_leave_without_a_database_is_not_undone_by_coming_back() {
     let (mut postgres, database) = Postgres::with_chat().await;
     let server = Server::on(&database).await;
-    let (connect, mut wire) = connected(server.address(), &json!({})).await;
+    let (connect, mut wire) = Wire::connect_with(server.address(), &json!({})).await;
     let joined = wire.ask("join:conversation", &json!(["42"]), 1).await;
     wire.ask("join:conversation", &json!(["43"]), 2).await;
     postgres.down(Signal::INT).await;
@@ -251,7 +230,7 @@ async fn a_leave_without_a_database_is_not_undone_by_coming_back() {
     .await;
     sleep(Duration::from_secs(1)).await;
     let auth = json!({"pid": connect["pid"], "offset": joined["offset"]});
-    let (again, mut wire) = connected(server.address(), &auth).await;
+    let (again, mut wire) = Wire::connect_with(server.address(), &auth).await;
     assert_eq!(again["pid"], connect["pid"]);
     database.say("42", "of a room that was left").await;
     database.say("43", "of a room it is in").await;

@@ -1,4 +1,5 @@
-//! A replay that takes more than one read, across a crash of Postgres.
+//! Replays across a crash of Postgres: no hole in one that takes several reads, and nothing twice for a client that falls
+//! behind right after the crash.
 
 use std::time::Duration;
 
@@ -6,18 +7,17 @@ use rustix::process::Signal;
 use serde_json::json;
 use tokio::time::sleep;
 
-use crate::claims::{connected, offset};
+use crate::harness::raw::offset_of;
 use crate::harness::wait::until;
-use crate::harness::{Postgres, Proxy, Server, database};
+use crate::harness::{Postgres, Proxy, Server, Wire, database};
 
-/// A replay across a crash of Postgres takes more than one read.
 #[tokio::test]
 async fn a_long_replay_after_a_crash_has_no_hole() {
     const ROWS: usize = 10_000;
     let (mut postgres, database) = Postgres::with_chat().await;
     database.run("create table noise (n int)").await;
     let server = Server::on(&database).await;
-    let (connect, mut wire) = connected(server.address(), &json!({})).await;
+    let (connect, mut wire) = Wire::connect_with(server.address(), &json!({})).await;
     wire.ask("join:conversation", &json!(["c"]), 1).await;
     postgres.stop_flushing(&database).await;
     let pool = postgres.processes(&database, "application_name = 'rowcast'");
@@ -55,8 +55,8 @@ async fn a_long_replay_after_a_crash_has_no_hole() {
     sleep(Duration::from_secs(2)).await;
     database.say("c", "fence").await;
     sleep(Duration::from_secs(1)).await;
-    let auth = json!({"pid": connect["pid"], "offset": offset(&last)});
-    let (again, mut wire) = connected(server.address(), &auth).await;
+    let auth = json!({"pid": connect["pid"], "offset": offset_of(&last)});
+    let (again, mut wire) = Wire::connect_with(server.address(), &auth).await;
     if again["pid"] == connect["pid"] {
         loop {
             let frame = wire.frame().await.expect("an event");
@@ -73,7 +73,7 @@ async fn a_long_replay_after_a_crash_has_no_hole() {
     }
 }
 
-/// A client that was live across a crash, and has no room for the first event after it.
+/// A client is live across a crash, and its buffers are too full for the first event after it.
 #[tokio::test]
 async fn a_client_that_falls_behind_right_after_a_crash_gets_nothing_twice() {
     nothing_comes_twice(false).await;
@@ -84,19 +84,20 @@ async fn a_client_that_falls_behind_right_after_a_crash_that_it_was_told_of_gets
     nothing_comes_twice(true).await;
 }
 
-/// With one `careless` event among what it got last, which a flush of another's has saved.
+/// With `also_careless`, one of the last events that the client got was committed without waiting for its flush, and the
+/// flush of another transaction saved it.
 async fn nothing_comes_twice(also_careless: bool) {
     let (mut postgres, database) = Postgres::with_chat().await;
     database.run("create table noise (n int)").await;
     let server = Server::on(&database).await;
     let big = "x".repeat(900_000);
-    // How much the kernel takes.
     let fallen = async || server.metric("rowcast_fell_behind_total", &[]).await;
     let read = async || server.metric("rowcast_events_read_total", &[]).await;
+    // How many events the kernel's buffers and the server's take together.
     let mut room_for = 0;
     {
         let network = Proxy::to(server.address()).await;
-        let (_, mut wire) = connected(network.address(), &json!({})).await;
+        let (_, mut wire) = Wire::connect_with(network.address(), &json!({})).await;
         wire.ask("join:conversation", &json!(["x"]), 1).await;
         network.stall(true);
         while fallen().await == 0.0 {
@@ -111,7 +112,7 @@ async fn nothing_comes_twice(also_careless: bool) {
         network.cut();
     }
     let network = Proxy::to(server.address()).await;
-    let (_, mut wire) = connected(network.address(), &json!({})).await;
+    let (_, mut wire) = Wire::connect_with(network.address(), &json!({})).await;
     wire.ask("join:conversation", &json!(["c"]), 1).await;
     network.stall(true);
     for _ in 1..room_for {

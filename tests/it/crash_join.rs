@@ -1,52 +1,23 @@
-//! A database that crashes, falls silent or is asked for nothing, while clients join and come back.
+//! Crashes of Postgres around a join: the client that joins or comes back afterwards misses nothing that is there.
 
 use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
+use crate::harness::raw::offset_of;
 use crate::harness::wait::until;
-use rustix::process::Signal;
+use crate::harness::{Postgres, Proxy, Server, Wire, database};
 
-use crate::harness::{Postgres, Proxy, Scene, Server, database};
-
-use crate::claims::{connected, offset};
-
-/// A request that names a session which is not there leaves nothing behind.
-#[tokio::test]
-async fn an_upgrade_of_no_session_is_not_remembered() {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    const REQUESTS: usize = 4_000;
-    let scene = Scene::new().await;
-    let mut tcp = tokio::net::TcpStream::connect(scene.server.address())
-        .await
-        .expect("TCP");
-    let before = scene.server.peak_memory_bytes();
-    let long = "x".repeat(50_000);
-    let mut buffer = vec![0; 64 * 1024];
-    for number in 0..REQUESTS {
-        let request = format!(
-            "GET /socket.io/?EIO=4&transport=websocket&sid={long}{number} HTTP/1.1\r\nHost: x\r\n\r\n"
-        );
-        tcp.write_all(request.as_bytes()).await.expect("sent");
-        let read = tcp.read(&mut buffer).await.expect("an answer");
-        assert!(
-            buffer[..read].starts_with(b"HTTP/1.1 4"),
-            "{}",
-            String::from_utf8_lossy(&buffer[..read])
-        );
-    }
-    let grown = scene.server.peak_memory_bytes().saturating_sub(before);
-    assert!(grown < 32 << 20, "it took {} MB", grown >> 20);
-}
-
-/// A transaction that writes no event and does not wait for its flush is seen, undone, and its id handed to another.
+/// A transaction that writes no event and does not wait for its flush: the offset has seen it, the crash undoes it, and
+/// another transaction gets its id.
 #[tokio::test]
 async fn an_offset_that_saw_what_a_crash_undid_hides_nothing() {
     let (mut postgres, database) = Postgres::with_chat().await;
     database.run("create table noise (n int)").await;
     let server = Server::on(&database).await;
-    let (connect, mut wire) = connected(server.address(), &json!({})).await;
+    let (connect, mut wire) = Wire::connect_with(server.address(), &json!({})).await;
     wire.ask("join:conversation", &json!(["42"]), 1).await;
     postgres.stop_flushing(&database).await;
     let mut careless = database.careless().await;
@@ -79,8 +50,8 @@ async fn an_offset_that_saw_what_a_crash_undid_hides_nothing() {
     assert!(first <= last, "ids are handed out again");
 
     let server = Server::on(&database).await;
-    let auth = json!({"pid": connect["pid"], "offset": offset(&kept)});
-    let (again, mut wire) = connected(server.address(), &auth).await;
+    let auth = json!({"pid": connect["pid"], "offset": offset_of(&kept)});
+    let (again, mut wire) = Wire::connect_with(server.address(), &auth).await;
     if again["pid"] == connect["pid"] {
         for number in 0..10 {
             let frame = wire
@@ -94,58 +65,20 @@ async fn an_offset_that_saw_what_a_crash_undid_hides_nothing() {
     }
 }
 
-/// Two of the database's connections fall silent, as when a machine is gone without a word; new ones work.
-#[tokio::test]
-async fn a_connection_to_the_database_that_falls_silent_holds_up_no_join() {
-    let (postgres, database) = Postgres::with_chat().await;
-    let server = Server::on(&database).await;
-    let mut wires = Vec::new();
-    for _ in 0..4 {
-        wires.push(connected(server.address(), &json!({})).await.1);
-    }
-    let mut other = database.connection().await;
-    database::run(&mut other, "begin; lock table rowcast.sessions").await;
-    for wire in &mut wires[..2] {
-        wire.emit("join:conversation", &json!(["42"]), Some(1))
-            .await;
-        sleep(Duration::from_millis(100)).await;
-    }
-    let stuck = "application_name = 'rowcast' and wait_event_type = 'Lock'";
-    let stuck = postgres.processes(&database, stuck).await;
-    assert_eq!(stuck.len(), 2);
-    postgres.kill(&stuck, Signal::STOP);
-    database::run(&mut other, "commit").await;
-    wires[2]
-        .emit("join:conversation", &json!(["42"]), Some(1))
-        .await;
-    let answer = tokio::time::timeout(Duration::from_secs(60), async {
-        loop {
-            if let Some(frame) = wires[2].frame_whenever().await
-                && frame.starts_with("431[")
-            {
-                return frame;
-            }
-        }
-    })
-    .await;
-    postgres.kill(&stuck, Signal::CONT);
-    assert!(answer.is_ok(), "a join was never answered");
-}
-
-/// Postgres crashes while a join is at work that has shown what is undone then.
+/// Postgres crashes while a join is at work that has replayed events which the crash undoes.
 #[tokio::test]
 async fn a_crash_in_the_middle_of_a_join_is_told() {
     let (mut postgres, database) = Postgres::with_chat().await;
     let server = Server::on(&database).await;
     let network = Proxy::to(server.address()).await;
-    // One that any crash leaves alone.
+    // An event that no crash undoes.
     database.say("b", "flushed").await;
     let before = server.offset("c").await;
     let body = "x".repeat(100_000);
     for _ in 0..40 {
         database.say("c", &body).await;
     }
-    let (_, mut wire) = connected(network.address(), &json!({})).await;
+    let (_, mut wire) = Wire::connect_with(network.address(), &json!({})).await;
     wire.ask("join:conversation", &json!(["a"]), 1).await;
     postgres.stop_flushing(&database).await;
     // The server's own commits would flush those of others.

@@ -1,0 +1,53 @@
+//! A conversation's history over HTTP, as a page loads it before it joins.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::timeout;
+
+use super::super::http;
+use super::super::ledger::{Key, rank};
+
+/// Each message's status, and whether it may be newer than the history's offset.
+pub(super) type Base = HashMap<u128, (u8, bool)>;
+
+/// The whole history with its offset, or why it can't be had.
+pub(super) async fn load(address: &str, contact: &str) -> Result<(Base, String), String> {
+    let mut base = HashMap::new();
+    let mut offset = None;
+    let mut before = String::new();
+    loop {
+        let path = format!("/api/conversations/{contact}/messages?limit=200{before}");
+        let page = load_page(address, &path)
+            .await
+            .map_err(|status| format!("can't load {contact} after {}: {status:?}", base.len()))?;
+        let older = offset.is_some();
+        offset = offset.or_else(|| page["offset"].as_str().map(str::to_owned));
+        let odd = || format!("an odd page of {contact}: {page}");
+        let messages = page["messages"].as_array().ok_or_else(odd)?;
+        for message in messages {
+            let (id, status) = message["id"]
+                .as_str()
+                .zip(message["status"].as_str())
+                .ok_or_else(odd)?;
+            base.entry(Key::new(id).message)
+                .or_insert((rank(status), older));
+        }
+        match messages.first().and_then(|oldest| oldest["id"].as_str()) {
+            Some(oldest) if page["more"] == true => before = format!("&before={oldest}"),
+            _ => return offset.map(|offset| (base, offset)).ok_or_else(odd),
+        }
+    }
+}
+
+/// One page, or the status of what came instead, if anything came.
+async fn load_page(address: &str, path: &str) -> Result<Value, Option<u16>> {
+    let answer = http::attempt(address, "GET", path, &[], "");
+    let answer = timeout(Duration::from_secs(10), answer).await;
+    let answer = answer.ok().flatten().ok_or(None)?;
+    if answer.status != 200 {
+        return Err(Some(answer.status));
+    }
+    serde_json::from_str(&answer.body).map_err(|_not_json| Some(answer.status))
+}
