@@ -303,7 +303,7 @@ impl State {
 
     fn served(&self, client: &Client) -> Served {
         let stream = client.stream();
-        let reached = match &self.present {
+        let complete_to = match &self.present {
             Some(at) if stream.fall().is_none() => match at.recent.last() {
                 // On its way to everybody else, and perhaps not to this one any more.
                 Some(last)
@@ -316,12 +316,12 @@ impl State {
             _ => &stream.sent,
         };
         Served {
-            told: stream
+            last_sent_offset: stream
                 .told
                 .as_ref()
                 .map(|told| told.pack())
                 .unwrap_or_default(),
-            reached: reached.pack(),
+            complete_to_offset: complete_to.pack(),
         }
     }
 

@@ -92,10 +92,13 @@ type Proved = (Offset, Vec<(Room, Arc<Offset>)>, bool);
 /// The offset, and what the client had of each room when it was in; or why that is not known.
 fn prove(stored: &Stored, claimed: &str, present: &Present) -> Result<Proved, String> {
     let unpack = |text: &str| Offset::unpack(text, present.epoch.value).map_err(|e| e.to_string());
-    let Served { told, reached } = &stored.served;
-    // Who has the last that was sent has all, however long ago that was.
-    let has_all = claimed == told;
-    let offset = unpack(if has_all { reached } else { claimed })?;
+    let Served {
+        last_sent_offset,
+        complete_to_offset,
+    } = &stored.served;
+    // A client whose offset is the last one that it was sent has missed nothing up to `complete_to_offset`, however old that is.
+    let has_all = claimed == last_sent_offset;
+    let offset = unpack(if has_all { complete_to_offset } else { claimed })?;
     let mut rooms = Vec::with_capacity(stored.rooms.len());
     let mut changed = false;
     for (name, offsets) in &stored.rooms {
@@ -180,8 +183,8 @@ mod tests {
     fn who_has_the_last_that_was_sent_has_missed_nothing_until_then() {
         let stored = Stored {
             served: Served {
-                told: at(21).pack(),
-                reached: at(50).pack(),
+                last_sent_offset: at(21).pack(),
+                complete_to_offset: at(50).pack(),
             },
             ..stored(20)
         };

@@ -1,8 +1,9 @@
 -- Sources: what is attached, whether it still works, and how to take it away.
 --
--- Guarantee: detaching leaves no trace, whether the table is there or not.
--- Cost:      detach takes one ACCESS EXCLUSIVE lock on the source, waited for at most lock_timeout, 5 s if unset.
--- Rights:    detach needs no right on the source: dropping a function takes its triggers along.
+-- Guarantee: detaching leaves no trace, whether the table is still there or not.
+-- Cost:      detach takes one ACCESS EXCLUSIVE lock on the table, waited for at most lock_timeout, 5 s if that is unset.
+-- Rights:    detach runs as the owner of this schema and needs no right on the table, because a function that is dropped takes its
+--            triggers along; execute is revoked from public.
 
 create function rowcast.detach(source text) returns text
 language plpgsql security definer set search_path = pg_catalog, pg_temp set client_min_messages = warning as $$
@@ -40,7 +41,8 @@ begin
 end $$;
 comment on function rowcast.detach is 'removes the triggers, functions and definition of a source; says what it did';
 
--- `problems` is empty while the source is captured as it was attached.
+-- One row per attached table. `relation` is the table that it is now: the one with the triggers, or, where they are gone, the
+-- one with the name.
 create view rowcast.sources as
 select a.source, a.room, a.order_column,
        array(
@@ -62,7 +64,7 @@ cross join lateral (
   join pg_trigger t on t.tgfoid = p.oid and not t.tgisinternal
 ) triggers
 left join lateral (
-  -- Not to_regclass, which needs USAGE on the source's schema.
+  -- By the catalog, because to_regclass needs USAGE on the table's schema.
   select c.oid::regclass as relation from pg_class c join pg_namespace n on n.oid = c.relnamespace
   where format('%I.%I', n.nspname, c.relname) = a.source
 ) named on true

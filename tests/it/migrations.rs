@@ -1,0 +1,138 @@
+//! The migrations: never edited once applied, and true in their example.
+
+use sha2::{Digest as _, Sha256};
+
+use crate::harness::{Database, Launch};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+/// Every migration with the SHA-256 of its file.
+const RELEASED: [(&str, &str); 11] = [
+    (
+        "0001_outbox.sql",
+        "8a202595a90dd4209fe9dbe4f22e364183d8b0135bb5b410841f0276d3ed3af4",
+    ),
+    (
+        "0002_epoch.sql",
+        "3d51eebb1b21dd58ed1958ebc51835ed21e44ae0afa845f9ad7229dc5be4066a",
+    ),
+    (
+        "0003_sessions.sql",
+        "3608f428105696fe2abd1254c77735f5714851608bc89bdcce386ff31ad952c9",
+    ),
+    (
+        "0004_capture.sql",
+        "6fabd0e4ee3357170390e0bb214ce599417221e660704188d8be986f75af291b",
+    ),
+    (
+        "0005_template.sql",
+        "2e97c6cc8d4fa6ab17b8fc4f6814028dbcb29c7d8485aa644a095c83451819c5",
+    ),
+    (
+        "0006_generate.sql",
+        "069caa4a11c5e9062896fa5021628a851c1787c16a44d0270ca232ec82e4a383",
+    ),
+    (
+        "0007_check.sql",
+        "323abecdc0c71e70a969dcb73ebba483d5a2ee618d2af90fa371403c85fab5dd",
+    ),
+    (
+        "0008_attach.sql",
+        "8e79e2a19c52affa5f162bff7bd971da242f25b2b33bef312633774dc1c245f1",
+    ),
+    (
+        "0009_sources.sql",
+        "334f4c56e3dd94f31a5d647937e08886724c8966b2d2a93dbdbc47eec3918bb4",
+    ),
+    (
+        "0010_emit.sql",
+        "d68586b3306be586e86c6d7dd480086ace9cec2b5e804794fab5defd6831c1f4",
+    ),
+    (
+        "chat/0001_chat.sql",
+        "72bcbf3eb359b6c59ec6b21c001bfc30d53560624dd9b29b04c66e2a25136d6b",
+    ),
+];
+
+#[test]
+fn an_applied_migration_is_never_edited() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    let mut found = BTreeMap::new();
+    for folder in ["", "chat/"] {
+        for entry in fs::read_dir(root.join(folder)).expect("a readable folder") {
+            let path = entry.expect("a readable folder").path();
+            if path.extension().is_some_and(|extension| extension == "sql") {
+                let name = path.file_name().expect("a name").to_string_lossy();
+                let digest = Sha256::digest(fs::read(&path).expect("a readable migration"));
+                let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+                found.insert(format!("{folder}{name}"), digest);
+            }
+        }
+    }
+    for (name, released) in RELEASED {
+        let digest = found.remove(name);
+        assert_eq!(
+            digest.as_deref(),
+            Some(released),
+            "migrations/{name} was applied to databases as it was: add a new migration instead of editing it"
+        );
+    }
+    assert!(
+        found.is_empty(),
+        "new migrations belong in RELEASED: {found:#?}"
+    );
+}
+
+/// `migrations/0006_generate.sql` begins with the trigger of a simple table.
+#[tokio::test]
+async fn the_example_of_a_trigger_is_the_one_that_attach_writes() {
+    let database = Database::chat().await;
+    let generate = include_str!("../../migrations/0006_generate.sql");
+    let example: Vec<_> = generate
+        .lines()
+        .map_while(|line| line.strip_prefix("--"))
+        .map(str::trim)
+        .collect();
+    let (intro, trigger) = example.split_at(
+        example
+            .iter()
+            .position(|line| line.starts_with("create or replace function"))
+            .expect("a trigger in the comment"),
+    );
+    let [table, call] = ["create table", "select rowcast.attach("].map(|statement| {
+        let found = intro.iter().find(|line| line.starts_with(statement));
+        found.unwrap_or_else(|| panic!("{statement} in the comment"))
+    });
+    database.run(table).await;
+    let written = database
+        .value(&call.replace(");", ", dry_run => true)"))
+        .await;
+    let inserts = written.split("\n\n").next().unwrap_or_default();
+    let end = trigger
+        .iter()
+        .position(|line| line.is_empty())
+        .expect("text after the trigger");
+    let squeezed = |text: &str| text.split_whitespace().collect::<String>();
+    assert_eq!(
+        squeezed(&trigger[..end].concat()),
+        squeezed(inserts),
+        "the comment on top of 0006_generate.sql shows another trigger than this:\n{inserts}"
+    );
+}
+
+#[tokio::test]
+async fn the_chat_tables_do_not_take_the_place_of_others() {
+    for others in [
+        "create table messages (id uuid primary key)",
+        "create view message_statuses as select 1 as id",
+        "create table message_statuses (id bigint primary key)",
+    ] {
+        let database = Database::empty().await;
+        database.run(others).await;
+        Launch::command(["migrate", "--chat"])
+            .database(&database.url)
+            .refuse(&["the chat tables", "another public.messages"])
+            .await;
+    }
+}
