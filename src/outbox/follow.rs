@@ -67,8 +67,16 @@ set local synchronous_commit = local;
 update rowcast.epoch set only_row = true;
 commit";
 
-const DOZE: &str = "select pg_try_advisory_lock_shared(1919903602, 1)";
-const ROUSE: &str = "select pg_advisory_unlock_shared(1919903602, 1)";
+const DOZE: &str = concat!(
+    "select pg_try_advisory_lock_shared(",
+    sleeping_reader_key!(),
+    ")"
+);
+const ROUSE: &str = concat!(
+    "select pg_advisory_unlock_shared(",
+    sleeping_reader_key!(),
+    ")"
+);
 
 /// The reader's session. One statement at a time, planned once, never a sequential scan of the outbox.
 const SESSION: &str = "
