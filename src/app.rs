@@ -93,7 +93,7 @@ struct Stop {
 async fn start(config: &Config) -> anyhow::Result<App> {
     let (database, embedded) = database(config).await?;
     let pool = database.pool();
-    prepare(&database, &pool, embedded.is_some()).await?;
+    prepare(&database, &pool, embedded.as_ref(), embedded.is_some()).await?;
 
     let (metrics, registry) = Metrics::new();
     let stop = Stop::default();

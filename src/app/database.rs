@@ -33,7 +33,12 @@ pub async fn database(config: &Config) -> anyhow::Result<(Database, Option<Embed
 ///
 /// # Errors
 /// What waiting can't mend.
-pub async fn prepare(database: &Database, pool: &PgPool, chat: bool) -> anyhow::Result<()> {
+pub async fn prepare(
+    database: &Database,
+    pool: &PgPool,
+    embedded: Option<&Embedded>,
+    chat: bool,
+) -> anyhow::Result<()> {
     let mut backoff = Backoff::default();
     loop {
         match database.reach().await {
@@ -56,5 +61,5 @@ pub async fn prepare(database: &Database, pool: &PgPool, chat: bool) -> anyhow::
             }
         }
     }
-    outbox::migrate(pool, chat).await
+    outbox::migrate(pool, chat, embedded.map(Embedded::folder)).await
 }

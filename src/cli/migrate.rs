@@ -11,7 +11,7 @@ use crate::config::Config;
 pub async fn migrate(config: &Config, chat: bool) -> anyhow::Result<()> {
     let (database, embedded) = app::database(config).await?;
     let pool = database.pool();
-    let migrated = app::prepare(&database, &pool, chat).await;
+    let migrated = app::prepare(&database, &pool, embedded.as_ref(), chat).await;
     pool.close().await;
     if let Some(embedded) = embedded {
         embedded.stop().await?;

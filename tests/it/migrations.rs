@@ -1,9 +1,9 @@
-//! The migrations: never edited once applied, and true in their example. And detach, which must find the one table that is
-//! meant.
+//! The migrations: never edited once applied, true in their example, and refused where others were applied. And detach, which
+//! must find the one table that is meant.
 
 use sha2::{Digest as _, Sha256};
 
-use crate::harness::{Database, Launch};
+use crate::harness::{Database, Launch, Server, Stock};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -54,6 +54,20 @@ const RELEASED: [(&str, &str); 11] = [
         "chat/0001_chat.sql",
         "72bcbf3eb359b6c59ec6b21c001bfc30d53560624dd9b29b04c66e2a25136d6b",
     ),
+];
+
+/// The record that a development version left: what it called its migrations, and the first bytes of their checksums.
+const OF_A_DEVELOPMENT_VERSION: [(&str, &str); 10] = [
+    ("outbox", "61a00e5dad1a6b25"),
+    ("capture", "b45e724d964c5f2f"),
+    ("template", "f8d8ca4143b5f982"),
+    ("generate", "5d4a2e1c6f2eb1e8"),
+    ("check", "848903553d9cd99e"),
+    ("attach", "543dc0bb7aea829f"),
+    ("sources", "adf43995406af65d"),
+    ("emit", "a5297fa440f02ab2"),
+    ("resume", "4ffa2f1df2de93f0"),
+    ("whole row", "19f5de92bf5d0091"),
 ];
 
 #[test]
@@ -120,6 +134,90 @@ async fn the_example_of_a_trigger_is_the_one_that_attach_writes() {
         squeezed(inserts),
         "the comment on top of 0006_generate.sql shows another trigger than this:\n{inserts}"
     );
+}
+
+#[tokio::test]
+async fn a_database_of_a_development_version_is_refused_and_can_start_over() {
+    let database = Database::chat().await;
+    let id = database.say("42", "from before").await;
+    database.run("create table wa_messages (id bigint primary key, c text); insert into wa_messages values (1, '42')").await;
+    database
+        .run("select rowcast.attach('wa_messages', room => 'conversation:{c}', on_insert => 'message:new')")
+        .await;
+    database.run("delete from rowcast.migrations").await;
+    for (place, (description, checksum)) in OF_A_DEVELOPMENT_VERSION.iter().enumerate() {
+        let version = place + 1;
+        database
+            .run(&format!(
+                "insert into rowcast.migrations (version, description, success, checksum, execution_time)
+                 values ({version}, '{description}', true, '\\x{checksum}', 0)"
+            ))
+            .await;
+    }
+    let everything = "select (select count(*) from rowcast.events) || ' ' || (select count(*) from messages) || ' '
+        || (select count(*) from wa_messages) || ' ' || (select count(*) from rowcast.migrations)";
+    let before = database.value(everything).await;
+    for command in [["serve"], ["migrate"]] {
+        let words = [
+            "development version",
+            "`drop schema rowcast cascade`",
+            "attach",
+        ];
+        Launch::command(command)
+            .env("PORT", "0")
+            .env("ROWCAST_ADMIN", "")
+            .database(&database.url)
+            .refuse(&words)
+            .await;
+    }
+    assert_eq!(
+        database.value(everything).await,
+        before,
+        "nothing is touched"
+    );
+
+    // What the line says works.
+    database.run("drop schema rowcast cascade").await;
+    let migrated = Launch::command(["migrate", "--chat"]).database(&database.url);
+    migrated.succeed().await;
+    database
+        .run("select rowcast.attach('wa_messages', room => 'conversation:{c}', on_insert => 'message:new')")
+        .await;
+    let left = "select (select body from messages) || ' ' || (select count(*) from wa_messages)";
+    assert_eq!(database.value(left).await, "from before 1");
+    let server = Server::on(&database).await;
+    let stock = Stock::start();
+    let mut client = stock.joined(&server, "42").await;
+    database.report(&id, "read").await;
+    assert_eq!(client.next().await.payload()["status"], "read");
+    database.say("42", "from after").await;
+    assert_eq!(client.next().await.body(), "from after");
+    database
+        .run("insert into wa_messages values (2, '42')")
+        .await;
+    assert_eq!(client.next().await.name, "message:new");
+}
+
+#[tokio::test]
+async fn a_database_of_a_later_version_asks_for_that_version() {
+    let database = Database::chat().await;
+    for table in ["migrations", "chat_migrations"] {
+        let database = Database::chat().await;
+        database
+            .run(&format!(
+                "insert into rowcast.{table} (version, description, success, checksum, execution_time)
+                 values (9001, 'of a later version', true, '\\x00', 0)"
+            ))
+            .await;
+        Launch::command(["migrate", "--chat"])
+            .database(&database.url)
+            .refuse(&["a later version of Rowcast has migrated this database"])
+            .await;
+    }
+    Launch::command(["migrate", "--chat"])
+        .database(&database.url)
+        .succeed()
+        .await;
 }
 
 #[tokio::test]
