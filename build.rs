@@ -1,4 +1,5 @@
-//! Has the crate rebuilt when the dashboard was: the files under `demo/dist` are embedded (see `http::demo`).
+//! Has the crate rebuilt when the dashboard was, whose files under `demo/dist` are embedded (see `http::demo`), and when a
+//! migration was added: `sqlx::migrate!` itself only watches those that it knows.
 //!
 //! A folder that does not exist would count as changed at every build, so its parent is watched until it does.
 
@@ -6,6 +7,7 @@ use std::path::Path;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=migrations");
     let folder = ["demo/dist", "demo"]
         .into_iter()
         .find(|folder| Path::new(folder).is_dir());

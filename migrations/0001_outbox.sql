@@ -1,9 +1,14 @@
--- Outbox: the events that readers broadcast, and what readers keep beside them.
+-- Outbox: the table of events, and the trigger that tells readers to look at it.
 --
--- Guarantee: a row here is visible exactly when the change that caused it is. No data travels by NOTIFY.
--- Cost:      three index entries per event; two lock calls per writing statement while no reader sleeps,
---            one NOTIFY while one does.
+-- Guarantee: an event is visible exactly when the change that caused it is, because both are one transaction.
+--            A NOTIFY carries no event. It only says "look", and readers also look without one, every ROWCAST_POLL.
+-- Cost:      three index entries per event. Each statement that writes events makes two lock calls while no reader
+--            sleeps, and one NOTIFY while one does.
 -- Rights:    nothing is granted; docs/sql.md lists what a server's role needs. Writers need nothing.
+--
+-- Rowcast takes two advisory locks. Their numbers are arbitrary; the server's code has the same ones, named:
+--   (1919903602, 1)  held, shared, by every reader that sleeps: a writer who can't have it must notify
+--   (1919903602, 2)  held by the one server that is removing old events
 
 do $$
 begin
@@ -14,41 +19,48 @@ begin
 end $$;
 
 create table rowcast.events (
-  -- cache 1: with a larger cache two sessions would hand out ids in an order unlike their writes.
+  -- cache 1: with a larger cache, two sessions would hand out ids in an order unlike the order of their writes.
   id bigint generated always as identity (cache 1) primary key,
   xid xid8 not null default pg_current_xact_id(),
   at timestamptz not null default clock_timestamp(),
   room text,
   event text not null,
+  -- json, not jsonb: its text is passed on to clients as it is.
   data json not null,
-  source text
+  source text,
+  sync boolean not null default (current_setting('synchronous_commit') <> 'off')
 ) with (
-  -- Rows live for the retention and are deleted each second: vacuum by count, whatever the table's size.
+  -- Rows are deleted soon after they are written. Vacuum by their number, whatever the size of the table.
   autovacuum_vacuum_threshold = 20000,
   autovacuum_vacuum_scale_factor = 0,
   autovacuum_vacuum_insert_threshold = 20000,
   autovacuum_vacuum_insert_scale_factor = 0
 );
+comment on table rowcast.events is 'the outbox: one row per event, removed when ROWCAST_RETENTION has passed';
+comment on column rowcast.events.xid is 'the transaction that wrote the event; a reader compares it with the snapshot of its last read';
+comment on column rowcast.events.room is 'null: the room could not be computed, and data says why';
+comment on column rowcast.events.data is 'the payload, as clients get it';
+comment on column rowcast.events.source is 'the attached table whose change this is; null when rowcast.emit wrote it';
+comment on column rowcast.events.sync is
+  'whether the event was on disk when it became visible; if not, a crash of Postgres can undo it after it was delivered';
+
+-- For readers, who ask for events of transactions that their last read could not see.
 create index events_xid on rowcast.events (xid);
-create index events_room on rowcast.events (room, id);
+-- For one client's replay: what a room got since a snapshot, and, within one large transaction, after an id.
+create index events_room on rowcast.events (room, xid, id);
 
-comment on table rowcast.events is 'Rowcast''s outbox: one row per event, pruned after the retention';
-comment on column rowcast.events.xid is 'the transaction that wrote it; readers compare it with their last snapshot';
-comment on column rowcast.events.room is 'null: the room could not be computed, data says why';
-comment on column rowcast.events.data is 'the payload as clients get it; json, not jsonb, because the text is passed on as it is';
-comment on column rowcast.events.source is 'the attached table, or null for rowcast.emit';
-
--- A sleeping reader holds this key shared, so that the try fails and only then a NOTIFY is paid for.
--- The second try is for another writer that holds the key for the moment between its own two calls.
--- Every name is qualified, which saves the price of a pinned search_path on each write.
+-- Runs once per statement that inserts events. Its numbers are literals and each of its names is qualified, because a call
+-- to another function, or a search_path of its own, would cost every write.
 create function rowcast.wake() returns trigger
 language plpgsql as $$
 begin
-  -- A statement that wrote no event wakes nobody. The count is this transaction's own.
+  -- This transaction has inserted no event (the count is its own, kept unless track_counts is off): wake nobody.
   if pg_catalog.pg_stat_get_xact_tuples_inserted(tg_relid) operator(pg_catalog.=) 0
      and pg_catalog.current_setting('track_counts')::pg_catalog.bool then
     return null;
   end if;
+  -- The lock can't be had while a reader sleeps, nor for the moment in which another writer makes these same two calls.
+  -- The second try saves a needless NOTIFY in the latter case.
   if not ((pg_catalog.pg_try_advisory_lock(1919903602, 1) and pg_catalog.pg_advisory_unlock(1919903602, 1))
        or (pg_catalog.pg_try_advisory_lock(1919903602, 1) and pg_catalog.pg_advisory_unlock(1919903602, 1))) then
     perform pg_catalog.pg_notify('rowcast', '');
@@ -59,34 +71,5 @@ end $$;
 create trigger wake after insert on rowcast.events for each statement execute function rowcast.wake();
 comment on trigger wake on rowcast.events is
   'disable it for poll-only mode: alter table rowcast.events disable trigger wake';
-
--- Offsets are worth something in one database only: they carry `value`, and a server that finds another
--- system or timeline than this row's (a restored dump, a failover) draws a new one.
-create table rowcast.epoch (
-  only_row boolean primary key default true check (only_row),
-  value bigint not null,
-  system_identifier bigint,
-  timeline int,
-  pruned pg_snapshot
-);
-comment on column rowcast.epoch.pruned is
-  'every event ever pruned was visible in this snapshot: a reader or an offset that has not seen all of it may have missed one';
-
-insert into rowcast.epoch (value, system_identifier, timeline)
-values (
-  ('x' || left(replace(gen_random_uuid()::text, '-', ''), 16))::bit(64)::bigint,
-  case when has_function_privilege('pg_control_system()', 'execute')
-       then (select system_identifier from pg_control_system()) end,
-  case when has_function_privilege('pg_control_checkpoint()', 'execute')
-       then (select timeline_id from pg_control_checkpoint()) end
-);
-
-create table rowcast.sessions (
-  pid_hash bytea primary key,
-  identity text,
-  rooms jsonb not null default '{}',
-  updated_at timestamptz not null default now()
-);
-comment on table rowcast.sessions is 'rooms of connections, by the hash of their secret pid, kept while offsets are';
 
 revoke all on all functions in schema rowcast from public;

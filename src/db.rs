@@ -19,6 +19,7 @@ mod chat;
 mod history;
 mod listen;
 mod migrate;
+mod numbers;
 mod outbox;
 mod pools;
 mod prepare;

@@ -16,7 +16,8 @@ pub(super) struct Served {
 pub(super) async fn start(config: &Config) -> anyhow::Result<Served> {
     let (database, embedded) = cli::find_database(config).await?;
     let pools = Pools::new(&database);
-    db::prepare(&database, &pools, embedded.is_some()).await?;
+    let folder = embedded.as_ref().map(Embedded::folder);
+    db::prepare(&database, &pools, folder, embedded.is_some()).await?;
     Ok(Served {
         database,
         pools,

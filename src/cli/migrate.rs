@@ -3,6 +3,7 @@
 use super::find_database;
 use crate::config::Config;
 use crate::db::{Pools, prepare};
+use crate::embedded::Embedded;
 
 /// Applies the migrations, with the chat tables where `chat` asks for them.
 ///
@@ -12,7 +13,8 @@ use crate::db::{Pools, prepare};
 pub(crate) async fn migrate(config: &Config, chat: bool) -> anyhow::Result<()> {
     let (database, embedded) = find_database(config).await?;
     let pools = Pools::new(&database);
-    let migrated = prepare(&database, &pools, chat).await;
+    let folder = embedded.as_ref().map(Embedded::folder);
+    let migrated = prepare(&database, &pools, folder, chat).await;
     pools.close().await;
     if let Some(embedded) = embedded {
         embedded.stop().await?;

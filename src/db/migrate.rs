@@ -3,6 +3,8 @@
 //! The same files that `sqlx migrate run` applies, recorded in tables of our own schema. The advisory lock of sqlx's
 //! migrator serialises two servers that start at once.
 
+use std::path::Path;
+
 use anyhow::anyhow;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::PgPool;
@@ -24,18 +26,23 @@ fn chat() -> Migrator {
     chat
 }
 
-/// Brings the schema `rowcast` up to date, and the chat tables if they are asked for.
+/// Brings the schema `rowcast` up to date, and the chat tables if they are asked for. `folder` is that of the embedded
+/// Postgres, where the database is in one.
 ///
 /// # Errors
-/// Names the right that is missing where the role lacks one.
-pub(crate) async fn migrate(pool: &PgPool, with_chat: bool) -> anyhow::Result<()> {
+/// Names the right that is missing where the role lacks one, and says how to start over where no release made the schema.
+pub(crate) async fn migrate(
+    pool: &PgPool,
+    with_chat: bool,
+    folder: Option<&Path>,
+) -> anyhow::Result<()> {
     apply(pool, &CORE, CORE_APPLIED)
         .await
-        .map_err(|error| explain(&error, pool, "the schema rowcast"))?;
+        .map_err(|error| explain(&error, pool, folder, "the schema rowcast"))?;
     if with_chat {
         apply(pool, &chat(), CHAT_APPLIED)
             .await
-            .map_err(|error| explain(&error, pool, "the chat tables"))?;
+            .map_err(|error| explain(&error, pool, folder, "the chat tables"))?;
     }
     Ok(())
 }
@@ -58,6 +65,9 @@ async fn apply(
         }
         Err(_) => Vec::new(),
     };
+    if let Some(version) = of_no_release(migrator, &applied) {
+        return Err(MigrateError::VersionMismatch(version));
+    }
     let wanted = migrator
         .iter()
         .map(|migration| (migration.version, &*migration.checksum));
@@ -70,8 +80,30 @@ async fn apply(
     migrator.run(pool).await
 }
 
+/// A migration that was applied with another text than it has here. None has been edited since the first release, so what was
+/// applied is that of an earlier state of development.
+fn of_no_release(migrator: &Migrator, applied: &[(i64, Vec<u8>)]) -> Option<i64> {
+    let edited = |(version, checksum): &(i64, Vec<u8>)| {
+        migrator
+            .iter()
+            .any(|ours| ours.version == *version && *ours.checksum != **checksum)
+    };
+    applied
+        .iter()
+        .find(|applied| edited(applied))
+        .map(|(version, _)| *version)
+}
+
 /// One line that says what failed, what Postgres said, and the remedy where an operator has one.
-fn explain(error: &MigrateError, pool: &PgPool, what: &str) -> anyhow::Error {
+fn explain(
+    error: &MigrateError,
+    pool: &PgPool,
+    folder: Option<&Path>,
+    what: &str,
+) -> anyhow::Error {
+    if let MigrateError::VersionMismatch(_) = error {
+        return start_over(folder, what);
+    }
     let refused = match error {
         MigrateError::Execute(e) | MigrateError::ExecuteMigration(e, _) => e.as_database_error(),
         _ => None,
@@ -95,10 +127,28 @@ fn explain(error: &MigrateError, pool: &PgPool, what: &str) -> anyhow::Error {
         MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..) => {
             "; a later version of Rowcast has migrated this database: run that one".to_owned()
         }
-        MigrateError::VersionMismatch(_) => {
-            "; another build of Rowcast has migrated this database".to_owned()
-        }
         _ => String::new(),
     };
     anyhow!("{what} could not be brought up to date: {said}{remedy}")
+}
+
+/// For a schema that no release has made.
+fn start_over(folder: Option<&Path>, what: &str) -> anyhow::Error {
+    let remedy = folder.map_or_else(
+        || {
+            "run `drop schema rowcast cascade` in the database, then `rowcast migrate` (with --chat for the chat tables), and \
+             attach your own tables again; your tables keep their rows"
+                .to_owned()
+        },
+        |folder| {
+            format!(
+                "remove the folder {}, with all that the embedded database holds",
+                folder.display()
+            )
+        },
+    );
+    anyhow!(
+        "{what} could not be brought up to date: a development version of Rowcast, from before the first release, has made this \
+         database; to start over, {remedy}"
+    )
 }

@@ -1,16 +1,23 @@
 //! A database that may be away, waited for and brought up to date.
 
+use std::path::Path;
+
 use anyhow::bail;
 use tokio::time::sleep;
 
 use super::{Database, Pools, is_transient, migrate};
 use crate::backoff::Backoff;
 
-/// Waits for the database and brings its schema up to date. An unreachable database is waited for, and reported.
+/// Waits for the database and brings its schema up to date, in the embedded Postgres of `folder` if it is in one. An unreachable database is waited for, and reported.
 ///
 /// # Errors
 /// What waiting can't mend.
-pub(crate) async fn prepare(database: &Database, pools: &Pools, chat: bool) -> anyhow::Result<()> {
+pub(crate) async fn prepare(
+    database: &Database,
+    pools: &Pools,
+    folder: Option<&Path>,
+    chat: bool,
+) -> anyhow::Result<()> {
     let mut backoff = Backoff::default();
     loop {
         match database.try_connect().await {
@@ -33,5 +40,5 @@ pub(crate) async fn prepare(database: &Database, pools: &Pools, chat: bool) -> a
             }
         }
     }
-    migrate(&pools.main, chat).await
+    migrate(&pools.main, chat, folder).await
 }

@@ -37,7 +37,7 @@ with asked as (
 ), taken as (
     update rowcast.sessions s set owner = mine.owner, updated_at = now() from mine
     where s.pid_hash = mine.pid_hash
-    returning s.pid_hash, s.rooms::text as rooms, s.told, s.reached, mine.owner
+    returning s.pid_hash, s.rooms::text as rooms, s.last_sent_offset, s.complete_to_offset, mine.owner
 ), notified as (
     select count(pg_notify('rowcast_session', entries)) from (
         select string_agg(encode(pid_hash, 'hex') || ':' || owner, ',') as entries
@@ -50,17 +50,19 @@ select present.*, taken.*, (select count from notified) as notified from present
 );
 
 const STORE: &str = "
-insert into rowcast.sessions (pid_hash, identity, owner, rooms, told, reached)
+insert into rowcast.sessions (pid_hash, identity, owner, rooms, last_sent_offset, complete_to_offset)
 select * from unnest($1::bytea[], $2::text[], $3::int8[], $4::text[]::jsonb[], $5::text[], $6::text[])
 on conflict (pid_hash) do update
-set rooms = excluded.rooms, told = excluded.told, reached = excluded.reached, updated_at = now()
+set rooms = excluded.rooms, last_sent_offset = excluded.last_sent_offset,
+    complete_to_offset = excluded.complete_to_offset, updated_at = now()
 where sessions.owner = excluded.owner
 returning pid_hash, owner";
 
 const FORGET: &str = "delete from rowcast.sessions where pid_hash = $1 and owner = $2";
 const TOUCH: &str = "
-update rowcast.sessions s set told = t.told, reached = t.reached, updated_at = now()
-from unnest($1::bytea[], $2::int8[], $3::text[], $4::text[]) as t (pid_hash, owner, told, reached)
+update rowcast.sessions s
+set last_sent_offset = t.last_sent_offset, complete_to_offset = t.complete_to_offset, updated_at = now()
+from unnest($1::bytea[], $2::int8[], $3::text[], $4::text[]) as t (pid_hash, owner, last_sent_offset, complete_to_offset)
 where s.pid_hash = t.pid_hash and s.owner = t.owner";
 const PRUNE: &str = "
 delete from rowcast.sessions where pid_hash = any(array(
@@ -83,9 +85,9 @@ pub(crate) struct ResumeSession {
 /// How far a client has been served.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SessionProgress {
-    /// The last offset that it was sent.
+    /// The offset of the last event that it was sent.
     pub last_sent_offset: String,
-    /// Up to where it has missed nothing if it has got that.
+    /// A client that got that event has missed nothing up to here, however old the event is.
     pub complete_to_offset: String,
 }
 
@@ -158,8 +160,8 @@ impl Sessions {
                 let stored = StoredSession {
                     rooms: serde_json::from_str(&rooms).unwrap_or_default(),
                     progress: SessionProgress {
-                        last_sent_offset: row.try_get("told")?,
-                        complete_to_offset: row.try_get("reached")?,
+                        last_sent_offset: row.try_get("last_sent_offset")?,
+                        complete_to_offset: row.try_get("complete_to_offset")?,
                     },
                 };
                 found.insert((hash, row.try_get("owner")?), stored);

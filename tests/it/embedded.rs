@@ -119,6 +119,26 @@ async fn a_crashed_server_leaves_no_postgres_and_no_trouble() {
 }
 
 #[tokio::test]
+async fn the_folder_of_a_development_version_is_refused_and_can_be_removed() {
+    let scratch = Scratch::folder();
+    let folder = scratch.path().join("data");
+    let server = launch(&folder).start().await;
+    let database = database(&server).await;
+    database
+        .run("update rowcast.migrations set checksum = '\\x00' where version = 1")
+        .await;
+    server.stop().await;
+    let text = folder.to_str().expect("a text");
+    launch(&folder)
+        .refuse(&["development version", "remove the folder", text])
+        .await;
+    gone(&folder).await;
+    fs::remove_dir_all(&folder).expect("removed");
+    launch(&folder).start().await.stop().await;
+    gone(&folder).await;
+}
+
+#[tokio::test]
 async fn a_second_process_on_the_same_folder_is_refused() {
     let folder = Scratch::folder();
     let first = launch(folder.path()).start().await;

@@ -27,6 +27,7 @@ mod join;
 mod limits;
 mod logs;
 mod long_polls;
+mod migrations;
 mod offsets;
 mod order;
 mod payload;

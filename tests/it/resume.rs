@@ -16,7 +16,7 @@ async fn a_client_of_a_quiet_room_resumes_after_longer_than_the_retention() {
     client.join("quiet").await;
     let joined = scene
         .database
-        .value("select reached from rowcast.sessions")
+        .value("select complete_to_offset from rowcast.sessions")
         .await;
     for _ in 0..2 {
         scene.database.say("busy", "pruned").await;
@@ -26,7 +26,7 @@ async fn a_client_of_a_quiet_room_resumes_after_longer_than_the_retention() {
         })
         .await;
     }
-    let told = "select reached from rowcast.sessions";
+    let told = "select complete_to_offset from rowcast.sessions";
     until("the session to be kept up", async || {
         (scene.database.value(told).await != joined).then_some(())
     })

@@ -6,6 +6,7 @@
 use sqlx::{Postgres, QueryBuilder};
 
 use super::source::{Column, Source, Values};
+use crate::db::numbers::{BOUNDED_PAYLOAD_BYTES, UNTRIED_ROW_BYTES, WHOLE_PAYLOAD_BYTES};
 
 /// Which rows of a table.
 pub(super) struct Scope<'a> {
@@ -46,12 +47,13 @@ pub(super) fn page(
     );
     // As capture decides what is sent whole.
     sql.push_bind(max_payload)
-        .push(
-            ", case careful when 'whole' then 16777216 when 'bounded' then 4096 end) then row::text
+        .push(format_args!(
+            ", case careful when 'whole' then {WHOLE_PAYLOAD_BYTES}
+                            when 'bounded' then {BOUNDED_PAYLOAD_BYTES} end) then row::text
                     else rowcast.truncate_payload(row)::text end as body
              from (
                select row_number() over () as place, time, after ->> 'rowcast:careful' as careful, ",
-        )
+        ))
         .push(&source.row_sql)
         .push(" as row from (select a.after, ")
         .push(match source.order() {
@@ -112,7 +114,7 @@ fn push_scope(sql: &mut QueryBuilder<Postgres>, source: &Source, scope: &Scope<'
         format!("rowcast.careful_row(t.*, {capture})")
     } else {
         format!(
-            "case when pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.careful_row(t.*, {capture}) end"
+            "case when pg_column_size(t.*) <= {UNTRIED_ROW_BYTES} then to_jsonb(t.*) else rowcast.careful_row(t.*, {capture}) end"
         )
     };
     // In the inner query the name "after" means the JSON, whatever the table's columns are called.

@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use super::epoch;
 use super::row::{self, Unusable};
 use crate::db::Database;
+use crate::db::numbers::sleeping_reader_key;
 use crate::event::Event;
 use crate::metrics::Metrics;
 use crate::offset::{BadSnapshot, Epoch, Seen, Snapshot};
@@ -69,8 +70,16 @@ set local synchronous_commit = local;
 update rowcast.epoch set only_row = true;
 commit";
 
-const ENABLE_NOTIFY: &str = "select pg_try_advisory_lock_shared(1919903602, 1)";
-const DISABLE_NOTIFY: &str = "select pg_advisory_unlock_shared(1919903602, 1)";
+const ENABLE_NOTIFY: &str = concat!(
+    "select pg_try_advisory_lock_shared(",
+    sleeping_reader_key!(),
+    ")"
+);
+const DISABLE_NOTIFY: &str = concat!(
+    "select pg_advisory_unlock_shared(",
+    sleeping_reader_key!(),
+    ")"
+);
 
 /// The reader's session. One statement at a time, planned once, never a sequential scan of the outbox.
 const SESSION: &str = "

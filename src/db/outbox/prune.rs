@@ -7,15 +7,20 @@ use std::time::Duration;
 
 use sqlx::postgres::PgPool;
 
+use crate::db::numbers::pruning_key;
+
 /// Rows a statement removes at most: short transactions, little for vacuum to wait for.
 const BATCH: i64 = 5_000;
 
 /// `$2` is a snapshot taken a while ago: what it sees, every reader has had the time to read. What it sees of the
 /// transactions up to the last one that was pruned is kept, together with what was pruned before, so that a reader or an
 /// offset that has not seen all of it is known to have missed events.
-const PRUNE: &str = "
+const PRUNE: &str = concat!(
+    "
 with claimed as (
-    select pg_try_advisory_xact_lock(1919903602, 2) as mine
+    select pg_try_advisory_xact_lock(",
+    pruning_key!(),
+    ") as mine
 ), old as (
     select id from rowcast.events, claimed where mine order by id limit $3
 ), gone as (
@@ -42,7 +47,8 @@ with claimed as (
         (select string_agg(xid::text, ',' order by xid) from unseen))::pg_snapshot
     from bounds where now is not null
 )
-select count(*) from gone";
+select count(*) from gone"
+);
 
 /// Prunes with the memory of when what became visible.
 pub(crate) struct Pruner {

@@ -2,7 +2,7 @@
 --
 -- Guarantee: a wrong argument is an error when a table is attached, never later in a writer's transaction.
 -- Cost:      runs when a table is attached; emit checks its event's name.
--- Rights:    functions are called by Rowcast's own; execute is revoked from public.
+-- Rights:    functions are called by rowcast.attach and rowcast.emit alone; execute is revoked from public.
 
 create function rowcast.refuse(message text, hint text default null) returns void
 language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
@@ -13,6 +13,7 @@ begin
   raise exception 'rowcast.attach: %', message using errcode = '22023', hint = hint;
 end $$;
 
+-- `caller` is the function that the message names. The reserved names are those of Socket.IO itself and of Rowcast's own events.
 create function rowcast.check_event_name(caller text, event text) returns void
 language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 begin
@@ -28,7 +29,7 @@ begin
   end if;
 end $$;
 
--- `argument` names columns: all of them must be among `known`.
+-- Refuses a name that is not among `known`, the columns of the source; `argument` says where the name was found.
 create function rowcast.check_columns(argument text, names text[], known text[], source text) returns void
 language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 declare
@@ -40,6 +41,7 @@ begin
   end if;
 end $$;
 
+-- Refuses what a statement trigger with transition tables can't be put on, and what the role may not put one on.
 create function rowcast.check_source(relation regclass) returns void
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
@@ -74,6 +76,7 @@ begin
   end if;
 end $$;
 
+-- Refuses a room that is empty, that has a single brace, or that names a column that isn't there.
 create function rowcast.check_room(definition rowcast.attached) returns void
 language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 begin
@@ -86,6 +89,8 @@ begin
   perform rowcast.check_columns('room', definition.room_columns, definition.columns, definition.source);
 end $$;
 
+-- Refuses a payload that is too large, or whose placeholders or keys can't become SQL: a key becomes a column's alias, and
+-- Postgres cuts names at 63 bytes.
 create function rowcast.check_payload(definition rowcast.attached, event text, payload jsonb) returns void
 language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 declare
@@ -111,11 +116,11 @@ begin
     definition.columns || '{row,room,contactId,at}', definition.source);
 end $$;
 
--- A path that is no predicate, or that reads a column that isn't there, would silently match nothing.
+-- Refuses a condition that is no predicate, or that reads a column that isn't there: it would silently match nothing.
 create function rowcast.check_condition(definition rowcast.attached) returns void
 language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 declare
-  -- Values that a predicate compares and anything else would return.
+  -- Tried on a made-up row: a predicate gives one of true, false and null; any other path gives a value of the row or nothing.
   sample jsonb := (select jsonb_object_agg(name, 'sample') from unnest(definition.columns) as name);
   results jsonb := jsonb_path_query_array(sample, definition.condition::jsonpath, silent => true);
 begin

@@ -1,23 +1,28 @@
 -- Sources: what is attached, whether it still works, and how to take it away.
 --
--- Guarantee: detaching leaves no trace, whether the table is there or not.
--- Cost:      detach takes one ACCESS EXCLUSIVE lock on the source, waited for at most lock_timeout, 5 s if unset.
--- Rights:    detach needs no right on the source: dropping a function takes its triggers along.
+-- Guarantee: detaching leaves no trace, whether the table is still there or not.
+-- Cost:      detach takes one ACCESS EXCLUSIVE lock on the table, waited for at most lock_timeout, 5 s if that is unset.
+-- Rights:    detach runs as the owner of this schema and needs no right on the table, because a function that is dropped takes its
+--            triggers along; execute is revoked from public.
 
 create function rowcast.detach(source text) returns text
 language plpgsql security definer set search_path = pg_catalog, pg_temp set client_min_messages = warning as $$
 declare
   definition rowcast.attached;
   operation text;
+  -- The argument as SQL reads a name: {schema, table} or {table}.
+  parts text[] := parse_ident(source);
   limited boolean := current_setting('lock_timeout') <> '0';
 begin
-  -- By the name it was attached with, by its name now, or by its bare name where that says which.
+  -- By the name that the table was attached with, or by the one that it has now. A name without a schema is enough where only
+  -- one attached table is called so.
   select a.* into definition from rowcast.attached a
-  where detach.source in (a.source, rowcast.relation_of(a.capture)::text)
-     or rowcast.relation_of(a.capture) = to_regclass(detach.source)
-     or (a.source like '%.' || quote_ident(detach.source)
-         and (select count(*) from rowcast.attached b where b.source like '%.' || quote_ident(detach.source)) = 1)
-  order by a.source = detach.source desc limit 1;
+  where parts in (parse_ident(a.source), parse_ident(rowcast.relation_of(a.capture)::text))
+     or cardinality(parts) = 1
+        and array[a.source] = array(
+          select b.source from rowcast.attached b
+          where parts[1] in ((parse_ident(b.source))[2], (parse_ident(rowcast.relation_of(b.capture)::text))[2]))
+  order by parse_ident(a.source) = parts desc limit 1;
   if definition.source is null then
     return format('%s was not attached', detach.source);
   end if;
@@ -40,7 +45,8 @@ begin
 end $$;
 comment on function rowcast.detach is 'removes the triggers, functions and definition of a source; says what it did';
 
--- `problems` is empty while the source is captured as it was attached.
+-- One row per attached table. `relation` is the table that it is now: the one with the triggers, or, where they are gone, the
+-- one with the name.
 create view rowcast.sources as
 select a.source, a.room, a.order_column,
        array(
@@ -62,7 +68,7 @@ cross join lateral (
   join pg_trigger t on t.tgfoid = p.oid and not t.tgisinternal
 ) triggers
 left join lateral (
-  -- Not to_regclass, which needs USAGE on the source's schema.
+  -- By the catalog, because to_regclass needs USAGE on the table's schema.
   select c.oid::regclass as relation from pg_class c join pg_namespace n on n.oid = c.relnamespace
   where format('%I.%I', n.nspname, c.relname) = a.source
 ) named on true

@@ -1,17 +1,22 @@
--- Templates: rooms, rows and payloads as SQL expressions over one row, which is jsonb.
+-- Templates: turns the templates of rooms and payloads into SQL, which the generated triggers then contain.
 --
--- Guarantee: an expression takes columns by name out of jsonb, so a column that is gone gives null, no error.
--- Cost:      runs when a table is attached, never when it is written.
+-- A function called ..._sql returns the text of an SQL expression over one row, which is jsonb. Its argument `side` is the name of
+-- that row: "before" or "after" the change. Of the room conversation:{customer_id} this makes, for the side "after",
+--   'conversation:' || (after ->> 'customer_id')
+--
+-- Guarantee: an expression takes columns out of jsonb by name, so a column that was dropped or renamed gives null, and no error.
+-- Cost:      none for writers: these functions run when a table is attached, never when it is written.
 -- Rights:    functions are called by rowcast.attach alone; execute is revoked from public.
 
--- 'a {b} c' as its pieces, in order: literal text, or the name between braces.
+-- The pieces of a template, in order: each is literal text, or a name that stood between braces. A brace without its partner
+-- is a literal of its own.
 create function rowcast.pieces(template text) returns table (place bigint, literal text, name text)
 language sql immutable set search_path = pg_catalog, pg_temp as $$
   select place, coalesce(piece[1], piece[3]), piece[2]
   from regexp_matches(template, '([^{}]+)|\{([^{}]*)\}|([{}])', 'g') with ordinality as m (piece, place)
 $$;
 
--- The placeholders of a payload, wherever they stand in it; `alone` when the string holds nothing else.
+-- The placeholders in the strings of a payload, however deep; `alone` says that the string is nothing but this placeholder.
 create function rowcast.placeholders(template jsonb) returns table (name text, alone boolean)
 language sql immutable set search_path = pg_catalog, pg_temp as $$
   select p.name, string #>> '{}' = '{' || p.name || '}'
@@ -20,6 +25,7 @@ language sql immutable set search_path = pg_catalog, pg_temp as $$
   where p.name is not null
 $$;
 
+-- customer_id as customerId. Leading underscores stay.
 create function rowcast.camel(name text) returns text
 language sql immutable set search_path = pg_catalog, pg_temp as $$
   select substring(name from '^_*') || string_agg(
@@ -27,12 +33,13 @@ language sql immutable set search_path = pg_catalog, pg_temp as $$
   from regexp_split_to_table(ltrim(name, '_'), '_+') with ordinality as p (part, place)
 $$;
 
+-- A column's name as clients see it.
 create function rowcast.wire_name(definition rowcast.attached, name text) returns text
 language sql immutable set search_path = pg_catalog, pg_temp as $$
   select case definition.key_case when 'camel' then rowcast.camel(name) else name end
 $$;
 
--- The room, or null when a column of it is null.
+-- The room's text; null when one of its columns is null.
 create function rowcast.room_sql(template text, side text) returns text
 language sql immutable set search_path = pg_catalog, pg_temp as $$
   select coalesce(
@@ -40,7 +47,7 @@ language sql immutable set search_path = pg_catalog, pg_temp as $$
   from rowcast.pieces(template)
 $$;
 
--- The room's text after its first colon; all of it when it has none.
+-- {contactId}: the room's text after its first colon, or all of it when it has none.
 create function rowcast.contact_sql(template text, side text) returns text
 language sql immutable set search_path = pg_catalog, pg_temp as $$
   select case
@@ -49,7 +56,7 @@ language sql immutable set search_path = pg_catalog, pg_temp as $$
   end
 $$;
 
--- Keys and room columns are text on the wire: a bigint would lose digits in JavaScript.
+-- A column's value. Columns of the key and of the room become strings, because a bigint would lose digits in JavaScript.
 create function rowcast.column_sql(definition rowcast.attached, name text, side text) returns text
 language sql immutable set search_path = pg_catalog, pg_temp as $$
   select format(
@@ -57,7 +64,7 @@ language sql immutable set search_path = pg_catalog, pg_temp as $$
     side, name)
 $$;
 
--- {row}: compact JSON with the keys in the order of the columns.
+-- {row}: a JSON object of the columns, in their order, without those that are omitted. row_to_json puts no blanks into it.
 create function rowcast.row_sql(definition rowcast.attached, side text) returns text
 language sql immutable set search_path = pg_catalog, pg_temp as $$
   select format('(select row_to_json(o) from (select %s) o)', string_agg(
@@ -67,6 +74,7 @@ language sql immutable set search_path = pg_catalog, pg_temp as $$
   where name <> all (definition.omit)
 $$;
 
+-- The value of one placeholder. The four special names win over columns that are called the same.
 create function rowcast.placeholder_sql(definition rowcast.attached, name text, side text) returns text
 language sql immutable set search_path = pg_catalog, pg_temp as $$
   select case name
@@ -78,6 +86,8 @@ language sql immutable set search_path = pg_catalog, pg_temp as $$
   end
 $$;
 
+-- A payload, or a part of it. A string that is one placeholder becomes that JSON value; in a longer string placeholders are
+-- filled in as text; everything else stays as it is.
 create function rowcast.payload_sql(definition rowcast.attached, template jsonb, side text) returns text
 language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 declare
@@ -111,7 +121,8 @@ begin
     from rowcast.pieces(string));
 end $$;
 
--- The payloads of Rowcast's own clients: the row; of message:status the status; of a delete the id.
+-- The payload of an event for which none was given, as Rowcast's own clients expect it: the row; for message:status the
+-- status; for a delete the id.
 create function rowcast.default_payload(definition rowcast.attached, operation text, event text, columns text[])
 returns jsonb
 language plpgsql immutable set search_path = pg_catalog, pg_temp as $$

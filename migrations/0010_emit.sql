@@ -1,9 +1,10 @@
--- Emit: events that a back end writes itself, stored or transient.
+-- Emit: events that a back end makes itself: stored ones (emit), and the transient one that somebody types (typing).
 --
 -- Guarantee: an emitted event exists if and only if the transaction that emitted it committed.
--- Cost:      emit is one insert. typing is a NOTIFY, which makes concurrent commits wait for each other's flush.
+-- Cost:      emit is one insert. typing is a NOTIFY, and transactions that notify wait for each other when they commit.
 -- Rights:    functions run as their owner with a fixed search_path; execute is revoked from public.
 
+-- Stores an event. The bounds on room and data are those of capture; see 0004_capture.sql.
 create function rowcast.emit(room text, event text, data json) returns bigint
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -26,7 +27,7 @@ begin
 end $$;
 comment on function rowcast.emit(text, text, json) is 'stores an event for a room, in this transaction; returns its id';
 
--- Overloads so that a jsonb value and a plain literal both find a function.
+-- For a jsonb value, and for a literal, which Postgres would not take for json by itself.
 create function rowcast.emit(room text, event text, data jsonb) returns bigint
 language sql security definer set search_path = pg_catalog, pg_temp
 as $$ select rowcast.emit(room, event, data::json) $$;
@@ -35,10 +36,11 @@ create function rowcast.emit(room text, event text, data text) returns bigint
 language sql security definer set search_path = pg_catalog, pg_temp
 as $$ select rowcast.emit(room, event, data::json) $$;
 
+-- Says that a contact types, or has stopped. Servers hear of it by the notification alone; no row is written.
 create function rowcast.typing(contact_id text, typing boolean default true) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
-  -- 500 characters stay below the 8,000 bytes of a notification in any encoding and any escaping.
+  -- A notification ends at 8,000 bytes. 500 characters stay below that in any encoding, however JSON escapes them.
   if contact_id is null or contact_id = '' or length(contact_id) > 500 then
     raise exception 'rowcast.typing: contact_id is %; it must be 1 to 500 characters',
       case when contact_id is null then 'null' else length(contact_id) || ' characters' end using errcode = '22023';

@@ -1,12 +1,15 @@
--- Attach: puts capture on a source.
+-- Attach: puts the generated triggers on a table.
 --
--- Guarantee: attaching changes no row and is all or nothing; attaching again replaces.
--- Cost:      one SHARE ROW EXCLUSIVE lock on the source (ACCESS EXCLUSIVE when a trigger goes), waited for at
---            most lock_timeout, 5 s if unset: writers queue behind that wait.
--- Rights:    the owner of this schema needs TRIGGER on the source; execute is revoked from public.
+-- rowcast.attach, at the end, checks its arguments, completes them to a row of rowcast.attached (the definition), lets
+-- 0006_generate.sql write the triggers for it, and runs that text.
+--
+-- Guarantee: attaching changes no row, and is done wholly or not at all. Attaching again replaces.
+-- Cost:      one SHARE ROW EXCLUSIVE lock on the table (ACCESS EXCLUSIVE when a trigger is removed). It is waited for at
+--            most lock_timeout, 5 s if that is unset, and writers wait behind it meanwhile.
+-- Rights:    runs as the owner of this schema, who needs TRIGGER on the table; execute is revoked from public.
 
--- The rules of a definition, checked and complete, in the order they fire: inserts and deletes as
--- given, then the rules, then the rest of the updates.
+-- The events of a definition, checked, each with its payload, in the order they fire: on_insert and on_delete, then the rules
+-- as they were given, then on_update, for the columns that no rule names.
 create function rowcast.resolve_events(
   definition rowcast.attached, on_insert text, on_update text, on_delete text,
   update_columns text[], rules jsonb, payload jsonb
@@ -76,8 +79,8 @@ begin
     from jsonb_array_elements(resolved) with ordinality as x (r, place));
 end $$;
 
--- Whether a row may fail to become jsonb: json can hold what jsonb refuses, and a type that is not
--- Postgres's own may bring a cast that raises.
+-- Whether a row of the table may fail to become jsonb: a json column can hold what jsonb refuses, and a type that is not
+-- Postgres's own may have a cast to json that raises an error.
 create function rowcast.needs_care(relation regclass) returns boolean
 language sql stable set search_path = pg_catalog, pg_temp as $$
   select coalesce(bool_or(base.typname in ('json', '_json')
@@ -89,7 +92,7 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
   where a.attrelid = relation and a.attnum > 0 and not a.attisdropped
 $$;
 
--- Everything about a source that follows from its catalog and the arguments.
+-- The definition of a table, but for its events: what follows from the catalog and from the arguments, which are checked here.
 create function rowcast.define(
   relation regclass, room text, condition text, omit text[], key_case text, order_column text
 ) returns rowcast.attached
@@ -102,7 +105,8 @@ begin
   perform rowcast.check_source(relation);
   select format('%I.%I', nspname, relname), nspname || '_' || relname into definition.source, definition.capture
   from pg_class c join pg_namespace n on n.oid = relnamespace where c.oid = relation;
-  -- Readable where it can be; marked where two tables could share a name; kept when attached again.
+  -- The name of the trigger functions: schema_table where that is a short, plain name and no other table's, else with a hash.
+  -- A table that is attached again keeps the name it had.
   if definition.capture !~ '^[a-z0-9_]{1,40}$'
      or exists (select from rowcast.attached a where a.capture = definition.capture and a.source <> definition.source) then
     definition.capture := left(regexp_replace(definition.capture, '[^a-z0-9_]', '_', 'g'), 31)
@@ -154,6 +158,7 @@ begin
   return definition;
 end $$;
 
+-- All that attaching runs, as text: the triggers that the definition needs, without those it doesn't, and its row.
 create function rowcast.attach_sql(definition rowcast.attached) returns text
 language sql stable set search_path = pg_catalog, pg_temp as $$
   select string_agg(case when rowcast.captures(definition, operation) then rowcast.trigger_sql(definition, operation)
@@ -201,7 +206,7 @@ begin
     perform rowcast.check_payload(definition, event.name, event.payload);
   end loop;
 
-  -- A table may have been renamed since it was attached, and another may have its old name.
+  -- A table may have been renamed since it was attached, and another table may have its old name.
   for other in select a.source, a.capture, rowcast.relation_of(a.capture) as relation from rowcast.attached a loop
     if other.source = definition.source and other.relation <> source then
       perform rowcast.refuse(format('the definition of %s belongs to %s, which was renamed', other.source, other.relation),

@@ -1,0 +1,283 @@
+//! The migrations: never edited once applied, true in their example, and refused where others were applied. And detach, which
+//! must find the one table that is meant.
+
+use sha2::{Digest as _, Sha256};
+
+use crate::harness::{Database, Launch, Server, Stock};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+/// Every migration with the SHA-256 of its file.
+const RELEASED: [(&str, &str); 11] = [
+    (
+        "0001_outbox.sql",
+        "8a202595a90dd4209fe9dbe4f22e364183d8b0135bb5b410841f0276d3ed3af4",
+    ),
+    (
+        "0002_epoch.sql",
+        "3d51eebb1b21dd58ed1958ebc51835ed21e44ae0afa845f9ad7229dc5be4066a",
+    ),
+    (
+        "0003_sessions.sql",
+        "3608f428105696fe2abd1254c77735f5714851608bc89bdcce386ff31ad952c9",
+    ),
+    (
+        "0004_capture.sql",
+        "6fabd0e4ee3357170390e0bb214ce599417221e660704188d8be986f75af291b",
+    ),
+    (
+        "0005_template.sql",
+        "2e97c6cc8d4fa6ab17b8fc4f6814028dbcb29c7d8485aa644a095c83451819c5",
+    ),
+    (
+        "0006_generate.sql",
+        "069caa4a11c5e9062896fa5021628a851c1787c16a44d0270ca232ec82e4a383",
+    ),
+    (
+        "0007_check.sql",
+        "323abecdc0c71e70a969dcb73ebba483d5a2ee618d2af90fa371403c85fab5dd",
+    ),
+    (
+        "0008_attach.sql",
+        "8e79e2a19c52affa5f162bff7bd971da242f25b2b33bef312633774dc1c245f1",
+    ),
+    (
+        "0009_sources.sql",
+        "598a1582d946c6a3502818f96072b8281db2fae7a3d2c7a372eb1497647d16c9",
+    ),
+    (
+        "0010_emit.sql",
+        "d68586b3306be586e86c6d7dd480086ace9cec2b5e804794fab5defd6831c1f4",
+    ),
+    (
+        "chat/0001_chat.sql",
+        "72bcbf3eb359b6c59ec6b21c001bfc30d53560624dd9b29b04c66e2a25136d6b",
+    ),
+];
+
+/// The record that a development version left: what it called its migrations, and the first bytes of their checksums.
+const OF_A_DEVELOPMENT_VERSION: [(&str, &str); 10] = [
+    ("outbox", "61a00e5dad1a6b25"),
+    ("capture", "b45e724d964c5f2f"),
+    ("template", "f8d8ca4143b5f982"),
+    ("generate", "5d4a2e1c6f2eb1e8"),
+    ("check", "848903553d9cd99e"),
+    ("attach", "543dc0bb7aea829f"),
+    ("sources", "adf43995406af65d"),
+    ("emit", "a5297fa440f02ab2"),
+    ("resume", "4ffa2f1df2de93f0"),
+    ("whole row", "19f5de92bf5d0091"),
+];
+
+#[test]
+fn an_applied_migration_is_never_edited() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    let mut found = BTreeMap::new();
+    for folder in ["", "chat/"] {
+        for entry in fs::read_dir(root.join(folder)).expect("a readable folder") {
+            let path = entry.expect("a readable folder").path();
+            if path.extension().is_some_and(|extension| extension == "sql") {
+                let name = path.file_name().expect("a name").to_string_lossy();
+                let digest = Sha256::digest(fs::read(&path).expect("a readable migration"));
+                let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+                found.insert(format!("{folder}{name}"), digest);
+            }
+        }
+    }
+    for (name, released) in RELEASED {
+        let digest = found.remove(name);
+        assert_eq!(
+            digest.as_deref(),
+            Some(released),
+            "migrations/{name} was applied to databases as it was: add a new migration instead of editing it"
+        );
+    }
+    assert!(
+        found.is_empty(),
+        "new migrations belong in RELEASED: {found:#?}"
+    );
+}
+
+/// `migrations/0006_generate.sql` begins with the trigger of a simple table.
+#[tokio::test]
+async fn the_example_of_a_trigger_is_the_one_that_attach_writes() {
+    let database = Database::chat().await;
+    let generate = include_str!("../../migrations/0006_generate.sql");
+    let example: Vec<_> = generate
+        .lines()
+        .map_while(|line| line.strip_prefix("--"))
+        .map(str::trim)
+        .collect();
+    let (intro, trigger) = example.split_at(
+        example
+            .iter()
+            .position(|line| line.starts_with("create or replace function"))
+            .expect("a trigger in the comment"),
+    );
+    let [table, call] = ["create table", "select rowcast.attach("].map(|statement| {
+        let found = intro.iter().find(|line| line.starts_with(statement));
+        found.unwrap_or_else(|| panic!("{statement} in the comment"))
+    });
+    database.run(table).await;
+    let written = database
+        .value(&call.replace(");", ", dry_run => true)"))
+        .await;
+    let inserts = written.split("\n\n").next().unwrap_or_default();
+    let end = trigger
+        .iter()
+        .position(|line| line.is_empty())
+        .expect("text after the trigger");
+    let squeezed = |text: &str| text.split_whitespace().collect::<String>();
+    assert_eq!(
+        squeezed(&trigger[..end].concat()),
+        squeezed(inserts),
+        "the comment on top of 0006_generate.sql shows another trigger than this:\n{inserts}"
+    );
+}
+
+#[tokio::test]
+async fn a_database_of_a_development_version_is_refused_and_can_start_over() {
+    let database = Database::chat().await;
+    let id = database.say("42", "from before").await;
+    database.run("create table wa_messages (id bigint primary key, c text); insert into wa_messages values (1, '42')").await;
+    database
+        .run("select rowcast.attach('wa_messages', room => 'conversation:{c}', on_insert => 'message:new')")
+        .await;
+    database.run("delete from rowcast.migrations").await;
+    for (place, (description, checksum)) in OF_A_DEVELOPMENT_VERSION.iter().enumerate() {
+        let version = place + 1;
+        database
+            .run(&format!(
+                "insert into rowcast.migrations (version, description, success, checksum, execution_time)
+                 values ({version}, '{description}', true, '\\x{checksum}', 0)"
+            ))
+            .await;
+    }
+    let everything = "select (select count(*) from rowcast.events) || ' ' || (select count(*) from messages) || ' '
+        || (select count(*) from wa_messages) || ' ' || (select count(*) from rowcast.migrations)";
+    let before = database.value(everything).await;
+    for command in [["serve"], ["migrate"]] {
+        let words = [
+            "development version",
+            "`drop schema rowcast cascade`",
+            "attach",
+        ];
+        Launch::command(command)
+            .env("PORT", "0")
+            .env("ROWCAST_ADMIN", "")
+            .database(&database.url)
+            .refuse(&words)
+            .await;
+    }
+    assert_eq!(
+        database.value(everything).await,
+        before,
+        "nothing is touched"
+    );
+
+    // What the line says works.
+    database.run("drop schema rowcast cascade").await;
+    let migrated = Launch::command(["migrate", "--chat"]).database(&database.url);
+    migrated.succeed().await;
+    database
+        .run("select rowcast.attach('wa_messages', room => 'conversation:{c}', on_insert => 'message:new')")
+        .await;
+    let left = "select (select body from messages) || ' ' || (select count(*) from wa_messages)";
+    assert_eq!(database.value(left).await, "from before 1");
+    let server = Server::on(&database).await;
+    let stock = Stock::start();
+    let mut client = stock.joined(&server, "42").await;
+    database.report(&id, "read").await;
+    assert_eq!(client.next().await.payload()["status"], "read");
+    database.say("42", "from after").await;
+    assert_eq!(client.next().await.body(), "from after");
+    database
+        .run("insert into wa_messages values (2, '42')")
+        .await;
+    assert_eq!(client.next().await.name, "message:new");
+}
+
+#[tokio::test]
+async fn a_database_of_a_later_version_asks_for_that_version() {
+    let database = Database::chat().await;
+    for table in ["migrations", "chat_migrations"] {
+        let database = Database::chat().await;
+        database
+            .run(&format!(
+                "insert into rowcast.{table} (version, description, success, checksum, execution_time)
+                 values (9001, 'of a later version', true, '\\x00', 0)"
+            ))
+            .await;
+        Launch::command(["migrate", "--chat"])
+            .database(&database.url)
+            .refuse(&["a later version of Rowcast has migrated this database"])
+            .await;
+    }
+    Launch::command(["migrate", "--chat"])
+        .database(&database.url)
+        .succeed()
+        .await;
+}
+
+#[tokio::test]
+async fn the_chat_tables_do_not_take_the_place_of_others() {
+    for others in [
+        "create table messages (id uuid primary key)",
+        "create view message_statuses as select 1 as id",
+        "create table message_statuses (id bigint primary key)",
+    ] {
+        let database = Database::empty().await;
+        database.run(others).await;
+        Launch::command(["migrate", "--chat"])
+            .database(&database.url)
+            .refuse(&["the chat tables", "another public.messages"])
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn detach_takes_no_other_table() {
+    let database = Database::chat().await;
+    let detach = async |name: &str| {
+        let quoted = name.replace('\'', "''");
+        database
+            .value(&format!("select rowcast.detach('{quoted}')"))
+            .await
+    };
+    for name in ["waxmessages", "\"100%\"", "\"Wa.Messages\"", "a", "s.a"] {
+        database
+            .run(&format!(
+                "create schema if not exists s; create table {name} (id int primary key, c text);
+                 select rowcast.attach('{name}', room => 'conversation:{{c}}', on_insert => 'message:new')"
+            ))
+            .await;
+    }
+    // Neither a pattern, nor the end of a name, nor a name that says two tables.
+    for none in [
+        "wa_messages",
+        "\"%\"",
+        "\"Messages\"",
+        "public.b",
+        "\"_\"",
+        "messages_",
+    ] {
+        assert_eq!(detach(none).await, format!("{none} was not attached"));
+    }
+    assert_eq!(detach("a").await, "a was not attached", "there are two");
+    // Names are written as attach takes them.
+    for (name, source) in [
+        ("s.a", "s.a"),
+        ("A", "public.a"),
+        ("waxmessages", "public.waxmessages"),
+        ("\"100%\"", "public.\"100%\""),
+        ("public.\"Wa.Messages\"", "public.\"Wa.Messages\""),
+    ] {
+        assert_eq!(detach(name).await, format!("{source} is detached"));
+    }
+    database.run("alter table messages rename to letters").await;
+    assert_eq!(detach("letters").await, "public.messages is detached");
+    assert_eq!(detach("messages").await, "messages was not attached");
+    let left = "select count(*) from pg_proc where pronamespace = 'rowcast'::regnamespace and proname ~ '^capture_.*_(insert|update|delete)$'";
+    assert_eq!(database.value(left).await, "0");
+}
