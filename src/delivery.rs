@@ -44,15 +44,21 @@ mod typing;
 
 #[cfg(test)]
 mod fakes;
+#[cfg(test)]
+mod steps;
 
-pub(crate) use batch::Batch;
+pub(crate) use batch::{Batch, BatchEvent};
 pub(crate) use broadcast::Broadcast;
+#[cfg(test)]
+pub(crate) use hub::BehindReceiver;
 pub(crate) use hub::Hub;
 pub(crate) use outgoing::Outgoing;
 pub(crate) use replay::{JoinReplayOutcome, ReadFailed, Replay, ReplaySource};
 pub(crate) use room_notifier::RoomNotifier;
 pub(crate) use rooms::{JoinError, Joined};
 pub(crate) use sink::{Affected, EventSink};
+#[cfg(test)]
+pub(crate) use steps::{ReplayStepped, StepBroadcast, StepReplay, StepSink};
 pub(crate) use subscriber::{
     Backlog, DeliveryState, Membership, Progress, SendOutcome, Subscriber, SubscriberTransport,
 };

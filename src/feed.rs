@@ -15,6 +15,8 @@ mod probe;
 mod reader;
 mod retention;
 
+#[cfg(test)]
+pub(crate) use hand_over::{HandOver, ReadUnderWay};
 pub(crate) use listener::Listener;
 pub(crate) use probe::run as run_probe;
 pub(crate) use reader::Reader;

@@ -39,6 +39,8 @@ mod feed;
 mod http;
 mod http_error;
 mod metrics;
+#[cfg(test)]
+mod model;
 mod offset;
 mod shutdown;
 mod socketio;

@@ -166,6 +166,16 @@ impl Offset {
         (joining.room == room.tag()).then_some(&joining.seen)
     }
 
+    /// Whether what was delivered as in `seen` stands in spite of the crashes since. It was all on disk, and no transaction
+    /// id that it counts as over was handed out again: also transactions without an event, and those that were rolled back,
+    /// are forgotten by a crash. `recovered` has the next transaction id after each crash.
+    pub(crate) fn outlives_crashes(&self, seen: &Seen, recovered: &[u64]) -> bool {
+        match recovered.get(self.epoch.crashes) {
+            Some(next) => self.durable && seen.ceiling().xmax <= *next,
+            None => true,
+        }
+    }
+
     /// Whether what was missed since can be told, of what was delivered as in `seen`.
     ///
     /// # Errors
@@ -176,13 +186,11 @@ impl Offset {
         state: &DatabaseState,
     ) -> Result<(), ContinuityError> {
         let top = seen.ceiling();
-        match state.recovered.get(self.epoch.crashes) {
-            // A crash came after it. What was on disk then is there still, unless the disk itself was set back.
-            Some(next) if !self.durable || top.xmax > *next => return Err(ContinuityError::Undone),
-            None if self.epoch.crashes != state.epoch.crashes => {
-                return Err(ContinuityError::Ahead);
-            }
-            Some(_) | None => {}
+        if self.epoch.crashes > state.epoch.crashes {
+            return Err(ContinuityError::Ahead);
+        }
+        if !self.outlives_crashes(seen, &state.recovered) {
+            return Err(ContinuityError::Undone);
         }
         if !state.snapshot.covers(top) {
             return Err(ContinuityError::Ahead);

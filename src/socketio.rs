@@ -28,6 +28,8 @@ mod requests;
 mod session;
 
 pub(crate) use session::SessionKeeper;
+#[cfg(test)]
+pub(crate) use session::{SessionOwners, resume, store};
 
 use crate::auth::OriginPolicy;
 use crate::config::Limits;

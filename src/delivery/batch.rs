@@ -5,19 +5,32 @@ use std::sync::Arc;
 use crate::event::Event;
 use crate::offset::{Epoch, Offset, Seen, Snapshot};
 
+/// An event of a batch.
+#[derive(Clone, Debug)]
+pub(crate) struct BatchEvent {
+    /// The event.
+    pub event: Arc<Event>,
+    /// Whether it was delivered before, and is found again after a crash of the database. Whoever was there then has it.
+    pub repeated: bool,
+}
+
 /// Events from one read, or the part of them that was handed on together.
 #[derive(Clone, Debug)]
 pub(crate) struct Batch {
     /// The database's life that its offsets belong to.
     pub epoch: Epoch,
+    /// The next transaction id after each crash of the database that is known of.
+    pub recovered: Arc<[u64]>,
     /// Whether all that this read saw was on disk.
     pub durable: bool,
+    /// What had been delivered before it: all that the previous read saw, or that and a part of this one.
+    pub after: Seen,
     /// What the previous read saw.
     pub before: Arc<Snapshot>,
     /// What this read saw.
     pub snapshot: Arc<Snapshot>,
     /// In the order of delivery.
-    pub events: Vec<Arc<Event>>,
+    pub events: Vec<BatchEvent>,
     /// Whether the read ends here.
     pub complete: bool,
 }
@@ -32,7 +45,7 @@ impl Batch {
         let seen = Seen::Part {
             before: self.before.clone(),
             batch: self.snapshot.clone(),
-            id: self.events[index].id,
+            id: self.events[index].event.id,
         };
         Offset {
             seen,
@@ -57,16 +70,13 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delivery::fakes::{EPOCH, event, snapshot};
+    use crate::delivery::fakes::{self, snapshot};
 
     fn batch(ids: &[i64], complete: bool) -> Batch {
+        let events: Vec<_> = ids.iter().map(|id| (*id, 15, "r")).collect();
         Batch {
-            epoch: EPOCH,
-            durable: true,
-            before: snapshot(10),
-            snapshot: snapshot(20),
-            events: ids.iter().map(|id| event(*id, 15, "r")).collect(),
             complete,
+            ..fakes::batch(10, 20, &events)
         }
     }
 

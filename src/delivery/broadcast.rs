@@ -77,7 +77,7 @@ impl Broadcast {
         batch: &Batch,
         index: usize,
     ) -> Option<(Members, BroadcastEvent)> {
-        self.notifier.notify(&batch.events[index].room);
+        self.notifier.notify(&batch.events[index].event.room);
         self.hub.pass_event(batch, index)
     }
 
@@ -85,8 +85,13 @@ impl Broadcast {
     pub(super) fn follow_crash(&self, batch: &Batch) {
         let position = self.hub.position();
         if position.is_some_and(|(position, _)| position.epoch != batch.epoch) {
-            let before = Offset::all(batch.epoch, batch.durable, batch.before.clone());
-            let lost = self.hub.set_back(before, batch.snapshot.clone());
+            let from = Offset {
+                seen: batch.after.clone(),
+                ..Offset::all(batch.epoch, batch.durable, batch.before.clone())
+            };
+            let lost = self
+                .hub
+                .set_back(from, &batch.recovered, batch.snapshot.clone());
             self.send_resyncs(lost, CRASHED);
         }
     }
@@ -99,14 +104,14 @@ impl Broadcast {
     }
 
     /// Goes on from another place; subscribers are told to reload if there was one before.
-    pub(super) fn restart_at(&self, head: Offset) {
+    pub(super) fn restart_at(&self, head: Offset, recovered: &Arc<[u64]>) {
         self.notifier.notify_all();
         if self.hub.position().is_some() {
             self.send_reload(&Affected::All, REWOUND);
         }
         // Whoever was behind has just been told, so those that are named here need not be.
         let known = head.seen.ceiling().clone();
-        self.hub.set_back(head, known);
+        self.hub.set_back(head, recovered, known);
     }
 }
 
@@ -131,8 +136,8 @@ impl EventSink for Broadcast {
         self.send_reload(&rooms, reason);
     }
 
-    async fn restart(&mut self, head: Offset) {
-        self.restart_at(head);
+    async fn restart(&mut self, head: Offset, recovered: Arc<[u64]>) {
+        self.restart_at(head, &recovered);
     }
 }
 

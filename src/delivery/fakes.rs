@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 
-use super::batch::Batch;
+use super::batch::{Batch, BatchEvent};
 use super::hub::{BehindReceiver, Hub};
 use super::outgoing::Outgoing;
 use super::subscriber::{
@@ -55,6 +55,7 @@ pub(super) fn broadcast_event(id: i64, xid: u64, batch: u64, number: u64) -> Bro
     };
     BroadcastEvent {
         event: event(id, xid, "r"),
+        repeated: false,
         batch: snapshot(batch),
         before: offset(id - 1),
         offset: offset(id),
@@ -66,12 +67,17 @@ pub(super) fn broadcast_event(id: i64, xid: u64, batch: u64, number: u64) -> Bro
 pub(super) fn batch(before: u64, after: u64, events: &[(i64, u64, &str)]) -> Batch {
     Batch {
         epoch: EPOCH,
+        recovered: Arc::default(),
         durable: true,
+        after: Seen::All(snapshot(before)),
         before: snapshot(before),
         snapshot: snapshot(after),
         events: events
             .iter()
-            .map(|(id, xid, room)| event(*id, *xid, room))
+            .map(|(id, xid, room)| BatchEvent {
+                event: event(*id, *xid, room),
+                repeated: false,
+            })
             .collect(),
         complete: true,
     }

@@ -172,6 +172,14 @@ impl HubState {
                 {
                     &last.before
                 }
+                // After a crash the broadcast goes on from before what it may have.
+                _ if !position
+                    .offset
+                    .seen
+                    .reaches(&subscriber.complete_to_offset.seen) =>
+                {
+                    &subscriber.complete_to_offset
+                }
                 _ => &position.offset,
             },
             _ => &subscriber.complete_to_offset,

@@ -8,7 +8,7 @@ use super::batch::Batch;
 use super::hub::{Hub, HubState, Members};
 use super::recent::RecentEvents;
 use super::sink::Affected;
-use super::subscriber::{BroadcastEvent, ReplayGeneration, Subscriber};
+use super::subscriber::{BroadcastEvent, DeliveryState, ReplayGeneration, Subscriber};
 use crate::event::{Event, Room};
 use crate::offset::{Epoch, NextRead, Offset, ReadRange, Seen, Snapshot};
 
@@ -23,6 +23,10 @@ pub(super) struct BroadcastPosition {
     /// The number of the last event.
     pub(super) number: u64,
     pub(super) recent: RecentEvents,
+    /// After a crash the broadcast comes again to events that it has sent before; none of them is later than this.
+    repeated_to: Arc<Snapshot>,
+    /// The next transaction id after each crash of the database that is known of.
+    recovered: Arc<[u64]>,
 }
 
 /// What whoever is to be given what it missed does next.
@@ -61,12 +65,31 @@ impl ReplayStep {
 }
 
 impl BroadcastPosition {
-    /// Events that `left_out_to` sees may be left out by the broadcast, because it has sent them before.
-    fn new(offset: Offset, number: u64, left_out_to: Arc<Snapshot>) -> Self {
+    /// Events that `repeated_to` sees may have been broadcast before.
+    fn new(offset: Offset, number: u64, repeated_to: Arc<Snapshot>) -> Self {
         Self {
-            recent: RecentEvents::since(offset.seen.ceiling().clone(), left_out_to),
+            recent: RecentEvents::since(offset.seen.ceiling().clone()),
             offset: Arc::new(offset),
             number,
+            repeated_to,
+            recovered: Arc::default(),
+        }
+    }
+
+    /// Whether somebody who has this may still come to events that were broadcast before.
+    fn may_repeat_after(&self, seen: &Seen) -> bool {
+        !seen.floor().covers(&self.repeated_to)
+    }
+
+    /// Whether it can't be told which of the events that come again a subscriber has had, if the database crashes here. It
+    /// can't where an earlier crash is not over yet: for one that joined since, or fell behind since.
+    fn makes_unclear_what_was_repeated(&self, subscriber: &DeliveryState) -> bool {
+        let mut rooms = subscriber.rooms.iter();
+        if subscriber.is_behind() {
+            self.may_repeat_after(&subscriber.complete_to_offset.seen)
+                && rooms.any(|joined| joined.has_repeated)
+        } else {
+            self.may_repeat_after(&self.offset.seen) && rooms.any(|joined| !joined.has_repeated)
         }
     }
 
@@ -74,14 +97,13 @@ impl BroadcastPosition {
     pub(super) fn next_replay_action(
         &self,
         from: &Offset,
-        had_what_was_left_out: bool,
-        wanted: impl Fn(&Event) -> bool,
+        wanted: impl Fn(&BroadcastEvent) -> bool,
     ) -> ReplayAction {
         let here = &self.offset;
         if from.epoch.value != here.epoch.value {
             return ReplayAction::Lost(REWOUND);
         }
-        if from.epoch.crashes != here.epoch.crashes && !from.durable {
+        if !from.outlives_crashes(&from.seen, &self.recovered) {
             return ReplayAction::Lost(CRASHED);
         }
         let range = match ReadRange::next(&from.seen, &here.seen) {
@@ -92,7 +114,7 @@ impl BroadcastPosition {
         let at_hand = from.epoch == here.epoch;
         ReplayAction::Replay(ReplayStep {
             events: at_hand
-                .then(|| self.recent.of_range(&range, had_what_was_left_out, wanted))
+                .then(|| self.recent.of_range(&range, wanted))
                 .flatten(),
             range,
             epoch: here.epoch,
@@ -124,7 +146,8 @@ impl Hub {
         let position = position.as_mut()?;
         position.number += 1;
         let event = BroadcastEvent {
-            event: batch.events[index].clone(),
+            event: batch.events[index].event.clone(),
+            repeated: batch.events[index].repeated,
             batch: batch.snapshot.clone(),
             before: std::mem::replace(&mut position.offset, offset.clone()),
             offset,
@@ -150,14 +173,16 @@ impl Hub {
         self.moved.send_replace(());
     }
 
-    /// The database has another past from here on: it crashed, or is another one. Unless all that a subscriber had seen was on
-    /// disk before a crash, that can't be compared with what comes: its rooms count as joined here. One that was behind
-    /// can't go on then, and is named with the rooms that it is to be told to reload.
-    /// Events that `left_out_to` sees may have been broadcast before.
+    /// The database has another past from here on: it crashed, or is another one. Unless all that a subscriber had seen
+    /// stands in spite of the crash, that can't be compared with what comes: its rooms count as joined here. One that was behind
+    /// can't go on then, and is named with the rooms that it is to be told to reload; so is one of which it is not clear what
+    /// it has had.
+    /// Events that `repeated_to` sees may have been broadcast before.
     pub(super) fn set_back(
         &self,
         head: Offset,
-        left_out_to: Arc<Snapshot>,
+        recovered: &Arc<[u64]>,
+        repeated_to: Arc<Snapshot>,
     ) -> Vec<(Arc<Subscriber>, Vec<Room>)> {
         let mut lost = Vec::new();
         {
@@ -166,23 +191,37 @@ impl Hub {
                 .position
                 .as_ref()
                 .map_or(0, |position| position.number);
-            let position = BroadcastPosition::new(head, number, left_out_to);
+            let position = BroadcastPosition {
+                recovered: recovered.clone(),
+                ..BroadcastPosition::new(head, number, repeated_to)
+            };
             let epoch = position.offset.epoch.value;
-            let stands = |seen: &Offset| seen.durable && seen.epoch.value == epoch;
+            let stands = |had: &Offset| {
+                had.epoch.value == epoch && had.outlives_crashes(&had.seen, recovered)
+            };
+            let earlier = state.position.as_ref();
             for entry in state.subscribers.values() {
                 let mut subscriber = entry.state();
-                subscriber.set_back = false;
-                if stands(&subscriber.complete_to_offset)
+                let is_live = !subscriber.is_behind();
+                let is_unclear = earlier
+                    .is_some_and(|earlier| earlier.makes_unclear_what_was_repeated(&subscriber));
+                if !is_unclear
+                    && stands(&subscriber.complete_to_offset)
                     && subscriber.rooms.iter().all(|joined| stands(&joined.at))
                 {
+                    // A live one has had whatever was broadcast, one that is behind what its offset says.
+                    for joined in &mut subscriber.rooms {
+                        joined.has_repeated = is_live;
+                    }
                     continue;
                 }
-                let was_behind = subscriber.is_behind();
                 subscriber.become_live(position.offset.clone(), number);
                 subscriber.last_sent_offset = None;
-                subscriber.set_back = true;
                 let rooms = subscriber.mark_reloaded(&position.offset, |_| true);
-                if was_behind {
+                for joined in &mut subscriber.rooms {
+                    joined.has_repeated = true;
+                }
+                if is_unclear || !is_live {
                     lost.push((entry.clone(), rooms));
                 }
             }
@@ -204,13 +243,22 @@ impl Hub {
         let Some(position) = state.position.as_ref().filter(|_| is_ours) else {
             return ReplayAction::Reached;
         };
-        let action = position.next_replay_action(
-            &subscriber.complete_to_offset,
-            subscriber.set_back,
-            |event| subscriber.wants(event),
-        );
-        if matches!(action, ReplayAction::Reached) {
-            subscriber.become_live(position.offset.clone(), position.number);
+        let action = position.next_replay_action(&subscriber.complete_to_offset, |event| {
+            subscriber.wants(&event.event) && !subscriber.has_had(event)
+        });
+        match &action {
+            ReplayAction::Reached => {
+                subscriber.become_live(position.offset.clone(), position.number);
+            }
+            // The outbox does not know which of the events it has had.
+            ReplayAction::Replay(step)
+                if step.events.is_none()
+                    && position.may_repeat_after(&subscriber.complete_to_offset.seen)
+                    && subscriber.rooms.iter().any(|joined| joined.has_repeated) =>
+            {
+                return ReplayAction::Lost(CRASHED);
+            }
+            _ => {}
         }
         action
     }

@@ -16,19 +16,15 @@ pub(super) struct RecentEvents {
     events: VecDeque<BroadcastEvent>,
     bytes: usize,
     start: Arc<Snapshot>,
-    /// After a crash the broadcast leaves out what it had sent before, up to here.
-    left_out_to: Arc<Snapshot>,
 }
 
 impl RecentEvents {
-    /// Nothing yet, after a broadcast that has sent all that `start` sees; it leaves nothing out of what `left_out_to` does
-    /// not see.
-    pub(super) fn since(start: Arc<Snapshot>, left_out_to: Arc<Snapshot>) -> Self {
+    /// Nothing yet, after a broadcast that has sent all that `start` sees.
+    pub(super) fn since(start: Arc<Snapshot>) -> Self {
         Self {
             events: VecDeque::new(),
             bytes: 0,
             start,
-            left_out_to,
         }
     }
 
@@ -52,24 +48,20 @@ impl RecentEvents {
         self.events.back()
     }
 
-    /// The wanted events of a range, by id. `None` where some may be older than what is kept; or may have been left out here,
-    /// and whoever asks has not had them before either.
+    /// The wanted events of a range, by id. `None` where some may be older than what is kept.
     pub(super) fn of_range(
         &self,
         range: &ReadRange,
-        had_what_was_left_out: bool,
-        wanted: impl Fn(&Event) -> bool,
+        wanted: impl Fn(&BroadcastEvent) -> bool,
     ) -> Option<Vec<Arc<Event>>> {
-        let nothing_left_out = had_what_was_left_out || range.before.covers(&self.left_out_to);
-        if !range.before.covers(&self.start) || !nothing_left_out {
+        if !range.before.covers(&self.start) {
             return None;
         }
         let mut events: Vec<_> = self
             .events
             .iter()
-            .map(|recent| &recent.event)
-            .filter(|event| range.holds(event.xid, event.id) && wanted(event))
-            .cloned()
+            .filter(|recent| range.holds(recent.event.xid, recent.event.id) && wanted(recent))
+            .map(|recent| recent.event.clone())
             .collect();
         events.sort_by_key(|event| event.id);
         Some(events)
@@ -90,38 +82,30 @@ mod tests {
         }
     }
 
-    fn ids(recent: &RecentEvents, range: &ReadRange, had: bool) -> Option<Vec<i64>> {
-        let events = recent.of_range(range, had, |_| true)?;
+    fn ids(recent: &RecentEvents, range: &ReadRange) -> Option<Vec<i64>> {
+        let events = recent.of_range(range, |_| true)?;
         Some(events.iter().map(|event| event.id).collect())
     }
 
     #[test]
     fn a_range_within_what_is_kept_is_at_hand_by_id() {
-        let mut recent = RecentEvents::since(snapshot(10), snapshot(10));
+        let mut recent = RecentEvents::since(snapshot(10));
         for (id, xid) in [(3_i64, 12), (2, 11), (5, 15)] {
             recent.push(broadcast_event(id, xid, 20, id.unsigned_abs()));
         }
-        assert_eq!(ids(&recent, &range(10, 20), false), Some(vec![2, 3, 5]));
-        assert_eq!(ids(&recent, &range(12, 20), false), Some(vec![3, 5]));
-        assert_eq!(ids(&recent, &range(9, 20), false), None, "older than kept");
-    }
-
-    #[test]
-    fn what_the_broadcast_left_out_after_a_crash_is_not_at_hand_for_who_lacks_it() {
-        let recent = RecentEvents::since(snapshot(10), snapshot(20));
-        assert_eq!(ids(&recent, &range(10, 30), false), None);
-        assert_eq!(ids(&recent, &range(10, 30), true), Some(Vec::new()));
-        assert_eq!(ids(&recent, &range(20, 30), false), Some(Vec::new()));
+        assert_eq!(ids(&recent, &range(10, 20)), Some(vec![2, 3, 5]));
+        assert_eq!(ids(&recent, &range(12, 20)), Some(vec![3, 5]));
+        assert_eq!(ids(&recent, &range(9, 20)), None, "older than kept");
     }
 
     #[test]
     fn the_number_kept_is_bounded_and_never_claims_half_a_batch() {
-        let mut recent = RecentEvents::since(snapshot(10), snapshot(10));
+        let mut recent = RecentEvents::since(snapshot(10));
         for id in 0..=MAX_EVENTS as i64 {
             recent.push(broadcast_event(id, 15, 20, id.unsigned_abs()));
         }
         assert_eq!(recent.events.len(), MAX_EVENTS);
-        assert_eq!(ids(&recent, &range(10, 20), false), None);
-        assert_eq!(ids(&recent, &range(20, 30), false), Some(Vec::new()));
+        assert_eq!(ids(&recent, &range(10, 20)), None);
+        assert_eq!(ids(&recent, &range(20, 30)), Some(Vec::new()));
     }
 }

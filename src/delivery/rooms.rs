@@ -100,7 +100,7 @@ impl Hub {
         if subscriber.state().is_behind() {
             return Ok(JoinProgress::Behind);
         }
-        match position.next_replay_action(have, false, |event| event.room == *room) {
+        match position.next_replay_action(have, |event| event.event.room == *room) {
             ReplayAction::Reached => {}
             ReplayAction::WaitForBroadcast => return Ok(JoinProgress::WaitForBroadcast),
             ReplayAction::Lost(_) => return Ok(JoinProgress::Lost),
@@ -112,6 +112,7 @@ impl Hub {
             room: room.clone(),
             at: replayed.unwrap_or(&here).clone(),
             must_be_after: replayed.is_some().then(|| here.clone()),
+            has_repeated: false,
         };
         self.add_member(&mut state, subscriber, joined);
         Ok(JoinProgress::Entered)
@@ -140,7 +141,7 @@ impl Hub {
             }
         }
         if !state.is_behind() {
-            state.become_live(position.offset.clone(), position.number);
+            state.stay_live(&position.offset, position.number);
         }
     }
 

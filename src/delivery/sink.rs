@@ -1,6 +1,7 @@
 //! The reader's way into delivery: what the broadcast takes, and a test's fake too.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use super::batch::Batch;
 use crate::event::Room;
@@ -21,6 +22,7 @@ pub(crate) trait EventSink: Send {
     fn deliver(&mut self, batch: Batch) -> impl Future<Output = ()> + Send;
     /// What these rooms were given is not, or not all of, what the database holds.
     fn resync(&mut self, rooms: Affected, reason: &'static str) -> impl Future<Output = ()> + Send;
-    /// Continuity with what was delivered is lost: events go on from `head`.
-    fn restart(&mut self, head: Offset) -> impl Future<Output = ()> + Send;
+    /// Continuity with what was delivered is lost: events go on from `head`. `recovered` has the next transaction id after
+    /// each crash of the database that is known of.
+    fn restart(&mut self, head: Offset, recovered: Arc<[u64]>) -> impl Future<Output = ()> + Send;
 }

@@ -80,15 +80,17 @@ impl Subscriber {
     }
 
     /// Calls `answer` with the offset that a join of this room is to be answered with, and lets no event be sent before
-    /// it returns. That is what the subscriber had of the room when it was joined, or what it was sent since.
-    pub(crate) fn with_join_offset(&self, room: &Room, answer: impl FnOnce(&Offset)) {
+    /// it returns. That is what the subscriber had of the room when it was joined, or what it was sent since. With the
+    /// offset comes whether the subscriber was to reload the room since it joined.
+    pub(crate) fn with_join_offset(&self, room: &Room, answer: impl FnOnce(&Offset, bool)) {
         let state = self.state();
         // It may have left again in the same breath.
-        let joined_at = state
-            .membership(room)
+        let joined = state.membership(room);
+        let joined_at = joined
             .map(|joined| &joined.at)
             .filter(|at| !state.complete_to_offset.seen.reaches(&at.seen));
-        answer(joined_at.unwrap_or(&state.complete_to_offset));
+        let offset = joined_at.unwrap_or(&state.complete_to_offset);
+        answer(offset, joined.is_some_and(Membership::is_reloaded));
     }
 }
 
@@ -102,6 +104,9 @@ pub(crate) struct Membership {
     /// Set where something of the room was replayed on the way in, or the subscriber was told to reload: where the broadcast
     /// was then. A client that comes back has got that for certain only if its own offset is later than this one.
     pub must_be_after: Option<Arc<Offset>>,
+    /// Whether the subscriber was in the room when the database crashed: events that the broadcast comes to again after the
+    /// crash, it has had.
+    pub(super) has_repeated: bool,
 }
 
 impl Membership {
@@ -111,7 +116,13 @@ impl Membership {
             room,
             at,
             must_be_after: None,
+            has_repeated: false,
         }
+    }
+
+    /// Whether the subscriber was to reload the room after it joined.
+    fn is_reloaded(&self) -> bool {
+        self.must_be_after.as_ref() == Some(&self.at)
     }
 }
 
@@ -119,6 +130,8 @@ impl Membership {
 #[derive(Clone, Debug)]
 pub(super) struct BroadcastEvent {
     pub(super) event: Arc<Event>,
+    /// Whether it was broadcast before the database crashed.
+    pub(super) repeated: bool,
     /// The snapshot of the read that found it.
     pub(super) batch: Arc<Snapshot>,
     /// Where the broadcast was before it.
@@ -152,9 +165,6 @@ pub(crate) struct DeliveryState {
     /// The offset of the last event that was sent: what a stock client comes back with if it has got everything. `None`
     /// after it was told to reload, until the next event.
     pub(super) last_sent_offset: Option<Arc<Offset>>,
-    /// Whether the subscriber goes on from the point to which the broadcast was set back after a crash, though it had more
-    /// then: events that the broadcast leaves out because it has sent them before, this one has had too.
-    pub(super) set_back: bool,
     mode: Mode,
     generation: ReplayGeneration,
 }
@@ -187,7 +197,6 @@ impl DeliveryState {
             rooms: Vec::new(),
             last_sent_offset: Some(offset.clone()),
             complete_to_offset: offset,
-            set_back: false,
             mode,
             generation: ReplayGeneration::default(),
         }
@@ -217,6 +226,14 @@ impl DeliveryState {
             .is_some_and(|joined| joined.at.seen.misses(event.xid, event.id))
     }
 
+    /// Whether it has had an event that the broadcast comes to again.
+    pub(super) fn has_had(&self, event: &BroadcastEvent) -> bool {
+        event.repeated
+            && self
+                .membership(&event.event.room)
+                .is_some_and(|joined| joined.has_repeated)
+    }
+
     /// Whether the broadcast is still to send it the event of this number, if that is of one of its rooms.
     pub(super) fn awaits(&self, number: u64) -> bool {
         matches!(self.mode, Mode::Live(through) if number > through)
@@ -231,6 +248,10 @@ impl DeliveryState {
         outgoing: &Outgoing,
     ) -> Option<SendOutcome> {
         if !self.awaits(event.number) {
+            return None;
+        }
+        if self.has_had(event) {
+            self.stay_live(&event.offset, event.number);
             return None;
         }
         let outcome = transport.send(outgoing);
@@ -252,6 +273,14 @@ impl DeliveryState {
         }
         self.mode = Mode::Behind;
         self.generation.0 = self.generation.0.wrapping_add(1);
+    }
+
+    /// A live one has everything up to here. After a crash the broadcast goes on from before what it may have.
+    pub(super) fn stay_live(&mut self, position: &Arc<Offset>, number: u64) {
+        if position.seen.reaches(&self.complete_to_offset.seen) {
+            self.complete_to_offset = position.clone();
+        }
+        self.mode = Mode::Live(number);
     }
 
     /// It has everything up to here, and gets what is broadcast from here on.

@@ -3,28 +3,32 @@
 //! Owns the sink, and what a crash of the database could undo of what it was given ([`CrashGuard`]). Knows neither the
 //! database nor time.
 //! Guarantees: the position is moved past a batch before the sink gets it and never past what the sink was not given; after a
-//! crash an event that the sink has had is left out, and the rooms of one that is not found again are told to reload.
+//! crash an event that the sink has had is marked as repeated, and the rooms of one that is not found again are told to reload.
 
 use std::sync::Arc;
 
 use super::crash_guard::{CrashGuard, EventIdentity, ReadFrom};
 use crate::db::{Head, LogPosition, ReadPart};
-use crate::delivery::{Affected, Batch, EventSink};
+use crate::delivery::{Affected, Batch, BatchEvent, EventSink};
 use crate::offset::{Offset, Seen, Snapshot};
 
 const PRUNED_UNREAD: &str = "events were pruned before this server had read them";
 const UNDONE: &str = "a crash of the database undid what was delivered";
 
 /// Gives a sink what was read.
-pub(super) struct HandOver<K> {
+pub(crate) struct HandOver<K> {
     sink: K,
     guard: CrashGuard,
     /// Whether everything that was handed over is on disk.
     durable: bool,
+    /// The database has crashed, and the sink has not been told yet: the next batch tells it, even an empty one.
+    crash_untold: bool,
+    /// The next transaction id after each crash that is known of.
+    recovered: Arc<[u64]>,
 }
 
 /// One read, whose parts are handed over as they come.
-pub(super) struct ReadUnderWay {
+pub(crate) struct ReadUnderWay {
     before: Arc<Snapshot>,
     /// Whether it finishes a batch of an earlier read.
     finishes: bool,
@@ -34,7 +38,7 @@ pub(super) struct ReadUnderWay {
 
 impl ReadUnderWay {
     /// A read from here, of which nothing has come yet.
-    pub(super) fn from(position: &Offset) -> Self {
+    pub(crate) fn from(position: &Offset) -> Self {
         Self {
             before: position.seen.floor().clone(),
             finishes: matches!(position.seen, Seen::Part { .. }),
@@ -44,27 +48,33 @@ impl ReadUnderWay {
     }
 
     /// How many events were handed over.
-    pub(super) fn events(&self) -> usize {
+    pub(crate) fn events(&self) -> usize {
         self.events
     }
 }
 
 impl<K: EventSink> HandOver<K> {
-    pub(super) fn new(sink: K) -> Self {
+    pub(crate) fn new(sink: K) -> Self {
         Self {
             sink,
             guard: CrashGuard::default(),
             durable: false,
+            crash_untold: false,
+            recovered: Arc::default(),
         }
     }
 
     /// The database is connected, perhaps after a crash, perhaps another one: says where to go on from, which is `position`
     /// unless what was delivered may be undone.
-    pub(super) async fn connected(&mut self, position: Option<Offset>, head: Head) -> Offset {
+    pub(crate) async fn connected(&mut self, position: Option<Offset>, head: Head) -> Offset {
+        self.recovered = head.recovered;
         let go_on = match &position {
             // No crash came between: what was seen is there still.
             Some(position) if position.epoch == head.epoch => ReadFrom::Here,
-            Some(position) if position.epoch.value == head.epoch.value => self.guard.crashed(),
+            Some(position) if position.epoch.value == head.epoch.value => {
+                self.crash_untold = true;
+                self.guard.crashed()
+            }
             _ => ReadFrom::Nowhere,
         };
         match (go_on, position) {
@@ -86,14 +96,15 @@ impl<K: EventSink> HandOver<K> {
                 self.guard.begin_read(log, false);
                 self.guard.end_read(&head.snapshot);
                 let head = Offset::all(head.epoch, true, head.snapshot);
-                self.sink.restart(head.clone()).await;
+                let recovered = self.recovered.clone();
+                self.sink.restart(head.clone(), recovered).await;
                 head
             }
         }
     }
 
     /// Hands a part of a read over, and moves the position past it.
-    pub(super) async fn hand_over(
+    pub(crate) async fn hand_over(
         &mut self,
         read: &mut ReadUnderWay,
         part: ReadPart,
@@ -111,12 +122,17 @@ impl<K: EventSink> HandOver<K> {
         } = part;
         let events: Vec<_> = events
             .into_iter()
-            .filter(|event| self.guard.is_news(EventIdentity::of(event), &event.room))
+            .map(|event| BatchEvent {
+                repeated: !self.guard.is_news(EventIdentity::of(&event), &event.room),
+                event,
+            })
             .collect();
         read.events += events.len();
         let batch = Batch {
             epoch: position.epoch,
+            recovered: self.recovered.clone(),
             durable: self.durable,
+            after: position.seen.clone(),
             before: read.before.clone(),
             snapshot,
             events,
@@ -137,12 +153,9 @@ impl<K: EventSink> HandOver<K> {
 
     async fn deliver(&mut self, batch: Batch, position: &mut Offset) {
         let (complete, snapshot) = (batch.complete, batch.snapshot.clone());
-        if batch.events.is_empty() && !complete {
-            // All of it was delivered before a crash. The next part says how far the read has come.
-            return;
-        }
         *position = batch.end();
-        if !batch.events.is_empty() || batch.before != snapshot {
+        let has_moved = !batch.events.is_empty() || batch.before != snapshot;
+        if std::mem::take(&mut self.crash_untold) || has_moved {
             self.guard.handed_over();
             self.sink.deliver(batch).await;
         }

@@ -263,7 +263,7 @@ impl<S: ReplaySource> Connector<S> {
 
     /// Makes a client known everywhere, and ends the one that had its session. False: it went away meanwhile.
     fn register(&self, client: &Arc<Client>) -> bool {
-        let earlier = self.clients.add(client);
+        self.clients.add(client);
         self.engine.register(client.id(), &client.transport);
         self.hub().add(&client.subscriber);
         // Looked at last: whoever is gone by now may have been seen off before it was known.
@@ -272,9 +272,6 @@ impl<S: ReplaySource> Connector<S> {
             self.engine.unregister(client.id(), &client.transport);
             self.hub().remove(&client.subscriber);
             return false;
-        }
-        if let Some(earlier) = earlier {
-            earlier.transport.close();
         }
         true
     }

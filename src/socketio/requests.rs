@@ -205,29 +205,29 @@ impl<S: ReplaySource> Requests<S> {
     }
 
     fn acknowledge(&self, client: &Client, room: &Room, ack: Ack, result: JoinResult) {
-        client.subscriber.with_join_offset(room, |offset| {
+        let mut resync = result.resync;
+        client.subscriber.with_join_offset(room, |offset, reload| {
+            resync |= reload;
             let mut answer = json!({
                 "ok": true,
                 "room": room.as_str(),
                 "offset": offset.pack(),
                 "replayed": result.replayed,
             });
-            if result.resync {
+            if resync {
                 answer["resync"] = true.into();
             }
             client.transport.answer(ack, &answer);
         });
-        self.hub.metrics.joins(if result.resync {
-            Join::Resync
-        } else {
-            Join::Joined
-        });
+        self.hub
+            .metrics
+            .joins(if resync { Join::Resync } else { Join::Joined });
     }
 
     /// Stores the rooms that the client is in. False: it is gone, or the database was away for too long.
     pub(super) async fn store_session(&self, client: &Arc<Client>) -> bool {
         // A client that is gone keeps the session that it had.
-        let Some(stored) = stored_session(&self.hub, client) else {
+        let Some(stored) = stored_session(&self.hub, &client.subscriber) else {
             return false;
         };
         client.set_session_stored();

@@ -2,11 +2,15 @@
 //!
 //! - `resume`: whether a client that comes back can be given exactly what it missed
 //! - `store`: what is stored of a connected client
-//! - `takeover`: who has which session here, and the end of connections whose session was taken over
+//! - `owners`: which connection has which session; `takeover`: the connected clients, and what keeps their sessions
 
-pub(super) mod resume;
-pub(super) mod store;
+mod owners;
+pub(crate) mod resume;
+pub(crate) mod store;
 mod takeover;
 
 pub(super) use takeover::Clients;
 pub(crate) use takeover::SessionKeeper;
+
+#[cfg(test)]
+pub(crate) use owners::SessionOwners;

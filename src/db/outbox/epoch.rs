@@ -93,8 +93,9 @@ pub(in crate::db) fn database_state(row: &PgRow) -> Result<(DatabaseState, bool)
     Ok((state, row.try_get("durable")?))
 }
 
-/// The epoch of the database behind `conn`, drawn anew when the database is not the one it was drawn for.
-pub(super) async fn current(conn: &mut PgConnection) -> sqlx::Result<Epoch> {
+/// The epoch of the database behind `conn`, drawn anew when the database is not the one it was drawn for; with the next
+/// transaction id after each crash that is known of.
+pub(super) async fn current(conn: &mut PgConnection) -> sqlx::Result<(Epoch, Vec<u64>)> {
     let redrawn = sqlx::query(REBIND)
         .execute(&mut *conn)
         .await?
@@ -118,12 +119,14 @@ pub(super) async fn current(conn: &mut PgConnection) -> sqlx::Result<Epoch> {
     if crashed > 0 {
         tracing::warn!("the database has recovered from a crash");
     }
-    let (value, crashes): (i64, i32) =
-        sqlx::query_as("select value, cardinality(recovered) from rowcast.epoch")
+    let (value, recovered): (i64, Vec<i64>) =
+        sqlx::query_as("select value, recovered from rowcast.epoch")
             .fetch_one(conn)
             .await?;
-    Ok(Epoch {
+    let epoch = Epoch {
         value: value.cast_unsigned(),
-        crashes: crashes.unsigned_abs() as usize,
-    })
+        crashes: recovered.len(),
+    };
+    let recovered = recovered.into_iter().map(i64::cast_unsigned).collect();
+    Ok((epoch, recovered))
 }

@@ -124,6 +124,8 @@ impl LogPosition {
 pub(crate) struct Head {
     /// The database's life.
     pub epoch: Epoch,
+    /// The next transaction id after each crash that is known of.
+    pub recovered: Arc<[u64]>,
     /// What is visible; all of it is on disk.
     pub snapshot: Arc<Snapshot>,
     /// Up to where Postgres's log was written.
@@ -177,13 +179,14 @@ impl Follow {
         self.connection = None;
         let connect = async {
             let mut connection = self.database.named("rowcast reader").connect().await?;
-            let epoch = epoch::current(&mut connection).await?;
+            let (epoch, recovered) = epoch::current(&mut connection).await?;
             let (seen, log_written): (String, i64) =
                 sqlx::query_as(HEAD).fetch_one(&mut connection).await?;
             sqlx::raw_sql(FLUSH).execute(&mut connection).await?;
             sqlx::raw_sql(SESSION).execute(&mut connection).await?;
             let head = Head {
                 epoch,
+                recovered: recovered.into(),
                 snapshot: Arc::new(seen.parse()?),
                 log_written,
             };

@@ -12,7 +12,7 @@ use crate::offset::{Offset, ReplayPage};
 const UNKNOWN: &str = "what was delivered is unknown";
 
 /// One replay: of a subscriber, for one time of being behind.
-pub(in crate::delivery) struct CatchUp {
+pub(crate) struct CatchUp {
     hub: Arc<Hub>,
     subscriber: Arc<Subscriber>,
     generation: ReplayGeneration,
@@ -20,7 +20,7 @@ pub(in crate::delivery) struct CatchUp {
 }
 
 impl CatchUp {
-    pub(in crate::delivery) fn new(
+    pub(crate) fn new(
         hub: Arc<Hub>,
         subscriber: Arc<Subscriber>,
         generation: ReplayGeneration,

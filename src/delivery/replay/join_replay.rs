@@ -32,7 +32,7 @@ pub(crate) enum JoinReplayOutcome {
 type Outcome = Result<JoinReplayOutcome, JoinError>;
 
 /// One join with an offset.
-pub(in crate::delivery) struct JoinReplay {
+pub(crate) struct JoinReplay {
     hub: Arc<Hub>,
     subscriber: Arc<Subscriber>,
     room: Room,
@@ -46,7 +46,7 @@ pub(in crate::delivery) struct JoinReplay {
 
 impl JoinReplay {
     /// Of a subscriber that has had what `after` says of the room.
-    pub(in crate::delivery) fn new(
+    pub(crate) fn new(
         hub: Arc<Hub>,
         subscriber: Arc<Subscriber>,
         room: Room,

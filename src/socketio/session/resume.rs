@@ -23,14 +23,14 @@ const UNKNOWN_WHAT_CAME: &str = "the connection was lost before it was known wha
 
 /// What a client that comes back says.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::socketio) struct ResumeRequest {
-    pub(in crate::socketio) pid: String,
-    pub(in crate::socketio) offset: String,
+pub(crate) struct ResumeRequest {
+    pub(crate) pid: String,
+    pub(crate) offset: String,
 }
 
 impl ResumeRequest {
     /// Out of the CONNECT packet's data, if it is there.
-    pub(in crate::socketio) fn of(auth: &Value) -> Option<Self> {
+    pub(crate) fn of(auth: &Value) -> Option<Self> {
         let text = |name: &str| Some(auth.get(name)?.as_str()?.to_owned());
         let (pid, offset) = (text("pid")?, text("offset")?);
         (pid.len() <= MAX_PID_BYTES).then_some(Self { pid, offset })
@@ -38,7 +38,7 @@ impl ResumeRequest {
 }
 
 /// How a client comes in.
-pub(in crate::socketio) enum ResumeOutcome {
+pub(crate) enum ResumeOutcome {
     /// It has no session.
     New,
     /// It goes on.
@@ -48,18 +48,18 @@ pub(in crate::socketio) enum ResumeOutcome {
 }
 
 /// A client that goes on.
-pub(in crate::socketio) struct Resumed {
+pub(crate) struct Resumed {
     /// It has had everything of its rooms up to here.
-    pub(in crate::socketio) offset: Arc<Offset>,
-    pub(in crate::socketio) rooms: Vec<Membership>,
+    pub(crate) offset: Arc<Offset>,
+    pub(crate) rooms: Vec<Membership>,
     /// Rooms that it may not be in any more.
-    pub(in crate::socketio) denied: Vec<Room>,
+    pub(crate) denied: Vec<Room>,
     /// Whether the session must be stored anew before anything is replayed.
-    pub(in crate::socketio) must_store: bool,
+    pub(crate) must_store: bool,
 }
 
 /// Decides how a client comes in whose session was taken over.
-pub(in crate::socketio) async fn evaluate(
+pub(crate) async fn evaluate(
     takeover: Takeover,
     request: &ResumeRequest,
     identity: &Identity,

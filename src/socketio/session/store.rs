@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use crate::db::{SessionProgress, StoredSession};
-use crate::delivery::{Hub, Progress};
+use crate::delivery::{Hub, Progress, Subscriber};
 use crate::offset::Offset;
-use crate::socketio::client::Client;
 
 /// How far a client was served, as the session has it.
-pub(in crate::socketio) fn session_progress(progress: &Progress) -> SessionProgress {
+pub(crate) fn session_progress(progress: &Progress) -> SessionProgress {
     let pack = |offset: &Arc<Offset>| offset.pack();
     SessionProgress {
         last_sent_offset: progress
@@ -20,9 +19,9 @@ pub(in crate::socketio) fn session_progress(progress: &Progress) -> SessionProgr
     }
 }
 
-/// What is to be stored of a client: its rooms, and how far it was served. `None` once it is gone.
-pub(in crate::socketio) fn stored_session(hub: &Hub, client: &Client) -> Option<StoredSession> {
-    let (rooms, progress) = hub.rooms_and_progress(&client.subscriber)?;
+/// What is to be stored of a subscriber: its rooms, and how far it was served. `None` once it is gone.
+pub(crate) fn stored_session(hub: &Hub, subscriber: &Subscriber) -> Option<StoredSession> {
+    let (rooms, progress) = hub.rooms_and_progress(subscriber)?;
     let rooms = rooms.iter().map(|joined| {
         let offsets = std::iter::once(&joined.at).chain(&joined.must_be_after);
         let offsets = offsets.map(|offset| offset.pack()).collect();

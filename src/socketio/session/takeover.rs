@@ -1,4 +1,5 @@
-//! Who has which resume session on this server, and the end of connections whose session another one has taken over.
+//! The connected clients, and what keeps their resume sessions: they are stored as long as their clients are there, and a
+//! client whose session another connection has taken over is ended.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,63 +9,44 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use super::owners::SessionOwners;
 use super::store::session_progress;
-use crate::db::{PidHash, ResumeSession, SessionProgress, Sessions, parse_takeovers};
-use crate::delivery::{Hub, SubscriberTransport as _};
+use crate::db::{ResumeSession, SessionProgress, Sessions, parse_takeovers};
+use crate::delivery::Hub;
 use crate::metrics::{Metrics, Transport};
 use crate::socketio::client::Client;
 
 /// The longest pause between two rounds.
 const ROUND: Duration = Duration::from_secs(3600);
 
-/// The connected clients, by their number and by the pid of their session.
+/// The connected clients, and who has which session.
 #[derive(Default)]
-pub(in crate::socketio) struct Clients(Mutex<Maps>);
-
-#[derive(Default)]
-struct Maps {
-    by_id: HashMap<u64, Arc<Client>>,
-    by_pid: HashMap<PidHash, u64>,
+pub(in crate::socketio) struct Clients {
+    by_id: Mutex<HashMap<u64, Arc<Client>>>,
+    owners: SessionOwners,
 }
 
 impl Clients {
-    fn maps(&self) -> MutexGuard<'_, Maps> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn by_id(&self) -> MutexGuard<'_, HashMap<u64, Arc<Client>>> {
+        self.by_id.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a client in, and gives back the one that had its session.
-    pub(in crate::socketio) fn add(&self, client: &Arc<Client>) -> Option<Arc<Client>> {
-        let mut maps = self.maps();
-        maps.by_id.insert(client.id(), client.clone());
-        let earlier = maps.by_pid.insert(client.session.pid, client.id())?;
-        maps.by_id.get(&earlier).cloned()
+    /// Takes a client in. The one that had its session is ended.
+    pub(in crate::socketio) fn add(&self, client: &Arc<Client>) {
+        self.by_id().insert(client.id(), client.clone());
+        self.owners.claim(&client.session, client.transport.clone());
     }
 
-    /// Forgets a client. Its session may belong to a later one.
+    /// Forgets a client.
     pub(in crate::socketio) fn remove(&self, id: u64) -> Option<Arc<Client>> {
-        let mut maps = self.maps();
-        let client = maps.by_id.remove(&id)?;
-        if maps.by_pid.get(&client.session.pid) == Some(&id) {
-            maps.by_pid.remove(&client.session.pid);
-        }
+        let client = self.by_id().remove(&id)?;
+        self.owners.release(&client.session);
         Some(client)
     }
 
     /// Every connected client.
     pub(in crate::socketio) fn all(&self) -> Vec<Arc<Client>> {
-        self.maps().by_id.values().cloned().collect()
-    }
-
-    /// The session of this pid belongs to the connection `owner` now: whoever else has it here is ended.
-    fn end_other_than(&self, pid: PidHash, owner: i64) {
-        let client = {
-            let maps = self.maps();
-            let id = maps.by_pid.get(&pid);
-            id.and_then(|id| maps.by_id.get(id)).cloned()
-        };
-        if let Some(client) = client.filter(|client| client.session.owner != owner) {
-            client.transport.close();
-        }
+        self.by_id().values().cloned().collect()
     }
 
     /// Every stored session, and how far its client was served.
@@ -116,7 +98,7 @@ impl SessionKeeper {
                 () = stop.cancelled() => return,
                 Some(payload) = takeovers.recv() => {
                     for (pid, owner) in parse_takeovers(&payload) {
-                        self.clients.end_other_than(pid, owner);
+                        self.clients.owners.end_others(pid, owner);
                     }
                 }
                 _ = round.tick() => {

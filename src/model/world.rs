@@ -1,0 +1,612 @@
+//! One server, its database and its clients, and everything that may happen to them.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures_util::FutureExt as _;
+use serde_json::json;
+use tokio::sync::watch;
+
+use super::client::{Client, Sent, Wire};
+use super::database::Database;
+use super::random::Random;
+use super::trace;
+use crate::auth::Identity;
+use crate::db::{PidHash, ReadPart, ResumeSession, StoredSession, Takeover};
+use crate::delivery::{
+    BehindReceiver, DeliveryState, Hub, JoinReplayOutcome, Joined, ReplayStepped, StepBroadcast,
+    StepReplay, StepSink, Subscriber, SubscriberTransport as _,
+};
+use crate::event::Room;
+use crate::feed::{HandOver, ReadUnderWay};
+use crate::metrics::Metrics;
+use crate::offset::{Offset, RoomRange};
+use crate::socketio::SessionOwners;
+use crate::socketio::resume::{ResumeOutcome, ResumeRequest, evaluate};
+use crate::socketio::store::{session_progress, stored_session};
+
+const CLIENTS: usize = 4;
+const ROOMS: usize = 3;
+
+/// A connection as the server has it.
+struct Connection {
+    client: usize,
+    session: ResumeSession,
+    subscriber: Arc<Subscriber>,
+    wire: Arc<Wire>,
+    /// Answers that wait for the session to be stored.
+    unstored: Vec<Answer>,
+}
+
+impl Connection {
+    fn is_settled(&self) -> bool {
+        self.unstored.is_empty() && self.wire.is_empty() && !self.wire.is_closed()
+    }
+}
+
+enum Answer {
+    Joined { room: Room, lost: bool },
+    Left { room: Room },
+}
+
+/// A replay that is under way.
+struct Running {
+    replay: StepReplay,
+    /// What it waits to be read.
+    wants: Option<Vec<RoomRange>>,
+    /// Of a join: the connection and the room.
+    join: Option<(u64, Room)>,
+}
+
+/// One life of the server.
+struct Server {
+    hub: Arc<Hub>,
+    behind: BehindReceiver,
+    hand_over: HandOver<StepSink>,
+    broadcast: StepBroadcast,
+    owners: SessionOwners,
+    position: Option<Offset>,
+    /// Whether the reader knows of the last crash.
+    connected: bool,
+    read: Option<(ReadUnderWay, VecDeque<ReadPart>)>,
+    replays: Vec<Running>,
+    connections: HashMap<u64, Connection>,
+}
+
+impl Server {
+    fn new() -> Self {
+        let (hub, behind) = Hub::new(ROOMS, watch::Sender::default(), Metrics::new().0);
+        let sink = StepSink::default();
+        Self {
+            broadcast: StepBroadcast::new(&hub, sink.clone()),
+            hub,
+            behind,
+            hand_over: HandOver::new(sink),
+            owners: SessionOwners::default(),
+            position: None,
+            connected: false,
+            read: None,
+            replays: Vec::new(),
+            connections: HashMap::new(),
+        }
+    }
+
+    fn ids(&self) -> Vec<u64> {
+        let mut ids: Vec<u64> = self.connections.keys().copied().collect();
+        ids.sort_unstable();
+        ids
+    }
+}
+
+pub(super) struct World {
+    random: Random,
+    database: Database,
+    clock: Arc<AtomicU64>,
+    server: Server,
+    /// The table of resume sessions: who owns each, and what it holds.
+    sessions: HashMap<PidHash, (i64, StoredSession)>,
+    clients: Vec<Client>,
+    /// Each client's connection, if it has one.
+    online: Vec<Option<u64>>,
+    next_connection: u64,
+    /// Whether clients read seldom in this history, and the database crashes often.
+    is_rough: bool,
+    rooms: usize,
+}
+
+impl World {
+    pub(super) fn new(mut random: Random) -> Self {
+        let is_rough = random.one_in(2);
+        let mut database = Database::new();
+        database.is_lazy = is_rough;
+        Self {
+            is_rough,
+            rooms: if is_rough { 1 } else { ROOMS },
+            random,
+            database,
+            clock: Arc::default(),
+            server: Server::new(),
+            sessions: HashMap::new(),
+            clients: (0..CLIENTS).map(|_| Client::default()).collect(),
+            online: vec![None; CLIENTS],
+            next_connection: 1,
+        }
+    }
+
+    /// Something happens.
+    pub(super) fn step(&mut self) {
+        let rooms: Vec<Room> = (0..self.rooms).map(room).collect();
+        match self.random.below(100) {
+            0..=29 => self.database.write(&mut self.random, &rooms),
+            30..=52 => self.reader_goes_on(),
+            53..=59 => self.replays_go_on(),
+            60..=71 if !self.is_rough || self.random.one_in(4) => self.client_reads(),
+            72..=81 => self.client_asks(),
+            82..=88 => self.store_one(),
+            89..=92 => self.client_connects(),
+            93 => self.connection_is_lost(),
+            94 => self.loss_is_noticed(),
+            95 if !self.is_rough => self.loss_is_noticed(),
+            95 if self.is_rough => self.database_crashes(),
+            96 if self.random.one_in(4) => self.database_crashes(),
+            97 if self.random.one_in(4) => self.prune(),
+            98 if self.random.one_in(6) => self.server_is_killed(),
+            _ => {}
+        }
+        self.clock.store(self.database.clock, Ordering::Relaxed);
+        self.check_one_server_per_session();
+    }
+
+    /// Everything comes to its end, and is checked.
+    pub(super) fn settle(&mut self) {
+        self.database.finish();
+        for _ in 0..1_000 {
+            self.clock.store(self.database.clock, Ordering::Relaxed);
+            self.loss_is_noticed();
+            for client in 0..CLIENTS {
+                self.connect(client);
+                while self.read_one(client) {}
+            }
+            for _ in 0..8 {
+                self.reader_goes_on();
+                self.replays_go_on();
+            }
+            for id in self.server.ids() {
+                self.store(id);
+            }
+            if self.is_settled() {
+                break;
+            }
+        }
+        assert!(
+            self.is_settled(),
+            "it does not come to an end: {:?} of {:?}, {} replays",
+            self.server.hub.position(),
+            self.database.history_offset(),
+            self.server.replays.len()
+        );
+        for client in &self.clients {
+            client.check_complete(&self.database);
+        }
+    }
+
+    /// Whether everybody has all that there is.
+    fn is_settled(&self) -> bool {
+        let end = self.database.history_offset();
+        let open = self.server.connections.values();
+        self.server.connected
+            && self.server.read.is_none()
+            && self.server.replays.is_empty()
+            && self
+                .server
+                .hub
+                .position()
+                .is_some_and(|(here, _)| here.epoch == end.epoch && here.seen == end.seen)
+            && self.online.iter().all(Option::is_some)
+            && open.clone().count() == CLIENTS
+            && open.into_iter().all(Connection::is_settled)
+    }
+
+    fn reader_goes_on(&mut self) {
+        let server = &mut self.server;
+        if server.broadcast.step() {
+            return;
+        }
+        if !server.connected {
+            let (position, head) = (server.position.take(), self.database.head());
+            let connected = server.hand_over.connected(position, head).now_or_never();
+            server.position = connected;
+            trace(|| format!("the reader goes on from {:?}", server.position));
+            server.connected = true;
+            return;
+        }
+        let position = server.position.as_mut().expect("the reader is connected");
+        match &mut server.read {
+            None => {
+                let parts = self.database.read(&position.seen, &mut self.random);
+                server.read = Some((ReadUnderWay::from(position), parts.into()));
+            }
+            Some((read, parts)) => match parts.pop_front() {
+                Some(part) => {
+                    trace(|| format!("the reader hands over {part:?}"));
+                    let handed = server.hand_over.hand_over(read, part, position);
+                    handed.now_or_never().expect("it waits for nobody");
+                }
+                None => server.read = None,
+            },
+        }
+    }
+
+    fn replays_go_on(&mut self) {
+        while let Some(replay) = StepReplay::requested(&self.server.hub, &mut self.server.behind) {
+            self.server.replays.push(Running {
+                replay,
+                wants: None,
+                join: None,
+            });
+        }
+        if self.server.replays.is_empty() {
+            return;
+        }
+        for _ in 0..3 {
+            if self.server.replays.is_empty() {
+                return;
+            }
+            let index = self.random.below(self.server.replays.len());
+            self.replay_goes_on(index);
+        }
+    }
+
+    fn replay_goes_on(&mut self, index: usize) {
+        let limit = 1 + self.random.below(4);
+        let running = &mut self.server.replays[index];
+        let stepped = match running.wants.take() {
+            // The moment after a crash nothing is read, until the reader knows of it.
+            Some(wants) if !self.server.connected => {
+                running.wants = Some(wants);
+                return;
+            }
+            Some(wants) => running.replay.take_page(&self.database.page(&wants, limit)),
+            None => running.replay.advance(),
+        };
+        trace(|| format!("a replay of {:?}: {stepped:?}", running.join));
+        match stepped {
+            ReplayStepped::Going | ReplayStepped::Waits => {}
+            ReplayStepped::NeedsPage(wants) => running.wants = Some(wants),
+            ReplayStepped::Done(outcome) => {
+                let running = self.server.replays.swap_remove(index);
+                if let (Some(outcome), Some((id, room))) = (outcome, running.join) {
+                    self.join_replayed(id, room, outcome.expect("there is room"));
+                }
+            }
+        }
+    }
+
+    fn join_replayed(&mut self, id: u64, room: Room, outcome: JoinReplayOutcome) {
+        let Some(connection) = self.server.connections.get_mut(&id) else {
+            return;
+        };
+        let lost = match outcome {
+            JoinReplayOutcome::Gone => return,
+            JoinReplayOutcome::Entered { .. } | JoinReplayOutcome::Already => false,
+            JoinReplayOutcome::Lost => true,
+        };
+        if lost {
+            let joined = self.server.hub.join(&connection.subscriber, &room);
+            if joined == Ok(Joined::Gone) {
+                return;
+            }
+        }
+        connection.unstored.push(Answer::Joined { room, lost });
+    }
+
+    fn client_reads(&mut self) {
+        let client = self.random.below(CLIENTS);
+        for _ in 0..1 + self.random.below(4) {
+            self.read_one(client);
+        }
+    }
+
+    fn read_one(&mut self, client: usize) -> bool {
+        let Some(connection) = self.online[client].and_then(|id| self.server.connections.get(&id))
+        else {
+            return false;
+        };
+        let Some(sent) = connection.wire.read() else {
+            return false;
+        };
+        trace(|| {
+            format!(
+                "client {client} on {:?} receives {sent:?}",
+                self.online[client]
+            )
+        });
+        self.clients[client].receives(sent, &self.database);
+        true
+    }
+
+    /// A client asks to join a room, or to leave one.
+    fn client_asks(&mut self) {
+        let client = self.random.below(CLIENTS);
+        let Some(id) = self.online[client] else {
+            return;
+        };
+        let after = match self.random.below(3) {
+            0 if self.server.connected => Some(self.database.history_offset()),
+            1 => self.clients[client].offset.as_deref().and_then(unpack),
+            _ => None,
+        };
+        let Some(connection) = self.server.connections.get_mut(&id) else {
+            return;
+        };
+        let is_in = !self.clients[client].joined_rooms().is_empty();
+        if self.clients[client].waits || (self.is_rough && is_in && !self.random.one_in(8)) {
+            return;
+        }
+        self.clients[client].waits = true;
+        let (hub, room) = (&self.server.hub, room(self.random.below(self.rooms)));
+        if connection.subscriber.is_in(&room) {
+            hub.leave(&connection.subscriber, &room);
+            self.clients[client].asks_to_leave(&room);
+            connection.unstored.push(Answer::Left { room });
+            return;
+        }
+        let after = after.filter(|_| hub.position().is_some());
+        match after {
+            Some(after) => {
+                let after = Offset {
+                    seen: after.seen_in(&room).clone(),
+                    joining_room: None,
+                    ..after
+                };
+                trace(|| format!("client {client} on {id} asks for {room:?} after {after:?}"));
+                self.clients[client].asks_to_join(&room, Some(&after));
+                self.server.replays.push(Running {
+                    replay: StepReplay::join(hub, &connection.subscriber, &room, &after),
+                    wants: None,
+                    join: Some((id, room)),
+                });
+            }
+            None => {
+                let joined = hub.join(&connection.subscriber, &room);
+                self.clients[client].asks_to_join(&room, None);
+                if joined == Ok(Joined::Entered) {
+                    let lost = false;
+                    connection.unstored.push(Answer::Joined { room, lost });
+                }
+            }
+        }
+    }
+
+    fn store_one(&mut self) {
+        if let Some(id) = self.random.pick(&self.server.ids()) {
+            self.store(id);
+        }
+    }
+
+    /// Stores a session, and gives the answers that waited for it.
+    fn store(&mut self, id: u64) {
+        let server = &mut self.server;
+        let Some(connection) = server.connections.get_mut(&id) else {
+            return;
+        };
+        if connection.unstored.is_empty() {
+            return;
+        }
+        let Some(stored) = stored_session(&server.hub, &connection.subscriber) else {
+            return;
+        };
+        let session = &connection.session;
+        let row = self
+            .sessions
+            .entry(session.pid)
+            .or_insert_with(|| (session.owner, StoredSession::default()));
+        if row.0 != session.owner {
+            connection.wire.close();
+            return;
+        }
+        row.1 = stored;
+        for answer in connection.unstored.drain(..) {
+            match answer {
+                Answer::Left { room } => connection.wire.push(Sent::Left { room }),
+                Answer::Joined { room, lost } => {
+                    let at = self.database.clock;
+                    connection
+                        .subscriber
+                        .with_join_offset(&room, |offset, reload| {
+                            connection.wire.push(Sent::Joined {
+                                room: room.clone(),
+                                offset: offset.clone(),
+                                lost: lost || reload,
+                                at,
+                            });
+                        });
+                }
+            }
+        }
+    }
+
+    fn client_connects(&mut self) {
+        let client = self.random.below(CLIENTS);
+        self.connect(client);
+    }
+
+    /// A client connects, if it is not connected; the server may think that it still is.
+    fn connect(&mut self, client: usize) {
+        let online = self.online[client].and_then(|id| self.server.connections.get(&id));
+        if online.is_some_and(|connection| !connection.wire.is_closed()) {
+            return;
+        }
+        if online.is_some() {
+            self.lose(client);
+        }
+        let Some((position, number)) = self.server.hub.position() else {
+            return;
+        };
+        if !self.server.connected {
+            return;
+        }
+        let id = self.next_connection;
+        self.next_connection += 1;
+        let owner = id.cast_signed();
+        let outcome = self.take_over(client, owner);
+        let capacity = [1, 2, 4, 6, 1_000][self.random.below(if self.is_rough { 4 } else { 5 })];
+        let wire = Wire::new(capacity, self.clock.clone());
+        let state = match &outcome {
+            ResumeOutcome::Resumed(resumed) => DeliveryState::behind(resumed.offset.clone()),
+            _ => DeliveryState::live(position, number),
+        };
+        wire.push(Sent::Ready {
+            offset: state.complete_to_offset().pack(),
+        });
+        if !matches!(outcome, ResumeOutcome::Resumed(_)) {
+            self.clients[client].begins_anew();
+            self.clients[client].pid = Some(format!("pid-{id}"));
+        }
+        let pid = self.clients[client].pid.as_deref().expect("a pid");
+        let session = ResumeSession {
+            pid: PidHash::of(pid),
+            identity: Identity::Anonymous.name(),
+            owner,
+        };
+        let subscriber = Arc::new(Subscriber::new(id, wire.clone(), state));
+        self.server.owners.claim(&session, wire.clone());
+        self.server.hub.add(&subscriber);
+        if let ResumeOutcome::Resumed(resumed) = outcome {
+            let restored: Vec<Room> = resumed
+                .rooms
+                .iter()
+                .map(|joined| joined.room.clone())
+                .collect();
+            for room in self.clients[client].joined_rooms() {
+                assert!(
+                    restored.contains(&room),
+                    "{room:?} was answered and is forgotten"
+                );
+            }
+            self.server.hub.restore(&subscriber, resumed.rooms);
+            let stored = stored_session(&self.server.hub, &subscriber).expect("it is there");
+            if resumed.must_store {
+                self.sessions.insert(session.pid, (owner, stored));
+            }
+            self.server.hub.start_replay(&subscriber);
+        }
+        self.online[client] = Some(id);
+        let connection = Connection {
+            client,
+            session,
+            subscriber,
+            wire,
+            unstored: Vec::new(),
+        };
+        self.server.connections.insert(id, connection);
+    }
+
+    /// How a client comes in that may have a session.
+    fn take_over(&mut self, client: usize, owner: i64) -> ResumeOutcome {
+        let client = &self.clients[client];
+        let auth = json!({ "pid": client.pid, "offset": client.offset });
+        let Some(request) = ResumeRequest::of(&auth) else {
+            return ResumeOutcome::New;
+        };
+        let row = self.sessions.get_mut(&PidHash::of(&request.pid));
+        let stored = row.map(|row| {
+            row.0 = owner;
+            row.1.clone()
+        });
+        assert!(
+            stored.is_some() || client.joined_rooms().is_empty(),
+            "a session that a client counts on is gone"
+        );
+        let takeover = Takeover {
+            stored,
+            state: self.database.state(),
+        };
+        let outcome = evaluate(takeover, &request, &Identity::Anonymous);
+        outcome.now_or_never().expect("it waits for nobody")
+    }
+
+    fn connection_is_lost(&mut self) {
+        let client = self.random.below(CLIENTS);
+        self.lose(client);
+    }
+
+    /// A client's connection is lost. The server does not know yet.
+    fn lose(&mut self, client: usize) {
+        if self.online[client].take().is_some() {
+            self.clients[client].loses_connection();
+        }
+    }
+
+    /// The server finds out about connections that have ended, or have lost their client.
+    fn loss_is_noticed(&mut self) {
+        for id in self.server.ids() {
+            let connection = &self.server.connections[&id];
+            let gone = self.online[connection.client] != Some(id);
+            if !gone && !connection.wire.is_closed() {
+                continue;
+            }
+            let client = connection.client;
+            let progress = self.server.hub.remove(&connection.subscriber);
+            self.server.owners.release(&connection.session);
+            let row = self.sessions.get_mut(&connection.session.pid);
+            if let (Some(progress), Some(row)) = (progress, row)
+                && row.0 == connection.session.owner
+            {
+                row.1.progress = session_progress(&progress);
+            }
+            connection.wire.close();
+            self.server.connections.remove(&id);
+            if !gone {
+                self.lose(client);
+            }
+        }
+    }
+
+    fn database_crashes(&mut self) {
+        trace(|| "the database crashes".to_owned());
+        self.database.crash();
+        self.server.connected = false;
+        self.server.read = None;
+    }
+
+    /// Retention removes what the reader has read.
+    fn prune(&mut self) {
+        if let Some(position) = self
+            .server
+            .position
+            .as_ref()
+            .filter(|_| self.server.connected)
+        {
+            self.database.prune(position.seen.floor());
+        }
+    }
+
+    /// Every connection is lost, and another process takes its place.
+    fn server_is_killed(&mut self) {
+        trace(|| "the server is killed".to_owned());
+        self.server = Server::new();
+        for client in 0..CLIENTS {
+            self.lose(client);
+        }
+    }
+
+    /// Of all connections with the same session at most one is served.
+    fn check_one_server_per_session(&self) {
+        let mut served = HashMap::new();
+        let open = self.server.connections.values();
+        for connection in open.filter(|connection| !connection.wire.is_closed()) {
+            let other = served.insert(connection.session.pid, connection.client);
+            assert!(other.is_none(), "two connections are served by one session");
+        }
+    }
+}
+
+fn room(index: usize) -> Room {
+    format!("m:{index}").as_str().into()
+}
+
+fn unpack(text: &str) -> Option<Offset> {
+    Offset::unpack(text, 7).ok()
+}
