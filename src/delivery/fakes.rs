@@ -60,6 +60,7 @@ pub(super) fn broadcast_event(id: i64, xid: u64, batch: u64, number: u64) -> Bro
         before: offset(id - 1),
         offset: offset(id),
         number,
+        repeated_to: snapshot(0),
     }
 }
 

@@ -48,6 +48,8 @@ pub(super) struct ReplayStep {
     pub(super) range: ReadRange,
     pub(super) epoch: Epoch,
     pub(super) durable: bool,
+    /// Events that come again after a crash are none later than this.
+    pub(super) repeated_to: Arc<Snapshot>,
     /// The events, if they are still at hand; else they are to be read.
     pub(super) events: Option<Vec<Arc<Event>>>,
 }
@@ -79,6 +81,12 @@ impl BroadcastPosition {
     /// Whether somebody who has this may still come to events that were broadcast before.
     fn may_repeat_after(&self, seen: &Seen) -> bool {
         !seen.floor().covers(&self.repeated_to)
+    }
+
+    /// Whether a join has to wait: the broadcast comes again to events from before a crash, or has to come to where the
+    /// subscriber is already.
+    pub(super) fn keeps_waiting(&self, subscriber: &Subscriber) -> bool {
+        self.may_repeat_after(&self.offset.seen) || subscriber.state().is_ahead_of(&self.offset)
     }
 
     /// Whether it can't be told which of the events that come again a subscriber has had, if the database crashes here. It
@@ -119,6 +127,7 @@ impl BroadcastPosition {
             range,
             epoch: here.epoch,
             durable: here.durable,
+            repeated_to: self.repeated_to.clone(),
         })
     }
 }
@@ -152,6 +161,7 @@ impl Hub {
             before: std::mem::replace(&mut position.offset, offset.clone()),
             offset,
             number: position.number,
+            repeated_to: position.repeated_to.clone(),
         };
         position.recent.push(event.clone());
         let room = rooms.get(&event.event.room)?;

@@ -28,6 +28,8 @@ pub(crate) enum Joined {
     Already,
     /// It was removed meanwhile.
     Gone,
+    /// Not yet: the broadcast has to come to where the subscriber is already. Ask again.
+    Wait,
 }
 
 /// How far a join with an offset has come.
@@ -69,6 +71,9 @@ impl Hub {
         }
         self.check_room_count(subscriber)?;
         let position = state.position.as_ref().ok_or(JoinError::NotStarted)?;
+        if position.keeps_waiting(subscriber) {
+            return Ok(Joined::Wait);
+        }
         self.send_pending(position, subscriber);
         let here = position.offset.clone();
         self.add_member(&mut state, subscriber, Membership::new(room.clone(), here));
@@ -99,6 +104,9 @@ impl Hub {
         let position = state.position.as_ref().ok_or(JoinError::NotStarted)?;
         if subscriber.state().is_behind() {
             return Ok(JoinProgress::Behind);
+        }
+        if position.keeps_waiting(subscriber) {
+            return Ok(JoinProgress::WaitForBroadcast);
         }
         match position.next_replay_action(have, |event| event.event.room == *room) {
             ReplayAction::Reached => {}

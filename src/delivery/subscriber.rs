@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::outgoing::Outgoing;
 use crate::event::{Event, Room};
-use crate::offset::{Offset, Snapshot};
+use crate::offset::{Epoch, Offset, Snapshot};
 
 /// What became of an event for one subscriber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,6 +140,8 @@ pub(super) struct BroadcastEvent {
     pub(super) offset: Arc<Offset>,
     /// Its number in the order of the broadcast.
     pub(super) number: u64,
+    /// Events that come again after a crash are none later than this.
+    pub(super) repeated_to: Arc<Snapshot>,
 }
 
 impl BroadcastEvent {
@@ -234,6 +236,13 @@ impl DeliveryState {
                 .is_some_and(|joined| joined.has_repeated)
     }
 
+    /// Whether an offset can't say what the subscriber has had: some of the events that come again after a crash, and lie
+    /// beyond the offset, are among that.
+    pub(super) fn is_inexact(&self, offset: &Offset, repeated_to: &Snapshot) -> bool {
+        self.rooms.iter().any(|joined| joined.has_repeated)
+            && !offset.seen.floor().covers(repeated_to)
+    }
+
     /// Whether the broadcast is still to send it the event of this number, if that is of one of its rooms.
     pub(super) fn awaits(&self, number: u64) -> bool {
         matches!(self.mode, Mode::Live(through) if number > through)
@@ -254,10 +263,15 @@ impl DeliveryState {
             self.stay_live(&event.offset, event.number);
             return None;
         }
-        let outcome = transport.send(outgoing);
+        let (outcome, resumable) = if self.is_inexact(&event.offset, &event.repeated_to) {
+            let outgoing = Outgoing::stored(event.event.clone(), &not_resumable(&event.offset));
+            (transport.send(&outgoing), false)
+        } else {
+            (transport.send(outgoing), true)
+        };
         match outcome {
             SendOutcome::Sent => {
-                self.last_sent_offset = Some(event.offset.clone());
+                self.last_sent_offset = resumable.then(|| event.offset.clone());
                 self.become_live(event.offset.clone(), event.number);
             }
             SendOutcome::Full | SendOutcome::Closed => self.fall_behind(&event.before),
@@ -273,6 +287,11 @@ impl DeliveryState {
         }
         self.mode = Mode::Behind;
         self.generation.0 = self.generation.0.wrapping_add(1);
+    }
+
+    /// Whether it has more than the broadcast: a crash has set that back, or it came from another server.
+    pub(super) fn is_ahead_of(&self, position: &Offset) -> bool {
+        !position.seen.reaches(&self.complete_to_offset.seen)
     }
 
     /// A live one has everything up to here. After a crash the broadcast goes on from before what it may have.
@@ -304,5 +323,18 @@ impl DeliveryState {
             self.last_sent_offset = None;
         }
         named
+    }
+}
+
+/// An offset that a client is told to reload for that comes back with it: one from before the last crash, whose events were
+/// not on disk.
+pub(super) fn not_resumable(offset: &Offset) -> Offset {
+    Offset {
+        epoch: Epoch {
+            crashes: offset.epoch.crashes.saturating_sub(1),
+            ..offset.epoch
+        },
+        durable: false,
+        ..offset.clone()
     }
 }

@@ -293,9 +293,14 @@ impl World {
             JoinReplayOutcome::Lost => true,
         };
         if lost {
-            let joined = self.server.hub.join(&connection.subscriber, &room);
-            if joined == Ok(Joined::Gone) {
-                return;
+            match self.server.hub.join(&connection.subscriber, &room) {
+                Ok(Joined::Gone) => return,
+                // It would ask again. Here it comes back.
+                Ok(Joined::Wait) => {
+                    connection.wire.close();
+                    return;
+                }
+                _ => {}
             }
         }
         connection.unstored.push(Answer::Joined { room, lost });
@@ -370,6 +375,10 @@ impl World {
             }
             None => {
                 let joined = hub.join(&connection.subscriber, &room);
+                if joined == Ok(Joined::Wait) {
+                    self.clients[client].waits = false;
+                    return;
+                }
                 self.clients[client].asks_to_join(&room, None);
                 if joined == Ok(Joined::Entered) {
                     let lost = false;

@@ -26,6 +26,8 @@ use crate::transport::Ack;
 
 /// How long a database that is away is waited for, until a join is refused.
 const STORE_PATIENCE: Duration = Duration::from_secs(5);
+/// Between two attempts of a join that has to wait for the broadcast.
+const WAIT_PAUSE: Duration = Duration::from_millis(20);
 /// Answers that wait for one store.
 const MAX_UNSTORED: usize = 64;
 
@@ -150,10 +152,14 @@ impl<S: ReplaySource> Requests<S> {
                 JoinReplayOutcome::Lost => resync = true,
             }
         }
-        let entered = match self.hub.join(&client.subscriber, &room)? {
-            Joined::Entered => true,
-            Joined::Already => false,
-            Joined::Gone => return Ok(None),
+        let entered = loop {
+            match self.hub.join(&client.subscriber, &room)? {
+                Joined::Entered => break true,
+                Joined::Already => break false,
+                Joined::Gone => return Ok(None),
+                Joined::Wait if client.transport.is_closed() => return Ok(None),
+                Joined::Wait => sleep(WAIT_PAUSE).await,
+            }
         };
         let result = JoinResult {
             entered,

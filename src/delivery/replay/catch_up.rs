@@ -6,7 +6,7 @@ use super::walk::{Progress, ReplayWalk, StepEvents, WalkStep, is_backlogged};
 use crate::delivery::hub::Hub;
 use crate::delivery::outgoing::Outgoing;
 use crate::delivery::position::ReplayAction;
-use crate::delivery::subscriber::{ReplayGeneration, SendOutcome, Subscriber};
+use crate::delivery::subscriber::{ReplayGeneration, SendOutcome, Subscriber, not_resumable};
 use crate::offset::{Offset, ReplayPage};
 
 const UNKNOWN: &str = "what was delivered is unknown";
@@ -73,7 +73,6 @@ impl CatchUp {
             return WalkStep::Backlogged { taken_bytes: None };
         }
         let offset = Arc::new(offset);
-        let outgoing = Outgoing::stored(event.clone(), &offset);
         let taken_bytes = transport.backlog().taken_bytes;
         let mut state = self.subscriber.state();
         if state.replay_generation() != Some(self.generation) {
@@ -81,9 +80,15 @@ impl CatchUp {
         }
         // The subscriber may have left the room meanwhile, and joined it again.
         if state.wants(&event) {
+            let is_exact = !state.is_inexact(&offset, events.repeated_to());
+            let outgoing = if is_exact {
+                Outgoing::stored(event, &offset)
+            } else {
+                Outgoing::stored(event, &not_resumable(&offset))
+            };
             match transport.send(&outgoing) {
                 SendOutcome::Sent => {
-                    state.last_sent_offset = Some(offset.clone());
+                    state.last_sent_offset = is_exact.then(|| offset.clone());
                     self.hub.metrics.replayed.inc();
                 }
                 SendOutcome::Closed => return WalkStep::Done(()),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::delivery::position::ReplayStep;
 use crate::delivery::subscriber::SubscriberTransport;
 use crate::event::{Event, Room};
-use crate::offset::{Offset, ReplayPage, RoomRange, Seen};
+use crate::offset::{Offset, ReplayPage, RoomRange, Seen, Snapshot};
 
 /// What a walk did, or what it needs to go on.
 #[derive(Debug)]
@@ -123,6 +123,11 @@ impl StepEvents {
     pub(super) fn next(&self) -> Option<(Arc<Event>, Offset)> {
         let (event, seen) = self.events.front()?;
         Some((event.clone(), self.step.offset(seen.clone())))
+    }
+
+    /// Events that come again after a crash are none later than this.
+    pub(super) fn repeated_to(&self) -> &Snapshot {
+        &self.step.repeated_to
     }
 
     /// The next event is done with.
