@@ -15,6 +15,9 @@ mod probe;
 mod reader;
 mod retention;
 
+#[cfg(test)]
+mod fakes;
+
 pub(crate) use listener::Listener;
 pub(crate) use probe::run as run_probe;
 pub(crate) use reader::Reader;

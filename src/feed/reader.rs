@@ -233,3 +233,6 @@ fn writer_pause(wait: u32, waited: Duration, poll: Duration) -> Duration {
         (waited / 4).max(WAIT_LONG).min(poll.max(WAIT_LONG))
     }
 }
+
+#[cfg(test)]
+mod tests;
