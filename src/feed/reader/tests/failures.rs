@@ -141,6 +141,23 @@ async fn a_read_that_broke_off_is_finished_under_its_own_snapshot() {
     assert_eq!(late.before, first.snapshot);
 }
 
+#[tokio::test]
+async fn what_was_committed_while_a_read_was_broken_off_does_not_wait_for_the_poll() {
+    let database = FakeDatabase::new();
+    let running = Running::asleep(&database, NEVER).await;
+    database.at_once(|outbox| {
+        outbox.write("r");
+        outbox.write("r");
+        outbox.events_in_a_part = 1;
+        outbox.breaks_after_parts = Some(1);
+        // Nobody holds the key, so that this one notifies nobody.
+        outbox.before(Call::Connect, |outbox| outbox.write("r"));
+    });
+    bring_back(&running).await;
+    running.until_delivered(3).await;
+    assert_eq!(delivered_ids(&running.end().await), [1, 2, 3, 4]);
+}
+
 /// A database whose reader has delivered 1, which is on disk, and 2 and 3, which are not known to be.
 async fn with_unflushed_events() -> (FakeDatabase, Running) {
     let database = FakeDatabase::new();
