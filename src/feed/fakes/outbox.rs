@@ -145,9 +145,9 @@ impl Outbox {
             self.log.flushed = self.log.written;
         }
         let written = self.log.written;
-        let ours = self.rows.iter_mut();
-        ours.filter(|row| row.event.xid == transaction.xid)
-            .for_each(|row| row.committed = Some(written));
+        let ours = |row: &&mut Row| row.event.xid == transaction.xid;
+        let row = self.rows.iter_mut().find(ours).expect("it was begun");
+        row.committed = Some(written);
         if transaction.notifies {
             self.notifications += 1;
             if !self.lose_wakes {
@@ -162,14 +162,10 @@ impl Outbox {
         self.commit(transaction);
     }
 
-    pub(in crate::feed) fn wake_reader(&self) {
-        self.wake.send_replace(());
-    }
-
     /// The server's process ends, and its log is on disk up to and with the commit of the event `last_flushed`.
     pub(in crate::feed) fn crash(&mut self, last_flushed: i64) {
-        let flushed = self.rows.iter().find(|row| row.event.id == last_flushed);
-        let flushed = flushed.and_then(|row| row.committed).expect("a commit");
+        let last = self.rows.iter().find(|row| row.event.id == last_flushed);
+        let flushed = last.and_then(|row| row.committed).expect("a commit");
         self.rows
             .retain(|row| row.committed.is_some_and(|at| at <= flushed));
         self.at_work.clear();
@@ -227,8 +223,8 @@ impl Outbox {
         }
         self.calls.push((call, Instant::now()));
         match self.connection {
-            _ if matches!(call, Call::Connect | Call::Close) => Ok(()),
             Connection::Open => Ok(()),
+            _ if matches!(call, Call::Connect | Call::Close) => Ok(()),
             Connection::Lost => {
                 self.connection = Connection::Failed;
                 Err("the connection is lost")
@@ -252,6 +248,7 @@ impl Outbox {
         })
     }
 
+    /// What a read yields.
     pub(in crate::feed) fn read(&mut self, from: &Seen) -> Vec<Result<ReadPart, &'static str>> {
         self.reads_from.push(from.clone());
         match self.call(Call::Read) {
@@ -278,9 +275,7 @@ impl Outbox {
             .chunks(self.events_in_a_part)
             .map(<[_]>::to_vec)
             .collect();
-        if parts.is_empty() {
-            parts.push(Vec::new());
-        }
+        parts.resize_with(parts.len().max(1), Vec::new);
         let last = parts.len() - 1;
         let part = |(index, events)| {
             Ok(ReadPart {
@@ -296,9 +291,7 @@ impl Outbox {
         if let Some(count) = self.breaks_after_parts.take() {
             parts.truncate(count);
             parts.push(Err("the read broke off"));
-            self.lose_connection();
-            self.connection = Connection::Failed;
-            self.is_down = true;
+            (self.connection, self.key_held, self.is_down) = (Connection::Failed, false, true);
         }
         parts
     }

@@ -181,7 +181,7 @@ async fn a_crash_delivers_nothing_twice_and_names_what_is_undone() {
         outbox.crash(2);
         outbox.flushes = true;
         outbox.write("new");
-        outbox.wake_reader();
+        outbox.wake.send_replace(());
     });
     running.until_delivered(4).await;
     let handed = running.end().await;
@@ -207,7 +207,7 @@ async fn after_a_crash_a_read_that_breaks_off_leaves_out_the_same() {
         // The first read finds the connection lost. Of the second, the part that comes has nothing that is news.
         outbox.before(Call::Read, |_| ());
         outbox.before(Call::Read, |outbox| outbox.breaks_after_parts = Some(1));
-        outbox.wake_reader();
+        outbox.wake.send_replace(());
     });
     bring_back(&running).await;
     running.until_delivered(4).await;
@@ -224,7 +224,7 @@ async fn another_database_is_a_restart() {
         outbox.epoch.value += 1;
         outbox.lose_connection();
         outbox.write("r");
-        outbox.wake_reader();
+        outbox.wake.send_replace(());
     });
     running
         .until("another connection", |outbox| {

@@ -71,7 +71,7 @@ async fn a_crowd_of_writers_with_few_events_is_spared_notify() {
         wakes += 1;
         assert!(wakes < 10_000, "the crowd is not found");
         let reads = database.outbox.borrow().count(Call::Read);
-        database.at_once(|outbox| outbox.wake_reader());
+        database.at_once(|outbox| outbox.wake.send_replace(()));
         running
             .until("a read", |outbox| outbox.count(Call::Read) > reads)
             .await;
