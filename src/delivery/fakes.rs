@@ -12,11 +12,12 @@ use super::batch::Batch;
 use super::hub::{BehindReceiver, Hub};
 use super::outgoing::Outgoing;
 use super::subscriber::{
-    Backlog, BroadcastEvent, DeliveryState, SendOutcome, Subscriber, SubscriberTransport,
+    Backlog, BroadcastEvent, DeliveryState, Membership, SendOutcome, Subscriber,
+    SubscriberTransport,
 };
 use crate::event::{Event, Room, name};
 use crate::metrics::Metrics;
-use crate::offset::{Epoch, Offset, Seen, Snapshot};
+use crate::offset::{DatabaseState, Epoch, Offset, ReplayPage, Seen, Snapshot};
 
 pub(super) const EPOCH: Epoch = Epoch {
     value: 7,
@@ -75,6 +76,34 @@ pub(super) fn batch(before: u64, after: u64, events: &[(i64, u64, &str)]) -> Bat
             .collect(),
         complete: true,
     }
+}
+
+/// The end of a read that saw every transaction below `xmax`.
+pub(super) fn offset_at(xmax: u64) -> Arc<Offset> {
+    Arc::new(Offset::all(EPOCH, true, snapshot(xmax)))
+}
+
+/// What a replay reads when every transaction below `xmax` is over.
+pub(super) fn replay_page(xmax: u64, events: &[(i64, u64, &str)], upto: Option<i64>) -> ReplayPage {
+    ReplayPage {
+        state: DatabaseState {
+            epoch: EPOCH,
+            snapshot: snapshot(xmax),
+            pruned: None,
+            recovered: Vec::new(),
+        },
+        durable: true,
+        events: batch(0, xmax, events).events,
+        upto,
+    }
+}
+
+/// The broadcast passes a batch, and sends it to nobody: whoever is in its rooms is behind.
+pub(super) fn pass_batch(hub: &Hub, batch: &Batch) {
+    for index in 0..batch.events.len() {
+        hub.pass_event(batch, index);
+    }
+    hub.finish_batch(batch.end());
 }
 
 /// A hub whose broadcast has sent all that a snapshot sees.
@@ -197,6 +226,14 @@ impl Fake {
     pub(super) fn live(hub: &Hub, id: u64) -> Self {
         let (position, number) = hub.position().expect("the hub has begun");
         Self::new(hub, id, DeliveryState::live(position, number))
+    }
+
+    /// One that resumes in these rooms, and has had what every transaction below `xmax` wrote.
+    pub(super) fn behind(hub: &Hub, id: u64, xmax: u64, rooms: &[&str]) -> Self {
+        let fake = Self::new(hub, id, DeliveryState::behind(offset_at(xmax)));
+        let joined = |room: &&str| Membership::new(Room::from(*room), offset_at(xmax));
+        hub.restore(&fake.subscriber, rooms.iter().map(joined).collect());
+        fake
     }
 
     pub(super) fn set_capacity(&self, events: usize) {

@@ -192,3 +192,6 @@ impl HubState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
