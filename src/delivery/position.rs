@@ -260,3 +260,6 @@ impl Hub {
         told.collect()
     }
 }
+
+#[cfg(test)]
+mod tests;
