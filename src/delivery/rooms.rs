@@ -209,3 +209,6 @@ impl HubState {
         change
     }
 }
+
+#[cfg(test)]
+mod tests;
