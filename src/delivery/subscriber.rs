@@ -277,3 +277,6 @@ impl DeliveryState {
         named
     }
 }
+
+#[cfg(test)]
+mod tests;
