@@ -154,3 +154,6 @@ impl ReplayWalk for CatchUp {
 
     fn ended(&mut self) {}
 }
+
+#[cfg(test)]
+mod tests;

@@ -175,3 +175,6 @@ impl ReplayWalk for JoinReplay {
         Ok(JoinReplayOutcome::Gone)
     }
 }
+
+#[cfg(test)]
+mod tests;
