@@ -146,17 +146,26 @@ fn after_a_crash_whoever_had_only_what_was_on_disk_goes_on() {
     let (hub, _behind) = hub_at(10);
     let (ana, ben) = (Fake::live(&hub, 1), Fake::behind(&hub, 2, 5, &["a"]));
     hub.join(&ana.subscriber, &"a".into()).expect("joined");
+    let first = batch(10, 12, &[(1, 11, "a")]);
+    let (_, event) = hub.pass_event(&first, 0).expect("a member");
+    let transport = &*ana.subscriber.transport;
+    let mut state = ana.subscriber.state();
+    state.send_live(transport, &event, &event.outgoing());
+    drop(state);
+    hub.finish_batch(first.end());
+
     assert!(hub.set_back(after_crash(8, true), snapshot(20)).is_empty());
     let state = ana.subscriber.state();
-    assert_eq!(state.complete_to_offset, offset_at(10), "as it was");
+    assert_eq!(state.complete_to_offset, offset_at(12), "as it was");
     assert!(!state.set_back);
     drop(state);
     assert!(ben.subscriber.state().is_behind(), "its replay goes on");
     let (position, number) = hub.position().expect("set back");
-    assert_eq!((&*position, number), (&after_crash(8, true), 0));
-    let batch = batch(8, 20, &[(1, 11, "a")]);
-    let (_, event) = hub.pass_event(&batch, 0).expect("members");
-    assert!(ana.subscriber.state().awaits(event.number));
+    assert_eq!((&*position, number), (&after_crash(8, true), 1));
+    let (_, event) = hub
+        .pass_event(&batch(8, 20, &[(2, 13, "a")]), 0)
+        .expect("members");
+    assert!(ana.subscriber.state().awaits(event.number), "not sent yet");
 }
 
 #[test]
