@@ -37,8 +37,10 @@ mod recent;
 mod replay;
 mod room_notifier;
 mod rooms;
+mod set_back;
 mod sink;
 mod subscriber;
+mod subscriber_transport;
 mod typers;
 mod typing;
 
@@ -59,7 +61,6 @@ pub(crate) use rooms::{JoinError, Joined};
 pub(crate) use sink::{Affected, EventSink};
 #[cfg(test)]
 pub(crate) use steps::{ReplayStepped, StepBroadcast, StepReplay, StepSink};
-pub(crate) use subscriber::{
-    Backlog, DeliveryState, Membership, Progress, SendOutcome, Subscriber, SubscriberTransport,
-};
+pub(crate) use subscriber::{DeliveryState, Membership, Progress, Subscriber};
+pub(crate) use subscriber_transport::{Backlog, SendOutcome, SubscriberTransport};
 pub(crate) use typing::run as run_typing;

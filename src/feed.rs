@@ -16,6 +16,8 @@ mod reader;
 mod retention;
 
 #[cfg(test)]
+mod fakes;
+#[cfg(test)]
 pub(crate) use hand_over::{HandOver, ReadUnderWay};
 pub(crate) use listener::Listener;
 pub(crate) use probe::run as run_probe;

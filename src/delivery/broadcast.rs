@@ -12,7 +12,8 @@ use super::outgoing::Outgoing;
 use super::position::{CRASHED, REWOUND};
 use super::room_notifier::RoomNotifier;
 use super::sink::{Affected, EventSink};
-use super::subscriber::{BroadcastEvent, SendOutcome, Subscriber};
+use super::subscriber::{BroadcastEvent, Subscriber};
+use super::subscriber_transport::SendOutcome;
 use crate::event::Room;
 use crate::offset::Offset;
 
@@ -106,12 +107,12 @@ impl Broadcast {
     /// Goes on from another place; subscribers are told to reload if there was one before.
     pub(super) fn restart_at(&self, head: Offset, recovered: &Arc<[u64]>) {
         self.notifier.notify_all();
-        if self.hub.position().is_some() {
-            self.send_reload(&Affected::All, REWOUND);
+        let is_first = self.hub.position().is_none();
+        let told = self.hub.restart(head, recovered);
+        if !is_first {
+            tracing::warn!("clients are told to reload: {REWOUND}");
+            self.send_resyncs(told, REWOUND);
         }
-        // Whoever was behind has just been told, so those that are named here need not be.
-        let known = head.seen.ceiling().clone();
-        self.hub.set_back(head, recovered, known);
     }
 }
 

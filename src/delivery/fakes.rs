@@ -11,12 +11,11 @@ use tokio::sync::watch;
 use super::batch::{Batch, BatchEvent};
 use super::hub::{BehindReceiver, Hub};
 use super::outgoing::Outgoing;
-use super::subscriber::{
-    Backlog, BroadcastEvent, DeliveryState, SendOutcome, Subscriber, SubscriberTransport,
-};
+use super::subscriber::{BroadcastEvent, DeliveryState, Membership, Subscriber};
+use super::subscriber_transport::{Backlog, SendOutcome, SubscriberTransport};
 use crate::event::{Event, Room, name};
 use crate::metrics::Metrics;
-use crate::offset::{Epoch, Offset, Seen, Snapshot};
+use crate::offset::{DatabaseState, Epoch, Offset, ReplayPage, Seen, Snapshot};
 
 pub(super) const EPOCH: Epoch = Epoch {
     value: 7,
@@ -84,6 +83,37 @@ pub(super) fn batch(before: u64, after: u64, events: &[(i64, u64, &str)]) -> Bat
     }
 }
 
+/// The end of a read that saw every transaction below `xmax`.
+pub(super) fn offset_at(xmax: u64) -> Arc<Offset> {
+    Arc::new(Offset::all(EPOCH, true, snapshot(xmax)))
+}
+
+/// What a replay reads when every transaction below `xmax` is over.
+pub(super) fn replay_page(xmax: u64, events: &[(i64, u64, &str)], upto: Option<i64>) -> ReplayPage {
+    ReplayPage {
+        state: DatabaseState {
+            epoch: EPOCH,
+            snapshot: snapshot(xmax),
+            pruned: None,
+            recovered: Vec::new(),
+        },
+        durable: true,
+        events: events
+            .iter()
+            .map(|(id, xid, room)| event(*id, *xid, room))
+            .collect(),
+        upto,
+    }
+}
+
+/// The broadcast passes a batch, and sends it to nobody: whoever is in its rooms is behind.
+pub(super) fn pass_batch(hub: &Hub, batch: &Batch) {
+    for index in 0..batch.events.len() {
+        hub.pass_event(batch, index);
+    }
+    hub.finish_batch(batch.end());
+}
+
 /// A hub whose broadcast has sent all that a snapshot sees.
 pub(super) fn hub_at(xmax: u64) -> (Arc<Hub>, BehindReceiver) {
     let (hub, behind) = Hub::new(3, watch::Sender::default(), Metrics::new().0);
@@ -121,21 +151,10 @@ impl FakeTransport {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The client reads everything that waits.
-    pub(super) fn read_all(&self) {
-        let waiting = &mut *self.waiting();
-        waiting.read.extend(waiting.queue.drain(..));
-    }
-
     /// Everything that was taken, read or not.
     pub(super) fn received(&self) -> Vec<Received> {
         let waiting = self.waiting();
         waiting.read.iter().chain(&waiting.queue).cloned().collect()
-    }
-
-    /// What has arrived at the client: the rest is lost when the connection is.
-    pub(super) fn arrived(&self) -> Vec<Received> {
-        self.waiting().read.clone()
     }
 }
 
@@ -206,6 +225,14 @@ impl Fake {
         Self::new(hub, id, DeliveryState::live(position, number))
     }
 
+    /// One that resumes in these rooms, and has had what every transaction below `xmax` wrote.
+    pub(super) fn behind(hub: &Hub, id: u64, xmax: u64, rooms: &[&str]) -> Self {
+        let fake = Self::new(hub, id, DeliveryState::behind(offset_at(xmax)));
+        let joined = |room: &&str| Membership::new(Room::from(*room), offset_at(xmax));
+        hub.restore(&fake.subscriber, rooms.iter().map(joined).collect());
+        fake
+    }
+
     pub(super) fn set_capacity(&self, events: usize) {
         self.transport.waiting().capacity = Some(events);
     }
@@ -245,10 +272,5 @@ impl Fake {
             Received::Stored(_, offset) => Some(offset),
             Received::Transient(..) => None,
         })
-    }
-
-    /// Whether it is in a room, and nothing but the broadcast is to serve it.
-    pub(super) fn is_live_in(&self, room: &str) -> bool {
-        self.subscriber.is_in(&Room::from(room)) && !self.subscriber.state().is_behind()
     }
 }

@@ -11,7 +11,8 @@ use tokio::sync::{mpsc, watch};
 
 use super::outgoing::Outgoing;
 use super::position::BroadcastPosition;
-use super::subscriber::{Membership, Progress, ReplayGeneration, SendOutcome, Subscriber};
+use super::subscriber::{Membership, Progress, ReplayGeneration, Subscriber};
+use super::subscriber_transport::SendOutcome;
 use super::typers::Typers;
 use crate::event::Room;
 use crate::metrics::Metrics;
@@ -200,3 +201,6 @@ impl HubState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,9 +24,9 @@ pub(super) struct BroadcastPosition {
     pub(super) number: u64,
     pub(super) recent: RecentEvents,
     /// After a crash the broadcast comes again to events that it has sent before; none of them is later than this.
-    repeated_to: Arc<Snapshot>,
+    pub(super) repeated_to: Arc<Snapshot>,
     /// The next transaction id after each crash of the database that is known of.
-    recovered: Arc<[u64]>,
+    pub(super) recovered: Arc<[u64]>,
 }
 
 /// What whoever is to be given what it missed does next.
@@ -68,7 +68,7 @@ impl ReplayStep {
 
 impl BroadcastPosition {
     /// Events that `repeated_to` sees may have been broadcast before.
-    fn new(offset: Offset, number: u64, repeated_to: Arc<Snapshot>) -> Self {
+    pub(super) fn new(offset: Offset, number: u64, repeated_to: Arc<Snapshot>) -> Self {
         Self {
             recent: RecentEvents::since(offset.seen.ceiling().clone()),
             offset: Arc::new(offset),
@@ -79,7 +79,7 @@ impl BroadcastPosition {
     }
 
     /// Whether somebody who has this may still come to events that were broadcast before.
-    fn may_repeat_after(&self, seen: &Seen) -> bool {
+    pub(super) fn may_repeat_after(&self, seen: &Seen) -> bool {
         !seen.floor().covers(&self.repeated_to)
     }
 
@@ -91,7 +91,7 @@ impl BroadcastPosition {
 
     /// Whether it can't be told which of the events that come again a subscriber has had, if the database crashes here. It
     /// can't where an earlier crash is not over yet: for one that joined since, or fell behind since.
-    fn makes_unclear_what_was_repeated(&self, subscriber: &DeliveryState) -> bool {
+    pub(super) fn makes_unclear_what_was_repeated(&self, subscriber: &DeliveryState) -> bool {
         let mut rooms = subscriber.rooms.iter();
         if subscriber.is_behind() {
             self.may_repeat_after(&subscriber.complete_to_offset.seen)
@@ -183,64 +183,6 @@ impl Hub {
         self.moved.send_replace(());
     }
 
-    /// The database has another past from here on: it crashed, or is another one. Unless all that a subscriber had seen
-    /// stands in spite of the crash, that can't be compared with what comes: its rooms count as joined here. One that was behind
-    /// can't go on then, and is named with the rooms that it is to be told to reload; so is one of which it is not clear what
-    /// it has had.
-    /// Events that `repeated_to` sees may have been broadcast before.
-    pub(super) fn set_back(
-        &self,
-        head: Offset,
-        recovered: &Arc<[u64]>,
-        repeated_to: Arc<Snapshot>,
-    ) -> Vec<(Arc<Subscriber>, Vec<Room>)> {
-        let mut lost = Vec::new();
-        {
-            let mut state = self.state();
-            let number = state
-                .position
-                .as_ref()
-                .map_or(0, |position| position.number);
-            let position = BroadcastPosition {
-                recovered: recovered.clone(),
-                ..BroadcastPosition::new(head, number, repeated_to)
-            };
-            let epoch = position.offset.epoch.value;
-            let stands = |had: &Offset| {
-                had.epoch.value == epoch && had.outlives_crashes(&had.seen, recovered)
-            };
-            let earlier = state.position.as_ref();
-            for entry in state.subscribers.values() {
-                let mut subscriber = entry.state();
-                let is_live = !subscriber.is_behind();
-                let is_unclear = earlier
-                    .is_some_and(|earlier| earlier.makes_unclear_what_was_repeated(&subscriber));
-                if !is_unclear
-                    && stands(&subscriber.complete_to_offset)
-                    && subscriber.rooms.iter().all(|joined| stands(&joined.at))
-                {
-                    // A live one has had whatever was broadcast, one that is behind what its offset says.
-                    for joined in &mut subscriber.rooms {
-                        joined.has_repeated = is_live;
-                    }
-                    continue;
-                }
-                subscriber.become_live(position.offset.clone(), number);
-                subscriber.last_sent_offset = None;
-                let rooms = subscriber.mark_reloaded(&position.offset, |_| true);
-                for joined in &mut subscriber.rooms {
-                    joined.has_repeated = true;
-                }
-                if is_unclear || !is_live {
-                    lost.push((entry.clone(), rooms));
-                }
-            }
-            state.position = Some(position);
-        }
-        self.moved.send_replace(());
-        lost
-    }
-
     /// What a subscriber that is behind is to be given next. It is live from here on if it has reached the broadcast.
     pub(super) fn next_replay_action(
         &self,
@@ -318,3 +260,6 @@ impl Hub {
         told.collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

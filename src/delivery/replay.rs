@@ -223,3 +223,6 @@ impl AheadWait {
         self.since = Instant::now();
     }
 }
+
+#[cfg(test)]
+mod tests;

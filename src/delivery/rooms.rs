@@ -218,3 +218,6 @@ impl HubState {
         change
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,42 +9,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::outgoing::Outgoing;
+use super::subscriber_transport::{SendOutcome, SubscriberTransport};
 use crate::event::{Event, Room};
 use crate::offset::{Epoch, Offset, Snapshot};
-
-/// What became of an event for one subscriber.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SendOutcome {
-    /// The transport has taken it, and sends it or ends.
-    Sent,
-    /// The transport has ended.
-    Closed,
-    /// Not taken: too much waits for the client already.
-    Full,
-}
-
-/// What waits in a transport.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Backlog {
-    /// Bytes that wait for the client.
-    pub waiting_bytes: usize,
-    /// Bytes that the client has taken, ever: whether it makes progress.
-    pub taken_bytes: u64,
-    /// A replay pauses when so many bytes wait.
-    pub pause_at_bytes: usize,
-}
-
-/// The way to one client. Implemented by the server's transport, and by a test's fake.
-pub(crate) trait SubscriberTransport: Send + Sync {
-    /// Takes an event, whole and in order, or says why not. Never blocks.
-    fn send(&self, event: &Outgoing) -> SendOutcome;
-    /// What waits for the client.
-    fn backlog(&self) -> Backlog;
-    /// Whether nothing can be sent any more.
-    fn is_closed(&self) -> bool;
-    /// Ends the connection in a way that a stock client reconnects from. True for the first call.
-    fn close(&self) -> bool;
-}
 
 /// One connected client as delivery sees it.
 pub(crate) struct Subscriber {
@@ -338,3 +305,6 @@ pub(super) fn not_resumable(offset: &Offset) -> Offset {
         ..offset.clone()
     }
 }
+
+#[cfg(test)]
+mod tests;

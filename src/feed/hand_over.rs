@@ -167,3 +167,6 @@ impl<K: EventSink> HandOver<K> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,7 +23,7 @@ use super::hand_over::{HandOver, ReadUnderWay};
 use crate::backoff::Backoff;
 use crate::delivery::EventSink;
 use crate::metrics::{Metrics, WakeSource};
-use crate::offset::Offset;
+use crate::offset::{Offset, Seen};
 use crate::status::ReaderStatus;
 
 /// Events in one read from which writers are busy enough to be spared NOTIFY.
@@ -124,6 +124,20 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
 
     /// Reads and hands over everything that the position misses, and says how many events that were.
     async fn read(&mut self, position: &mut Offset) -> Result<usize, F::Error> {
+        let finishes = matches!(position.seen, Seen::Part { .. });
+        let mut events = self.read_once(position).await?;
+        if finishes {
+            // What finishes a read that broke off sees no more than that one saw, and nobody may wake us for the rest.
+            events += self.read_once(position).await?;
+        }
+        self.status.send_replace(ReaderStatus {
+            caught_up: Some(Instant::now()),
+            failing: None,
+        });
+        Ok(events)
+    }
+
+    async fn read_once(&mut self, position: &mut Offset) -> Result<usize, F::Error> {
         let mut read = ReadUnderWay::from(position);
         let mut parts = self.feed.read(&position.seen);
         while let Some(part) = parts.try_next().await? {
@@ -131,10 +145,6 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
         }
         drop(parts);
         self.metrics.events_read.inc_by(read.events() as u64);
-        self.status.send_replace(ReaderStatus {
-            caught_up: Some(Instant::now()),
-            failing: None,
-        });
         Ok(read.events())
     }
 
@@ -233,3 +243,6 @@ fn writer_pause(wait: u32, waited: Duration, poll: Duration) -> Duration {
         (waited / 4).max(WAIT_LONG).min(poll.max(WAIT_LONG))
     }
 }
+
+#[cfg(test)]
+mod tests;

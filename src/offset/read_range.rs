@@ -161,3 +161,102 @@ impl ReadRange {
         Placed { events, end }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::value::RawValue;
+
+    use super::*;
+
+    fn snapshot(xmax: u64) -> Arc<Snapshot> {
+        Arc::new(format!("{xmax}:{xmax}:").parse().expect("a snapshot"))
+    }
+
+    /// From everything below 10 to everything below 20, after the event 5.
+    fn range(upto: Option<i64>) -> ReadRange {
+        ReadRange {
+            before: snapshot(10),
+            batch: snapshot(20),
+            after: 5,
+            upto,
+        }
+    }
+
+    fn part(id: i64) -> Seen {
+        Seen::Part {
+            before: snapshot(10),
+            batch: snapshot(20),
+            id,
+        }
+    }
+
+    fn all() -> Seen {
+        Seen::All(snapshot(20))
+    }
+
+    /// What has been delivered after each of the events 6 and 8, and after them all.
+    fn place(upto: Option<i64>, page_end: Option<i64>, ids: &[i64]) -> (Vec<Seen>, Seen) {
+        let event = |id: &i64| {
+            Arc::new(Event {
+                id: *id,
+                xid: 15,
+                room: "r".into(),
+                name: "e".into(),
+                payload: RawValue::NULL.to_owned(),
+                at_us: 0,
+                age: Duration::ZERO,
+            })
+        };
+        let placed = range(upto).place(ids.iter().map(event), page_end);
+        let events = placed.events.into_iter().map(|(_, seen)| seen);
+        (events.collect(), placed.end)
+    }
+
+    #[test]
+    fn the_last_event_of_a_whole_range_is_its_end() {
+        let whole = place(None, None, &[6, 8]);
+        assert_eq!(whole, (vec![part(6), all()], all()));
+        let bounded = place(Some(9), None, &[6, 8]);
+        assert_eq!(bounded, (vec![part(6), part(9)], part(9)));
+        assert_eq!(place(None, None, &[]), (vec![], all()));
+    }
+
+    #[test]
+    fn a_page_that_ends_within_the_range_ends_it_there() {
+        let cut = place(None, Some(9), &[6, 8]);
+        assert_eq!(cut, (vec![part(6), part(8)], part(9)));
+        let bounded = place(Some(12), Some(9), &[6, 8]);
+        assert_eq!(bounded, (vec![part(6), part(8)], part(9)));
+        assert_eq!(place(None, Some(9), &[]), (vec![], part(9)));
+    }
+
+    #[test]
+    fn a_shared_page_that_ends_after_the_range_holds_all_of_it() {
+        for page_end in [9, 10] {
+            let whole = place(Some(9), Some(page_end), &[6, 8]);
+            assert_eq!(whole, (vec![part(6), part(9)], part(9)), "{page_end}");
+        }
+    }
+
+    #[test]
+    fn a_shared_page_that_ends_before_the_range_moves_nothing_back() {
+        for page_end in [i64::MIN, 4, 5] {
+            assert_eq!(place(None, Some(page_end), &[]), (vec![], part(5)));
+        }
+    }
+
+    #[test]
+    fn what_was_begun_is_finished_before_what_is_there_now() {
+        let from_here = ReadRange::following(&Seen::All(snapshot(10)), &snapshot(30));
+        let whole = ReadRange {
+            before: snapshot(10),
+            batch: snapshot(30),
+            after: i64::MIN,
+            upto: None,
+        };
+        assert_eq!(from_here, whole);
+        assert_eq!(ReadRange::following(&part(5), &snapshot(30)), range(None));
+    }
+}

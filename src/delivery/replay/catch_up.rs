@@ -6,7 +6,8 @@ use super::walk::{Progress, ReplayWalk, StepEvents, WalkStep, is_backlogged};
 use crate::delivery::hub::Hub;
 use crate::delivery::outgoing::Outgoing;
 use crate::delivery::position::ReplayAction;
-use crate::delivery::subscriber::{ReplayGeneration, SendOutcome, Subscriber, not_resumable};
+use crate::delivery::subscriber::{ReplayGeneration, Subscriber, not_resumable};
+use crate::delivery::subscriber_transport::SendOutcome;
 use crate::offset::{Offset, ReplayPage};
 
 const UNKNOWN: &str = "what was delivered is unknown";
@@ -159,3 +160,6 @@ impl ReplayWalk for CatchUp {
 
     fn ended(&mut self) {}
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,8 @@ use super::walk::{Progress, ReplayWalk, StepEvents, WalkStep, is_backlogged};
 use crate::delivery::hub::Hub;
 use crate::delivery::outgoing::Outgoing;
 use crate::delivery::rooms::{JoinError, JoinProgress};
-use crate::delivery::subscriber::{SendOutcome, Subscriber};
+use crate::delivery::subscriber::Subscriber;
+use crate::delivery::subscriber_transport::SendOutcome;
 use crate::event::Room;
 use crate::offset::{JoiningRoom, Offset, ReplayPage};
 
@@ -175,3 +176,6 @@ impl ReplayWalk for JoinReplay {
         Ok(JoinReplayOutcome::Gone)
     }
 }
+
+#[cfg(test)]
+mod tests;
