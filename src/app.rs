@@ -7,6 +7,7 @@
 mod announce;
 mod database;
 mod delivery;
+mod example;
 mod feed;
 mod stop;
 mod tasks;

@@ -8,9 +8,9 @@ use axum::Router;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 
-use super::announce;
 use super::database::Served;
 use super::delivery::Delivery;
+use super::example;
 use super::feed::Feed;
 use super::tasks::{Phase, Tasks};
 use crate::config::Config;
@@ -88,7 +88,7 @@ fn routes(config: &Config, served: &Served, delivery: &Delivery, tasks: &Tasks) 
     if !config.demo {
         return routes.merge(demo::off());
     }
-    let psql = served.embedded.as_ref().map(announce::psql);
+    let psql = served.embedded.as_ref().map(example::psql);
     let demo = Demo::new(
         api,
         Chat::new(served.pools.chat.clone()),
