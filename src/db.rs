@@ -12,6 +12,8 @@
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
+/// Some connections of the database.
+pub(crate) use sqlx::postgres::PgPool as Pool;
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::time::timeout;
 
@@ -24,6 +26,7 @@ mod outbox;
 mod pools;
 mod prepare;
 mod query_batcher;
+mod read_error;
 mod retry;
 mod sessions;
 mod sources;
@@ -38,7 +41,8 @@ pub(crate) use outbox::{
 };
 pub(crate) use pools::Pools;
 pub(crate) use prepare::prepare;
-pub(crate) use retry::{is_transient, log_wait};
+pub(crate) use read_error::log_wait;
+pub(crate) use retry::is_transient;
 pub(crate) use sessions::{
     PidHash, ResumeSession, SessionProgress, Sessions, StoredSession, Takeover, parse_takeovers,
 };

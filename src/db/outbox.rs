@@ -12,7 +12,6 @@ mod replay_page;
 mod row;
 mod shared_reads;
 
-pub(crate) use epoch::ReadError;
 pub(super) use epoch::{database_state, database_state_columns};
 pub(crate) use follow::{Follow, FollowError, Head, LogPosition, ReadPart};
 pub(crate) use prune::Pruner;

@@ -11,13 +11,13 @@ use axum::extract::{Extension, Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use sqlx::postgres::PgPool;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::etag;
 use super::rate::Rates;
 use crate::auth::{self, Denied, Identity, OriginPolicy};
+use crate::db::Pool;
 use crate::delivery::RoomNotifier;
 use crate::event::{ContactId, Room};
 use crate::http_error::Error;
@@ -29,7 +29,7 @@ const COMPLAINT_PAUSE: Duration = Duration::from_secs(5);
 
 /// The reads of the API.
 pub(crate) struct Api {
-    pub pool: PgPool,
+    pub pool: Pool,
     pub notifier: Arc<RoomNotifier>,
     pub draining: CancellationToken,
     pub retention: Duration,
@@ -58,7 +58,7 @@ pub(crate) struct ApiRules {
 impl Api {
     /// Reads from `pool`, where requests wait for each other. Long-polls end when the server is `draining`.
     pub(crate) fn new(
-        pool: PgPool,
+        pool: Pool,
         notifier: Arc<RoomNotifier>,
         rules: ApiRules,
         metrics: Metrics,

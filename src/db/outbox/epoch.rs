@@ -9,7 +9,8 @@ use std::sync::Arc;
 use sqlx::Row as _;
 use sqlx::postgres::{PgConnection, PgRow};
 
-use crate::offset::{BadSnapshot, DatabaseState, Epoch};
+use crate::db::read_error::ReadError;
+use crate::offset::{DatabaseState, Epoch};
 
 /// The timeline is read off the log that is being written: the control file knows it only from the next checkpoint on.
 const REBIND: &str = "
@@ -59,20 +60,6 @@ macro_rules! database_state_columns {
     };
 }
 pub(in crate::db) use database_state_columns;
-
-/// Why the outbox can't be read right now, or not at all.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ReadError {
-    /// The database refused, or the connection is gone.
-    #[error(transparent)]
-    Database(#[from] sqlx::Error),
-    /// Postgres said something that is no snapshot.
-    #[error(transparent)]
-    Snapshot(#[from] BadSnapshot),
-    /// The database recovered from a crash a moment ago, and the reader has not found out yet.
-    #[error("the database has recovered from a crash a moment ago")]
-    Recovering,
-}
 
 /// The columns of [`database_state_columns!`], and whether everything that was visible was on disk.
 pub(in crate::db) fn database_state(row: &PgRow) -> Result<(DatabaseState, bool), ReadError> {

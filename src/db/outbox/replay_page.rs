@@ -10,8 +10,9 @@ use std::time::Duration;
 use sqlx::Row as _;
 use sqlx::postgres::PgPool;
 
-use super::epoch::{self, ReadError, database_state_columns};
+use super::epoch::{self, database_state_columns};
 use super::row;
+use crate::db::read_error::ReadError;
 use crate::db::retry::within;
 use crate::offset::{ReplayPage, RoomRange, Snapshot};
 

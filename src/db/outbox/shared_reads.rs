@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use sqlx::postgres::PgPool;
 
-use super::epoch::ReadError;
 use super::replay_page::replay_page;
 use crate::db::pools::REPLAY_CONNECTIONS;
 use crate::db::query_batcher::QueryBatcher;
+use crate::db::read_error::ReadError;
 use crate::event::Room;
 use crate::offset::{ReplayPage, RoomRange, Snapshot};
 
