@@ -46,6 +46,12 @@ fn the_library_shows_run_and_nothing_else() {
     assert_none(&limits::public(lib.expect("src/lib.rs")));
 }
 
+#[test]
+fn the_architecture_names_what_exists() {
+    let text = include_str!("../../ARCHITECTURE.md");
+    assert_none(&limits::unknown_names(text, &source::server()));
+}
+
 /// The checks themselves, each with a violation that it must find.
 mod planted {
     use super::*;
@@ -209,6 +215,22 @@ mod planted {
             "src/http.rs",
             &function(59),
         )])));
+    }
+
+    #[test]
+    fn a_name_that_does_not_exist_is_found() {
+        let sources = sources(&[(
+            "src/http/api.rs",
+            "impl A { fn b() {} } const MAX_C: u8 = 1;",
+        )]);
+        for (text, name) in [
+            ("see `src/http/ipa.rs`", "`src/http/ipa.rs`"),
+            ("see `api.rs` and `ipa.rs`", "`ipa.rs`"),
+            ("see `A::b` and `A::c`", "`A::c`"),
+            ("see `MAX_C` and `MAX_D`", "`MAX_D`"),
+        ] {
+            assert_found(&limits::unknown_names(text, &sources), &[name]);
+        }
     }
 
     #[test]

@@ -161,3 +161,44 @@ pub(super) fn public(lib: &Source) -> Vec<String> {
         .map(|line| format!("{}: {line}: only run is public", lib.file))
         .collect()
 }
+
+/// What `ARCHITECTURE.md` names and is not there: files by their paths or names, and functions and constants of types.
+pub(super) fn unknown_names(text: &str, sources: &[Source]) -> Vec<String> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let is_file = |name: &str| {
+        let is_of_src = |source: &Source| source.file.ends_with(&format!("/{name}"));
+        root.join(name).exists() || (!name.contains('/') && sources.iter().any(is_of_src))
+    };
+    let is_item = |name: &str| {
+        let declared = [format!("fn {name}"), format!("const {name}")];
+        sources
+            .iter()
+            .any(|source| declared.iter().any(|words| source.code.contains(words)))
+    };
+    // Between each two backticks there is a name. A block of three is a diagram, and has none.
+    let names = text
+        .split("```")
+        .step_by(2)
+        .flat_map(|prose| prose.split('`').skip(1).step_by(2));
+    names
+        .filter(|name| {
+            let ends = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
+            let is_path = ends(&[".rs", ".sql", ".md", ".ts"])
+                || (name.starts_with("src/") && !name.contains('*'));
+            let is_foreign = ["std::", "tokio::"]
+                .iter()
+                .any(|root| name.starts_with(root));
+            let item = name.rsplit_once("::").filter(|_| !is_foreign);
+            let item = item.map(|(_, item)| item);
+            let is_constant = name.contains('_')
+                && !name.starts_with("ROWCAST_")
+                && name
+                    .bytes()
+                    .all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+            (is_path && !is_file(name))
+                || item.is_some_and(|item| !item.is_empty() && !is_item(item))
+                || (is_constant && !is_item(name))
+        })
+        .map(|name| format!("ARCHITECTURE.md names `{name}`, which does not exist"))
+        .collect()
+}
