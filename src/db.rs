@@ -1,13 +1,16 @@
 //! Every SQL statement of the server.
 //!
-//! Owns the text of the queries and the shape of their rows; nothing above this folder knows SQL, and nothing in it knows
-//! sockets, rooms' members or HTTP. Relies on the schema that `migrations/` make.
+//! Owns the text of the queries and the shape of their rows. No other module has SQL, and this one knows nothing of sockets,
+//! of who is in a room, or of HTTP. Relies on the schema that `migrations/` make.
+//! Guarantees that every wait for an answer is bounded.
 //!
 //! - `outbox`: what the reader follows, what replays and HTTP read, and what is pruned
-//! - `sessions`: the resume sessions; `history`: the messages of a room, out of the attached tables
+//! - `sessions`: the resume sessions; `history`: the messages of a room, read from the attached tables
 //! - `listen`: LISTEN, and the notification by which a server probes itself
-//! - `pools`: the connections, by what they are for; `retry`: which errors pass by themselves
-//! - `migrate`, `sources`, `stats`, `chat`: what their names say
+//! - `pools`: the connections, by what they are for; `query_batcher`: many questions in one statement
+//! - `retry`: which errors pass by themselves; `read_error`: why a read failed
+//! - `prepare`, `migrate`: waiting for the database, and its schema
+//! - `sources`: the attached tables; `stats`: the figures for the metrics; `chat`: the demo's tables
 
 use std::time::Duration;
 

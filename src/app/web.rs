@@ -1,4 +1,7 @@
-//! The last step of the start: the routes, and the listening sockets that serve them.
+//! The fourth step of the start: the routes, and the listening sockets that serve them.
+//!
+//! Comes after the reader has begun, so that a client which connects at once can also join at once. The admin listener is
+//! optional and ends last in the shutdown, so that metrics can be read until then.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -99,7 +102,7 @@ fn routes(config: &Config, served: &Served, delivery: &Delivery, tasks: &Tasks) 
     routes.merge(demo.routes())
 }
 
-/// Brings up to date what is only known when the metrics are asked for.
+/// Sets the metrics that are measured only when somebody reads them.
 fn measure(delivery: &Delivery, health: Arc<Health>) -> impl Fn() + Send + Sync + 'static {
     let (metrics, notifier) = (delivery.metrics.clone(), delivery.notifier.clone());
     let measure_clients = delivery.socket_server.meter();
