@@ -2,7 +2,6 @@
 //!
 //! Owns the text of the queries and the shape of their rows. No other module has SQL, and this one knows nothing of sockets,
 //! of who is in a room, or of HTTP. Relies on the schema that `migrations/` make.
-//! Guarantees that every wait for an answer is bounded.
 //!
 //! - `outbox`: what the reader follows, what replays and HTTP read, and what is pruned
 //! - `sessions`: the resume sessions; `history`: the messages of a room, read from the attached tables

@@ -1,6 +1,7 @@
 //! Which failures of the database pass by themselves, and a bound for every statement on a pool.
 //!
-//! Guarantees that no statement waits for ever, and that a connection which stopped answering leaves its pool.
+//! Guarantees that a statement run by [`within`] never waits for ever, and that a connection which stopped answering leaves its
+//! pool.
 //! Refuses to retry: whoever asked decides, by [`is_transient`] and `backoff`.
 
 use std::time::Duration;

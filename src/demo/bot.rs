@@ -1,6 +1,6 @@
-//! `POST /demo/conversations/{contactId}/bot`: a play of a few seconds, as a bot and a provider's webhook would write it.
+//! `POST /demo/conversations/{contactId}/bot`: for a few seconds, writes what a bot and a provider's webhook would write.
 //!
-//! It lasts as long as its request: when the client goes away, or the server stops, it ends where it is and types no more.
+//! Lasts no longer than its request: when the client goes away or the server stops, it ends at once and its typing ends too.
 
 use std::sync::Arc;
 use std::time::Duration;

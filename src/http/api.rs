@@ -1,6 +1,7 @@
 //! What the API's reads share: who may ask, for which room, with which parameters.
 //!
-//! Refuses unknown and repeated parameters, so that a slip of the pen is not a different question.
+//! [`admit`] comes before every handler: it holds the limit of requests and checks the origin.
+//! Refuses unknown and repeated parameters, because a misspelt one that was ignored would change the question.
 
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -42,7 +43,7 @@ pub(crate) struct Api {
     complained: Mutex<Option<Instant>>,
 }
 
-/// What [`Api`] goes by.
+/// The rules by which [`Api`] answers.
 #[derive(Clone, Debug)]
 pub(crate) struct ApiRules {
     /// The pages that may ask.
@@ -93,7 +94,8 @@ impl Api {
     }
 }
 
-/// Before any request: not too often, from a page that may, by somebody.
+/// Runs before every handler: refuses an address that asks too often and a page whose origin is not allowed, and adds the
+/// identity to the request.
 pub(crate) async fn admit(
     State(api): State<Arc<Api>>,
     peer: Option<Extension<Peer>>,
@@ -194,7 +196,7 @@ impl Query {
     }
 }
 
-/// A client's text for a message to it, cut.
+/// A client's own text, quoted and cut, for a message to that client.
 pub(crate) fn quoted(text: &str) -> String {
     format!("{:?}", text.chars().take(100).collect::<String>())
 }
