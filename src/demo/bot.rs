@@ -62,8 +62,8 @@ struct Typing<'a> {
 
 impl Drop for Typing<'_> {
     fn drop(&mut self) {
-        // Empty can be asked of the database any more. So this server's sockets are told, as if it had notified; those of
-        // other servers see the end of it by the reply, or by themselves after a while.
+        // The database can't be asked while a value is dropped. So this server's sockets are told as if the database had
+        // notified. Sockets of other servers learn it from the reply, or their typing ends by itself after a while.
         let stopped = json!({ "contactId": self.contact.as_str(), "typing": false });
         if self.demo.typing.try_send(stopped.to_string()).is_err() {
             self.demo.api.metrics.typing_dropped.inc();

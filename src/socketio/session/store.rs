@@ -1,4 +1,4 @@
-//! What of a connected client is stored in its resume session.
+//! What is stored of a connected client in its resume session: its rooms, and how far it was served.
 
 use std::sync::Arc;
 
