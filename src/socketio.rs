@@ -186,7 +186,7 @@ impl SocketServer {
         match timeout(deadline / 4, self.sessions.touch_all(&progress)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                tracing::warn!("how far clients were served could not be stored: {error}")
+                tracing::warn!("how far clients were served could not be stored: {error}");
             }
             Err(_) => tracing::warn!("how far clients were served could not be stored in time"),
         }

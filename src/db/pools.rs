@@ -77,7 +77,8 @@ impl Pools {
     }
 }
 
-/// At most so many connections, each begun by `session`; whoever wants one waits for `patience`.
+/// A pool of at most so many connections. Each begins with the statements in `session`; a caller waits for one no longer than
+/// `patience`.
 fn pool_of(
     database: &Database,
     name: &str,

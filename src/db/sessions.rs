@@ -46,7 +46,7 @@ delete from rowcast.sessions where pid_hash = any(array(
 /// on the way in, the offset that the client's own must be later than to prove that the replay has arrived.
 pub(crate) type StoredRooms = HashMap<String, Vec<String>>;
 
-/// Names a session, and the connection that reads or writes it.
+/// Names a resume session, and the connection that reads or writes it.
 #[derive(Clone)]
 pub(crate) struct ResumeSession {
     /// The row's key.
@@ -66,7 +66,7 @@ pub(crate) struct SessionProgress {
     pub complete_to_offset: String,
 }
 
-/// What a session holds.
+/// What a resume session holds.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StoredSession {
     /// The client's rooms.

@@ -211,7 +211,7 @@ impl<S: ReplaySource> Connector<S> {
         }
     }
 
-    /// A socket has ended. Its session stays, unless the client said goodbye.
+    /// A socket has ended. Its resume session stays, unless the client disconnected on purpose.
     async fn see_off(&self, id: u64, reason: DisconnectReason) {
         let Some(client) = self.clients.remove(id) else {
             return;

@@ -49,7 +49,7 @@ struct JoinResult {
     resync: bool,
 }
 
-/// An answer that waits for the session to be stored.
+/// An answer that waits until the resume session is stored.
 enum PendingAnswer {
     Join {
         room: Room,
@@ -185,7 +185,7 @@ impl<S: ReplaySource> Requests<S> {
         Ok(joined.await?)
     }
 
-    /// Stores the session, and gives the answers that waited for it.
+    /// Stores the resume session, and gives the answers that waited for that.
     async fn store_and_answer(&self, client: &Arc<Client>, pending: &mut Vec<PendingAnswer>) {
         if pending.is_empty() {
             return;

@@ -48,7 +48,7 @@ pub(super) async fn with_pid(response: Response, pid: &str) -> (Response, bool) 
     (Response::from_parts(head, changed.into()), true)
 }
 
-/// What Engine.IO says of a session that has ended; a stock client connects anew.
+/// What Engine.IO answers to a request of an engine session that has ended; a stock client then connects anew.
 pub(super) fn unknown_session() -> Response {
     let body = r#"{"code":1,"message":"Session ID unknown"}"#;
     (

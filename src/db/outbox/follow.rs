@@ -81,7 +81,7 @@ const DISABLE_NOTIFY: &str = concat!(
     ")"
 );
 
-/// The reader's session. One statement at a time, planned once, never a sequential scan of the outbox.
+/// Settings of the reader's connection: each statement is planned once, and never as a sequential scan of the outbox.
 const SESSION: &str = "
 set enable_seqscan = off;
 set plan_cache_mode = force_generic_plan;
@@ -227,7 +227,7 @@ impl Follow {
     /// Ends the connection.
     pub(crate) async fn close(&mut self) {
         if let Some(connection) = self.connection.take() {
-            // Postgres ends the session by itself when the socket closes; the bound is for a half-open one.
+            // Postgres notices by itself when the socket closes; the bound is for a half-open connection.
             let _ = timeout(Duration::from_secs(1), connection.close()).await;
         }
     }

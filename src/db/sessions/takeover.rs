@@ -39,7 +39,7 @@ with asked as (
 select present.*, taken.*, (select count from notified) as notified from present left join taken on true"
 );
 
-/// The outcome of one connection's request for a session.
+/// The outcome of one connection's request for a resume session.
 #[derive(Clone, Debug)]
 pub(crate) struct Takeover {
     /// What the session holds; `None` if no session has that pid and that identity.

@@ -42,7 +42,7 @@ impl<S: ReplaySource> Connector<S> {
         Ok((pid, session, outcome))
     }
 
-    /// Takes over the session that a client asks for, and decides whether it can be resumed. A database that is away is waited
+    /// Takes over the resume session that a client asks for, and decides whether it can be resumed. A database that is away is waited
     /// for, while the client waits for its CONNECT: the engine ends the connection at its time limit, and the client tries
     /// again.
     async fn take_over(
@@ -68,7 +68,7 @@ impl<S: ReplaySource> Connector<S> {
                 Err(error) => log_wait("a client that comes back", &error),
             }
             sleep(backoff.next()).await;
-            // Taking a session over for a connection that has ended would get in the way of the client's next one.
+            // Taking a resume session over for a connection that has ended would get in the way of the client's next one.
             let late = self.limits.handshake_timeout + Duration::from_secs(1);
             if has_ended() || begun.elapsed() > late {
                 return Err(Refused::Unavailable);

@@ -6,7 +6,7 @@ use crate::db::{SessionProgress, StoredSession};
 use crate::delivery::{Hub, Progress, Subscriber};
 use crate::offset::Offset;
 
-/// How far a client was served, as the session has it.
+/// How far a client was served, as its resume session has it.
 pub(crate) fn session_progress(progress: &Progress) -> SessionProgress {
     let pack = |offset: &Arc<Offset>| offset.pack();
     SessionProgress {

@@ -57,7 +57,7 @@ pub(super) fn server() -> Vec<Source> {
     let tests: Vec<Vec<String>> = all
         .iter()
         .flat_map(|source| {
-            let child = |name: &String| [&source.module[..], &[name.clone()]].concat();
+            let child = |name: &String| [&source.module[..], std::slice::from_ref(name)].concat();
             source.test_modules.iter().map(child)
         })
         .collect();
@@ -130,9 +130,9 @@ fn blank_text(text: &str) -> (String, Vec<(usize, String)>) {
             let length = text[body..].find(&closing).expect("a raw string ends");
             strings.push((at, text[body..body + length].to_owned()));
             body + length + closing.len()
-        } else if rest.starts_with('"') {
-            let length = string_length(&rest[1..]);
-            strings.push((at, rest[1..=length].to_owned()));
+        } else if let Some(string) = rest.strip_prefix('"') {
+            let length = string_length(string);
+            strings.push((at, string[..length].to_owned()));
             at + length + 2
         } else if rest.starts_with('\'') {
             at + character_length(rest)
