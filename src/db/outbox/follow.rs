@@ -26,11 +26,12 @@ use crate::metrics::Metrics;
 use crate::offset::{BadSnapshot, Epoch, Seen, Snapshot};
 use reading::Reading;
 
-/// Bounds every answer that is waited for: a half-open connection must not hang the reader.
+/// The longest wait for an answer: a half-open connection must not hang the reader.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The materialised part keeps the planner on the index over `xid`: without it, `order by id` invites a walk of the
-/// whole primary key. `$2` and `$3` finish a read that broke off: only what that read saw, after the id it reached.
+/// Reads what is visible now and not visible in the snapshot `$1`. The materialised part makes the planner use the index over
+/// `xid`; without it, `order by id` makes the planner walk the whole primary key. `$2` and `$3` are given to finish a read that
+/// broke off: then only what that read saw is read, after the id that it reached.
 const READ: &str = "
 with fresh as materialized (
     select id, xid, at, room, event, data, source, sync
@@ -54,7 +55,8 @@ left join (
 ) e on true
 order by e.id";
 
-/// The transactions that have written an event and are not over: each may have looked for a sleeping reader while none slept.
+/// Counts the transactions that have written an event and are not over. Each of them may have tested the key while no reader
+/// held it, and then notifies nobody.
 const WRITERS: &str = "
 select count(*) from pg_locks
 where locktype = 'relation' and mode = 'RowExclusiveLock' and granted
@@ -63,7 +65,7 @@ where locktype = 'relation' and mode = 'RowExclusiveLock' and granted
 
 const HEAD: &str =
     "select pg_current_snapshot()::text, (pg_current_wal_insert_lsn() - '0/0')::int8";
-/// A commit that waits for its flush, and so for that of all before it: what HEAD saw can't be undone any more.
+/// A commit that waits for the disk, and so for every commit before it: a crash can no longer undo what `HEAD` saw.
 const FLUSH: &str = "
 begin;
 set local synchronous_commit = local;
@@ -112,7 +114,7 @@ pub(crate) struct Head {
     pub recovered: Arc<[u64]>,
     /// What is visible; all of it is on disk.
     pub snapshot: Arc<Snapshot>,
-    /// Up to where Postgres's log was written.
+    /// How far Postgres's write-ahead log was written.
     pub log_written: i64,
 }
 
@@ -200,7 +202,7 @@ impl Follow {
         .boxed()
     }
 
-    /// Asks writers to notify from now on; false when that can't be had right now.
+    /// Takes the key, which asks writers to notify from now on. False: the key can't be had right now.
     ///
     /// # Errors
     /// The database's own, or that it did not answer in time.
@@ -208,7 +210,7 @@ impl Follow {
         self.ask(ENABLE_NOTIFY).await
     }
 
-    /// Tells writers that nobody needs to be notified.
+    /// Gives the key back: writers notify nobody from now on.
     ///
     /// # Errors
     /// The database's own, or that it did not answer in time.
@@ -216,7 +218,7 @@ impl Follow {
         self.ask::<bool>(DISABLE_NOTIFY).await.map(|_| ())
     }
 
-    /// How many writers are at work. Each of them may not have seen the key.
+    /// How many transactions have written events and are not over. Each of them may have tested the key too early.
     ///
     /// # Errors
     /// The database's own, or that it did not answer in time.

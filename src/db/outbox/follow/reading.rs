@@ -22,12 +22,12 @@ const MAX_PATIENCE: Duration = Duration::from_secs(960);
 const PART_EVENTS: usize = 256;
 const PART_BYTES: usize = 1024 * 1024;
 
-/// Positions in Postgres's log (`pg_lsn` as a number) at the moment of a read.
+/// Positions in Postgres's write-ahead log (`pg_lsn` as a number) at the moment of a read.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct LogPosition {
-    /// Up to where it is written.
+    /// How far the log is written.
     pub written: i64,
-    /// Up to where it is on disk.
+    /// How far the log is on disk.
     pub flushed: i64,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct ReadPart {
     pub log: LogPosition,
     /// Every event that was ever pruned was visible in this snapshot.
     pub pruned: Option<Snapshot>,
-    /// By id. One that can't be sent is left out.
+    /// Ordered by id. An event that can't be sent is left out.
     pub events: Vec<Arc<Event>>,
     /// Whether every event of the part was on disk when it became visible.
     pub synced: bool,
@@ -65,7 +65,7 @@ pub(super) struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// The next part. It ends only when a row follows it, so that the last one is known to be the last.
+    /// The next part. One row more is read before a part ends, in order to know whether it is the last.
     pub(super) async fn part(&mut self) -> Result<ReadPart, FollowError> {
         let first = match self.next.take() {
             Some(row) => row,
@@ -112,7 +112,8 @@ impl Reading<'_> {
         }
     }
 
-    /// Longer is waited after each read that took too long to begin: sorting millions of events would never come to its end.
+    /// The first row of the read. After a read that took too long to begin, the next one may take twice as long: otherwise a
+    /// read that sorts millions of events would be cut off each time.
     async fn first_row(&mut self) -> Result<Option<PgRow>, FollowError> {
         let first = timeout(*self.patience, self.rows.try_next()).await;
         *self.patience = match first {
