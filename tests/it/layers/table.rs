@@ -47,6 +47,7 @@ const TABLE: [(&str, &[&str]); 14] = [
             "db",
             "delivery::Affected",
             "delivery::Batch",
+            "delivery::BatchEvent",
             "delivery::EventSink",
         ],
     ),
