@@ -36,13 +36,11 @@ soak: node ## Break things at random and count what is lost: make soak MINUTES=2
 	@$(call setup,rust postgres) && SOAK_MINUTES=$(or $(MINUTES),20) SOAK_SEED=$(SEED) \
 		cargo test --locked --quiet --test it -- --exact soak::whatever_breaks_nothing_is_lost --nocapture
 
-check: node ## Format, lints, docs, types and file lengths, warnings denied
+check: node ## Format, lints, docs and types, warnings denied
 	cargo fmt --check
 	cargo clippy --locked --quiet --all-targets -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --quiet --no-deps --document-private-items
 	npm run --silent check --workspace client
-	@find src -name '*.rs' | xargs wc -l | \
-		awk '$$1 > 400 && $$2 != "total" { print $$2 ": " $$1 " lines, the limit is 400"; bad = 1 } END { exit bad }'
 
 bench: ## Measure ours and the Node peer on this machine and print the table
 	@$(call setup,rust postgres) && bench/run $(ARGS)

@@ -1,12 +1,14 @@
 //! Puts the server together, supervises it, and stops it in order.
 //!
-//! The only module that knows all others. Start, a step a file: `database`, then `delivery` and `feed`, then `web`; the steps of
-//! [`start`] can't be in another order, because each needs what the one before returns. Stop: `stop`.
-//! A background task that ends ends the process: a server that lost a part must not look alive.
+//! The only module that knows all others. [`start`] is a list of steps, each in a file of its own: `database`, `delivery`,
+//! `feed`, `web`, `announce`. Each step needs what the one before returns, so their order is the compiler's. `tasks` has the
+//! background tasks, `stop` has the order of the shutdown.
+//! Guarantees that a background task which ends by itself ends the process: a server that lost a part must not look alive.
 
 mod announce;
 mod database;
 mod delivery;
+mod example;
 mod feed;
 mod stop;
 mod tasks;

@@ -19,7 +19,7 @@ pub(crate) enum Identity {
 }
 
 impl Identity {
-    /// What a resume session is kept under: only the same identity may resume it.
+    /// How a resume session names the identity: only the same one may resume it.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Anonymous => "anonymous",

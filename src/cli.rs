@@ -1,6 +1,6 @@
 //! The commands besides `serve`.
 //!
-//! Each does one thing, says how it went in one line, and ends.
+//! Each command does one thing, prints one line that says how it went, and ends. `find_database` is shared with `serve`.
 
 mod find_database;
 mod healthcheck;

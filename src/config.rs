@@ -164,15 +164,7 @@ impl Config {
                 quantity::duration(text, quantity::DRAIN)
             }),
             max_payload_bytes: read.value("ROWCAST_MAX_PAYLOAD", quantity::bytes),
-            limits: Limits {
-                max_rooms: read.value("ROWCAST_MAX_ROOMS", quantity::count),
-                max_event_rate: read.value("ROWCAST_MAX_EVENT_RATE", quantity::count),
-                max_message_bytes: read.value("ROWCAST_MAX_MESSAGE_SIZE", quantity::bytes),
-                max_http_rate: read.value("ROWCAST_MAX_HTTP_RATE", quantity::count),
-                handshake_timeout: read.value("ROWCAST_HANDSHAKE_TIMEOUT", |text| {
-                    quantity::duration(text, quantity::HANDSHAKE_TIMEOUT)
-                }),
-            },
+            limits: Limits::resolve(&mut read),
             data_dir: read
                 .optional("ROWCAST_DATA_DIR", environment::folder)
                 .unwrap_or_else(|| environment.data_dir()),
@@ -218,6 +210,20 @@ impl Config {
                 )
             }))
             .collect()
+    }
+}
+
+impl Limits {
+    fn resolve(read: &mut SettingLookup<'_>) -> Self {
+        Self {
+            max_rooms: read.value("ROWCAST_MAX_ROOMS", quantity::count),
+            max_event_rate: read.value("ROWCAST_MAX_EVENT_RATE", quantity::count),
+            max_message_bytes: read.value("ROWCAST_MAX_MESSAGE_SIZE", quantity::bytes),
+            max_http_rate: read.value("ROWCAST_MAX_HTTP_RATE", quantity::count),
+            handshake_timeout: read.value("ROWCAST_HANDSHAKE_TIMEOUT", |text| {
+                quantity::duration(text, quantity::HANDSHAKE_TIMEOUT)
+            }),
+        }
     }
 }
 

@@ -1,17 +1,21 @@
 //! Every SQL statement of the server.
 //!
-//! Owns the text of the queries and the shape of their rows; nothing above this folder knows SQL, and nothing in it knows
-//! sockets, rooms' members or HTTP. Relies on the schema that `migrations/` make.
+//! Owns the text of the queries and the shape of their rows. No other module has SQL, and this one knows nothing of sockets,
+//! of who is in a room, or of HTTP. Relies on the schema that `migrations/` make.
 //!
 //! - `outbox`: what the reader follows, what replays and HTTP read, and what is pruned
-//! - `sessions`: the resume sessions; `history`: the messages of a room, out of the attached tables
+//! - `sessions`: the resume sessions; `history`: the messages of a room, read from the attached tables
 //! - `listen`: LISTEN, and the notification by which a server probes itself
-//! - `pools`: the connections, by what they are for; `retry`: which errors pass by themselves
-//! - `migrate`, `sources`, `stats`, `chat`: what their names say
+//! - `pools`: the connections, by what they are for; `query_batcher`: many questions in one statement
+//! - `retry`: which errors pass by themselves; `read_error`: why a read failed
+//! - `prepare`, `migrate`: waiting for the database, and its schema
+//! - `sources`: the attached tables; `stats`: the figures for the metrics; `chat`: the demo's tables
 
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
+/// Some connections of the database.
+pub(crate) use sqlx::postgres::PgPool as Pool;
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::time::timeout;
 
@@ -24,6 +28,7 @@ mod outbox;
 mod pools;
 mod prepare;
 mod query_batcher;
+mod read_error;
 mod retry;
 mod sessions;
 mod sources;
@@ -38,7 +43,8 @@ pub(crate) use outbox::{
 };
 pub(crate) use pools::Pools;
 pub(crate) use prepare::prepare;
-pub(crate) use retry::{is_transient, log_wait};
+pub(crate) use read_error::log_wait;
+pub(crate) use retry::is_transient;
 pub(crate) use sessions::{
     PidHash, ResumeSession, SessionProgress, Sessions, StoredSession, Takeover, parse_takeovers,
 };

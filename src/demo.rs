@@ -1,8 +1,8 @@
 //! The demo: the dashboard at `/`, and the endpoints that it writes by.
 //!
-//! Owns no event and no room: what is written here are rows of the chat tables, and the page hears of them as everybody does.
-//! Refuses to write for pages of other origins: those that `FRONTEND_URL` names may, those of `*` may not. What a browser
-//! sends without asking first, a form's content, is not taken.
+//! Writes rows of the chat tables and nothing else: the page gets their events over Socket.IO, as any client does.
+//! Refuses to write for pages of other origins: those that `FRONTEND_URL` names may, those of `*` may not. Refuses the content
+//! types that a browser sends to another origin without a preflight, such as a form's.
 //!
 //! | endpoint | body | answer |
 //! |---|---|---|

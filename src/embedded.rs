@@ -1,6 +1,6 @@
 //! A Postgres of our own, for whoever has none at hand.
 //!
-//! Owns the start and the stop of installed binaries on a folder that is kept between runs.
+//! Owns the start and the stop of installed binaries, on a folder that stays between runs.
 //! Refuses to download, to listen on the network, to run as root, and to trade durability for speed: fsync stays on.
 //! Guarantees one Rowcast per folder, a database named `rowcast` in it, and no process left behind: where this
 //! process dies, by `kill -9` too, Postgres shuts down (on Linux; elsewhere the next start stops it).
@@ -37,7 +37,7 @@ const PORT: u16 = 5432;
 /// How long Postgres may take until it answers. After a crash it first replays its log.
 const START_BOUND: Duration = Duration::from_secs(300);
 
-/// What the launcher goes by.
+/// Where the launcher looks for binaries and puts its data.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Options {
     /// `ROWCAST_DATA_DIR`: the folder to keep everything in, absolute.

@@ -1,7 +1,7 @@
 //! The loops on the database's side: what was committed is found, and handed to delivery in order.
 //!
 //! - `listener`: hears notifications, and wakes the reader
-//! - `reader`: decides when to read; pulls what an [`EventFeed`] yields; `hand_over` gives it to delivery
+//! - `reader`: decides when to read; pulls what an [`EventFeed`](event_feed::EventFeed) yields; `hand_over` gives it to delivery
 //! - `crash_guard`: what a crash of Postgres can undo of what was delivered
 //! - `retention`: prunes; `probe`: sends what the listener must hear, and takes the outbox's figures
 //!

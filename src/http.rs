@@ -1,7 +1,10 @@
-//! HTTP: what is not Socket.IO.
+//! HTTP: everything that is not Socket.IO.
 //!
-//! Owns the routes of the public and the admin listener, and CORS. The service of Socket.IO is handed in and
-//! mounted, and so are the demo's routes: none of them knows the others.
+//! Owns the routes of the public and the admin listener, and CORS. Socket.IO's service and the demo's routes are handed in and
+//! mounted here; none of the three knows another.
+//!
+//! - `api`: what the reads share; `history`, `events`: the two reads; `etag`, `rate`: tags and limits
+//! - `health`: `/readyz`; `metrics`: the admin listener
 
 use std::sync::Arc;
 

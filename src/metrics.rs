@@ -1,6 +1,7 @@
 //! Every metric, by name.
 //!
-//! Owns the registry and the handles. Rooms and users are never labels. Cloning shares the same metrics.
+//! Owns the registry and the handles. A leaf: any module counts, `http::metrics` alone writes the figures out.
+//! Guarantees that names and label values are constants: rooms, users and anything else that a client chose are never labels.
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
@@ -110,56 +111,82 @@ struct HttpLabels {
     status: u16,
 }
 
+/// Makes the struct of all metrics out of one entry each: field, kind, name, help text, and how it is made where that is not
+/// by default.
+macro_rules! meters {
+    (@make) => { Default::default() };
+    (@make $make:expr) => { $make };
+    ($($(#[$doc:meta])* $vis:vis $field:ident: $kind:ty = $name:literal, $help:literal $(, $make:expr)?;)+) => {
+        /// The metrics themselves.
+        pub(crate) struct Meters { $($(#[$doc])* $vis $field: $kind),+ }
+
+        impl Meters {
+            fn register(registry: &mut Registry) -> Self {
+                let meters = Self { $($field: meters!(@make $($make)?)),+ };
+                $(registry.register($name, $help, meters.$field.clone());)+
+                meters
+            }
+        }
+    };
+}
+
+meters! {
+    /// Connected sockets.
+    sockets: Family<TransportLabels, Gauge> = "sockets", "Connected sockets by transport";
+    /// Ends of connection attempts.
+    connects: Family<ConnectLabels, Counter> = "connects", "Connection attempts by outcome";
+    /// Ends of connections.
+    disconnects: Family<ReasonLabels, Counter> = "disconnects", "Ended connections by reason";
+    /// Ends of joins.
+    joins: Family<JoinLabels, Counter> = "joins", "Joins by outcome";
+    /// Limits that were hit.
+    limits: Family<LimitLabels, Counter> = "limits", "Limits that were hit";
+    /// Wakes of the reader while it slept.
+    wakes: Family<WakeLabels, Counter> = "wakes", "What woke the reader";
+    /// Answers over HTTP.
+    http: Family<HttpLabels, Counter> = "http_requests", "HTTP requests by route and status";
+    /// Events taken from the outbox.
+    pub events_read: Counter = "events_read", "Events taken from the outbox";
+    /// Events handed to sockets: one event to ten sockets counts ten.
+    pub deliveries: Counter = "deliveries", "Events handed to sockets";
+    /// Missed events sent to sockets that came back, fell behind or joined with an offset.
+    pub replayed: Counter = "replayed_events", "Missed events sent to sockets";
+    /// Times a socket had no room for an event of the broadcast, and was left to a replay.
+    pub fell_behind: Counter = "fell_behind", "Times a socket had no room for an event";
+    /// Replays that ended by a panic, whose client was cut.
+    pub replay_panics: Counter = "replay_panics", "Replays that failed by a fault of the server's";
+    /// Sockets that were cut because they read too slowly.
+    pub slow_consumers: Counter = "slow_consumers", "Sockets cut because they read too slowly";
+    /// Seconds from the change, by the database's clock, to its broadcast.
+    pub commit_to_broadcast: Histogram = "commit_to_broadcast_seconds", "From the change to its broadcast",
+        Histogram::new(exponential_buckets(0.000_25, 2.0, 18));
+    /// Events of the read at hand that are still to be broadcast.
+    pub lag_events: Gauge = "reader_lag_events", "Events read and not yet broadcast";
+    /// Seconds since a read last found everything.
+    pub lag_seconds: FloatGauge = "reader_lag_seconds", "Since a read last found everything";
+    /// Times the LISTEN connection was lost.
+    pub listener_reconnects: Counter = "listener_reconnects", "Times the LISTEN connection was lost";
+    /// How full the cluster's NOTIFY queue is, from 0 to 1.
+    pub notify_queue: FloatGauge = "notify_queue_usage_ratio", "How full the NOTIFY queue is";
+    /// Rows of the outbox, as the planner estimates them.
+    pub outbox_rows: Gauge = "outbox_rows", "Rows of the outbox, estimated";
+    /// Bytes of the outbox on disk, indexes included.
+    pub outbox_bytes: Gauge = "outbox_bytes", "Bytes of the outbox with its indexes";
+    /// Events removed because they were older than the retention.
+    pub pruned: Counter = "pruned_events", "Events removed by retention";
+    /// Events that could not be sent: no room, or not readable.
+    pub capture_errors: Counter = "capture_errors", "Events that could not be sent";
+    /// Long-polls that wait.
+    pub long_polls: Gauge = "long_polls", "HTTP requests that wait for an event";
+    /// Typing events relayed, from clients and from SQL.
+    pub typing: Counter = "typing_events", "Typing events relayed";
+    /// Typing notifications dropped because too many came at once.
+    pub typing_dropped: Counter = "typing_dropped", "Typing notifications dropped in a flood";
+}
+
 /// Handle to the metrics, cheap to clone and to keep: each connection has one.
 #[derive(Clone)]
 pub(crate) struct Metrics(Arc<Meters>);
-
-/// The metrics themselves.
-pub(crate) struct Meters {
-    sockets: Family<TransportLabels, Gauge>,
-    connects: Family<ConnectLabels, Counter>,
-    disconnects: Family<ReasonLabels, Counter>,
-    joins: Family<JoinLabels, Counter>,
-    limits: Family<LimitLabels, Counter>,
-    wakes: Family<WakeLabels, Counter>,
-    http: Family<HttpLabels, Counter>,
-    /// Events taken from the outbox.
-    pub events_read: Counter,
-    /// Events handed to sockets: one event to ten sockets counts ten.
-    pub deliveries: Counter,
-    /// Missed events sent to sockets that came back, fell behind or joined with an offset.
-    pub replayed: Counter,
-    /// Times a socket had no room for an event of the broadcast, and was left to a replay.
-    pub fell_behind: Counter,
-    /// Replays that ended by a panic, whose client was cut.
-    pub replay_panics: Counter,
-    /// Sockets that were cut because they read too slowly.
-    pub slow_consumers: Counter,
-    /// Seconds from the change, by the database's clock, to its broadcast.
-    pub commit_to_broadcast: Histogram,
-    /// Events of the read at hand that are still to be broadcast.
-    pub lag_events: Gauge,
-    /// Seconds since a read last found everything.
-    pub lag_seconds: FloatGauge,
-    /// Times the LISTEN connection was lost.
-    pub listener_reconnects: Counter,
-    /// How full the cluster's NOTIFY queue is, from 0 to 1.
-    pub notify_queue: FloatGauge,
-    /// Rows of the outbox, as the planner estimates them.
-    pub outbox_rows: Gauge,
-    /// Bytes of the outbox on disk, indexes included.
-    pub outbox_bytes: Gauge,
-    /// Events removed because they were older than the retention.
-    pub pruned: Counter,
-    /// Events that could not be sent: no room, or not readable.
-    pub capture_errors: Counter,
-    /// Long-polls that wait.
-    pub long_polls: Gauge,
-    /// Typing events relayed, from clients and from SQL.
-    pub typing: Counter,
-    /// Typing notifications dropped because too many came at once.
-    pub typing_dropped: Counter,
-}
 
 impl Deref for Metrics {
     type Target = Meters;
@@ -172,148 +199,8 @@ impl Deref for Metrics {
 impl Metrics {
     /// Registers every metric in a fresh registry.
     pub(crate) fn new() -> (Self, Registry) {
-        let metrics = Self(Arc::new(Meters {
-            sockets: Family::default(),
-            connects: Family::default(),
-            disconnects: Family::default(),
-            joins: Family::default(),
-            limits: Family::default(),
-            wakes: Family::default(),
-            http: Family::default(),
-            events_read: Counter::default(),
-            deliveries: Counter::default(),
-            replayed: Counter::default(),
-            fell_behind: Counter::default(),
-            replay_panics: Counter::default(),
-            slow_consumers: Counter::default(),
-            commit_to_broadcast: Histogram::new(exponential_buckets(0.000_25, 2.0, 18)),
-            lag_events: Gauge::default(),
-            lag_seconds: FloatGauge::default(),
-            listener_reconnects: Counter::default(),
-            notify_queue: FloatGauge::default(),
-            outbox_rows: Gauge::default(),
-            outbox_bytes: Gauge::default(),
-            pruned: Counter::default(),
-            capture_errors: Counter::default(),
-            long_polls: Gauge::default(),
-            typing: Counter::default(),
-            typing_dropped: Counter::default(),
-        }));
         let mut registry = Registry::with_prefix("rowcast");
-        let r = &mut registry;
-        r.register(
-            "sockets",
-            "Connected sockets by transport",
-            metrics.sockets.clone(),
-        );
-        r.register(
-            "connects",
-            "Connection attempts by outcome",
-            metrics.connects.clone(),
-        );
-        r.register(
-            "disconnects",
-            "Ended connections by reason",
-            metrics.disconnects.clone(),
-        );
-        r.register("joins", "Joins by outcome", metrics.joins.clone());
-        r.register("limits", "Limits that were hit", metrics.limits.clone());
-        r.register("wakes", "What woke the reader", metrics.wakes.clone());
-        r.register(
-            "http_requests",
-            "HTTP requests by route and status",
-            metrics.http.clone(),
-        );
-        r.register(
-            "events_read",
-            "Events taken from the outbox",
-            metrics.events_read.clone(),
-        );
-        r.register(
-            "deliveries",
-            "Events handed to sockets",
-            metrics.deliveries.clone(),
-        );
-        r.register(
-            "replayed_events",
-            "Missed events sent to sockets",
-            metrics.replayed.clone(),
-        );
-        r.register(
-            "fell_behind",
-            "Times a socket had no room for an event",
-            metrics.fell_behind.clone(),
-        );
-        r.register(
-            "replay_panics",
-            "Replays that failed by a fault of the server's",
-            metrics.replay_panics.clone(),
-        );
-        r.register(
-            "slow_consumers",
-            "Sockets cut because they read too slowly",
-            metrics.slow_consumers.clone(),
-        );
-        r.register(
-            "commit_to_broadcast_seconds",
-            "From the change to its broadcast",
-            metrics.commit_to_broadcast.clone(),
-        );
-        r.register(
-            "reader_lag_events",
-            "Events read and not yet broadcast",
-            metrics.lag_events.clone(),
-        );
-        r.register(
-            "reader_lag_seconds",
-            "Since a read last found everything",
-            metrics.lag_seconds.clone(),
-        );
-        r.register(
-            "listener_reconnects",
-            "Times the LISTEN connection was lost",
-            metrics.listener_reconnects.clone(),
-        );
-        r.register(
-            "notify_queue_usage_ratio",
-            "How full the NOTIFY queue is",
-            metrics.notify_queue.clone(),
-        );
-        r.register(
-            "outbox_rows",
-            "Rows of the outbox, estimated",
-            metrics.outbox_rows.clone(),
-        );
-        r.register(
-            "outbox_bytes",
-            "Bytes of the outbox with its indexes",
-            metrics.outbox_bytes.clone(),
-        );
-        r.register(
-            "pruned_events",
-            "Events removed by retention",
-            metrics.pruned.clone(),
-        );
-        r.register(
-            "capture_errors",
-            "Events that could not be sent",
-            metrics.capture_errors.clone(),
-        );
-        r.register(
-            "long_polls",
-            "HTTP requests that wait for an event",
-            metrics.long_polls.clone(),
-        );
-        r.register(
-            "typing_events",
-            "Typing events relayed",
-            metrics.typing.clone(),
-        );
-        r.register(
-            "typing_dropped",
-            "Typing notifications dropped in a flood",
-            metrics.typing_dropped.clone(),
-        );
+        let metrics = Self(Arc::new(Meters::register(&mut registry)));
         (metrics, registry)
     }
 

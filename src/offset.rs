@@ -1,7 +1,7 @@
 //! Offsets: what has been seen, in Postgres's own terms.
 //!
-//! Owns [`Snapshot`] and [`Offset`]: parse and compare, the text that clients keep (`codec`), and what is to be read on the way
-//! from one offset to a later one (`read_range`, `replay_page`). No I/O.
+//! Owns [`Snapshot`] and [`Offset`]: their parsing and comparison, the text that clients hold (`codec`), and what is to be read
+//! on the way from one offset to a later one (`read_range`, `replay_page`). No I/O.
 //! An offset never means "every id below n": ids are handed out before commit, so a transaction that
 //! commits late would be skipped for ever. It names the snapshots of the reads instead, so that
 //! "missed" has an exact answer on every server and after every restart.
@@ -24,7 +24,8 @@ pub(crate) use snapshot::{BadSnapshot, Snapshot};
 /// Which life of the database an offset belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Epoch {
-    /// A restored dump or a rewind gets another. Not shown to clients: it proves that an offset is ours.
+    /// A random value. A restored dump or a rewound database gets another one. Clients never see it, because the tag of an
+    /// offset is made with it.
     pub value: u64,
     /// How many crashes of the database are known of: each may have undone commits that were seen.
     pub crashes: usize,
@@ -35,7 +36,7 @@ pub(crate) struct Epoch {
 pub(crate) struct Offset {
     /// The database's life.
     pub epoch: Epoch,
-    /// Whether all that it has seen was on disk: no crash undoes that.
+    /// Whether everything that it has seen was on disk, so that no crash can undo it.
     pub durable: bool,
     /// What has been delivered.
     pub seen: Seen,
@@ -98,7 +99,7 @@ impl Seen {
         }
     }
 
-    /// Whether everything that `other` has is here, too. Never true by mistake.
+    /// Whether everything that `other` has is here, too. May be false where that can't be told, but is never true by mistake.
     pub(crate) fn reaches(&self, other: &Self) -> bool {
         if self.floor().covers(other.ceiling()) {
             return true;
@@ -133,13 +134,13 @@ pub(crate) struct DatabaseState {
 /// Why an offset of this database says nothing of what was missed since. The texts are for clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ContinuityError {
-    /// Events that it may have missed are pruned.
+    /// Events that were missed since may have been pruned.
     #[error("events since then are older than the retention")]
     Expired,
-    /// A crash may have undone what it has seen.
+    /// A crash may have undone what the offset has seen.
     #[error("a crash of the database may have undone what was delivered")]
     Undone,
-    /// It has seen what does not exist.
+    /// The offset has seen transactions that do not exist.
     #[error("it is not of this database")]
     Ahead,
 }
@@ -176,7 +177,8 @@ impl Offset {
         }
     }
 
-    /// Whether what was missed since can be told, of what was delivered as in `seen`.
+    /// Whether the events that were missed since can be told from the database's present state. `seen` is what was delivered:
+    /// the offset's own `seen`, or that of one room.
     ///
     /// # Errors
     /// Why not.

@@ -1,4 +1,7 @@
-//! When to stop: SIGTERM or SIGINT; a second one ends the process at once.
+//! When to stop: SIGTERM or SIGINT.
+//!
+//! Owns the signals from the moment it takes them: they no longer end the process by themselves. What a first and a second
+//! signal mean is decided in `app::stop`.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 

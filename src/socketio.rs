@@ -1,9 +1,13 @@
 //! The Socket.IO side: who connects, what clients ask for, and what they are answered.
 //!
-//! Owns the protocol with clients: how they come in (`connect`), the queue of what they send (`inbox`, `packet`), what that
-//! means (`protocol`, `requests`), and what is stored for their coming back (`session`).
-//! Refuses origins that are not allowed, and everybody while the server is being closed.
-//! Relies on `delivery` for who gets which event, on `transport` for how it gets there, and on `db` for sessions.
+//! Owns the protocol with clients:
+//! - `connect`: lets a connection in and cleans up after it; `client`: a connected client
+//! - `packet`, `inbox`: what a client sends, parsed and queued; `protocol`: arguments, answers and errors
+//! - `requests`: handles joins, leaves and typing
+//! - `session`: resume sessions, by which a client that comes back goes on where it was
+//!
+//! Refuses origins that are not allowed, and everybody while the server stops.
+//! Relies on `delivery` for who gets which event, on `transport` for how it gets there, and on `db` for the stored sessions.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -41,11 +45,12 @@ use connect::{Admitted, Connector};
 use requests::Requests;
 use session::Clients;
 
-/// Packets that may wait in socketioxide for a socket that polls.
+/// Packets that may wait in socketioxide for a polling client.
 const QUEUE_PACKETS: usize = 1024;
-/// A poll response holds this much at most. Above it a packet is parked, and lost at an upgrade: keep it above any payload.
+/// Bytes of one answer to a poll. A packet that does not fit is held back for the next answer and lost if the client upgrades
+/// meanwhile, so this must be larger than any payload.
 const POLL_RESPONSE_BYTES: u64 = 20 * 1024 * 1024;
-/// Between the ends of two connections when the server stops.
+/// The pause between closing two connections when the server stops.
 const CLOSE_SPREAD: Duration = Duration::from_millis(1);
 /// An idle socket needs little: messages from clients are short, and a longer one is read in pieces of this size.
 const READ_BUFFER_BYTES: usize = 128;
@@ -64,11 +69,11 @@ pub(crate) struct SocketServer {
 pub(crate) struct SocketServerParts<S> {
     /// Who is in which room.
     pub hub: Arc<Hub>,
-    /// For joins with an offset.
+    /// Replays what a client missed, for joins with an offset.
     pub replay: Arc<Replay<S>>,
     /// The resume sessions.
     pub sessions: Arc<Sessions>,
-    /// The pages that may connect.
+    /// Which pages may connect.
     pub origin_policy: OriginPolicy,
     /// What one client may ask for.
     pub limits: Limits,
@@ -148,7 +153,7 @@ impl SocketServer {
             }
         };
         let connected = async move |socket: SocketRef| {
-            // Taken, not looked at: what a client came back with would stay for as long as the socket.
+            // Removed, not only read: the socket holds its extensions for as long as it lives.
             if let Some(admitted) = socket.extensions.remove::<Admitted>() {
                 connector.clone().welcome(socket, admitted).await;
             }
@@ -156,7 +161,7 @@ impl SocketServer {
         self.io.ns("/", connected.with(middleware));
     }
 
-    /// What looks after the sessions of this server's clients.
+    /// Builds the task that looks after the resume sessions of this server's clients.
     pub(crate) fn session_keeper(&self) -> SessionKeeper {
         SessionKeeper {
             hub: self.hub.clone(),
@@ -165,22 +170,25 @@ impl SocketServer {
         }
     }
 
-    /// What counts the connected clients for the metrics, whenever it is called.
+    /// Returns a function that counts the connected clients for the metrics.
     pub(crate) fn meter(&self) -> impl Fn() + Send + Sync + 'static {
         let (clients, metrics) = (self.clients.clone(), self.metrics.clone());
         move || clients.measure(&metrics)
     }
 
-    /// Closes every connection within `deadline`, in a spread: those who come back at once would all ask at once. They see
-    /// a closed transport and reconnect by themselves. The listening socket must be closed before: socketioxide would
-    /// tell a newcomer that there is no such namespace, which a stock client takes for final.
+    /// Closes every connection within `deadline`, spread over time, because clients that are closed at the same moment would
+    /// all resume at the same moment. They see a closed transport and reconnect by themselves. The listening socket must be
+    /// closed before: socketioxide would tell a newcomer that there is no such namespace, and a stock client then gives up for
+    /// ever.
     pub(crate) async fn close(&self, deadline: Duration) {
-        // Whoever comes back to another server is to find its session as it is.
+        // A client that comes back to another server must find in its session how far it was served.
         let progress = self.clients.progress(&self.hub);
         match timeout(deadline / 4, self.sessions.touch_all(&progress)).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!("sessions could not be kept up: {error}"),
-            Err(_) => tracing::warn!("sessions could not be kept up in time"),
+            Ok(Err(error)) => {
+                tracing::warn!("how far clients were served could not be stored: {error}");
+            }
+            Err(_) => tracing::warn!("how far clients were served could not be stored in time"),
         }
         let clients = self.clients.all();
         let spread =

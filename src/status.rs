@@ -1,4 +1,4 @@
-//! What the loops on the database's side say of themselves, for readiness and metrics.
+//! What the listener and the reader say of themselves, for readiness and metrics.
 //!
 //! A leaf: `feed` writes these, `http` reads them, and neither knows the other.
 
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A self-probe older than this has not come round in time, nor has the next one.
+/// The greatest age of the last self-probe that was heard. Beyond it two probes in a row were not heard in time.
 pub(crate) const PROBE_LIMIT: Duration = Duration::from_secs(8);
 
 /// What the listener knows of itself.

@@ -1,17 +1,18 @@
 //! Everything that exists only because of TCP, HTTP/1 and the engine (Engine.IO) under Socket.IO.
 //!
-//! Owns the listening sockets, each connection, and the way of an event to one client. What socketioxide and engineioxide do not
-//! offer is done here, and this wing could be torn down alone if they did: events are written past their queues, CONNECT gets
-//! its `pid`, slow clients are metered and can be cut.
+//! Owns the listening sockets, each connection, and the way of an event to one client. It does what socketioxide and
+//! engineioxide don't offer, and could go if they did: events are written past their queues, CONNECT gets its `pid`, and a
+//! client that reads slowly is metered and can be cut.
 //!
-//! - `server`: accepts connections and serves HTTP; `connection` and `stream`: one TCP connection, with two who write to it
+//! - `server`: accepts connections and serves HTTP
+//! - `connection`: one TCP connection as a place to write frames; `stream`: the same one as hyper and engineioxide see it
 //! - `handshake`, `opening`, `upgrade_task`: how a connection becomes a WebSocket
-//! - `engine_middleware`, `poll_answer`: the requests at `/socket.io`, before and after the engine; `engine_sessions`: what is
-//!   known by the engine's session id
+//! - `engine_middleware`: the requests at `/socket.io`, before the engine sees them; `poll_answer`: the engine's answers to
+//!   polling clients; `engine_sessions`: what is known of an engine session by its id
 //! - `client_transport`: implements [`SubscriberTransport`](crate::delivery::SubscriberTransport)
 //! - `encode`, `frame`, `query`: packets, WebSocket frames, query parameters
 //!
-//! Relies on `delivery` for what is sent, and knows nothing of rooms, sessions of clients, or the database.
+//! Relies on `delivery` for what is sent, and knows nothing of rooms, resume sessions, or the database.
 
 mod client_transport;
 mod connection;

@@ -1,17 +1,18 @@
-//! What the start tells: the log's lines, and the lines for the person at the terminal.
+//! What the start says once the server is ready: lines of the log, and lines for the person at the terminal.
+//!
+//! Refuses to print where everything is as the operator configured it: only the demo and the embedded Postgres have addresses
+//! that somebody has to be told.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use anyhow::Context as _;
 
 use super::database::Served;
+use super::example;
 use super::web::Web;
 use crate::config::Config;
 use crate::db;
 use crate::embedded::Embedded;
-
-/// The contact of the example.
-const CONTACT: &str = "42";
 
 /// Says that the server is ready, and what it serves.
 pub(super) async fn ready(config: &Config, served: &Served, web: &Web) -> anyhow::Result<()> {
@@ -61,18 +62,13 @@ fn print_addresses(address: SocketAddr, demo: bool, embedded: Option<&Embedded>)
     if let Some(embedded) = embedded {
         lines += &format!(
             "  Database   {}\n\n\
-             Paste this to make an event appear in the room conversation:{CONTACT}:\n\n  {}\n",
+             Paste this to make an event appear in the room conversation:{}:\n\n  {}\n",
             embedded.url(),
-            psql(embedded)
+            example::CONTACT,
+            example::psql(embedded)
         );
     }
     println!("{lines}");
-}
-
-/// A line to paste that inserts a message.
-pub(super) fn psql(embedded: &Embedded) -> String {
-    let insert = format!("insert into messages (contact_id, body) values ('{CONTACT}', 'Hello')");
-    embedded.psql(&insert)
 }
 
 /// The address by which a browser on this machine reaches the listener.

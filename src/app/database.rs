@@ -1,4 +1,6 @@
-//! The first step of the start: the database, found or started, waited for, brought up to date.
+//! The first step of the start: find the database or start the embedded one, wait for it, apply the migrations.
+//!
+//! Waits for as long as it takes for a database that is away. Fails at once where waiting can't help.
 
 use crate::cli;
 use crate::config::Config;

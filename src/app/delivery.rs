@@ -1,4 +1,7 @@
-//! The second step of the start: rooms, replays, typing and the Socket.IO server, which wait for events and clients.
+//! The second step of the start: rooms, replays, typing and the Socket.IO server.
+//!
+//! Nothing here needs the database to answer yet: what is built waits for events and for clients. It is also the place where
+//! `delivery` and `db` meet, which don't know each other: replays read through [`SharedReads`].
 
 use std::sync::Arc;
 
@@ -18,10 +21,10 @@ use crate::socketio::{SocketServer, SocketServerParts};
 const MAX_LONG_POLLS: usize = 10_000;
 /// Typing notifications that may wait to be relayed.
 const TYPING_QUEUE: usize = 1024;
-/// Notifications of sessions taken over that may wait.
+/// Notifications of takeovers that may wait.
 const TAKEOVER_QUEUE: usize = 1024;
 
-/// What delivers.
+/// The parts that deliver events, for the steps that follow.
 pub(super) struct Delivery {
     pub(super) socket_server: SocketServer,
     /// What answers at `/socket.io`.
@@ -33,7 +36,7 @@ pub(super) struct Delivery {
     pub(super) metrics: Metrics,
 }
 
-/// The ends that the loops on the database's side hold.
+/// The ends of the channels that the loops on the database's side hold.
 pub(super) struct FeedEnds {
     pub(super) broadcast: Broadcast,
     pub(super) wake: watch::Sender<()>,
@@ -94,7 +97,7 @@ pub(super) fn start(
     (delivery, ends)
 }
 
-/// Replays read the outbox. Neither `delivery` nor `db` knows the other, so this is where they meet.
+/// Replays read the outbox through the pool of replays.
 impl ReplaySource for SharedReads {
     async fn read(&self, ranges: Vec<RoomRange>) -> Result<Arc<ReplayPage>, ReadFailed> {
         Self::read(self, ranges).await.map_err(|error| {

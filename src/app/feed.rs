@@ -1,4 +1,7 @@
-//! The third step of the start: the loops on the database's side, until the reader has found where the database is.
+//! The third step of the start: the listener, the reader, pruning and the self-probe.
+//!
+//! LISTEN comes before the first read, so that no commit between the two is announced to nobody. Returns once the reader has
+//! found where the database is: from then on joins are possible.
 
 use std::time::Duration;
 
@@ -18,7 +21,7 @@ use crate::status::{ListenerStatus, ReaderStatus};
 /// How long the start waits for LISTEN. Where it can't be had (a pooler in transaction mode), the poll delivers.
 const LISTEN_PATIENCE: Duration = Duration::from_secs(5);
 
-/// What the loops say of themselves.
+/// What the listener and the reader say of themselves.
 pub(super) struct Feed {
     pub(super) listener: watch::Receiver<ListenerStatus>,
     pub(super) reader: watch::Receiver<ReaderStatus>,

@@ -1,4 +1,8 @@
-//! What a running server waits for, and its orderly stop.
+//! What a running server waits for, and the order in which it stops.
+//!
+//! A server runs until a signal comes or a part ends by itself. Then `App::drain` stops one part after another: first the
+//! reader, so that what was committed is still delivered; then the public listener and the clients; then everything else; the
+//! database last. Each step has a share of the deadline `ROWCAST_DRAIN`, so that one that hangs leaves time for the others.
 
 use std::time::Duration;
 
@@ -45,12 +49,12 @@ impl App {
         }
     }
 
-    /// Stops everything in order. `whole` says that every part still runs, and may be waited for.
+    /// Stops everything in order. `whole` says that every part still runs: a part that has ended can't be waited for.
     async fn drain(mut self, deadline: Duration, whole: bool) {
         self.tasks.draining.cancel();
         self.tasks.stop(Phase::Reader);
         if whole {
-            // It may wait for a database that does not answer. The clients must still be told.
+            // The reader may wait for a database that does not answer. Time must be left to close the clients.
             let finished = timeout(deadline / 4, self.tasks.wait(Phase::Reader)).await;
             if finished.is_err() {
                 tracing::warn!("the reader did not finish its batch in time");

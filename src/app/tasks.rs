@@ -1,4 +1,8 @@
-//! The background tasks: started here alone, watched, and ended in the order of the drain.
+//! The background tasks: started here alone, watched, and ended in the order of the shutdown.
+//!
+//! Owns every task that lives as long as the server. Each task belongs to a [`Phase`] and is given that phase's token; it ends
+//! when the token is cancelled and never before. A task that ends earlier is reported by [`Tasks::ended`].
+//! Tasks that belong to one connection, one replay or one request are not here: whoever needs them holds them in a `JoinSet`.
 
 #![expect(
     clippy::disallowed_methods,

@@ -1,4 +1,7 @@
-//! The last step of the start: the routes, and the listening sockets that serve them.
+//! The fourth step of the start: the routes, and the listening sockets that serve them.
+//!
+//! Comes after the reader has begun, so that a client which connects at once can also join at once. The admin listener is
+//! optional and ends last in the shutdown, so that metrics can be read until then.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,9 +11,9 @@ use axum::Router;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 
-use super::announce;
 use super::database::Served;
 use super::delivery::Delivery;
+use super::example;
 use super::feed::Feed;
 use super::tasks::{Phase, Tasks};
 use crate::config::Config;
@@ -88,7 +91,7 @@ fn routes(config: &Config, served: &Served, delivery: &Delivery, tasks: &Tasks) 
     if !config.demo {
         return routes.merge(demo::off());
     }
-    let psql = served.embedded.as_ref().map(announce::psql);
+    let psql = served.embedded.as_ref().map(example::psql);
     let demo = Demo::new(
         api,
         Chat::new(served.pools.chat.clone()),
@@ -99,7 +102,7 @@ fn routes(config: &Config, served: &Served, delivery: &Delivery, tasks: &Tasks) 
     routes.merge(demo.routes())
 }
 
-/// Brings up to date what is only known when the metrics are asked for.
+/// Sets the metrics that are measured only when somebody reads them.
 fn measure(delivery: &Delivery, health: Arc<Health>) -> impl Fn() + Send + Sync + 'static {
     let (metrics, notifier) = (delivery.metrics.clone(), delivery.notifier.clone());
     let measure_clients = delivery.socket_server.meter();

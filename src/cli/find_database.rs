@@ -1,4 +1,6 @@
-//! The database that a command works on: the one that was named, or an embedded one.
+//! The database that a command works on: the one that `DATABASE_URL` names, else the embedded one.
+//!
+//! The embedded Postgres runs for as long as the returned handle lives, so the caller keeps it and stops it.
 
 use anyhow::Context as _;
 

@@ -1,4 +1,6 @@
 //! `rowcast healthcheck`: asks the running server whether it is ready, for a container's HEALTHCHECK.
+//!
+//! Speaks HTTP to `HOST` and `PORT` as any client does, and needs no curl in the image. Never waits longer than [`PATIENCE`].
 
 use std::time::Duration;
 

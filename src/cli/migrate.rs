@@ -1,4 +1,7 @@
 //! `rowcast migrate`: brings the schema up to date without serving.
+//!
+//! Does what the start of a server does first, and closes what it opened. Used by operators whose server runs as a role that
+//! may not create anything.
 
 use super::find_database;
 use crate::config::Config;

@@ -1,7 +1,7 @@
 //! The chat tables, as the demo reads and writes them.
 //!
-//! Owns what the dashboard asks of `messages` and `message_statuses`. Writes rows as any back end does: events follow by the
-//! triggers alone. Relies on `migrations/chat`, and says so where those tables are not there.
+//! Owns what the dashboard reads from and writes to `messages` and `message_statuses`. Writes rows as any back end does: events
+//! come from the triggers alone. Relies on `migrations/chat`, and returns an error of its own if those tables are not there.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ const MARK_READ: &str = "
 update public.messages set status = 'read'
 where contact_id = $1 and direction = 'inbound' and status <> 'read'";
 
-/// Names the tables that the play will need, so that it fails before anybody sees typing.
+/// Names the tables that the bot will write to, so that this fails before anybody sees typing if they are not there.
 const BEGIN_TYPING: &str = "
 select rowcast.typing($1, true)
 where not exists (select from public.messages m join public.message_statuses s on s.message_id = m.id where false)";
@@ -63,7 +63,7 @@ with reply as (
 )
 select rowcast.typing($1, false) from reply";
 
-/// The table of messages ignores what is no step forward; that is not reported in the first place.
+/// A trigger on the table ignores a status that is no step forward; this leaves such messages out in the first place.
 const REPORT: &str = "
 insert into public.message_statuses (message_id, status)
 select id, $2 from public.messages

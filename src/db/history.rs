@@ -8,9 +8,10 @@
 
 use serde_json::value::RawValue;
 use sqlx::Row as _;
-use sqlx::postgres::PgPool;
+use sqlx::postgres::{PgConnection, PgPool};
 
-use super::outbox::{ReadError, database_state, database_state_columns};
+use super::outbox::{database_state, database_state_columns};
+use super::read_error::ReadError;
 use crate::event::Room;
 use crate::offset::DatabaseState;
 
@@ -23,6 +24,7 @@ mod template;
 use merge::{List, Message};
 use place::Found;
 use source::Source;
+use statement::Scope;
 use template::Solution;
 
 /// The bytes of a page at most, and one message more.
@@ -112,9 +114,38 @@ pub(crate) async fn history(
         .await?;
     let (state, durable) = database_state(&row)?;
     let sources = Source::all(&mut transaction).await?;
+    let tables = find_tables(&mut transaction, &sources, room).await?;
+    let anchor = match before {
+        Some(id) => Some(place::find(&mut transaction, &tables, room, id).await?),
+        None => None,
+    };
+    let max_payload = i32::try_from(max_payload).unwrap_or(i32::MAX);
+    let mut lists = Vec::with_capacity(tables.len());
+    for (index, table) in tables.iter().enumerate() {
+        if let Some(only) = place::older(&tables, index, anchor.as_ref()) {
+            let scope = table.scope(room, only);
+            lists.push(read_list(&mut transaction, table, &scope, limit, max_payload).await?);
+        }
+    }
+    transaction.rollback().await?;
+    let (messages, more) = merge::newest(lists, limit, MAX_BYTES as usize);
+    Ok(Page {
+        messages,
+        more,
+        state,
+        durable,
+    })
+}
+
+/// The attached tables that may hold messages of the room.
+async fn find_tables<'a>(
+    connection: &mut PgConnection,
+    sources: &'a [Source],
+    room: &'a Room,
+) -> Result<Vec<Found<'a>>, HistoryError> {
     let mut feeds = false;
     let mut tables = Vec::new();
-    for source in &sources {
+    for source in sources {
         let template = source.template();
         feeds |= template.may_begin("conversation:");
         let values = match template.solve(room.as_str()) {
@@ -128,54 +159,45 @@ pub(crate) async fn history(
                 role: source.role.clone(),
             });
         }
-        if place::castable(&mut transaction, &values).await? {
+        if place::castable(connection, &values).await? {
             tables.push(Found { source, values });
         }
     }
     if !feeds {
         return Err(HistoryError::Unattached);
     }
-    let anchor = match before {
-        Some(id) => Some(place::find(&mut transaction, &tables, room, id).await?),
-        None => None,
-    };
-    let max_payload = i32::try_from(max_payload).unwrap_or(i32::MAX);
-    let mut lists = Vec::with_capacity(tables.len());
-    for (index, table) in tables.iter().enumerate() {
-        let Some(only) = place::older(&tables, index, anchor.as_ref()) else {
-            continue;
-        };
-        let scope = table.scope(room, only);
-        let rows = statement::page(
-            table.source,
-            &scope,
-            limit as i64 + 1,
-            max_payload,
-            MAX_BYTES,
-        )
-        .build()
-        .fetch_all(&mut *transaction)
-        .await
-        .map_err(|error| table.source.failed(error))?;
-        let found = rows
-            .first()
-            .map_or(Ok(0), |row| row.try_get::<i64, _>("found"))?;
-        let messages = rows
-            .iter()
-            .map(Message::read)
-            .collect::<sqlx::Result<Vec<_>>>()?;
-        lists.push(List {
-            more: found > messages.len() as i64,
-            messages: messages.into(),
-            timed: table.timed(),
-        });
-    }
-    transaction.rollback().await?;
-    let (messages, more) = merge::newest(lists, limit, MAX_BYTES as usize);
-    Ok(Page {
-        messages,
-        more,
-        state,
-        durable,
+    Ok(tables)
+}
+
+/// The newest messages of one table, one more than the page holds, so that the page knows whether there are more.
+async fn read_list(
+    connection: &mut PgConnection,
+    table: &Found<'_>,
+    scope: &Scope<'_>,
+    limit: usize,
+    max_payload: i32,
+) -> Result<List, HistoryError> {
+    let rows = statement::page(
+        table.source,
+        scope,
+        limit as i64 + 1,
+        max_payload,
+        MAX_BYTES,
+    )
+    .build()
+    .fetch_all(connection)
+    .await
+    .map_err(|error| table.source.failed(error))?;
+    let found = rows
+        .first()
+        .map_or(Ok(0), |row| row.try_get::<i64, _>("found"))?;
+    let messages = rows
+        .iter()
+        .map(Message::read)
+        .collect::<sqlx::Result<Vec<_>>>()?;
+    Ok(List {
+        more: found > messages.len() as i64,
+        messages: messages.into(),
+        timed: table.timed(),
     })
 }

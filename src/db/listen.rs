@@ -1,7 +1,8 @@
 //! LISTEN: the one connection that hears notifications, and the channels that there are.
 //!
-//! Guarantees: what may have been missed is an error, never silence. sqlx would reconnect and say nothing of it, so
-//! reconnecting is left to the caller, who wakes the reader after each success.
+//! Guarantees that a lost connection is an error, because notifications may have been missed. sqlx would reconnect by itself and
+//! say nothing, so that is turned off: the caller reconnects, and wakes the reader after each success.
+//! A connection that is quiet is asked whether it still lives.
 
 use std::time::Duration;
 
@@ -68,7 +69,7 @@ pub(crate) enum ListenError {
 /// A connection on which LISTEN is in force.
 pub(crate) struct Listen {
     listener: PgListener,
-    /// Found after notifications that came before it: told at the next call, since sqlx would reconnect then in silence.
+    /// An error that was found after notifications had arrived: they are returned first, the error by the next call.
     failed: Option<ListenError>,
 }
 

@@ -1,7 +1,8 @@
 //! Applies the migrations that are compiled in.
 //!
-//! The same files that `sqlx migrate run` applies, recorded in tables of our own schema. The advisory lock of sqlx's
-//! migrator serialises two servers that start at once.
+//! They are the same files that `sqlx migrate run` applies, and they are recorded in tables of our own schema. The advisory lock
+//! of sqlx's migrator serialises two servers that start at once.
+//! Refuses a database in which a migration has another text than here: that is from before the first release.
 
 use std::path::Path;
 

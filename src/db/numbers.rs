@@ -1,5 +1,6 @@
-//! Numbers that SQL has, too: the advisory keys are explained in `migrations/0001_outbox.sql`, the sizes in
-//! `migrations/0004_capture.sql`.
+//! Numbers that the migrations have, too. A test holds both against each other.
+//!
+//! `migrations/0001_outbox.sql` explains the advisory keys, `migrations/0004_capture.sql` explains the sizes.
 
 /// Arguments of an advisory lock. Every reader that sleeps holds it, shared: a writer who can't have it must notify.
 macro_rules! sleeping_reader_key {

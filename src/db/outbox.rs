@@ -1,9 +1,9 @@
 //! The outbox: `rowcast.events`, and the epoch that offsets of it belong to.
 //!
-//! - `follow`: the reader's own connection, what was committed since a snapshot
-//! - `replay_page`: what rooms got since a snapshot; `shared_reads`: the same for many clients by few statements
-//! - `prune`: what is older than the retention
-//! - `row`: a row as an event; `epoch`: which life of the database this is
+//! - `follow`: the reader's own connection, which reads what was committed since a snapshot
+//! - `replay_page`: reads what some rooms got since a snapshot; `shared_reads`: the same for many clients by few statements
+//! - `prune`: removes what is older than the retention
+//! - `row`: a row as an event; `epoch`: which life of the database this is, and whether it crashed
 
 mod epoch;
 mod follow;
@@ -12,7 +12,6 @@ mod replay_page;
 mod row;
 mod shared_reads;
 
-pub(crate) use epoch::ReadError;
 pub(super) use epoch::{database_state, database_state_columns};
 pub(crate) use follow::{Follow, FollowError, Head, LogPosition, ReadPart};
 pub(crate) use prune::Pruner;

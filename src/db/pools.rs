@@ -1,7 +1,8 @@
 //! The connections, by what they are for.
 //!
-//! Each kind of work has a few of its own, so that no flood of one kind keeps another waiting. A connection is made when it
-//! is first needed. The reader and the listener have theirs beside these: see `outbox::follow` and `listen`.
+//! Each kind of work has a few connections of its own, so that a flood of one kind never makes another wait. A connection is
+//! opened when it is first needed. The reader and the listener are not served from here: each opens its one connection itself
+//! (`outbox::follow`, `listen`).
 
 use std::time::Duration;
 
@@ -19,15 +20,16 @@ const HTTP_CONNECTIONS: u32 = 4;
 /// Statements of the demo at a time, on as many connections.
 const CHAT_CONNECTIONS: u32 = 3;
 
-/// What a client is told to be stored must outlive a crash, whatever the database's own setting.
+/// A commit waits for the disk, whatever the database's own setting: a join is acknowledged once its row outlives a crash.
 const MAIN_SESSION: &str = "set synchronous_commit = local";
-/// Never a sequential scan of the outbox, which statistics of a table that was empty a minute ago invite to.
+/// The planner may believe that the outbox is still as empty as at the last statistics, and scan it: it is not allowed to.
 const READ_SESSION: &str = "
 set enable_seqscan = off;
 set jit = off;
 set statement_timeout = '60s';
 set default_transaction_read_only = on";
-/// A time reads the same in a list as in an event. Who was told that a message is sent will find it after a crash.
+/// UTC, so that a time reads the same in a list as in an event. Commits wait for the disk, so that a message which was
+/// reported as sent outlives a crash.
 const CHAT_SESSION: &str = "
 set timezone = 'UTC';
 set jit = off;
@@ -75,7 +77,8 @@ impl Pools {
     }
 }
 
-/// At most so many connections, each begun by `session`; whoever wants one waits for `patience`.
+/// A pool of at most so many connections. Each begins with the statements in `session`; a caller waits for one no longer than
+/// `patience`.
 fn pool_of(
     database: &Database,
     name: &str,

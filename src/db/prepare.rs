@@ -1,4 +1,7 @@
-//! A database that may be away, waited for and brought up to date.
+//! Waits for a database that may be away, and brings its schema up to date.
+//!
+//! Guarantees that an unreachable database is waited for and each attempt is logged, and that one which refuses us (a wrong
+//! password, no such database) is an error at once.
 
 use std::path::Path;
 
@@ -8,7 +11,8 @@ use tokio::time::sleep;
 use super::{Database, Pools, is_transient, migrate};
 use crate::backoff::Backoff;
 
-/// Waits for the database and brings its schema up to date, in the embedded Postgres of `folder` if it is in one. An unreachable database is waited for, and reported.
+/// Waits for the database and brings its schema up to date. `folder` is that of the embedded Postgres, if the database is in
+/// one: it is named where the user must remove it.
 ///
 /// # Errors
 /// What waiting can't mend.

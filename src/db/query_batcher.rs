@@ -1,8 +1,9 @@
-//! Many questions, one statement: what is asked while a statement is under way goes into the next one.
+//! Many questions, one statement: questions that arrive while statements are under way go into the next one.
 //!
-//! Alone, a question is asked at once. When thousands of clients come back together, each statement carries what has
-//! gathered meanwhile, and no more than so many run at a time.
-//! There is no task behind it: one of those who ask does the asking, and if it is dropped, another does.
+//! A single question is asked at once. When thousands of clients come back together, each statement carries the questions that
+//! have gathered meanwhile, and at most `concurrency` statements run at a time.
+//! There is no task behind this: one of the callers runs the statement for all. If that caller is dropped, its statement is
+//! lost, and the others ask again.
 
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
@@ -40,14 +41,14 @@ impl<Q: Clone, A> QueryBatcher<Q, A> {
                     biased;
                     answered = &mut answer => match answered {
                         Ok(answer) => return answer,
-                        // Whoever asked for us was dropped half-way.
+                        // The caller that asked for us was dropped half-way.
                         Err(_) => break,
                     },
                     turn = self.concurrency.acquire() => turn,
                 };
                 let (questions, senders) = self.take_batch();
                 if questions.is_empty() {
-                    // Ours is being asked by somebody else.
+                    // Another caller is asking ours.
                     drop(turn);
                     match (&mut answer).await {
                         Ok(answer) => return answer,
@@ -55,7 +56,7 @@ impl<Q: Clone, A> QueryBatcher<Q, A> {
                     }
                 }
                 for (sender, answer) in senders.into_iter().zip(together(questions).await) {
-                    // Nobody may wait for it any more.
+                    // The one that waited may be gone.
                     drop(sender.send(answer));
                 }
             }

@@ -1,11 +1,13 @@
-//! Which failures of the database pass by themselves, and how one that is waited for is told.
+//! Which failures of the database pass by themselves, and a bound for every statement on a pool.
+//!
+//! Guarantees that a statement run by [`within`] never waits for ever, and that a connection which stopped answering leaves its
+//! pool.
+//! Refuses to retry: whoever asked decides, by [`is_transient`] and `backoff`.
 
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnection, PgPool};
 use tokio::time::timeout;
-
-use super::outbox::ReadError;
 
 /// One statement's work on a connection of the pool. A connection that does not answer in time is closed: back in the
 /// pool it would keep its place until TCP gives it up.
@@ -21,15 +23,6 @@ pub(super) async fn within<T>(
             drop(connection.detach());
             Err(sqlx::Error::PoolTimedOut)
         }
-    }
-}
-
-/// Says that something waits for the database: a warning where waiting alone won't mend it.
-pub(crate) fn log_wait(what: &str, error: &ReadError) {
-    match error {
-        ReadError::Recovering => tracing::debug!("{what} waits: {error}"),
-        ReadError::Database(e) if is_transient(e) => tracing::debug!("{what} waits: {error}"),
-        ReadError::Database(_) | ReadError::Snapshot(_) => tracing::warn!("{what} waits: {error}"),
     }
 }
 

@@ -1,4 +1,6 @@
-//! The attached tables, for the start-up lines.
+//! The attached tables, for the log's lines at the start.
+//!
+//! Reads the view `rowcast.sources`, which also says what is wrong with a table.
 
 use sqlx::postgres::PgPool;
 

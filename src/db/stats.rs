@@ -1,4 +1,6 @@
 //! The figures that the metrics take from the database.
+//!
+//! All of them are cheap: the number of rows is the planner's estimate, never a count.
 
 use sqlx::postgres::PgPool;
 

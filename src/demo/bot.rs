@@ -1,6 +1,6 @@
-//! `POST /demo/conversations/{contactId}/bot`: a play of a few seconds, as a bot and a provider's webhook would write it.
+//! `POST /demo/conversations/{contactId}/bot`: for a few seconds, writes what a bot and a provider's webhook would write.
 //!
-//! It lasts as long as its request: when the client goes away, or the server stops, it ends where it is and types no more.
+//! Lasts no longer than its request: when the client goes away or the server stops, it ends at once and its typing ends too.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,8 +62,8 @@ struct Typing<'a> {
 
 impl Drop for Typing<'_> {
     fn drop(&mut self) {
-        // Empty can be asked of the database any more. So this server's sockets are told, as if it had notified; those of
-        // other servers see the end of it by the reply, or by themselves after a while.
+        // The database can't be asked while a value is dropped. So this server's sockets are told as if the database had
+        // notified. Sockets of other servers learn it from the reply, or their typing ends by itself after a while.
         let stopped = json!({ "contactId": self.contact.as_str(), "typing": false });
         if self.demo.typing.try_send(stopped.to_string()).is_err() {
             self.demo.api.metrics.typing_dropped.inc();

@@ -1,6 +1,7 @@
-//! `GET /demo/conversations`: the list, and the wait for another one.
+//! `GET /demo/conversations`: the list of conversations, and the wait for a change of it.
 //!
-//! Read from the database each time. Whoever waits is woken by any room's event and holds no connection meanwhile.
+//! The list is read from the database each time. A request that waits holds no database connection; an event of any room wakes
+//! it.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,7 @@
-//! What the page posts: JSON, from a page that may write, of a bounded size.
+//! The body of what the page posts.
+//!
+//! Refuses a page that may not write, a content type that is not JSON, and a body above a bound. All three are checked here, so
+//! that no handler can forget one.
 
 use std::sync::Arc;
 

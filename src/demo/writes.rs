@@ -1,4 +1,6 @@
-//! What a person does on the page: writes, and reads.
+//! What a person does on the page: send a message, and read a conversation.
+//!
+//! Both write rows only; the page learns of them by the events that follow.
 
 use std::sync::Arc;
 

@@ -5,11 +5,10 @@
 
 use std::time::Duration;
 
-use sqlx::postgres::PgPool;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::db::{send_probe, stats};
+use crate::db::{Pool, send_probe, stats};
 use crate::metrics::Metrics;
 
 const PAUSE: Duration = Duration::from_secs(3);
@@ -18,7 +17,7 @@ const FIGURES: u64 = 5;
 
 /// Probes until `stop`. `server_name` begins the payload, so that servers on one database tell their probes apart.
 pub(crate) async fn run(
-    pool: PgPool,
+    pool: Pool,
     server_name: String,
     metrics: Metrics,
     stop: CancellationToken,

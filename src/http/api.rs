@@ -1,6 +1,7 @@
 //! What the API's reads share: who may ask, for which room, with which parameters.
 //!
-//! Refuses unknown and repeated parameters, so that a slip of the pen is not a different question.
+//! [`admit`] comes before every handler: it holds the limit of requests and checks the origin.
+//! Refuses unknown and repeated parameters, because a misspelt one that was ignored would change the question.
 
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,13 +12,13 @@ use axum::extract::{Extension, Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use sqlx::postgres::PgPool;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::etag;
 use super::rate::Rates;
 use crate::auth::{self, Denied, Identity, OriginPolicy};
+use crate::db::Pool;
 use crate::delivery::RoomNotifier;
 use crate::event::{ContactId, Room};
 use crate::http_error::Error;
@@ -29,7 +30,7 @@ const COMPLAINT_PAUSE: Duration = Duration::from_secs(5);
 
 /// The reads of the API.
 pub(crate) struct Api {
-    pub pool: PgPool,
+    pub pool: Pool,
     pub notifier: Arc<RoomNotifier>,
     pub draining: CancellationToken,
     pub retention: Duration,
@@ -42,7 +43,7 @@ pub(crate) struct Api {
     complained: Mutex<Option<Instant>>,
 }
 
-/// What [`Api`] goes by.
+/// The rules by which [`Api`] answers.
 #[derive(Clone, Debug)]
 pub(crate) struct ApiRules {
     /// The pages that may ask.
@@ -58,7 +59,7 @@ pub(crate) struct ApiRules {
 impl Api {
     /// Reads from `pool`, where requests wait for each other. Long-polls end when the server is `draining`.
     pub(crate) fn new(
-        pool: PgPool,
+        pool: Pool,
         notifier: Arc<RoomNotifier>,
         rules: ApiRules,
         metrics: Metrics,
@@ -93,7 +94,8 @@ impl Api {
     }
 }
 
-/// Before any request: not too often, from a page that may, by somebody.
+/// Runs before every handler: refuses an address that asks too often and a page whose origin is not allowed, and adds the
+/// identity to the request.
 pub(crate) async fn admit(
     State(api): State<Arc<Api>>,
     peer: Option<Extension<Peer>>,
@@ -194,7 +196,7 @@ impl Query {
     }
 }
 
-/// A client's text for a message to it, cut.
+/// A client's own text, quoted and cut, for a message to that client.
 pub(crate) fn quoted(text: &str) -> String {
     format!("{:?}", text.chars().take(100).collect::<String>())
 }

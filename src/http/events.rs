@@ -1,7 +1,7 @@
-//! `GET /api/conversations/{contactId}/events`: the socket's events, for those who poll.
+//! `GET /api/conversations/{contactId}/events`: the events that a socket gets, for clients that poll over HTTP.
 //!
-//! Every answer is read from the database, so that an offset means the same as anywhere else. A long-poll holds no
-//! connection to it while it waits: it is woken by the broadcast and reads again.
+//! Every answer is read from the database, so an offset means the same here as on a socket. A long-poll holds no database
+//! connection while it waits: the broadcast wakes it (`RoomNotifier`), and it reads again.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;

@@ -1,4 +1,6 @@
-//! `GET /api/conversations/{contactId}/messages`: the rows, and the offset from which events go on.
+//! `GET /api/conversations/{contactId}/messages`: a room's messages, and the offset from which its events go on.
+//!
+//! Messages and offset are of one snapshot. A client that joins with that offset misses nothing and gets nothing twice.
 
 use std::sync::Arc;
 

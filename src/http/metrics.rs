@@ -1,4 +1,6 @@
 //! The admin listener: `/metrics` for Prometheus.
+//!
+//! Asks nobody who they are, so it listens on an address that only operators reach.
 
 use std::sync::Arc;
 

@@ -1,7 +1,8 @@
-//! How often an address may ask.
+//! How often an address may send requests.
 //!
-//! A bucket of tokens per address: as many as a second refills. IPv6 is counted by /64, which is what one host is given.
-//! Bounded in memory: a bucket that is full again is forgotten, and when too many are not, all are.
+//! Each address has a bucket of tokens that refills within a second. IPv6 addresses are counted by /64, which is what one host
+//! is given.
+//! Guarantees a bound on memory: beyond [`MAX_ADDRESSES`] the full buckets are forgotten, and if that is not enough, all are.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -12,7 +13,7 @@ use tokio::time::Instant;
 /// Addresses that are remembered.
 const MAX_ADDRESSES: usize = 65_536;
 
-/// See the module.
+/// The limit of requests, with the buckets of the addresses that have sent some lately.
 pub(super) struct Rates {
     rate: u32,
     buckets: Mutex<HashMap<IpAddr, Bucket>>,

@@ -1,8 +1,8 @@
-//! Offsets as text: what clients keep.
+//! Offsets as text: what clients hold.
 //!
-//! base64url of a version byte, flags, the number of crashes, what was seen, and a tag made with the database's secret
-//! epoch: an offset that was tampered with, or is of another database, is refused as such.
-//! Refuses whatever is not exactly what [`Offset::pack`] writes, and looks at no more than [`MAX_BYTES`].
+//! The text is base64url of a version byte, flags, the number of crashes, what was seen, and a tag. The tag is made with the
+//! database's secret epoch, so an offset that was tampered with or comes from another database is recognised.
+//! Refuses everything that [`Offset::pack`] would not write, and reads no more than [`MAX_BYTES`]. No I/O.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ pub(crate) enum BadOffset {
 }
 
 impl Offset {
-    /// The opaque text that clients keep.
+    /// The opaque text that clients hold.
     pub(crate) fn pack(&self) -> String {
         let mut out = Vec::with_capacity(40);
         let part = if matches!(self.seen, Seen::Part { .. }) {
@@ -85,7 +85,7 @@ impl Offset {
 }
 
 pub(super) fn tag(secret: u64, body: &[u8]) -> [u8; TAG_BYTES] {
-    // Cut short, so that a longer text with a tag of its own can't be made from a known one.
+    // Only a part of the digest is used: from the whole one, the tag of a longer text could be computed without the secret.
     let digest = Sha256::new()
         .chain_update(secret.to_be_bytes())
         .chain_update(body)

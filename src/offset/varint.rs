@@ -1,4 +1,6 @@
-//! Unsigned LEB128: seven bits a byte, lowest first.
+//! Unsigned LEB128 numbers: seven bits a byte, lowest first. No I/O.
+//!
+//! Refuses a number of more than 64 bits.
 
 pub(super) fn write(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {

@@ -1,4 +1,6 @@
 //! One connected client as the Socket.IO side sees it: who it is, its resume session, and the way to answer it.
+//!
+//! Refuses to know rooms and offsets: those are its subscriber's.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,14 +20,14 @@ pub(super) struct Client {
     pub(super) subscriber: Arc<Subscriber>,
     /// The subscriber's transport: answers go the same way as events.
     pub(super) transport: Arc<ClientTransport>,
-    /// Whether the database has a row for the session: from the first join on.
+    /// Whether the database has a row for the resume session, which it has from the first join on.
     session_stored: AtomicBool,
-    /// Whether the rooms have changed since, because the database was away.
+    /// Whether the row has other rooms than the client is in, because the database was away when they changed.
     session_dirty: AtomicBool,
 }
 
 impl Client {
-    /// `session_stored` says whether it has resumed one.
+    /// `session_stored` says whether the database has a row for the session: a client that resumed has one.
     pub(super) fn new(
         identity: Identity,
         session: ResumeSession,
@@ -66,7 +68,7 @@ impl Client {
         self.session_dirty.store(dirty, Ordering::Relaxed);
     }
 
-    /// Says why an event is refused: to the ack, or as an event where there is none.
+    /// Tells the client why its event is refused: by the ack, or by an error event if the client asked for no ack.
     pub(super) fn refuse(&self, refusal: &Refusal, ack: Ack) {
         match ack {
             Ack::None => {

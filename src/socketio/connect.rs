@@ -1,31 +1,32 @@
 //! A connection's beginning and end: who the client is, whether it resumes, and what it is sent first.
 //!
-//! Everything is decided, and the handler registered, in the connect middleware, which runs before the CONNECT packet is sent:
-//! a client that joins right after connecting is never faster than its handler.
+//! Owns the order of the steps. `admit`, the connect middleware, runs before the CONNECT packet is sent: it decides, and it
+//! registers the handler of events, so that a client which joins right after connecting is never faster than its handler.
+//! `welcome`, the connect handler, runs after that: it makes the client known and sends the ready event, or the replay.
+//! `see_off` runs when the socket has ended.
+//! Guarantees: at most one connection of this server has a resume session; the earlier one is closed.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
-use std::time::Duration;
+mod begin_session;
+mod entrance;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
 use serde_json::Value;
 use socketioxide::extract::{AckSender, SocketRef};
 use socketioxide::socket::DisconnectReason;
-use tokio::time::{Instant, sleep};
 
 use super::client::Client;
-use super::inbox::{Inbox, Pushed};
+use super::inbox::Inbox;
 use super::packet::Packet;
-use super::protocol::{self, Refusal};
+use super::protocol;
 use super::requests::Requests;
 use super::session::Clients;
-use super::session::resume::{self, ResumeOutcome, ResumeRequest};
+use super::session::resume::{ResumeOutcome, ResumeRequest};
 use super::session::store::session_progress;
 use crate::auth::{self, ConnectError, Identity, OriginPolicy};
-use crate::backoff::Backoff;
 use crate::config::Limits;
-use crate::db::{PidHash, ResumeSession, log_wait};
+use crate::db::ResumeSession;
 use crate::delivery::{
     DeliveryState, Hub, Outgoing, ReplaySource, Subscriber, SubscriberTransport as _,
 };
@@ -34,6 +35,7 @@ use crate::metrics::{Connect, Metrics};
 use crate::transport::{
     ClientTransport, Connection, EngineSessions, HandshakeTimer, own_connection,
 };
+use entrance::Entrance;
 
 /// Why a connection is turned away: the `connect_error` message that the client sees.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +47,7 @@ pub(super) enum Refused {
     Unavailable,
 }
 
-/// Lets clients in, and sees them off.
+/// Lets clients in, and cleans up after them.
 pub(super) struct Connector<S> {
     pub(super) requests: Requests<S>,
     pub(super) clients: Arc<Clients>,
@@ -64,40 +66,6 @@ pub(super) struct Admitted {
     outcome: Arc<ResumeOutcome>,
     entrance: Arc<Entrance>,
     connection: Option<Arc<Connection>>,
-}
-
-/// Where a socket's events go, from before there is a client on.
-struct Entrance {
-    inbox: Arc<Inbox>,
-    /// Set when the socket is connected. Weak: the socket's handlers hold the entrance, and the client holds the socket.
-    client: OnceLock<Weak<Client>>,
-    /// Too many events came before there was anybody to refuse them: it must not look as if they had been taken.
-    flooded: AtomicBool,
-}
-
-impl Entrance {
-    fn client(&self) -> Option<Arc<Client>> {
-        self.client.get()?.upgrade()
-    }
-
-    /// Takes an event in. True: the caller must handle what is in the inbox.
-    fn take_in(&self, packet: Packet, sender: AckSender) -> bool {
-        match self
-            .inbox
-            .push(packet.into_incoming(sender), Instant::now())
-        {
-            Pushed::Work => true,
-            Pushed::Waits => false,
-            Pushed::Full(incoming) => {
-                match self.client() {
-                    // Queueing the refusal would use the space that is lacking, so it is answered out of order.
-                    Some(client) => client.refuse(&Refusal::TooManyRequests, incoming.ack),
-                    None => self.flooded.store(true, Ordering::Release),
-                }
-                false
-            }
-        }
-    }
 }
 
 impl<S: ReplaySource> Connector<S> {
@@ -121,11 +89,8 @@ impl<S: ReplaySource> Connector<S> {
         let request = auth.as_ref().and_then(ResumeRequest::of);
         let (pid, session, outcome) = self.begin_session(request, &identity, has_ended).await?;
 
-        let entrance = Arc::new(Entrance {
-            inbox: Inbox::new(self.limits.max_event_rate, self.metrics.clone()),
-            client: OnceLock::new(),
-            flooded: AtomicBool::new(false),
-        });
+        let inbox = Inbox::new(self.limits.max_event_rate, self.metrics.clone());
+        let entrance = Entrance::new(inbox);
         match &connection {
             Some(connection) => connection.open(&pid),
             None => {
@@ -144,12 +109,12 @@ impl<S: ReplaySource> Connector<S> {
         Ok(())
     }
 
-    /// One handler for whatever comes. What runs in it at once runs in the order of the packets; what it returns is
-    /// spawned. See `inbox`.
+    /// One handler for every event. socketioxide calls it in the order of the packets, but spawns what it returns: so the event
+    /// is put into the inbox at once, and the spawned part handles whatever is in there.
     fn handle_events(self: &Arc<Self>, socket: &SocketRef, entrance: Arc<Entrance>) {
         let connector = self.clone();
         socket.on_fallback(move |ack: AckSender, packet: Packet| {
-            let must_work = entrance.take_in(packet, ack);
+            let must_work = entrance.push(packet, ack);
             let (connector, entrance) = (connector.clone(), entrance.clone());
             async move {
                 if must_work && let Some(client) = entrance.client() {
@@ -157,66 +122,6 @@ impl<S: ReplaySource> Connector<S> {
                 }
             }
         });
-    }
-
-    /// The session of a client: the one that it asks for if it may go on with it, else another one. With the pid to say so.
-    async fn begin_session(
-        &self,
-        request: Option<ResumeRequest>,
-        identity: &Identity,
-        has_ended: impl Fn() -> bool,
-    ) -> Result<(String, ResumeSession, ResumeOutcome), Refused> {
-        let session = |pid: &str| ResumeSession {
-            pid: PidHash::of(pid),
-            identity: identity.name(),
-            owner: rand::random(),
-        };
-        let mut outcome = ResumeOutcome::New;
-        if let Some(request) = request {
-            let asked_for = session(&request.pid);
-            outcome = self
-                .take_over(&request, &asked_for, identity, has_ended)
-                .await?;
-            if let ResumeOutcome::Resumed(_) = outcome {
-                return Ok((request.pid, asked_for, outcome));
-            }
-        }
-        let pid = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>());
-        let session = session(&pid);
-        Ok((pid, session, outcome))
-    }
-
-    /// How a client that comes back comes in. A database that is away is waited for, while the client waits for its CONNECT:
-    /// the engine ends the connection at its time limit, and the client tries again.
-    async fn take_over(
-        &self,
-        request: &ResumeRequest,
-        session: &ResumeSession,
-        identity: &Identity,
-        has_ended: impl Fn() -> bool,
-    ) -> Result<ResumeOutcome, Refused> {
-        let sessions = &self.requests.sessions;
-        let (begun, mut backoff) = (Instant::now(), Backoff::default());
-        loop {
-            match sessions.take_over(session.clone()).await {
-                Ok(takeover) => {
-                    let outcome = resume::evaluate(takeover, request, identity).await;
-                    if let ResumeOutcome::Lost { .. } = outcome
-                        && let Err(error) = sessions.forget(session).await
-                    {
-                        tracing::debug!("a session that ended stays until it is pruned: {error}");
-                    }
-                    return Ok(outcome);
-                }
-                Err(error) => log_wait("a client that comes back", &error),
-            }
-            sleep(backoff.next()).await;
-            // What a client that has gone would take over, it takes over with its next connection.
-            let late = self.limits.handshake_timeout + Duration::from_secs(1);
-            if has_ended() || begun.elapsed() > late {
-                return Err(Refused::Unavailable);
-            }
-        }
     }
 
     /// The connect handler: CONNECT is on its way.
@@ -244,7 +149,7 @@ impl<S: ReplaySource> Connector<S> {
         let inbox = entrance.inbox.clone();
         let client = Client::new(identity, session, inbox, subscriber, transport, resumed);
         let client = Arc::new(client);
-        let _ = entrance.client.set(Arc::downgrade(&client));
+        entrance.set_client(&client);
         let connector = self.clone();
         socket.on_disconnect(async move |_: SocketRef, reason: DisconnectReason| {
             connector.see_off(id, reason).await;
@@ -256,7 +161,7 @@ impl<S: ReplaySource> Connector<S> {
         self.hub().send(&client.subscriber, &ready);
         self.send_outcome(&client, &outcome).await;
         self.requests.handle_inbox(&client).await;
-        if entrance.flooded.load(Ordering::Acquire) {
+        if entrance.was_flooded() {
             client.transport.close();
         }
     }
@@ -289,7 +194,7 @@ impl<S: ReplaySource> Connector<S> {
                 self.send_resyncs(client, &resumed.denied, "not allowed");
                 self.hub()
                     .restore(&client.subscriber, resumed.rooms.clone());
-                // Before anything is replayed: from then on the client's offset says less.
+                // Stored before anything is replayed: what the client's present offset has proved, a later one may not.
                 if !resumed.must_store || self.requests.store_session(client).await {
                     self.hub().start_replay(&client.subscriber);
                 } else {
@@ -306,7 +211,7 @@ impl<S: ReplaySource> Connector<S> {
         }
     }
 
-    /// A socket has ended. Its session stays, unless the client said goodbye.
+    /// A socket has ended. Its resume session stays, unless the client disconnected on purpose.
     async fn see_off(&self, id: u64, reason: DisconnectReason) {
         let Some(client) = self.clients.remove(id) else {
             return;

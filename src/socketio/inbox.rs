@@ -1,9 +1,9 @@
 //! A client's incoming events, in the order sent.
 //!
-//! socketioxide spawns a task for each incoming event, unordered and unbounded. It calls the handler itself in order,
-//! though, before it spawns what the handler returns: so the handler puts the event here, and the first of the spawned
-//! tasks handles what is here, one after another. An idle client has no task of ours.
-//! Guarantees: at most [`MAX_WAITING`] events wait; one more is given back, not dropped in silence.
+//! socketioxide spawns a task for each incoming event, in no order and without a bound. But it calls the handler in order,
+//! before it spawns the future that the handler returns. So the handler puts the event in here at once, and the first of the
+//! spawned futures handles everything that is in here, one event after another. An idle client has no task.
+//! Guarantees that at most [`MAX_WAITING`] events wait; one more is given back to the caller, which refuses it.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,9 +27,9 @@ pub(super) struct Inbox {
 pub(super) enum Pushed {
     /// It waits, and the caller must handle what is in the inbox.
     Work,
-    /// It waits, and somebody is at work.
+    /// It waits, and a task that is at work will handle it.
     Waits,
-    /// There is no room for it.
+    /// Too many events wait: it is given back.
     Full(Incoming),
 }
 
@@ -61,7 +61,7 @@ impl Inbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes an event in.
+    /// Puts an event at the end. One above the rate stays in the queue as a refusal, so that answers keep their order.
     pub(super) fn push(&self, mut incoming: Incoming, now: Instant) -> Pushed {
         let mut state = self.state();
         if state.waiting.len() >= MAX_WAITING {

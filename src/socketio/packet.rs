@@ -1,4 +1,7 @@
 //! An incoming event as socketioxide hands it over: what it asks for, its arguments, and where its answer goes.
+//!
+//! Parsing never fails: an event that can't be understood becomes one that is answered by a refusal. A failed extractor would
+//! make socketioxide drop the event without an answer.
 
 use std::sync::Arc;
 

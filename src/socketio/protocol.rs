@@ -1,6 +1,7 @@
-//! What travels between a client and us: arguments, answers and errors, as `docs/INTEGRATION.md` has them.
+//! What travels between a client and the server: arguments, answers and errors, as `docs/INTEGRATION.md` describes them.
 //!
-//! Owns the shapes; knows neither sockets nor rooms' members. Parses each argument once, into a type that is valid.
+//! Owns their shapes, and knows neither sockets nor who is in a room. Parses each argument once, into a type that is valid.
+//! Refuses arguments and members that it does not know, because one that was ignored would change the question.
 
 use serde_json::{Value, json};
 
@@ -15,7 +16,7 @@ pub(super) enum Request {
     Leave,
     TypingStart,
     TypingStop,
-    /// Anything else, answered by an error that names what there is.
+    /// Anything else: answered by an error that names the known events.
     Unknown,
 }
 
@@ -74,7 +75,7 @@ impl Refusal {
         json!({ "ok": false, "error": self.body() })
     }
 
-    /// As the event that stands in where there was no ack.
+    /// As the event that a client is sent if it asked for no ack.
     pub(super) fn event(&self) -> Outgoing {
         Outgoing::transient(name::ERROR, &self.body())
     }

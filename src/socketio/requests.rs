@@ -1,7 +1,9 @@
 //! A client's events, handled in the order sent: joins, leaves, typing.
 //!
-//! Joins and leaves take effect at once, and are answered once the session that holds them is stored: a server that is
-//! killed a moment after the answer has not forgotten the room. What came together is stored together.
+//! Joins and leaves take effect at once. They are answered only after the resume session with the changed rooms is stored, so
+//! that a server which is killed a moment after the answer forgets no room. Joins and leaves that arrive together are stored
+//! together.
+//! Guarantees that answers come in the order of the events, and that a join which can't be stored is undone and refused.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,11 +26,11 @@ use crate::metrics::Join;
 use crate::offset::Offset;
 use crate::transport::Ack;
 
-/// How long a database that is away is waited for, until a join is refused.
+/// How long a join waits for a database that is away, before it is refused.
 const STORE_PATIENCE: Duration = Duration::from_secs(5);
 /// Between two attempts of a join that has to wait for the broadcast.
 const WAIT_PAUSE: Duration = Duration::from_millis(20);
-/// Answers that wait for one store.
+/// Answers that may wait for one store.
 const MAX_UNSTORED: usize = 64;
 
 /// Handles what clients send.
@@ -47,7 +49,7 @@ struct JoinResult {
     resync: bool,
 }
 
-/// An answer that waits for the session to be stored.
+/// An answer that waits until the resume session is stored.
 enum PendingAnswer {
     Join {
         room: Room,
@@ -125,7 +127,7 @@ impl<S: ReplaySource> Requests<S> {
         }
     }
 
-    /// Into the room. `None`: the client has gone.
+    /// Enters the room, with a replay if the client gave an offset. `None`: the client has gone.
     async fn join(
         &self,
         client: &Arc<Client>,
@@ -183,7 +185,7 @@ impl<S: ReplaySource> Requests<S> {
         Ok(joined.await?)
     }
 
-    /// Stores the session, and gives the answers that waited for it.
+    /// Stores the resume session, and gives the answers that waited for that.
     async fn store_and_answer(&self, client: &Arc<Client>, pending: &mut Vec<PendingAnswer>) {
         if pending.is_empty() {
             return;

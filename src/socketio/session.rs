@@ -1,8 +1,11 @@
 //! Resume sessions: what lets a client that comes back go on where it was.
 //!
-//! - `resume`: whether a client that comes back can be given exactly what it missed
+//! - `resume`: decides whether a client that comes back can be given exactly what it missed
 //! - `store`: what is stored of a connected client
-//! - `owners`: which connection has which session; `takeover`: the connected clients, and what keeps their sessions
+//! - `owners`: which connection of this server has which resume session
+//! - `takeover`: the connected clients, and the task that looks after their resume sessions
+//!
+//! The rows are `db::sessions`'s.
 
 mod owners;
 pub(crate) mod resume;

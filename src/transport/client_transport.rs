@@ -1,8 +1,10 @@
 //! The way of events and answers to one client.
 //!
-//! Straight into the [`Connection`] where the client's session was a WebSocket from its first byte; through socketioxide's
-//! queue where it began by polling, also after its upgrade. A client keeps to one way, so that the order of its events holds.
-//! Guarantees: what waits for the client is bounded in bytes, and what is not taken is said to be.
+//! There are two ways. An engine session that was a WebSocket from its first byte is written to directly, through its
+//! [`Connection`]. One that began by polling goes through socketioxide's queue, also after its upgrade to a WebSocket. A client
+//! keeps to one way, so that its events stay in order.
+//! Guarantees that what waits for the client is bounded in bytes, and that an event which is not accepted is reported
+//! ([`SendOutcome::Full`], [`SendOutcome::Closed`]), never dropped in silence.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -17,7 +19,8 @@ use super::query::query_value;
 use crate::delivery::{Backlog, Outgoing, SendOutcome, SubscriberTransport};
 use crate::metrics::Transport;
 
-/// What may wait in socketioxide's queue, which has room for so many packets of a usual size, and for answers beside them.
+/// Bytes of events that may wait in socketioxide's queue. The queue itself is bounded by a number of packets; with events of a
+/// usual size this bound is reached first, and leaves room for answers.
 const MAX_QUEUED_BYTES: usize = 128 * 1024;
 /// A replay pauses when so many bytes wait in a connection.
 const PAUSE_AT_BYTES: usize = 256 * 1024;
@@ -47,18 +50,17 @@ enum Way {
     Queue(EngineQueue),
 }
 
-/// What goes through socketioxide's queue. It tells nobody what is in there: what went in is set against what came out.
-/// The answer to a poll holds all that was queued by then, so nothing adds up over time.
+/// Counts what goes through socketioxide's queue, which does not say how full it is: what waits is what went in minus what came
+/// out. An answer to a poll empties the queue, so an error in the count never grows.
 #[derive(Default)]
 struct EngineQueue {
     queued_bytes: AtomicU64,
     polled_bytes: AtomicU64,
-    /// The connection that the session was upgraded to, and what had been written to that before.
+    /// The connection that the engine session was upgraded to, and the bytes that had been written to it before.
     upgraded: OnceLock<(Arc<Connection>, u64)>,
 }
 
-/// The connection of a socket that was a WebSocket from its first byte. One that began by polling keeps to socketioxide's
-/// queue after its upgrade as well, so that the order of its events holds.
+/// The connection of a socket whose engine session was a WebSocket from its first byte; `None` for one that began by polling.
 pub(crate) fn own_connection(socket: &SocketRef) -> Option<Arc<Connection>> {
     let request = socket.req_parts();
     let websocket = query_value(&request.uri, "transport") == Some("websocket");
@@ -83,7 +85,7 @@ impl ClientTransport {
         })
     }
 
-    /// Whether we have ended it.
+    /// Whether we have closed it.
     pub(crate) fn was_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }
@@ -93,7 +95,7 @@ impl ClientTransport {
         self.socket.connected()
     }
 
-    /// The engine's session id, which a request names. A secret: never logged, never shown.
+    /// The id of the engine session, which requests name. A secret: never logged, never shown.
     pub(crate) fn engine_session_id(&self) -> &str {
         self.socket.id.as_str()
     }
@@ -122,12 +124,12 @@ impl ClientTransport {
             }
         };
         if !sent {
-            // An answer that can't be given must not look like one that is still to come.
+            // The client would wait for an answer that never comes.
             self.close();
         }
     }
 
-    /// A poll has been answered, and took all that was queued.
+    /// A poll has been answered: its answer has everything that was queued.
     pub(super) fn poll_answered(&self) {
         if let Way::Queue(queue) = &self.way {
             let queued = queue.queued_bytes.load(Ordering::Relaxed);
@@ -135,7 +137,7 @@ impl ClientTransport {
         }
     }
 
-    /// The session is being upgraded to this connection.
+    /// The engine session is being upgraded to this connection.
     pub(super) fn set_upgraded(&self, connection: &Arc<Connection>) {
         if let Way::Queue(queue) = &self.way {
             let _ = queue
@@ -203,8 +205,8 @@ impl SubscriberTransport for ClientTransport {
         }
         match &self.way {
             Way::Direct(connection) => connection.cut(),
-            // Not `disconnect()`: a stock client takes the server's DISCONNECT packet for final. A client that polls is
-            // told at its next request that there is no such session.
+            // Not `disconnect()`: after the server's DISCONNECT packet a stock client never comes back. A client that polls
+            // is told at its next request that its engine session is unknown, and connects anew.
             Way::Queue(queue) => {
                 if let Some((connection, _)) = queue.upgraded.get() {
                     connection.cut();

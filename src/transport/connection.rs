@@ -1,17 +1,17 @@
-//! One TCP connection, seen by hyper and engineioxide as any stream, and by us as a place to write.
+//! One TCP connection with two writers: engineioxide, which sees it as a stream (`stream`), and the broadcast.
 //!
-//! Why it exists. socketioxide queues each packet per socket by count, drops it when the queue is full, and copies it
-//! three times on its way to the kernel; a client that stops reading can't be cut. Here a broadcast writes one encoded
-//! WebSocket frame, shared by every socket of the room, straight to the kernel, and what the kernel does not take is
-//! metered and bounded.
+//! Why it exists: socketioxide bounds a socket's queue by the number of packets, drops a packet when the queue is full, and
+//! copies it three times on its way to the kernel; and a client that stops reading can't be cut. Here a broadcast writes one
+//! encoded WebSocket frame, which all sockets of the room share, straight to the kernel. What the kernel does not take waits in
+//! a backlog that is metered and bounded.
 //!
 //! It is also where CONNECT gets its `pid`, which socketioxide can't put there and a stock client needs to come back.
 //!
-//! Guarantees: frames are never interleaved with engineioxide's own (it writes whole frames, and each is taken whole or
-//! not at all); nothing of ours overtakes the CONNECT packet; what `Connection::send` took is written in order, or
-//! the connection ends: never a stream with a hole.
-//! Relies on: tungstenite handing over whole frames, and on a task that is always reading (engineioxide's), which also
-//! drives what is still to be written.
+//! Guarantees: frames of the two writers never interleave, because each writer hands over whole frames; no frame of ours
+//! overtakes the CONNECT packet; frames that `Connection::send` has accepted are written in order, or the connection ends, so
+//! there is never a stream with a hole.
+//! Relies on tungstenite, which hands over whole frames, and on engineioxide's task, which always reads: each of its reads also
+//! writes what waits.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -25,12 +25,13 @@ use crate::delivery::SendOutcome;
 
 /// What may wait for a client that reads slowly, in bytes; one larger frame may stand alone.
 pub(super) const MAX_BACKLOG_BYTES: usize = 1024 * 1024;
-/// From here on hyper, and engineioxide on a WebSocket that is not ours too, have to wait with what they write.
+/// With so many bytes in the backlog hyper has to wait before it writes more, and so has engineioxide on a connection that the
+/// broadcast does not write to.
 pub(super) const BUSY_BACKLOG_BYTES: usize = 64 * 1024;
 /// Buffers given to one system call.
 const MAX_SLICES: usize = 16;
 
-/// The connection as we hold it.
+/// The connection as the broadcast sees it. Its lock protects everything that is written, and is never held across an await.
 pub(crate) struct Connection {
     pub(super) tcp: TcpStream,
     out: Mutex<Out>,
@@ -40,14 +41,14 @@ pub(crate) struct Connection {
 pub(super) struct Out {
     pub(super) backlog: VecDeque<Bytes>,
     pub(super) backlog_bytes: usize,
-    /// Frames of ours that wait for engineioxide's CONNECT to pass.
+    /// Frames of the broadcast that wait until engineioxide has written CONNECT.
     pub(super) held: VecDeque<Bytes>,
     pub(super) phase: Phase,
     /// For the CONNECT packet that is to pass.
     pub(super) pid: Option<Box<str>>,
-    /// Bytes that the kernel took, ever: whether a client makes progress.
+    /// Bytes that the kernel has accepted since the beginning: they tell whether the client makes progress.
     written: u64,
-    /// What hyper had read beyond the handshake: comes before what the kernel holds.
+    /// Bytes that hyper had read beyond the handshake: they are read before those that the kernel holds.
     pub(super) unread: Bytes,
     pub(super) reader: Option<Waker>,
     pub(super) writer: Option<Waker>,
@@ -55,12 +56,12 @@ pub(super) struct Out {
 
 #[derive(Default, PartialEq, Eq, Clone, Copy)]
 pub(super) enum Phase {
-    /// HTTP, or a WebSocket that belongs to engineioxide alone.
+    /// HTTP, or a WebSocket that engineioxide alone writes to.
     #[default]
     Foreign,
-    /// Ours too, once the CONNECT packet has passed.
+    /// The broadcast will write, too: its frames are held until the CONNECT packet has passed.
     Opening,
-    /// CONNECT has passed: our frames are written as they come.
+    /// CONNECT has passed: frames of the broadcast are written as they come.
     Open,
     /// Nothing is written any more.
     Cut,
@@ -78,17 +79,17 @@ impl Connection {
         self.out.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Frames of ours may be sent from now on; they wait until CONNECT has passed, which carries this pid.
+    /// Allows frames of the broadcast from now on. They wait until CONNECT has passed, which gets this pid.
     pub(crate) fn open(&self, pid: &str) {
         let mut out = self.out();
-        // Open already: a client that left the namespace and connects anew on the same transport.
+        // It is open already if a client has left the namespace and connects anew on the same transport.
         if matches!(out.phase, Phase::Foreign | Phase::Open) {
             out.phase = Phase::Opening;
             out.pid = Some(pid.into());
         }
     }
 
-    /// The next CONNECT packet carries this pid; nothing else changes.
+    /// Gives the next CONNECT packet this pid, and changes nothing else.
     pub(super) fn set_pid(&self, pid: &str) {
         self.out().pid = Some(pid.into());
     }
@@ -126,7 +127,7 @@ impl Connection {
         }
     }
 
-    /// Bytes that wait for the client, and how many it has taken so far.
+    /// Bytes that wait for the client, and bytes that it has taken since the beginning.
     pub(super) fn meter(&self) -> (usize, u64) {
         let out = self.out();
         (out.backlog_bytes, out.written)
@@ -152,8 +153,8 @@ impl Connection {
         let _ = rustix::net::shutdown(&self.tcp, rustix::net::Shutdown::Both);
     }
 
-    /// Writes without queueing, and says how much was taken: nothing while something waits, all of it where the
-    /// connection has ended.
+    /// Writes without queueing, and returns how many bytes were accepted: none while others wait, all of them if the connection
+    /// has ended.
     pub(super) fn write_past(&self, out: &mut Out, bytes: &[u8]) -> usize {
         if !out.backlog.is_empty() {
             return 0;
@@ -225,7 +226,7 @@ impl Out {
             written -= front.len();
             self.backlog.pop_front();
         }
-        // A burst must not leave its queue behind for the rest of the connection's life.
+        // The memory of a burst must not stay for the rest of the connection's life.
         if self.backlog.is_empty() {
             self.backlog = VecDeque::new();
         }

@@ -1,4 +1,6 @@
 //! Socket.IO packets as WebSocket frames (Socket.IO protocol v5, "Packet encoding", inside Engine.IO v4 message packets).
+//!
+//! Guarantees that a payload goes out as the text that the database holds: it is neither parsed nor written anew.
 
 use bytes::Bytes;
 use serde_json::Value;

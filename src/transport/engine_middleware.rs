@@ -1,8 +1,9 @@
 //! The requests at `/socket.io`, before the engine sees them and after it has answered.
 //!
-//! Turns away what must not reach the engine: newcomers while the server drains, bodies that are too large, sessions that we
-//! have ended. Prepares a request that opens a session (`opening`), and looks at the answers to polls (`poll_answer`), for what
-//! the engine does not tell: how much a poll took, and which connection a session was upgraded to.
+//! Refuses what must not reach the engine: newcomers while the server drains, bodies that are too large, and requests of engine
+//! sessions that we have closed. Prepares requests that open an engine session (`opening`), and changes answers to polls
+//! (`poll_answer`). Notes what the engine does not tell: that a poll emptied the queue, and which connection an engine session
+//! was upgraded to.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,16 +27,16 @@ use super::query::query_value;
 use crate::http_error::Error;
 use crate::metrics::{Limit, Metrics};
 
-/// What the requests are met with.
+/// What the middleware needs to decide on a request.
 #[derive(Clone)]
 pub(crate) struct EngineGate {
     /// How long a handshake, or the body of a request, may take.
     pub handshake_timeout: Duration,
     /// Bytes of a body.
     pub max_message_bytes: usize,
-    /// What is known of sessions.
+    /// What is known of engine sessions.
     pub sessions: Arc<EngineSessions>,
-    /// Opens a session.
+    /// Opens an engine session.
     pub open: OpenSession,
     /// Nobody new is let in any more.
     pub draining: CancellationToken,
@@ -45,14 +46,14 @@ pub(crate) struct EngineGate {
     pub metrics: Metrics,
 }
 
-/// Meets every request at `/socket.io`.
+/// Handles every request at `/socket.io`.
 pub(crate) async fn engine_middleware(
     State(gate): State<EngineGate>,
     request: Request,
     next: Next,
 ) -> Response {
     let session: Option<Box<str>> = query_value(request.uri(), "sid").map(Into::into);
-    // They try again, and find the next process.
+    // Newcomers try again, and find the next process.
     if session.is_none() && gate.draining.is_cancelled() {
         return Error::Unavailable.into_response();
     }
@@ -73,20 +74,20 @@ fn announced_bytes(request: &Request) -> Option<usize> {
     length.to_str().ok()?.parse().ok()
 }
 
-/// A request that opens a session.
+/// A request that opens an engine session.
 async fn open_session(gate: &EngineGate, mut request: Request, next: Next) -> Response {
     let timer = opening::HandshakeTimer::start(gate.handshake_timeout, gate.metrics.clone());
     if handshake::opens_session(&request) {
         return opening::open_websocket(request, timer, gate.open.clone());
     }
     opening::shrink(&mut request);
-    // A session that polls has no connection of its own; the engine would keep this one's.
+    // An engine session that polls has no connection of its own, and the engine would hold this request's.
     request.extensions_mut().remove::<Arc<Connection>>();
     request.extensions_mut().insert(timer);
     next.run(request).await
 }
 
-/// A request that names a session.
+/// A request that names an engine session.
 async fn session_request(
     gate: &EngineGate,
     session: &str,
@@ -131,7 +132,8 @@ async fn upgrade(gate: &EngineGate, session: &str, request: Request, next: Next)
     response
 }
 
-/// The engine's answer to a POST. It reads a body for as long as that takes, also when its session is over: that is bounded.
+/// The engine's answer to a POST. The engine reads a body for as long as the client takes, even of a session that has ended; so
+/// the time is bounded here.
 async fn run_bounded(request: Request, next: Next, limit: Duration) -> Response {
     if request.method() != Method::POST {
         return next.run(request).await;

@@ -1,7 +1,8 @@
-//! What is known by the engine's session id, which requests name.
+//! What is known of an engine session by its id, which requests name.
 //!
-//! Owns three things of an engine session: the client whose socket it carries, the pid for a CONNECT packet that has not gone
-//! out yet, and the connection that the session is being upgraded to. None of them is of use once the session has ended.
+//! Owns three things of each engine session: the client whose socket it carries, the pid for a CONNECT packet that has not been
+//! sent yet, and the connection that the session is being upgraded to. Nothing here outlives the engine session by more than a
+//! bounded number of entries.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -10,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use super::client_transport::ClientTransport;
 use super::connection::Connection;
 
-/// Pids and upgrades that are kept before those of ended connections are looked for.
+/// Pids and upgrades that are held before those of ended connections are removed.
 const MAX_LOOSE: usize = 1024;
 
 /// The engine sessions that there are.
@@ -19,10 +20,10 @@ pub(crate) struct EngineSessions(Mutex<Sessions>);
 
 #[derive(Default)]
 struct Sessions {
-    /// By session: the connection's number, and the way to the client.
+    /// By the engine session's id: the connection's number, and the way to the client.
     clients: HashMap<Box<str>, (u64, Arc<ClientTransport>)>,
     connects: HashMap<Box<str>, PendingConnect>,
-    /// Connections that sessions were upgraded to before their socket was connected.
+    /// Connections that engine sessions were upgraded to before their socket was connected.
     upgrades: HashMap<Box<str>, Weak<Connection>>,
 }
 
@@ -38,8 +39,8 @@ impl EngineSessions {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The CONNECT packet of a session that polls, which goes out with the next answer to a poll or over the connection that
-    /// the session is being upgraded to, is to carry this pid. `owner` lives as long as the socket does.
+    /// Says which pid the CONNECT packet of a polling client is to carry. The packet goes out with the next answer to a poll,
+    /// or over the connection that the engine session is being upgraded to. `owner` lives as long as the socket does.
     pub(crate) fn expect_connect(&self, id: &str, pid: &str, owner: Weak<dyn Any + Send + Sync>) {
         let mut sessions = self.sessions();
         if let Some(connection) = sessions.upgrades.get(id).and_then(Weak::upgrade) {
@@ -57,13 +58,13 @@ impl EngineSessions {
         sessions.connects.insert(id.into(), connect);
     }
 
-    /// The pid for a CONNECT packet that was not seen on its way out yet.
+    /// The pid for the CONNECT packet, if that has not been sent yet.
     pub(super) fn pending_pid(&self, id: &str) -> Option<Box<str>> {
         let sessions = self.sessions();
         Some(sessions.connects.get(id)?.pid.clone())
     }
 
-    /// The CONNECT packet is out.
+    /// The CONNECT packet has been sent.
     pub(super) fn connect_sent(&self, id: &str) {
         self.sessions().connects.remove(id);
     }
@@ -81,7 +82,7 @@ impl EngineSessions {
         }
     }
 
-    /// A socket has ended. Its client may have connected anew in the same session, which stays then.
+    /// A socket has ended. If its client has connected anew in the same engine session, that entry stays.
     pub(crate) fn unregister(&self, connection: u64, transport: &ClientTransport) {
         let id = transport.engine_session_id();
         let mut sessions = self.sessions();
@@ -95,7 +96,7 @@ impl EngineSessions {
         }
     }
 
-    /// A session is being upgraded to this connection, and may not have its socket yet.
+    /// An engine session is being upgraded to this connection. Its socket may not be connected yet.
     pub(super) fn begin_upgrade(&self, id: &str, connection: &Arc<Connection>) {
         let mut sessions = self.sessions();
         if let Some(connect) = sessions.connects.get(id) {
@@ -114,12 +115,12 @@ impl EngineSessions {
             .insert(id.into(), Arc::downgrade(connection));
     }
 
-    /// The engine did not take the upgrade.
+    /// The engine refused the upgrade.
     pub(super) fn upgrade_refused(&self, id: &str) {
         self.sessions().upgrades.remove(id);
     }
 
-    /// The way to the client of a session.
+    /// The way to the client of an engine session.
     pub(super) fn find(&self, id: &str) -> Option<Arc<ClientTransport>> {
         let sessions = self.sessions();
         Some(sessions.clients.get(id)?.1.clone())

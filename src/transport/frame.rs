@@ -1,4 +1,6 @@
-//! WebSocket frames as a server writes them: unmasked, unfragmented (RFC 6455, section 5.2).
+//! WebSocket frames as a server writes them: unmasked, unfragmented (RFC 6455, section 5.2). No I/O.
+//!
+//! Also changes frames of engineioxide's on their way out: it adds the pid to CONNECT. Relies on being given whole frames.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 

@@ -1,8 +1,8 @@
 //! The WebSocket handshake, answered by us (RFC 6455, section 4.2.2).
 //!
-//! Why: a stream that hyper hands to the engine stays inside hyper's box, and the engine's task keeps two copies of the
-//! request for as long as the session lives. Taken out of the box, and with a request of the few things that are read
-//! later, a connection costs a third less memory.
+//! Why it exists: when the engine answers the handshake itself, the stream stays inside hyper's box, and the engine holds two
+//! copies of the request for as long as its session lives. Answered here, the engine gets the bare connection and a request cut
+//! down to what is read later, and a connection costs a third less memory.
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Method, Request, Response, StatusCode, header};
@@ -13,7 +13,7 @@ use tungstenite::handshake::derive_accept_key;
 use super::query::query_value;
 use super::stream::ConnectionStream;
 
-/// Whether this request opens a session on a WebSocket of its own. What the engine would refuse is left to the engine.
+/// Whether this request opens an engine session on a WebSocket. A request that the engine would refuse is left to the engine.
 pub(super) fn opens_session<B>(request: &Request<B>) -> bool {
     request.method() == Method::GET
         && query_value(request.uri(), "EIO") == Some("4")

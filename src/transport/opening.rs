@@ -1,9 +1,10 @@
 //! The request that opens an engine session.
 //!
-//! The engine keeps it for as long as the session lives. So it is cut down to what is read later: as it comes, each header is
-//! a slice of hyper's read buffer and keeps all of that alive. It carries a timer that counts a handshake which ended by its
-//! time limit: socketioxide closes a connection that never says CONNECT, and tells nobody. Where the request opens a WebSocket,
-//! we answer it and hand the engine the bare connection (see `handshake`).
+//! The engine holds the request for as long as its session lives. So the request is cut down to what is read later: each header
+//! is a slice of hyper's read buffer, and one of them would hold all of that buffer in memory.
+//! The request carries a timer, because socketioxide closes a connection that never sends CONNECT and tells nobody: the timer
+//! counts such a handshake. A request that opens a WebSocket is answered by us, and the engine is given the bare connection
+//! (`handshake`).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,17 +21,17 @@ use super::stream::ConnectionStream;
 use super::upgrade_task::UpgradeTask;
 use crate::metrics::{Limit, Metrics};
 
-/// Opens a session of the engine's on a connection that has become a WebSocket.
+/// Opens an engine session on a connection that has become a WebSocket.
 pub(crate) type OpenSession = Arc<dyn Fn(ConnectionStream, axum::http::Request<()>) + Send + Sync>;
 
-/// What the origin check and authentication read, of a request that opens a WebSocket.
+/// Headers that the origin check and authentication read.
 const KEPT_BY_US: [HeaderName; 4] = [
     header::AUTHORIZATION,
     header::COOKIE,
     header::HOST,
     header::ORIGIN,
 ];
-/// What the engine reads of any other.
+/// Headers that the engine reads of a request that is left to it.
 const KEPT_BY_THE_ENGINE: [HeaderName; 4] = [
     header::CONNECTION,
     header::CONTENT_TYPE,
@@ -38,7 +39,7 @@ const KEPT_BY_THE_ENGINE: [HeaderName; 4] = [
     header::UPGRADE,
 ];
 
-/// One handshake: counted when it is dropped after its time, and CONNECT has not come.
+/// One handshake. It is counted if it is dropped after its time limit and CONNECT has not come.
 pub(crate) struct HandshakeTimer {
     due: Instant,
     connected: AtomicBool,
@@ -68,7 +69,7 @@ impl Drop for HandshakeTimer {
     }
 }
 
-/// Answers the handshake, and hands over the connection when the answer is out.
+/// Answers the handshake, and gives the connection to the engine when the answer has been written.
 pub(super) fn open_websocket(
     mut request: Request,
     timer: Arc<HandshakeTimer>,

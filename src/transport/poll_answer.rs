@@ -1,8 +1,8 @@
 //! The engine's answers to polls, and what is changed in them on their way out.
 //!
-//! A poll's answer holds the packets that waited for the client. The CONNECT packet among them gets its pid, which
-//! socketioxide can't put there. And while the engine is being closed, it tells newcomers something that a stock client takes
-//! for final: they are told to try again instead.
+//! An answer to a poll holds the packets that waited for a polling client. If CONNECT is among them, it gets its pid, which
+//! socketioxide can't put there. And while the engine is being closed, it refuses newcomers in a way that makes a stock client
+//! give up for ever; that answer is replaced by one that makes the client try again.
 
 use axum::body::to_bytes;
 use axum::http::{StatusCode, header};
@@ -13,7 +13,7 @@ use super::frame;
 /// Between the packets of an answer to a poll (Engine.IO protocol v4, "HTTP long-polling").
 const PACKET_SEPARATOR: u8 = 0x1e;
 
-/// The answer, unless it tells a newcomer for good that there is nothing here: it is to try again.
+/// The answer, unless it would make a newcomer give up for ever: then one that makes it try again.
 pub(super) async fn unless_closing(response: Response) -> Response {
     let (head, body) = response.into_parts();
     match to_bytes(body, usize::MAX).await {
@@ -48,7 +48,7 @@ pub(super) async fn with_pid(response: Response, pid: &str) -> (Response, bool) 
     (Response::from_parts(head, changed.into()), true)
 }
 
-/// What Engine.IO says of a session that has ended; a stock client connects anew.
+/// What Engine.IO answers to a request of an engine session that has ended; a stock client then connects anew.
 pub(super) fn unknown_session() -> Response {
     let body = r#"{"code":1,"message":"Session ID unknown"}"#;
     (

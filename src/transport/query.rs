@@ -1,4 +1,4 @@
-//! The query of a request's URI.
+//! The query of a request's URI. Values are compared as they stand: the engine's own are never escaped.
 
 use axum::http::Uri;
 

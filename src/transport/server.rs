@@ -1,7 +1,7 @@
 //! Accepts connections and serves HTTP on them.
 //!
-//! Owns the listening socket. Each request carries, as extensions, its connection, so that events can be written to one that
-//! became a WebSocket, and the peer's address. The time that a request's head may take is bounded.
+//! Owns the listening socket. Each request carries as extensions the peer's address and its connection; the broadcast writes
+//! to a connection that became a WebSocket. The time that a request's head may take is bounded.
 //! On stop it closes the listening socket first, then lets the answers under way finish.
 
 use std::convert::Infallible;

@@ -1,4 +1,8 @@
 //! The connection as hyper and engineioxide see it: a stream like any other.
+//!
+//! Each of their reads also writes the backlog, and each of their writes goes through it, so that their frames and those of the
+//! broadcast stay whole and in order. The CONNECT packet gets its pid on its way through `poll_write`.
+//! Guarantees that a slow client never blocks a task of engineioxide's once the broadcast writes to the connection.
 
 use std::collections::VecDeque;
 use std::io;
@@ -21,7 +25,7 @@ impl ConnectionStream {
         Self(connection)
     }
 
-    /// What was read from it and belongs to whoever reads next.
+    /// Gives back bytes that were read already: the next read returns them first.
     pub(super) fn read_already(&self, bytes: &[u8]) {
         self.0.out().unread = Bytes::copy_from_slice(bytes);
     }
@@ -83,8 +87,8 @@ impl AsyncWrite for ConnectionStream {
         if out.phase == Phase::Cut {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        // On a connection of ours engineioxide must not wait: its writer can't be cancelled while it does, and the session
-        // of a client that stopped reading would never end.
+        // Once the broadcast writes to the connection, engineioxide must not wait: its writer can't be cancelled while it does,
+        // so the engine session of a client that stopped reading would never end.
         if out.phase != Phase::Foreign && out.backlog_bytes >= MAX_BACKLOG_BYTES {
             self.0.cut_now(&mut out);
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
@@ -93,7 +97,7 @@ impl AsyncWrite for ConnectionStream {
             out.writer = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        // It is short, and comes before anything of ours.
+        // That packet is short, and comes before any frame of the broadcast.
         if out.phase == Phase::Foreign && bytes.len() < 128 && frame::holds_closing(bytes) {
             connection.cut_now(&mut out);
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
@@ -126,7 +130,7 @@ impl AsyncWrite for ConnectionStream {
         let connection = &*self.0;
         let mut out = connection.out();
         connection.poll_backlog(&mut out, cx);
-        // The backlog is ours to bound, and the reading task drives it: a slow client holds no task of engineioxide's.
+        // Ready, although bytes may wait: the backlog is bounded here and written by reads, so nobody has to wait for it.
         Poll::Ready(Ok(()))
     }
 

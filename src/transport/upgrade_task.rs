@@ -1,11 +1,13 @@
 //! What is done with a connection that leaves HTTP for WebSocket.
+//!
+//! The task is set while the request is answered, and run by the connection's own task once hyper has let go of the connection.
+//! So it needs no task of its own, and ends with the connection.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What is done with a connection that leaves HTTP, once hyper has let go of it. It is run by the connection's own task,
-/// which ends with it. A request carries it as an extension.
+/// A place for that task. Each request carries it as an extension.
 #[derive(Clone, Default)]
 pub(super) struct UpgradeTask(Arc<Mutex<Option<Task>>>);
 

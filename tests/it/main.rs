@@ -24,6 +24,7 @@ mod history_tables;
 mod hostile;
 mod http;
 mod join;
+mod layers;
 mod limits;
 mod logs;
 mod long_polls;

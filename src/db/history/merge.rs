@@ -1,4 +1,7 @@
-//! One page out of several tables' newest messages. No I/O.
+//! Merges the newest messages of several tables into one page. No I/O.
+//!
+//! Guarantees the order: by time where tables have one, and tables without a time before those with one. The page ends where
+//! a table's list ends that was cut short, because an unread message of that table could come next.
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;

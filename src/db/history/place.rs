@@ -1,4 +1,7 @@
-//! Where a room's messages are, and which of them come before a given one.
+//! Which tables hold a room's messages, and which messages come before a given one.
+//!
+//! Guarantees that a value which can't be cast to a column's type finds nothing, and is no error: the cast is tried in a
+//! savepoint.
 
 use sqlx::Acquire as _;
 use sqlx::postgres::PgConnection;

@@ -1,14 +1,16 @@
 //! An attached table as history reads it: what the catalog says of it.
 //!
-//! Whatever becomes part of a statement was quoted here, by Postgres.
+//! Reads `rowcast.attached` and Postgres's catalog. Guarantees that every name which becomes part of a statement is quoted by
+//! Postgres itself, here.
 
 use sqlx::postgres::PgConnection;
 use sqlx::types::Json;
 
 use super::template::Template;
 
-/// Rows of these tables are messages. Without its trigger a table feeds no room; it may be another one of that name. A type can be compared by value if what a column holds, as text in a room, casts back to
-/// an equal value. The room's expression is `rowcast.room_sql`'s.
+/// The tables whose inserts are `message:new`. A table without its trigger is left out: it may be another table that was given
+/// the name of one that was dropped. A column is `comparable` if its value, written as text into a room's name, casts back to
+/// an equal value. The expression for the room is the one that `rowcast.room_sql` makes for the trigger.
 const SOURCES: &str = "
 select s.room, format('%I.%I', n.nspname, c.relname) as relation,
        quote_literal(a.capture) as capture, a.careful, quote_literal(s.condition) as condition, s.row_sql,

@@ -1,7 +1,8 @@
 //! The statements of a page, made for one attached table.
 //!
-//! Every name in them was quoted by Postgres, every value is a parameter. A row is turned into JSON as capture does it,
-//! and is of a room if its rendered template is that room; columns are compared only so that an index can find it.
+//! Guarantees that every name in them was quoted by Postgres and that every value is a parameter. A row is turned into JSON as
+//! the triggers do it. It belongs to a room if its rendered template is that room's name; columns are compared as well, but only
+//! so that an index can be used.
 
 use sqlx::{Postgres, QueryBuilder};
 
@@ -11,7 +12,7 @@ use crate::db::numbers::{BOUNDED_PAYLOAD_BYTES, UNTRIED_ROW_BYTES, WHOLE_PAYLOAD
 /// Which rows of a table.
 pub(super) struct Scope<'a> {
     pub(super) room: &'a str,
-    /// Where rows of the room can be found. The rendered template decides.
+    /// Values by which an index finds rows of the room. Whether a row belongs to the room is decided by its rendered template.
     pub(super) values: Values<'a>,
     pub(super) only: Only<'a>,
 }
@@ -23,7 +24,7 @@ pub(super) enum Only<'a> {
     Id(&'a str, Values<'a>),
     /// Those that come before the row with these values, in the order of the table.
     Before(&'a [Option<String>]),
-    /// Those that are older than a point in time, or as old. Null is younger than all.
+    /// Rows that are older than a point in time, or also those that are as old. Null counts as the latest time.
     Older {
         time: Option<&'a str>,
         or_equal: bool,
@@ -76,7 +77,7 @@ pub(super) fn page(
     sql
 }
 
-/// Where a message stands: the values that its table is sorted by.
+/// Reads where a message stands: the values that its table is sorted by.
 pub(super) fn anchor(source: &Source, scope: &Scope<'_>) -> QueryBuilder<Postgres> {
     let mut sql = QueryBuilder::new("select array[");
     for (place, column) in source.sort().enumerate() {
@@ -90,7 +91,7 @@ pub(super) fn anchor(source: &Source, scope: &Scope<'_>) -> QueryBuilder<Postgre
     sql
 }
 
-/// Asks whether texts can be cast to their columns' types; `None` where that is sure.
+/// Tests whether texts can be cast to their columns' types; `None` if any text can.
 pub(super) fn cast_probe(values: &Values<'_>) -> Option<QueryBuilder<Postgres>> {
     let mut sql = QueryBuilder::new("select true");
     let mut unsure = false;

@@ -1,7 +1,7 @@
 //! A room's template solved for a room: which values its columns must have.
 //!
-//! No I/O. What comes out serves to find rows by an index; whether a row is of the room is decided by rendering its
-//! template, so a solution may be left out, but a wrong one would hide rows.
+//! No I/O. The values serve to find rows by an index. Whether a row belongs to the room is decided by rendering its template. So
+//! it is harmless to find no values, but wrong values would hide rows.
 
 /// A template as its literal texts and, between each two of them, a column's name.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub(super) enum Solution {
 }
 
 impl Template {
-    /// Takes what `rowcast.attach` accepted: text with columns in braces.
+    /// Parses a template that `rowcast.attach` accepted: text with columns in braces.
     pub(super) fn parse(text: &str) -> Self {
         let (mut literals, mut columns) = (Vec::new(), Vec::new());
         let mut rest = text;
@@ -49,13 +49,13 @@ impl Template {
         }
     }
 
-    /// Whether some values make it a text that begins like this.
+    /// Whether some values make a text that begins like this.
     pub(super) fn may_begin(&self, prefix: &str) -> bool {
         let literal = &*self.literals[0];
         literal.starts_with(prefix) || (!self.columns.is_empty() && prefix.starts_with(literal))
     }
 
-    /// Which values make it this text.
+    /// Which values make this text.
     pub(super) fn solve(&self, text: &str) -> Solution {
         let (first, last) = (&*self.literals[0], &*self.literals[self.columns.len()]);
         if self.columns.is_empty() {
@@ -75,7 +75,7 @@ impl Template {
         let Some(early) = split_early(inner, separators) else {
             return Solution::None;
         };
-        // Each separator stands at its first and at its last possible place: then there is no other.
+        // The solution is the only one if each separator's first possible place is also its last.
         if split_late(inner, separators).as_ref() != Some(&early) {
             return Solution::Several;
         }

@@ -1,17 +1,23 @@
-//! Which life of the database this is, and what offsets are measured by.
+//! Which life of the database this is, whether it crashed, and what was pruned: what an offset is checked against.
 //!
-//! The epoch is bound to the cluster (system identifier), its timeline and the database in it: a dump restored elsewhere, a
-//! copy or a rewind brings the row of another life along, and offsets of that life must not be believed.
-//! A crash is known by the unlogged table that it emptied.
+//! An offset names transactions. In another database, or in an older state of this one, the same numbers name other
+//! transactions. So the row `rowcast.epoch` has a random value, and remembers for which cluster (system identifier), timeline
+//! and database it was drawn. A restored dump, a copy or a rewind brings the row along but differs in one of these; then the
+//! reader draws a new value, and offsets with the old one are answered with a resync.
+//! A crash can undo transactions whose commit did not wait for the disk. Postgres empties unlogged tables after a crash, so an
+//! empty `rowcast.uncrashed` says that there was one. The reader notes it when it connects, and until then nobody is given an
+//! answer (`ReadError::Recovering`).
 
 use std::sync::Arc;
 
 use sqlx::Row as _;
 use sqlx::postgres::{PgConnection, PgRow};
 
-use crate::offset::{BadSnapshot, DatabaseState, Epoch};
+use crate::db::read_error::ReadError;
+use crate::offset::{DatabaseState, Epoch};
 
-/// The timeline is read off the log that is being written: the control file knows it only from the next checkpoint on.
+/// Draws a new epoch if the row was drawn for another database. The timeline comes from the name of the log file that is being
+/// written, because the control file has a new timeline only after the next checkpoint.
 const REBIND: &str = "
 update rowcast.epoch e
 set value = ('x' || left(replace(gen_random_uuid()::text, '-', ''), 16))::bit(64)::bigint,
@@ -21,8 +27,10 @@ set value = ('x' || left(replace(gen_random_uuid()::text, '-', ''), 16))::bit(64
 from pg_control_system() c, (select oid from pg_database where datname = current_database()) d, (select ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int as line) t
 where (e.system_identifier, e.timeline, e.database) is distinct from (c.system_identifier, t.line, d.oid)";
 
-/// The lock comes first, so that of two servers one finds the crash. What it keeps is the next transaction id as the recovery
-/// left it: that stands in the checkpoint that ended the recovery, if that is still the last one; else nothing is known, and 0.
+/// Notes a crash that no server has noted yet. The row is locked first, so that only one of several servers notes it.
+/// What is noted is the first transaction id after the recovery: every id from there on was handed out again. That id is in
+/// the checkpoint that ended the recovery; if there was another checkpoint since, the id is unknown, and 0 is noted, which
+/// means that no transaction is certain to have survived.
 macro_rules! find_crash {
     ($checkpoints:literal) => {
         concat!(
@@ -43,7 +51,7 @@ where exists (select from mended)"
     };
 }
 
-/// A recovery sets the statistics back, so they count the checkpoints since.
+/// A recovery resets the statistics, so these count the checkpoints since then.
 const FIND_CRASH: &str = find_crash!("select num_timed + num_requested from pg_stat_checkpointer");
 const FIND_CRASH_BEFORE_17: &str =
     find_crash!("select checkpoints_timed + checkpoints_req from pg_stat_bgwriter");
@@ -60,21 +68,10 @@ macro_rules! database_state_columns {
 }
 pub(in crate::db) use database_state_columns;
 
-/// Why the outbox can't be read right now, or not at all.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ReadError {
-    /// The database refused, or the connection is gone.
-    #[error(transparent)]
-    Database(#[from] sqlx::Error),
-    /// Postgres said something that is no snapshot.
-    #[error(transparent)]
-    Snapshot(#[from] BadSnapshot),
-    /// The database recovered from a crash a moment ago, and the reader has not found out yet.
-    #[error("the database has recovered from a crash a moment ago")]
-    Recovering,
-}
-
-/// The columns of [`database_state_columns!`], and whether everything that was visible was on disk.
+/// Reads the columns of [`database_state_columns!`]. The second value says whether everything that was visible was on disk.
+///
+/// # Errors
+/// The database has recovered from a crash, and the reader has not noted it yet.
 pub(in crate::db) fn database_state(row: &PgRow) -> Result<(DatabaseState, bool), ReadError> {
     if !row.try_get::<bool, _>("sound")? {
         return Err(ReadError::Recovering);
@@ -93,8 +90,8 @@ pub(in crate::db) fn database_state(row: &PgRow) -> Result<(DatabaseState, bool)
     Ok((state, row.try_get("durable")?))
 }
 
-/// The epoch of the database behind `conn`, drawn anew when the database is not the one it was drawn for; with the next
-/// transaction id after each crash that is known of.
+/// The epoch of the database behind `conn`, and the next transaction id after each crash that is known of. Draws a new epoch if
+/// this is another database, and notes a crash.
 pub(super) async fn current(conn: &mut PgConnection) -> sqlx::Result<(Epoch, Vec<u64>)> {
     let redrawn = sqlx::query(REBIND)
         .execute(&mut *conn)

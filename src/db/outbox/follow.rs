@@ -1,36 +1,37 @@
-//! Reads what was committed since a snapshot: the reader's own connection.
+//! The reader's own connection to the outbox: what was committed since a snapshot.
 //!
 //! Guarantees: one statement sees one snapshot, so each read yields exactly the events that are visible now and were not
-//! at the offset it starts from. It is pulled in parts, so its size costs no memory.
-//! Holds the advisory key that tells writers "somebody sleeps, notify" while the reader asks them to.
+//! at the offset it starts from. A read is pulled in parts (`reading`), so its size costs no memory.
+//! Owns the advisory key by which writers know that a reader sleeps and must be notified: it is held from `enable_notify` to
+//! `disable_notify`, or until the connection ends.
 //! Relies on the caller to connect anew after every error: a read that broke off leaves a connection that nobody may use.
+
+mod reading;
+
+pub(crate) use reading::{LogPosition, ReadPart};
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::ready;
-use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
-use sqlx::postgres::{PgConnection, PgRow};
-use sqlx::{ConnectOptions as _, Connection as _, Decode, Postgres, Row as _, Type};
+use futures_util::stream::{self, BoxStream, StreamExt as _};
+use sqlx::postgres::PgConnection;
+use sqlx::{ConnectOptions as _, Connection as _, Decode, Postgres, Type};
 use tokio::time::timeout;
 
 use super::epoch;
-use super::row::{self, Unusable};
 use crate::db::Database;
 use crate::db::numbers::sleeping_reader_key;
-use crate::event::Event;
 use crate::metrics::Metrics;
 use crate::offset::{BadSnapshot, Epoch, Seen, Snapshot};
+use reading::Reading;
 
-/// Bounds every answer that is waited for: a half-open connection must not hang the reader.
+/// The longest wait for an answer: a half-open connection must not hang the reader.
 const PATIENCE: Duration = Duration::from_secs(30);
-const MAX_PATIENCE: Duration = Duration::from_secs(960);
-/// A part is cut at either, so that a large read is delivered in bounded memory.
-const PART_EVENTS: usize = 256;
-const PART_BYTES: usize = 1024 * 1024;
 
-/// The materialised part keeps the planner on the index over `xid`: without it, `order by id` invites a walk of the
-/// whole primary key. `$2` and `$3` finish a read that broke off: only what that read saw, after the id it reached.
+/// Reads what is visible now and not visible in the snapshot `$1`. The materialised part makes the planner use the index over
+/// `xid`; without it, `order by id` makes the planner walk the whole primary key. `$2` and `$3` are given to finish a read that
+/// broke off: then only what that read saw is read, after the id that it reached.
 const READ: &str = "
 with fresh as materialized (
     select id, xid, at, room, event, data, source, sync
@@ -54,7 +55,8 @@ left join (
 ) e on true
 order by e.id";
 
-/// The transactions that have written an event and are not over: each may have looked for a sleeping reader while none slept.
+/// Counts the transactions that have written an event and are not over. Each of them may have tested the key while no reader
+/// held it, and then notifies nobody.
 const WRITERS: &str = "
 select count(*) from pg_locks
 where locktype = 'relation' and mode = 'RowExclusiveLock' and granted
@@ -63,7 +65,7 @@ where locktype = 'relation' and mode = 'RowExclusiveLock' and granted
 
 const HEAD: &str =
     "select pg_current_snapshot()::text, (pg_current_wal_insert_lsn() - '0/0')::int8";
-/// A commit that waits for its flush, and so for that of all before it: what HEAD saw can't be undone any more.
+/// A commit that waits for the disk, and so for every commit before it: a crash can no longer undo what `HEAD` saw.
 const FLUSH: &str = "
 begin;
 set local synchronous_commit = local;
@@ -81,7 +83,7 @@ const DISABLE_NOTIFY: &str = concat!(
     ")"
 );
 
-/// The reader's session. One statement at a time, planned once, never a sequential scan of the outbox.
+/// Settings of the reader's connection: each statement is planned once, and never as a sequential scan of the outbox.
 const SESSION: &str = "
 set enable_seqscan = off;
 set plan_cache_mode = force_generic_plan;
@@ -103,22 +105,6 @@ pub(crate) enum FollowError {
     Snapshot(#[from] BadSnapshot),
 }
 
-/// Positions in Postgres's log (`pg_lsn` as a number) at the moment of a read.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct LogPosition {
-    /// Up to where it is written.
-    pub written: i64,
-    /// Up to where it is on disk.
-    pub flushed: i64,
-}
-
-impl LogPosition {
-    /// Whether everything that was written is on disk.
-    pub(crate) fn is_flushed(self) -> bool {
-        self.written <= self.flushed
-    }
-}
-
 /// Where the database is when the reader connects.
 #[derive(Clone, Debug)]
 pub(crate) struct Head {
@@ -128,25 +114,8 @@ pub(crate) struct Head {
     pub recovered: Arc<[u64]>,
     /// What is visible; all of it is on disk.
     pub snapshot: Arc<Snapshot>,
-    /// Up to where Postgres's log was written.
+    /// How far Postgres's write-ahead log was written.
     pub log_written: i64,
-}
-
-/// A part of what one read found.
-#[derive(Debug)]
-pub(crate) struct ReadPart {
-    /// What the read sees: the same in all of its parts.
-    pub snapshot: Arc<Snapshot>,
-    /// Where Postgres's log was; the same in all parts.
-    pub log: LogPosition,
-    /// Every event that was ever pruned was visible in this snapshot.
-    pub pruned: Option<Snapshot>,
-    /// By id. One that can't be sent is left out.
-    pub events: Vec<Arc<Event>>,
-    /// Whether every event of the part was on disk when it became visible.
-    pub synced: bool,
-    /// Whether the read ends with this part.
-    pub complete: bool,
 }
 
 /// The outbox, read from an offset on.
@@ -233,7 +202,7 @@ impl Follow {
         .boxed()
     }
 
-    /// Asks writers to notify from now on; false when that can't be had right now.
+    /// Takes the key, which asks writers to notify from now on. False: the key can't be had right now.
     ///
     /// # Errors
     /// The database's own, or that it did not answer in time.
@@ -241,7 +210,7 @@ impl Follow {
         self.ask(ENABLE_NOTIFY).await
     }
 
-    /// Tells writers that nobody needs to be notified.
+    /// Gives the key back: writers notify nobody from now on.
     ///
     /// # Errors
     /// The database's own, or that it did not answer in time.
@@ -249,7 +218,7 @@ impl Follow {
         self.ask::<bool>(DISABLE_NOTIFY).await.map(|_| ())
     }
 
-    /// How many writers are at work. Each of them may not have seen the key.
+    /// How many transactions have written events and are not over. Each of them may have tested the key too early.
     ///
     /// # Errors
     /// The database's own, or that it did not answer in time.
@@ -260,7 +229,7 @@ impl Follow {
     /// Ends the connection.
     pub(crate) async fn close(&mut self) {
         if let Some(connection) = self.connection.take() {
-            // Postgres ends the session by itself when the socket closes; the bound is for a half-open one.
+            // Postgres notices by itself when the socket closes; the bound is for a half-open connection.
             let _ = timeout(Duration::from_secs(1), connection.close()).await;
         }
     }
@@ -272,83 +241,5 @@ impl Follow {
     {
         let connection = self.connection.as_mut().ok_or(sqlx::Error::WorkerCrashed)?;
         Ok(timeout(PATIENCE, sqlx::query_scalar(sql).fetch_one(connection)).await??)
-    }
-}
-
-/// A read that is under way.
-struct Reading<'a> {
-    rows: BoxStream<'a, sqlx::Result<PgRow>>,
-    /// The first row of the next part.
-    next: Option<PgRow>,
-    patience: &'a mut Duration,
-    metrics: &'a Metrics,
-}
-
-impl Reading<'_> {
-    /// The next part. It ends only when a row follows it, so that the last one is known to be the last.
-    async fn part(&mut self) -> Result<ReadPart, FollowError> {
-        let first = match self.next.take() {
-            Some(row) => row,
-            // The state of the database is in every row, also where there is no event.
-            None => self.first_row().await?.ok_or(sqlx::Error::RowNotFound)?,
-        };
-        let mut part = ReadPart {
-            snapshot: Arc::new(first.try_get::<String, _>("snapshot")?.parse()?),
-            log: LogPosition {
-                written: first.try_get("written")?,
-                flushed: first.try_get("flushed")?,
-            },
-            pruned: first
-                .try_get::<Option<String>, _>("pruned")?
-                .map(|text| text.parse())
-                .transpose()?,
-            events: Vec::new(),
-            synced: true,
-            complete: false,
-        };
-        let (mut row, mut bytes) = (first, 0);
-        loop {
-            if let Some(id) = row.try_get("id")? {
-                part.synced &= row.try_get::<bool, _>("sync")?;
-                match row::event(id, &row) {
-                    Ok(event) => {
-                        bytes += event.payload.get().len();
-                        part.events.push(Arc::new(event));
-                    }
-                    Err(why) => self.log_unusable(id, &row, &why),
-                }
-            }
-            match timeout(PATIENCE, self.rows.try_next()).await?? {
-                None => {
-                    part.complete = true;
-                    return Ok(part);
-                }
-                Some(next) if part.events.len() >= PART_EVENTS || bytes >= PART_BYTES => {
-                    self.next = Some(next);
-                    return Ok(part);
-                }
-                Some(next) => row = next,
-            }
-        }
-    }
-
-    /// Longer is waited after each read that took too long to begin: sorting millions of events would never come to its end.
-    async fn first_row(&mut self) -> Result<Option<PgRow>, FollowError> {
-        let first = timeout(*self.patience, self.rows.try_next()).await;
-        *self.patience = match first {
-            Ok(_) => PATIENCE,
-            Err(_) => (*self.patience * 2).min(MAX_PATIENCE),
-        };
-        Ok(first??)
-    }
-
-    /// An event that is left out is counted and logged, never passed over in silence.
-    fn log_unusable(&self, id: i64, row: &PgRow, why: &Unusable) {
-        self.metrics.capture_errors.inc();
-        tracing::warn!(
-            id,
-            source = row::source(row),
-            "an event can't be sent and is skipped: {why}"
-        );
     }
 }

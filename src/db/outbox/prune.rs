@@ -9,12 +9,12 @@ use sqlx::postgres::PgPool;
 
 use crate::db::numbers::pruning_key;
 
-/// Rows a statement removes at most: short transactions, little for vacuum to wait for.
+/// Rows that one statement removes at most: its transaction is short, and vacuum does not wait for it.
 const BATCH: i64 = 5_000;
 
-/// `$2` is a snapshot taken a while ago: what it sees, every reader has had the time to read. What it sees of the
-/// transactions up to the last one that was pruned is kept, together with what was pruned before, so that a reader or an
-/// offset that has not seen all of it is known to have missed events.
+/// `$2` is a snapshot of a while ago: every reader has had the time to read what it sees. `rowcast.epoch.pruned` becomes the
+/// smallest snapshot that sees every event which was ever pruned. A reader or a client whose offset does not see all of that
+/// snapshot may have missed a pruned event.
 const PRUNE: &str = concat!(
     "
 with claimed as (
@@ -50,7 +50,7 @@ with claimed as (
 select count(*) from gone"
 );
 
-/// Prunes with the memory of when what became visible.
+/// Prunes, and remembers snapshots in order to know since when an event has been visible.
 pub(crate) struct Pruner {
     pool: PgPool,
     retention: Duration,

@@ -1,8 +1,9 @@
-//! What rooms got since a snapshot: the reads of replays, and of events over HTTP.
+//! What rooms got since a snapshot: the reads of replays, of joins with an offset, and of events over HTTP.
 //!
 //! One statement serves any number of rooms, of any number of clients. It yields events in the order of their ids, bounded
-//! in number and bytes; what lies beyond is asked for again, after the last id.
-//! Guarantees: exact. An event is there if `batch` sees it and `before` does not, however long ago it was written.
+//! in number and bytes; the caller asks again for the rest, after the last id.
+//! Guarantees that the answer is exact: it has an event if and only if `batch` sees the event and `before` does not, however
+//! long ago it was written.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,18 +11,20 @@ use std::time::Duration;
 use sqlx::Row as _;
 use sqlx::postgres::PgPool;
 
-use super::epoch::{self, ReadError, database_state_columns};
+use super::epoch::{self, database_state_columns};
 use super::row;
+use crate::db::read_error::ReadError;
 use crate::db::retry::within;
 use crate::offset::{ReplayPage, RoomRange, Snapshot};
 
 /// The longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Events of one read at most, and their bytes, where those that are stored compressed are taken for ten times as large.
+/// Events of one read at most, and their bytes. A compressed payload counts ten times its stored size.
 const MAX_EVENTS: usize = 4_000;
 const MAX_BYTES: i64 = 2 * 1024 * 1024;
 
-/// A range's ids in progress are looked up one by one, what came later as a range of the same index.
+/// Of each range, transactions that were in progress at its beginning are looked up one by one, later ones as a range of the
+/// same index.
 const REPLAY_PAGE: &str = concat!(
     "
 with want as materialized (

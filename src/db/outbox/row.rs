@@ -1,4 +1,7 @@
 //! A row of the outbox as an event.
+//!
+//! Shared by the two statements that read events, which therefore name their columns alike. A row that can't become an event
+//! is the caller's to count and to skip.
 
 use std::time::Duration;
 
@@ -17,7 +20,7 @@ pub(super) enum Unusable {
     Unreadable(#[from] sqlx::Error),
 }
 
-/// Takes the columns that the reader selects.
+/// Reads the columns of one row.
 pub(super) fn event(id: i64, row: &PgRow) -> Result<Event, Unusable> {
     let room: Option<String> = row.try_get("room")?;
     let name: String = row.try_get("event")?;
@@ -34,7 +37,7 @@ pub(super) fn event(id: i64, row: &PgRow) -> Result<Event, Unusable> {
     })
 }
 
-/// Which attached table it came from, where that can be told.
+/// The attached table that the event came from, if it came from one.
 pub(super) fn source(row: &PgRow) -> Option<String> {
     row.try_get("source").ok().flatten()
 }

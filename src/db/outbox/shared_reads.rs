@@ -1,17 +1,19 @@
-//! The reads of replays: shared, and bounded in number.
+//! The reads of replays: shared between clients, and bounded in number.
 //!
-//! Clients that come back together mostly miss the same: what several want of a room is read once, as the least that
-//! holds all of it. Each then takes what is its own ([`ReadRange::holds`](crate::offset::ReadRange::holds)).
+//! Clients that come back together mostly missed the same events. So what several of them ask of one room is read once, as the
+//! smallest range that holds all of it. Each client then picks its own events
+//! ([`ReadRange::holds`](crate::offset::ReadRange::holds)).
+//! Guarantees that a thousand replays at once never run more than a few statements at a time.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use sqlx::postgres::PgPool;
 
-use super::epoch::ReadError;
 use super::replay_page::replay_page;
 use crate::db::pools::REPLAY_CONNECTIONS;
 use crate::db::query_batcher::QueryBatcher;
+use crate::db::read_error::ReadError;
 use crate::event::Room;
 use crate::offset::{ReplayPage, RoomRange, Snapshot};
 
@@ -23,7 +25,7 @@ const EVENTS: usize = 4_000;
 /// What was read, or why not; the same for everybody who shared the read.
 pub(crate) type Read = Result<Arc<ReplayPage>, Arc<ReadError>>;
 
-/// See the module.
+/// Reads what was missed, for many clients by one statement.
 pub(crate) struct SharedReads {
     pool: PgPool,
     max_payload: usize,
@@ -58,7 +60,7 @@ impl SharedReads {
     }
 }
 
-/// One range for a room where that holds all that is wanted of it, without much more.
+/// Merges ranges of one room where the merged range holds little more than what is wanted.
 fn merge(asked: Vec<Vec<RoomRange>>) -> Vec<RoomRange> {
     let mut rooms: HashMap<Room, Vec<RoomRange>> = HashMap::new();
     for range in asked.into_iter().flatten() {
@@ -77,7 +79,7 @@ fn absorb(wide: &mut RoomRange, range: &RoomRange) -> bool {
         wide.upto = wide.upto.max(range.upto);
         return true;
     }
-    // A batch that was begun is not read again from its beginning for somebody else's sake.
+    // A client in the middle of a batch needs its rest only: widening the range would read the batch from its beginning.
     let whole = |range: &RoomRange| range.after == i64::MIN && range.upto == i64::MAX;
     let (Some(wide_batch), Some(batch)) = (&wide.batch, &range.batch) else {
         return false;

@@ -1,13 +1,15 @@
-//! What a session is kept by, and how servers tell each other of it.
+//! The key of a resume session, and how servers tell each other which sessions were taken over.
+//!
+//! A pid is a secret that lets its bearer resume, so the database holds its hash alone, and no log holds either.
 
 use sha2::{Digest as _, Sha256};
 
-/// What a session is kept by: the pid itself is a secret, and is kept nowhere.
+/// The first half of a pid's SHA-256.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct PidHash(pub(super) [u8; 16]);
 
 impl PidHash {
-    /// Of a pid as the client sends it.
+    /// Hashes a pid as the client sends it.
     pub(crate) fn of(pid: &str) -> Self {
         let digest = Sha256::digest(pid.as_bytes());
         let (head, _) = digest
@@ -22,7 +24,7 @@ impl PidHash {
     }
 }
 
-/// What the notification of sessions that were taken over says: whose, and to which connection.
+/// Reads the payload of the notification that sessions were taken over: each session, and the connection that owns it now.
 pub(crate) fn parse_takeovers(payload: &str) -> impl Iterator<Item = (PidHash, i64)> {
     payload.split(',').filter_map(|entry| {
         let (hash, owner) = entry.split_once(':')?;

@@ -1,4 +1,7 @@
-//! Which connection of this server has which resume session: the latest that asked for it, and no other.
+//! Which connection of this server has which resume session.
+//!
+//! Guarantees that it is the latest one which asked for the session: the earlier one is closed, so that no two connections serve
+//! one client. The same holds across servers, by the notification of a takeover.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::db::{PidHash, ResumeSession};
 use crate::delivery::SubscriberTransport;
 
-/// The owners of the sessions.
+/// The connection that owns each resume session. A leaf among the locks: nothing is closed while it is held.
 #[derive(Default)]
 pub(crate) struct SessionOwners(Mutex<HashMap<PidHash, Owner>>);
 
@@ -20,7 +23,7 @@ impl SessionOwners {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A session belongs to this connection now. The one that had it here is ended.
+    /// The resume session belongs to this connection now. The connection that had it is closed.
     pub(crate) fn claim(&self, session: &ResumeSession, transport: Arc<dyn SubscriberTransport>) {
         let owner = Owner {
             owner: session.owner,
@@ -32,7 +35,7 @@ impl SessionOwners {
         }
     }
 
-    /// A connection has ended. Its session may belong to a later one.
+    /// A connection has ended. If its resume session belongs to a later one already, nothing changes.
     pub(crate) fn release(&self, session: &ResumeSession) {
         let mut owners = self.owners();
         if owners
@@ -43,7 +46,8 @@ impl SessionOwners {
         }
     }
 
-    /// A session belongs to the connection `owner`, of whichever server: another one that has it here is ended.
+    /// The resume session belongs to the connection `owner`, of this or another server. Any other connection that has it here is
+    /// closed.
     pub(crate) fn end_others(&self, pid: PidHash, owner: i64) {
         let ended = {
             let owners = self.owners();

@@ -1,9 +1,9 @@
 //! Whether a client that comes back can be given exactly what it missed.
 //!
-//! A stock client sends, with CONNECT, the `pid` that an earlier CONNECT gave it and the offset of the last event it got
-//! (`socket.io-client`, connection state recovery). It resumes only if its session is there, is the same identity's, and every
-//! room's continuity is proved; then CONNECT carries the same pid, by which the client knows. Otherwise it gets a new pid, and
-//! is told which rooms to reload.
+//! A stock client sends, with CONNECT, the `pid` of an earlier CONNECT and the offset of the last event it got (`socket.io-client`,
+//! connection state recovery). It resumes only if its session exists and is the same identity's, and if it can be proved what it
+//! missed of each room. Then CONNECT carries the same pid, by which the client knows. Otherwise CONNECT carries a new pid, and the
+//! client is told which rooms to reload.
 
 use std::sync::Arc;
 
@@ -99,11 +99,11 @@ struct Continuity {
     offset: Offset,
     /// Each room, with what the client had of it when it was in.
     rooms: Vec<(Room, Arc<Offset>)>,
-    /// Whether the session says that something must have come to the client, which has now turned out to be so.
+    /// Whether a room had a `must_be_after`, which is now proved: the client's next offset may not prove it again.
     must_store: bool,
 }
 
-/// What the client has had, or why that is not known.
+/// What the client has had of its rooms, or the reason why that can't be proved, which the client is told.
 fn prove_continuity(
     stored: &StoredSession,
     claimed: &str,
@@ -111,8 +111,8 @@ fn prove_continuity(
 ) -> Result<Continuity, String> {
     let unpack = |text: &str| Offset::unpack(text, state.epoch.value).map_err(|e| e.to_string());
     let progress = &stored.progress;
-    // If the client's offset is the last one that it was sent, it missed nothing up to `complete_to_offset`, however old
-    // its own offset is.
+    // If the client's offset is the last one that we sent, it missed nothing up to `complete_to_offset`, however old its own
+    // offset is.
     let has_last_sent = claimed == progress.last_sent_offset;
     let offset = unpack(if has_last_sent {
         &progress.complete_to_offset
@@ -152,8 +152,8 @@ fn prove_continuity(
     })
 }
 
-/// Whether what was replayed to a client as it joined a room, or the word that it is to reload the room, has come to it: its
-/// offset is later than the one that was current then, or is that of the last event of the replay.
+/// Whether a client has received what it was sent on the way into a room: the replay, or the request to reload the room. It has
+/// if its offset is later than the one that was current then, or is that of the replay's last event.
 fn has_what_came(offset: &Offset, room: &Room, at: &Offset, must_be_after: &Offset) -> bool {
     let is_later = offset.seen.reaches(&must_be_after.seen) && offset.seen != must_be_after.seen;
     let has_last_replayed = offset
@@ -162,7 +162,7 @@ fn has_what_came(offset: &Offset, room: &Room, at: &Offset, must_be_after: &Offs
     is_later || has_last_replayed
 }
 
-/// Whether what a room got since can be told: since the client's offset, or since it joined.
+/// Whether it can be told what a room got since the client's offset, or since the client joined the room.
 fn check_room(
     offset: &Offset,
     room: &Room,
@@ -172,7 +172,7 @@ fn check_room(
     let since_offset = offset.check_continuity(offset.seen_in(room), state);
     let since_join = at.check_continuity(&at.seen, state);
     match (since_offset, since_join) {
-        // What both have seen is not missed, so it is enough if either can be told from.
+        // The client has seen what either of the two offsets has seen, so it is enough if one of them has not expired.
         (Ok(()), Ok(()) | Err(ContinuityError::Expired))
         | (Err(ContinuityError::Expired), Ok(())) => Ok(()),
         (Err(error), _) | (_, Err(error)) => Err(error),

@@ -1,4 +1,4 @@
-//! What of a connected client is stored in its resume session.
+//! What is stored of a connected client in its resume session: its rooms, and how far it was served.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use crate::db::{SessionProgress, StoredSession};
 use crate::delivery::{Hub, Progress, Subscriber};
 use crate::offset::Offset;
 
-/// How far a client was served, as the session has it.
+/// How far a client was served, as its resume session has it.
 pub(crate) fn session_progress(progress: &Progress) -> SessionProgress {
     let pack = |offset: &Arc<Offset>| offset.pack();
     SessionProgress {

@@ -1,5 +1,8 @@
-//! The connected clients, and what keeps their resume sessions: they are stored as long as their clients are there, and a
-//! client whose session another connection has taken over is ended.
+//! The connected clients of this server, and the task that looks after their resume sessions.
+//!
+//! The task, [`SessionKeeper`], writes down from time to time how far each client was served, so that the rows of connected
+//! clients are never pruned; removes the rows that nobody can resume any more; and closes clients whose resume session was taken
+//! over on another server.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,10 +19,10 @@ use crate::delivery::Hub;
 use crate::metrics::{Metrics, Transport};
 use crate::socketio::client::Client;
 
-/// The longest pause between two rounds.
+/// The longest pause between two times of storing and pruning.
 const ROUND: Duration = Duration::from_secs(3600);
 
-/// The connected clients, and who has which session.
+/// The connected clients, by their numbers, and which of them has which resume session.
 #[derive(Default)]
 pub(in crate::socketio) struct Clients {
     by_id: Mutex<HashMap<u64, Arc<Client>>>,
@@ -31,13 +34,13 @@ impl Clients {
         self.by_id.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a client in. The one that had its session is ended.
+    /// Adds a client. The one that had its resume session is closed.
     pub(in crate::socketio) fn add(&self, client: &Arc<Client>) {
         self.by_id().insert(client.id(), client.clone());
         self.owners.claim(&client.session, client.transport.clone());
     }
 
-    /// Forgets a client.
+    /// Removes a client.
     pub(in crate::socketio) fn remove(&self, id: u64) -> Option<Arc<Client>> {
         let client = self.by_id().remove(&id)?;
         self.owners.release(&client.session);
@@ -49,7 +52,7 @@ impl Clients {
         self.by_id().values().cloned().collect()
     }
 
-    /// Every stored session, and how far its client was served.
+    /// Every resume session that is stored, and how far its client was served.
     pub(in crate::socketio) fn progress(&self, hub: &Hub) -> Vec<(ResumeSession, SessionProgress)> {
         self.all()
             .into_iter()
@@ -74,8 +77,7 @@ impl Clients {
     }
 }
 
-/// Keeps the sessions of connected clients alive, removes those that nobody can resume any more, and ends connections whose
-/// session another server has taken over.
+/// Stores how far connected clients were served, prunes resume sessions, and closes clients whose session was taken over.
 pub(crate) struct SessionKeeper {
     pub(in crate::socketio) hub: Arc<Hub>,
     pub(in crate::socketio) clients: Arc<Clients>,
@@ -83,8 +85,8 @@ pub(crate) struct SessionKeeper {
 }
 
 impl SessionKeeper {
-    /// Runs until `stop`. `takeovers` is what notifications say of sessions that were taken over; sessions are kept for as
-    /// long as their offsets are, which is the `retention`.
+    /// Runs until `stop`. `takeovers` yields the payloads of notifications that resume sessions were taken over. A session is
+    /// stored for as long as its offsets are good for a replay, which is the `retention`.
     pub(crate) async fn run(
         self,
         retention: Duration,
@@ -109,7 +111,7 @@ impl SessionKeeper {
                         self.sessions.prune(retention + ROUND.min(retention)).await
                     };
                     if let Err(error) = done.await {
-                        tracing::debug!("sessions could not be kept up: {error}");
+                        tracing::debug!("resume sessions could not be looked after: {error}");
                     }
                 }
             }

@@ -1,0 +1,78 @@
+//! Which resume session a connecting client has: the one that it asks for, or a new one.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use tokio::time::{Instant, sleep};
+
+use super::{Connector, Refused};
+use crate::auth::Identity;
+use crate::backoff::Backoff;
+use crate::db::{PidHash, ResumeSession, log_wait};
+use crate::delivery::ReplaySource;
+use crate::socketio::session::resume::{self, ResumeOutcome, ResumeRequest};
+
+impl<S: ReplaySource> Connector<S> {
+    /// The resume session of a client, with the pid that CONNECT carries: the session that the client asks for if it can be
+    /// resumed, else a new one. `has_ended` says that the connection is gone.
+    pub(super) async fn begin_session(
+        &self,
+        request: Option<ResumeRequest>,
+        identity: &Identity,
+        has_ended: impl Fn() -> bool,
+    ) -> Result<(String, ResumeSession, ResumeOutcome), Refused> {
+        let session = |pid: &str| ResumeSession {
+            pid: PidHash::of(pid),
+            identity: identity.name(),
+            owner: rand::random(),
+        };
+        let mut outcome = ResumeOutcome::New;
+        if let Some(request) = request {
+            let asked_for = session(&request.pid);
+            outcome = self
+                .take_over(&request, &asked_for, identity, has_ended)
+                .await?;
+            if let ResumeOutcome::Resumed(_) = outcome {
+                return Ok((request.pid, asked_for, outcome));
+            }
+        }
+        let pid = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>());
+        let session = session(&pid);
+        Ok((pid, session, outcome))
+    }
+
+    /// Takes over the resume session that a client asks for, and decides whether it can be resumed. A database that is away is waited
+    /// for, while the client waits for its CONNECT: the engine ends the connection at its time limit, and the client tries
+    /// again.
+    async fn take_over(
+        &self,
+        request: &ResumeRequest,
+        session: &ResumeSession,
+        identity: &Identity,
+        has_ended: impl Fn() -> bool,
+    ) -> Result<ResumeOutcome, Refused> {
+        let sessions = &self.requests.sessions;
+        let (begun, mut backoff) = (Instant::now(), Backoff::default());
+        loop {
+            match sessions.take_over(session.clone()).await {
+                Ok(takeover) => {
+                    let outcome = resume::evaluate(takeover, request, identity).await;
+                    if let ResumeOutcome::Lost { .. } = outcome
+                        && let Err(error) = sessions.forget(session).await
+                    {
+                        tracing::debug!("a session that ended stays until it is pruned: {error}");
+                    }
+                    return Ok(outcome);
+                }
+                Err(error) => log_wait("a client that comes back", &error),
+            }
+            sleep(backoff.next()).await;
+            // Taking a resume session over for a connection that has ended would get in the way of the client's next one.
+            let late = self.limits.handshake_timeout + Duration::from_secs(1);
+            if has_ended() || begun.elapsed() > late {
+                return Err(Refused::Unavailable);
+            }
+        }
+    }
+}
