@@ -28,6 +28,7 @@
 //!    what is written down as sent is what was sent. A subscriber's rooms change only while the hub's lock is held too.
 //! 4. The transport's own lock. `delivery` never holds two subscribers' locks at once, and no lock across an await.
 
+mod advance;
 mod batch;
 mod broadcast;
 mod hub;

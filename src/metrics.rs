@@ -153,8 +153,8 @@ meters! {
     pub replayed: Counter = "replayed_events", "Missed events sent to sockets";
     /// Times a socket had no room for an event of the broadcast, and was left to a replay.
     pub fell_behind: Counter = "fell_behind", "Times a socket had no room for an event";
-    /// Replays that ended by a panic, whose client was cut.
-    pub replay_panics: Counter = "replay_panics", "Replays that failed by a fault of the server's";
+    /// Clients that were cut because a replay of theirs, or the handling of their events, panicked.
+    pub panics: Counter = "panics", "Clients cut because of a fault of the server's";
     /// Sockets that were cut because they read too slowly.
     pub slow_consumers: Counter = "slow_consumers", "Sockets cut because they read too slowly";
     /// Seconds from the change, by the database's clock, to its broadcast.

@@ -1,15 +1,10 @@
-//! Where the broadcast is, and how subscribers that are behind get there.
+//! Where the broadcast is, and what somebody who has less is to be given next. No lock: `advance` has the hub's.
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
-
-use super::batch::Batch;
-use super::hub::{Hub, HubState, Members};
 use super::recent::RecentEvents;
-use super::sink::Affected;
-use super::subscriber::{BroadcastEvent, DeliveryState, ReplayGeneration, Subscriber};
-use crate::event::{Event, Room};
+use super::subscriber::{BroadcastEvent, DeliveryState, Subscriber};
+use crate::event::Event;
 use crate::offset::{Epoch, NextRead, Offset, ReadRange, Seen, Snapshot};
 
 /// Why a replay can't go on: the reason that clients are told.
@@ -129,135 +124,6 @@ impl BroadcastPosition {
             durable: here.durable,
             repeated_to: self.repeated_to.clone(),
         })
-    }
-}
-
-impl Hub {
-    /// Where the broadcast is and the number of its last event; `None` before the first read.
-    pub(crate) fn position(&self) -> Option<(Arc<Offset>, u64)> {
-        let state = self.state();
-        let position = state.position.as_ref()?;
-        Some((position.offset.clone(), position.number))
-    }
-
-    /// Moves the position past the event at `index` and says who must get it: one moment, so that a join is either before
-    /// it, and gets the event, or after it, and its offset includes the event. `None` where nobody is in the room.
-    pub(super) fn pass_event(
-        &self,
-        batch: &Batch,
-        index: usize,
-    ) -> Option<(Members, BroadcastEvent)> {
-        let offset = Arc::new(batch.offset(index));
-        let mut state = self.state();
-        let HubState {
-            position, rooms, ..
-        } = &mut *state;
-        let position = position.as_mut()?;
-        position.number += 1;
-        let event = BroadcastEvent {
-            event: batch.events[index].event.clone(),
-            repeated: batch.events[index].repeated,
-            batch: batch.snapshot.clone(),
-            before: std::mem::replace(&mut position.offset, offset.clone()),
-            offset,
-            number: position.number,
-            repeated_to: position.repeated_to.clone(),
-        };
-        position.recent.push(event.clone());
-        let room = rooms.get(&event.event.room)?;
-        (!room.members.is_empty()).then(|| (room.members.clone(), event))
-    }
-
-    /// Moves the position to the end of a batch.
-    pub(super) fn finish_batch(&self, end: Offset) {
-        {
-            let mut state = self.state();
-            match &mut state.position {
-                Some(position) => position.offset = Arc::new(end),
-                none => {
-                    let known = end.seen.ceiling().clone();
-                    *none = Some(BroadcastPosition::new(end, 0, known));
-                }
-            }
-        }
-        self.moved.send_replace(());
-    }
-
-    /// What a subscriber that is behind is to be given next. It is live from here on if it has reached the broadcast.
-    pub(super) fn next_replay_action(
-        &self,
-        subscriber: &Subscriber,
-        generation: ReplayGeneration,
-    ) -> ReplayAction {
-        let state = self.state();
-        let mut subscriber = subscriber.state();
-        let is_ours = subscriber.replay_generation() == Some(generation);
-        let Some(position) = state.position.as_ref().filter(|_| is_ours) else {
-            return ReplayAction::Reached;
-        };
-        let action = position.next_replay_action(&subscriber.complete_to_offset, |event| {
-            subscriber.wants(&event.event) && !subscriber.has_had(event)
-        });
-        match &action {
-            ReplayAction::Reached => {
-                subscriber.become_live(position.offset.clone(), position.number);
-            }
-            // The outbox does not know which of the events it has had.
-            ReplayAction::Replay(step)
-                if step.events.is_none()
-                    && position.may_repeat_after(&subscriber.complete_to_offset.seen)
-                    && subscriber.rooms.iter().any(|joined| joined.has_repeated) =>
-            {
-                return ReplayAction::Lost(CRASHED);
-            }
-            _ => {}
-        }
-        action
-    }
-
-    /// The replay can't go on: the subscriber is live from here on, and its rooms, which are named, are to be reloaded.
-    pub(super) fn give_up_replay(
-        &self,
-        subscriber: &Subscriber,
-        generation: ReplayGeneration,
-    ) -> Vec<Room> {
-        let state = self.state();
-        let mut subscriber = subscriber.state();
-        let is_ours = subscriber.replay_generation() == Some(generation);
-        let Some(position) = state.position.as_ref().filter(|_| is_ours) else {
-            return Vec::new();
-        };
-        subscriber.become_live(position.offset.clone(), position.number);
-        subscriber.last_sent_offset = None;
-        subscriber.mark_reloaded(&position.offset, |_| true)
-    }
-
-    /// The moves of the broadcast: for those who are ahead of it.
-    pub(super) fn moves(&self) -> watch::Receiver<()> {
-        self.moved.subscribe()
-    }
-
-    /// Somebody is ahead of the broadcast: the reader is to look at what has changed since its last read, which may be
-    /// nothing that is to be sent.
-    pub(super) fn wake_reader(&self) {
-        self.reader_wake.send_replace(());
-    }
-
-    /// Rooms are to be reloaded: who is to be told so, and of which.
-    pub(super) fn reload(&self, which: &Affected) -> Vec<(Arc<Subscriber>, Vec<Room>)> {
-        let state = self.state();
-        let Some(position) = &state.position else {
-            return Vec::new();
-        };
-        let affected = |room: &Room| match which {
-            Affected::All => true,
-            Affected::Rooms(rooms) => rooms.contains(room),
-        };
-        let told = state.subscribers.values().map(|subscriber| {
-            let rooms = subscriber.state().mark_reloaded(&position.offset, affected);
-            (subscriber.clone(), rooms)
-        });
-        told.collect()
     }
 }
 

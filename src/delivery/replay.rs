@@ -91,7 +91,7 @@ impl<S: ReplaySource> Replay<S> {
         let walk = CatchUp::new(self.hub.clone(), subscriber.clone(), generation);
         let replay = AssertUnwindSafe(self.drive(walk, &subscriber)).catch_unwind();
         if replay.await.is_err() {
-            self.hub.metrics.replay_panics.inc();
+            self.hub.metrics.panics.inc();
             tracing::error!(
                 connection = subscriber.id,
                 "a replay failed by a fault of the server's; its client was disconnected and comes back"

@@ -121,6 +121,7 @@ impl Hub {
             at: replayed.unwrap_or(&here).clone(),
             must_be_after: replayed.is_some().then(|| here.clone()),
             has_repeated: false,
+            is_reloaded: false,
         };
         self.add_member(&mut state, subscriber, joined);
         Ok(JoinProgress::Entered)

@@ -57,7 +57,7 @@ impl Subscriber {
             .map(|joined| &joined.at)
             .filter(|at| !state.complete_to_offset.seen.reaches(&at.seen));
         let offset = joined_at.unwrap_or(&state.complete_to_offset);
-        answer(offset, joined.is_some_and(Membership::is_reloaded));
+        answer(offset, joined.is_some_and(|joined| joined.is_reloaded));
     }
 }
 
@@ -74,6 +74,8 @@ pub(crate) struct Membership {
     /// Whether the subscriber was in the room when the database crashed: events that the broadcast comes to again after the
     /// crash, it has had.
     pub(super) has_repeated: bool,
+    /// Whether the subscriber was to reload the room after it joined.
+    pub(super) is_reloaded: bool,
 }
 
 impl Membership {
@@ -84,12 +86,8 @@ impl Membership {
             at,
             must_be_after: None,
             has_repeated: false,
+            is_reloaded: false,
         }
-    }
-
-    /// Whether the subscriber was to reload the room after it joined.
-    fn is_reloaded(&self) -> bool {
-        self.must_be_after.as_ref() == Some(&self.at)
     }
 }
 
@@ -284,6 +282,7 @@ impl DeliveryState {
         let mut named = Vec::new();
         for joined in self.rooms.iter_mut().filter(|joined| which(&joined.room)) {
             (joined.at, joined.must_be_after) = (here.clone(), Some(here.clone()));
+            joined.is_reloaded = true;
             named.push(joined.room.clone());
         }
         if !named.is_empty() {

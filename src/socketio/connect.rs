@@ -118,7 +118,7 @@ impl<S: ReplaySource> Connector<S> {
             let (connector, entrance) = (connector.clone(), entrance.clone());
             async move {
                 if must_work && let Some(client) = entrance.client() {
-                    connector.requests.handle_inbox(&client).await;
+                    connector.requests.handle_inbox_or_cut(&client).await;
                 }
             }
         });
@@ -160,7 +160,7 @@ impl<S: ReplaySource> Connector<S> {
         tracing::debug!(connection = id, "connected");
         self.hub().send(&client.subscriber, &ready);
         self.send_outcome(&client, &outcome).await;
-        self.requests.handle_inbox(&client).await;
+        self.requests.handle_inbox_or_cut(&client).await;
         if entrance.was_flooded() {
             client.transport.close();
         }

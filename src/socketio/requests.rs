@@ -5,9 +5,11 @@
 //! together.
 //! Guarantees that answers come in the order of the events, and that a join which can't be stored is undone and refused.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -60,8 +62,22 @@ enum PendingAnswer {
 }
 
 impl<S: ReplaySource> Requests<S> {
+    /// Handles what the inbox holds. A client of which an event can't be handled, because of a fault of ours, would get no
+    /// answer any more and look alive: it is cut, and comes back.
+    pub(super) async fn handle_inbox_or_cut(&self, client: &Arc<Client>) {
+        let handled = AssertUnwindSafe(self.handle_inbox(client)).catch_unwind();
+        if handled.await.is_err() {
+            self.hub.metrics.panics.inc();
+            tracing::error!(
+                connection = client.id(),
+                "an event could not be handled by a fault of the server's; its client was disconnected and comes back"
+            );
+            client.transport.close();
+        }
+    }
+
     /// Handles what the inbox holds, one event after another.
-    pub(super) async fn handle_inbox(&self, client: &Arc<Client>) {
+    async fn handle_inbox(&self, client: &Arc<Client>) {
         let mut pending = Vec::new();
         while let Some(incoming) = client.inbox.next() {
             let changes_rooms = matches!(incoming.request, Request::Join | Request::Leave);

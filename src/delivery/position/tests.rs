@@ -1,6 +1,11 @@
+use tokio::sync::watch;
+
 use super::*;
 use crate::delivery::fakes::{EPOCH, Fake, batch, broadcast_event, hub_at, offset_at, snapshot};
-use crate::delivery::subscriber::Membership;
+use crate::delivery::hub::Hub;
+use crate::delivery::sink::Affected;
+use crate::delivery::subscriber::{Membership, ReplayGeneration};
+use crate::event::Room;
 use crate::metrics::Metrics;
 
 /// The broadcast's, after it has sent 1 (transaction 11) and 2 (12) of a read up to 20.

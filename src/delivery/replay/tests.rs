@@ -69,7 +69,7 @@ async fn a_replay_that_panics_cuts_its_client_and_no_other() {
     until("the first replay", || is_live(&ana)).await;
     hub.start_replay(&ben.subscriber);
     until("the cut", || ben.subscriber.transport.is_closed()).await;
-    assert_eq!(hub.metrics.replay_panics.get(), 1);
+    assert_eq!(hub.metrics.panics.get(), 1);
     hub.start_replay(&cay.subscriber);
     until("the last replay", || is_live(&cay)).await;
     for (fake, sent) in [(&ana, vec![1]), (&ben, vec![]), (&cay, vec![1])] {
@@ -77,7 +77,7 @@ async fn a_replay_that_panics_cuts_its_client_and_no_other() {
     }
     let is_closed = |fake: &Fake| fake.subscriber.transport.is_closed();
     assert!(!is_closed(&ana) && !is_closed(&cay));
-    assert_eq!(hub.metrics.replay_panics.get(), 1);
+    assert_eq!(hub.metrics.panics.get(), 1);
 }
 
 #[tokio::test]

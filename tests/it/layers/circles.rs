@@ -12,13 +12,7 @@ use super::source::Source;
 /// Who imports whom among the modules of one folder, each with an example.
 type Graph = BTreeMap<String, BTreeMap<String, String>>;
 
-/// Circles that are there, and are to be opened. Each that is opened leaves this list.
-const OPEN: [(&str, &str); 1] = [(
-    "hub, position",
-    "position.rs holds both what the hub has and what the hub does with that; the second belongs below hub",
-)];
-
-/// Every circle but those of [`OPEN`], in words: one line an import.
+/// Every circle, in words: one line an import.
 pub(super) fn find(sources: &[Source]) -> Vec<String> {
     let imports: HashMap<&[String], Imports> = sources
         .iter()
@@ -47,8 +41,7 @@ pub(super) fn find(sources: &[Source]) -> Vec<String> {
                 .or_insert(example);
         }
     }
-    let is_new = |circle: &String| !OPEN.iter().any(|(open, _)| circle.starts_with(open));
-    folders.values().flat_map(circles).filter(is_new).collect()
+    folders.values().flat_map(circles).collect()
 }
 
 /// The module that has what this path names.

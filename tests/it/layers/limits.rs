@@ -38,15 +38,7 @@ const SQL: [(&str, &str); 4] = [
 const MAX_LINES: usize = 300;
 const MAX_FUNCTION_LINES: usize = 60;
 /// Files that may be longer.
-const LONG_FILES: [(&str, &str); 4] = [
-    (
-        "src/delivery/position.rs",
-        "to be split: what the hub does with the position belongs into a file below hub, which also opens the circle of the two",
-    ),
-    (
-        "src/delivery/subscriber.rs",
-        "to be split: what a transport is, and what a subscriber was sent, are two things",
-    ),
+const LONG_FILES: [(&str, &str); 2] = [
     (
         "src/config/tests.rs",
         "one table of every setting, with every value that is taken or refused",
