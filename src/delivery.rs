@@ -31,6 +31,7 @@
 mod advance;
 mod batch;
 mod broadcast;
+mod broadcast_event;
 mod hub;
 mod outgoing;
 mod position;

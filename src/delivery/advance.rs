@@ -5,10 +5,11 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::batch::Batch;
+use super::broadcast_event::BroadcastEvent;
 use super::hub::{Hub, HubState, Members};
 use super::position::{BroadcastPosition, CRASHED, ReplayAction};
 use super::sink::Affected;
-use super::subscriber::{BroadcastEvent, ReplayGeneration, Subscriber};
+use super::subscriber::{ReplayGeneration, Subscriber};
 use crate::event::Room;
 use crate::offset::Offset;
 

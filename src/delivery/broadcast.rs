@@ -7,12 +7,13 @@
 use std::sync::Arc;
 
 use super::batch::Batch;
+use super::broadcast_event::BroadcastEvent;
 use super::hub::{Hub, Members};
 use super::outgoing::Outgoing;
 use super::position::{CRASHED, REWOUND};
 use super::room_notifier::RoomNotifier;
 use super::sink::{Affected, EventSink};
-use super::subscriber::{BroadcastEvent, Subscriber};
+use super::subscriber::Subscriber;
 use super::subscriber_transport::SendOutcome;
 use crate::event::Room;
 use crate::offset::Offset;

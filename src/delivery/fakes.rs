@@ -9,9 +9,10 @@ use serde_json::value::RawValue;
 use tokio::sync::watch;
 
 use super::batch::{Batch, BatchEvent};
+use super::broadcast_event::BroadcastEvent;
 use super::hub::{BehindReceiver, Hub};
 use super::outgoing::Outgoing;
-use super::subscriber::{BroadcastEvent, DeliveryState, Membership, Subscriber};
+use super::subscriber::{DeliveryState, Membership, Subscriber};
 use super::subscriber_transport::{Backlog, SendOutcome, SubscriberTransport};
 use crate::event::{Event, Room, name};
 use crate::metrics::Metrics;

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::broadcast_event::BroadcastEvent;
 use super::recent::RecentEvents;
-use super::subscriber::{BroadcastEvent, DeliveryState, Subscriber};
+use super::subscriber::{DeliveryState, Subscriber};
 use crate::event::Event;
 use crate::offset::{Epoch, NextRead, Offset, ReadRange, Seen, Snapshot};
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::subscriber::BroadcastEvent;
+use super::broadcast_event::BroadcastEvent;
 use crate::event::Event;
 use crate::offset::{ReadRange, Snapshot};
 

@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::batch::Batch;
 use super::broadcast::Broadcast;
+use super::broadcast_event::BroadcastEvent;
 use super::hub::{BehindReceiver, Hub, Members};
 use super::outgoing::Outgoing;
 use super::replay::{CatchUp, JoinReplay, JoinReplayOutcome, ReplayWalk, WalkStep};
 use super::room_notifier::RoomNotifier;
 use super::rooms::JoinError;
 use super::sink::{Affected, EventSink};
-use super::subscriber::{BroadcastEvent, Subscriber};
+use super::subscriber::Subscriber;
 use crate::event::Room;
 use crate::offset::{Offset, ReplayPage, RoomRange};
 

@@ -8,6 +8,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::broadcast_event::BroadcastEvent;
 use super::outgoing::Outgoing;
 use super::subscriber_transport::{SendOutcome, SubscriberTransport};
 use crate::event::{Event, Room};
@@ -88,30 +89,6 @@ impl Membership {
             has_repeated: false,
             is_reloaded: false,
         }
-    }
-}
-
-/// An event that the broadcast has come to.
-#[derive(Clone, Debug)]
-pub(super) struct BroadcastEvent {
-    pub(super) event: Arc<Event>,
-    /// Whether it was broadcast before the database crashed.
-    pub(super) repeated: bool,
-    /// The snapshot of the read that found it.
-    pub(super) batch: Arc<Snapshot>,
-    /// Where the broadcast was before it.
-    pub(super) before: Arc<Offset>,
-    /// Where it is with it.
-    pub(super) offset: Arc<Offset>,
-    /// Its number in the order of the broadcast.
-    pub(super) number: u64,
-    /// Events that come again after a crash are none later than this.
-    pub(super) repeated_to: Arc<Snapshot>,
-}
-
-impl BroadcastEvent {
-    pub(super) fn outgoing(&self) -> Outgoing {
-        Outgoing::stored(self.event.clone(), &self.offset)
     }
 }
 

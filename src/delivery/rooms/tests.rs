@@ -3,9 +3,9 @@ use tokio::sync::watch;
 use super::*;
 use crate::delivery::batch::Batch;
 use crate::delivery::broadcast::Broadcast;
+use crate::delivery::broadcast_event::BroadcastEvent;
 use crate::delivery::fakes::{Fake, batch, event, hub_at, offset_at};
 use crate::delivery::room_notifier::RoomNotifier;
-use crate::delivery::subscriber::BroadcastEvent;
 use crate::metrics::Metrics;
 
 fn join(hub: &Hub, fake: &Fake, room: &str) -> Result<Joined, JoinError> {
