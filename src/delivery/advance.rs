@@ -110,6 +110,9 @@ impl Hub {
         };
         subscriber.become_live(position.offset.clone(), position.number);
         subscriber.last_sent_offset = None;
+        for joined in &mut subscriber.rooms {
+            joined.has_repeated = true;
+        }
         subscriber.mark_reloaded(&position.offset, |_| true)
     }
 
@@ -120,7 +123,7 @@ impl Hub {
 
     /// Somebody is ahead of the broadcast: the reader is to look at what has changed since its last read, which may be
     /// nothing that is to be sent.
-    pub(super) fn wake_reader(&self) {
+    pub(crate) fn wake_reader(&self) {
         self.reader_wake.send_replace(());
     }
 

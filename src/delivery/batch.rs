@@ -21,6 +21,8 @@ pub(crate) struct Batch {
     pub epoch: Epoch,
     /// The next transaction id after each crash of the database that is known of.
     pub recovered: Arc<[u64]>,
+    /// Whether events of this read may have been delivered before a crash, and be repeated.
+    pub repeats: bool,
     /// Whether all that this read saw was on disk.
     pub durable: bool,
     /// What had been delivered before it: all that the previous read saw, or that and a part of this one.

@@ -61,8 +61,10 @@ impl Broadcast {
             .filter(|subscriber| self.send_to_member(subscriber, event, &outgoing))
             .count();
         self.hub.metrics.deliveries.inc_by(sent as u64);
-        let age = event.event.age.as_secs_f64();
-        self.hub.metrics.commit_to_broadcast.observe(age);
+        if !event.repeated {
+            let age = event.event.age.as_secs_f64();
+            self.hub.metrics.commit_to_broadcast.observe(age);
+        }
     }
 
     fn send_resyncs(&self, rooms_by_subscriber: Vec<(Arc<Subscriber>, Vec<Room>)>, reason: &str) {
@@ -91,9 +93,15 @@ impl Broadcast {
                 seen: batch.after.clone(),
                 ..Offset::all(batch.epoch, batch.durable, batch.before.clone())
             };
+            // Where nothing is repeated, nothing is later than where it goes on.
+            let repeated_to = if batch.repeats {
+                &batch.snapshot
+            } else {
+                &batch.before
+            };
             let lost = self
                 .hub
-                .set_back(from, &batch.recovered, batch.snapshot.clone());
+                .set_back(from, &batch.recovered, repeated_to.clone());
             self.send_resyncs(lost, CRASHED);
         }
     }

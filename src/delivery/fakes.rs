@@ -69,6 +69,7 @@ pub(super) fn batch(before: u64, after: u64, events: &[(i64, u64, &str)]) -> Bat
     Batch {
         epoch: EPOCH,
         recovered: Arc::default(),
+        repeats: false,
         durable: true,
         after: Seen::All(snapshot(before)),
         before: snapshot(before),

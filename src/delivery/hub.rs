@@ -2,7 +2,7 @@
 //!
 //! Owns the one lock that is the gate between a join, a replay and the broadcast: whoever is in a room and live at some
 //! position gets every later event of the room. The lock is held for a moment only; sending to many happens outside it.
-//! What is done under it stands in `position` (broadcast and replays), `rooms` (joins and leaves) and `typing`.
+//! What is done under it stands in `advance` and `set_back` (broadcast and replays), `rooms` (joins and leaves) and `typing`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

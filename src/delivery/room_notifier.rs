@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn an_notice_wakes_those_who_watch_the_room_once() {
+    fn a_notice_wakes_those_who_watch_the_room_once() {
         let notifier = RoomNotifier::new(9);
         let (here, there) = (Room::from("here"), Room::from("there"));
         notifier.notify(&here);

@@ -72,8 +72,8 @@ pub(crate) struct Membership {
     /// Set where something of the room was replayed on the way in, or the subscriber was told to reload: where the broadcast
     /// was then. A client that comes back has got that for certain only if its own offset is later than this one.
     pub must_be_after: Option<Arc<Offset>>,
-    /// Whether the subscriber was in the room when the database crashed: events that the broadcast comes to again after the
-    /// crash, it has had.
+    /// Whether events that the broadcast comes to again after a crash are not to be sent: the subscriber has had them, or was
+    /// told to reload the room.
     pub(super) has_repeated: bool,
     /// Whether the subscriber was to reload the room after it joined.
     pub(super) is_reloaded: bool,
@@ -269,8 +269,8 @@ impl DeliveryState {
     }
 }
 
-/// An offset that a client is told to reload for that comes back with it: one from before the last crash, whose events were
-/// not on disk.
+/// A copy of this offset that a resume always refuses, so that a client which comes back with it is told to reload: it is one
+/// from before the last crash, of events that were not on disk.
 pub(super) fn not_resumable(offset: &Offset) -> Offset {
     Offset {
         epoch: Epoch {

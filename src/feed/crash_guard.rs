@@ -69,9 +69,9 @@ impl CrashGuard {
             return ReadFrom::Nowhere;
         };
         self.unflushed_reads.clear();
-        self.expected_again
-            .values_mut()
-            .for_each(|(_, found)| *found = false);
+        for (_, found) in self.expected_again.values_mut() {
+            *found = false;
+        }
         let delivered = self.delivered.drain(..);
         self.expected_again
             .extend(delivered.map(|(_, identity, room)| (identity, (room, false))));
@@ -129,6 +129,11 @@ impl CrashGuard {
             }
             None => true,
         }
+    }
+
+    /// Whether some of what was delivered before a crash may be found again.
+    pub(super) fn expects_repeats(&self) -> bool {
+        !self.expected_again.is_empty()
     }
 
     /// What was to be delivered is delivered.
@@ -224,18 +229,10 @@ mod tests {
         pass(&mut guard, log(100, 100), 10, &[]);
         guard.begin_read(log(200, 200), false);
         assert!(guard.is_news(event(1), &Room::from("r")));
-        assert_eq!(
-            guard.crashed(),
-            ReadFrom::Here,
-            "the position is in the pass"
-        );
+        assert_eq!(guard.crashed(), ReadFrom::Here, "it is in the pass");
         guard.begin_read(log(300, 250), true);
         assert!(guard.is_news(event(2), &Room::from("r")));
-        assert_eq!(
-            guard.crashed(),
-            ReadFrom::Here,
-            "what the pass sees is flushed"
-        );
+        assert_eq!(guard.crashed(), ReadFrom::Here, "all of it is flushed");
 
         guard.begin_read(log(400, 300), false);
         assert!(guard.is_news(event(3), &Room::from("r")));

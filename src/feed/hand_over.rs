@@ -127,10 +127,11 @@ impl<K: EventSink> HandOver<K> {
                 event,
             })
             .collect();
-        read.events += events.len();
+        read.events += events.iter().filter(|event| !event.repeated).count();
         let batch = Batch {
             epoch: position.epoch,
             recovered: self.recovered.clone(),
+            repeats: self.guard.expects_repeats(),
             durable: self.durable,
             after: position.seen.clone(),
             before: read.before.clone(),

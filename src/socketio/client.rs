@@ -20,7 +20,7 @@ pub(super) struct Client {
     pub(super) subscriber: Arc<Subscriber>,
     /// The subscriber's transport: answers go the same way as events.
     pub(super) transport: Arc<ClientTransport>,
-    /// Whether the database has a row for the resume session, which it has from the first join on.
+    /// Whether the database may have a row for the resume session, which it has from the first join on.
     session_stored: AtomicBool,
     /// Whether the row has other rooms than the client is in, because the database was away when they changed.
     session_dirty: AtomicBool,

@@ -117,8 +117,12 @@ impl<S: ReplaySource> Connector<S> {
             let must_work = entrance.push(packet, ack);
             let (connector, entrance) = (connector.clone(), entrance.clone());
             async move {
-                if must_work && let Some(client) = entrance.client() {
-                    connector.requests.handle_inbox_or_cut(&client).await;
+                if !must_work {
+                    return;
+                }
+                match entrance.client() {
+                    Some(client) => connector.requests.handle_inbox_or_cut(&client).await,
+                    None => entrance.inbox.close(),
                 }
             }
         });
@@ -133,8 +137,9 @@ impl<S: ReplaySource> Connector<S> {
             entrance,
             connection,
         } = admitted;
+        // The listener opens after the first read, so there is one.
         let Some((position, number)) = self.hub().position() else {
-            return;
+            return entrance.inbox.close();
         };
         let (state, resumed) = match &*outcome {
             ResumeOutcome::Resumed(resumed) => {
@@ -155,7 +160,7 @@ impl<S: ReplaySource> Connector<S> {
             connector.see_off(id, reason).await;
         });
         if !self.register(&client) {
-            return;
+            return client.inbox.close();
         }
         tracing::debug!(connection = id, "connected");
         self.hub().send(&client.subscriber, &ready);
@@ -216,12 +221,16 @@ impl<S: ReplaySource> Connector<S> {
         let Some(client) = self.clients.remove(id) else {
             return;
         };
+        client.inbox.close();
         self.engine.unregister(id, &client.transport);
         let progress = self.hub().remove(&client.subscriber);
-        self.metrics.disconnects(reason_label(reason));
-        let Some(progress) = progress.filter(|_| client.has_stored_session()) else {
+        let Some(progress) = progress else {
             return;
         };
+        self.metrics.disconnects(reason_label(reason));
+        if !client.has_stored_session() {
+            return;
+        }
         let (sessions, session) = (&self.requests.sessions, client.session.clone());
         let done = match reason {
             DisconnectReason::ClientNSDisconnect => {

@@ -37,6 +37,8 @@ struct State {
     waiting: VecDeque<Incoming>,
     /// Whether a task is at work. True from the start: the connect handler works the queue first, after the ready event.
     working: bool,
+    /// Whether nobody will handle an event any more.
+    closed: bool,
     tokens: f64,
     filled: Instant,
 }
@@ -47,6 +49,7 @@ impl Inbox {
         let state = State {
             waiting: VecDeque::new(),
             working: true,
+            closed: false,
             tokens: f64::from(rate),
             filled: Instant::now(),
         };
@@ -64,6 +67,9 @@ impl Inbox {
     /// Puts an event at the end. One above the rate stays in the queue as a refusal, so that answers keep their order.
     pub(super) fn push(&self, mut incoming: Incoming, now: Instant) -> Pushed {
         let mut state = self.state();
+        if state.closed {
+            return Pushed::Waits;
+        }
         if state.waiting.len() >= MAX_WAITING {
             self.metrics.limits(Limit::Inbox);
             return Pushed::Full(incoming);
@@ -78,6 +84,14 @@ impl Inbox {
         } else {
             Pushed::Work
         }
+    }
+
+    /// The client has gone: what waits is dropped, and so is what comes. An event that waits would keep the socket, which
+    /// keeps the inbox.
+    pub(super) fn close(&self) {
+        let mut state = self.state();
+        state.closed = true;
+        state.waiting = VecDeque::new();
     }
 
     /// Whether another event waits already.
@@ -152,6 +166,15 @@ mod tests {
         assert!(!refused(&inbox) && !refused(&inbox) && refused(&inbox));
         inbox.push(event(), now + std::time::Duration::from_millis(600));
         assert!(!refused(&inbox));
+    }
+
+    #[test]
+    fn a_closed_inbox_keeps_nothing() {
+        let (inbox, now) = (Inbox::new(100, Metrics::new().0), Instant::now());
+        inbox.push(event(), now);
+        inbox.close();
+        inbox.push(event(), now);
+        assert!(!inbox.has_more() && inbox.next().is_none());
     }
 
     #[test]

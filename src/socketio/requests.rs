@@ -72,6 +72,7 @@ impl<S: ReplaySource> Requests<S> {
                 connection = client.id(),
                 "an event could not be handled by a fault of the server's; its client was disconnected and comes back"
             );
+            client.inbox.close();
             client.transport.close();
         }
     }
@@ -170,13 +171,20 @@ impl<S: ReplaySource> Requests<S> {
                 JoinReplayOutcome::Lost => resync = true,
             }
         }
+        let begun = Instant::now();
         let entered = loop {
             match self.hub.join(&client.subscriber, &room)? {
                 Joined::Entered => break true,
                 Joined::Already => break false,
                 Joined::Gone => return Ok(None),
                 Joined::Wait if client.transport.is_closed() => return Ok(None),
-                Joined::Wait => sleep(WAIT_PAUSE).await,
+                Joined::Wait if begun.elapsed() >= STORE_PATIENCE => {
+                    return Err(Refusal::Unavailable);
+                }
+                Joined::Wait => {
+                    self.hub.wake_reader();
+                    sleep(WAIT_PAUSE).await;
+                }
             }
         };
         let result = JoinResult {

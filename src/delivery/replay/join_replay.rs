@@ -113,6 +113,14 @@ impl JoinReplay {
         let taken_bytes = transport.backlog().taken_bytes;
         // The other rooms can't go on between the look at how far they are and the sending.
         let mut state = self.subscriber.state();
+        if state.complete_to_offset.epoch.crashes > here.epoch.crashes {
+            // The database has crashed since this step was begun: what is missing is looked for again.
+            drop(state);
+            if let Some(last) = &self.last_replayed {
+                self.have = (**last).clone();
+            }
+            return WalkStep::Sent;
+        }
         let joining = JoiningRoom {
             room: self.room.tag(),
             seen: here.seen.clone(),

@@ -96,7 +96,7 @@ async fn what_was_delivered_before_a_crash_is_handed_over_as_repeated() {
     let (handed, at) = take(&[], true).await;
     assert_eq!(handed, [(vec![], true)], "the end of the read is told");
     assert_eq!(at.seen, Seen::All(snapshot(30)));
-    assert_eq!(read.events(), 5);
+    assert_eq!(read.events(), 2);
 }
 
 #[tokio::test]
