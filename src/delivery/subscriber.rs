@@ -181,8 +181,8 @@ impl DeliveryState {
     /// Whether an offset can't say what the subscriber has had: some of the events that come again after a crash, and lie
     /// beyond the offset, are among that.
     pub(super) fn is_inexact(&self, offset: &Offset, repeated_to: &Snapshot) -> bool {
-        self.rooms.iter().any(|joined| joined.has_repeated)
-            && !offset.seen.floor().covers(repeated_to)
+        !offset.seen.floor().covers(repeated_to)
+            && self.rooms.iter().any(|joined| joined.has_repeated)
     }
 
     /// Whether the broadcast is still to send it the event of this number, if that is of one of its rooms.
