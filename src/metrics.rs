@@ -121,6 +121,10 @@ macro_rules! meters {
         pub(crate) struct Meters { $($(#[$doc])* $vis $field: $kind),+ }
 
         impl Meters {
+            /// Their names, without the prefix.
+            #[cfg(test)]
+            const NAMES: &[&str] = &[$($name),+];
+
             fn register(registry: &mut Registry) -> Self {
                 let meters = Self { $($field: meters!(@make $($make)?)),+ };
                 $(registry.register($name, $help, meters.$field.clone());)+
@@ -243,5 +247,25 @@ impl Metrics {
     /// A request was answered.
     pub(crate) fn http(&self, route: &'static str, status: u16) {
         self.http.get_or_create(&HttpLabels { route, status }).inc();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_guide_says_when_to_look_into_each_metric() {
+        let guide = include_str!("../docs/INTEGRATION.md");
+        for name in Meters::NAMES {
+            let name = format!("rowcast_{name}");
+            let is_named = guide.match_indices(&name).any(|(at, _)| {
+                let rest = &guide[at + name.len()..];
+                let rest = rest.strip_prefix("_total").unwrap_or(rest);
+                let rest = rest.strip_prefix("_bucket").unwrap_or(rest);
+                !rest.starts_with(|next: char| next.is_alphanumeric() || next == '_')
+            });
+            assert!(is_named, "docs/INTEGRATION.md, Monitoring, lacks {name}");
+        }
     }
 }

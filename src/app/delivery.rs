@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 use super::database::Served;
-use super::tasks::{Phase, Tasks};
+use super::tasks::{StopPhase, Tasks};
 use crate::auth::OriginPolicy;
 use crate::config::Config;
 use crate::db::{Sessions, SharedReads, log_wait};
@@ -72,11 +72,11 @@ pub(super) fn start(
     let keeper = socket_server.session_keeper();
     let retention = config.retention;
     let typing_hub = hub.clone();
-    tasks.start("typing", Phase::Rest, |stop| {
+    tasks.start("typing", StopPhase::Rest, |stop| {
         run_typing(typing_hub, typed, stop)
     });
-    tasks.start("replay", Phase::Rest, |stop| replay.run(behind, stop));
-    tasks.start("sessions", Phase::Rest, |stop| {
+    tasks.start("replay", StopPhase::Rest, |stop| replay.run(behind, stop));
+    tasks.start("sessions", StopPhase::Rest, |stop| {
         keeper.run(retention, taken_over, stop)
     });
     let ends = FeedEnds {

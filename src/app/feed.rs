@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::database::Served;
 use super::delivery::FeedEnds;
-use super::tasks::{Phase, Tasks};
+use super::tasks::{StopPhase, Tasks};
 use crate::config::Config;
 use crate::db::{Follow, Pruner};
 use crate::feed::{Listener, Reader, run_probe, run_retention};
@@ -47,7 +47,7 @@ pub(super) async fn start(
         server_name: server_name.clone(),
         metrics: metrics.clone(),
     };
-    tasks.start("listener", Phase::Rest, |stop| listener.run(stop));
+    tasks.start("listener", StopPhase::Rest, |stop| listener.run(stop));
     let bound = listener_state.wait_for(|status| status.bound);
     if timeout(LISTEN_PATIENCE, bound).await.is_err() {
         tracing::warn!("LISTEN is not in force yet: events are delivered by the poll meanwhile");
@@ -66,18 +66,18 @@ pub(super) async fn start(
         reader_status,
         metrics.clone(),
     );
-    tasks.start("reader", Phase::Reader, |stop| reader.run(stop));
+    tasks.start("reader", StopPhase::Reader, |stop| reader.run(stop));
     reader_state
         .wait_for(|status| status.caught_up.is_some())
         .await
         .context("the reader ended")?;
 
     let pruner = Pruner::new(served.pools.main.clone(), config.retention);
-    tasks.start("retention", Phase::Rest, |stop| {
+    tasks.start("retention", StopPhase::Rest, |stop| {
         run_retention(pruner, metrics.clone(), stop)
     });
     let pool = served.pools.main.clone();
-    tasks.start("probe", Phase::Rest, |stop| {
+    tasks.start("probe", StopPhase::Rest, |stop| {
         run_probe(pool, server_name, metrics.clone(), stop)
     });
     Ok(Feed {

@@ -1,7 +1,8 @@
 //! The fourth step of the start: the routes, and the listening sockets that serve them.
 //!
 //! Comes after the reader has begun, so that a client which connects at once can also join at once. The admin listener is
-//! optional and ends last in the shutdown, so that metrics can be read until then.
+//! optional. In the shutdown it ends after the clients were closed, with the other background tasks, so that metrics can be read
+//! until then.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use super::database::Served;
 use super::delivery::Delivery;
 use super::example;
 use super::feed::Feed;
-use super::tasks::{Phase, Tasks};
+use super::tasks::{StopPhase, Tasks};
 use crate::config::Config;
 use crate::db::Chat;
 use crate::demo::{self, Demo};
@@ -53,7 +54,7 @@ pub(super) async fn start(
     let public = http::public(public, &config.origins, delivery.metrics.clone());
     let (socket, public_address) = bind(&config.listen.to_string(), "HOST and PORT").await?;
     let head_timeout = config.limits.handshake_timeout;
-    tasks.start("public listener", Phase::PublicListener, |stop| {
+    tasks.start("public listener", StopPhase::PublicListener, |stop| {
         transport::serve(socket, public, head_timeout, stop)
     });
 
@@ -62,7 +63,7 @@ pub(super) async fn start(
         let (socket, address) = bind(&admin.to_string(), "ROWCAST_ADMIN").await?;
         admin_address = Some(address);
         let routes = http::admin(registry, measure(delivery, health));
-        tasks.start("admin listener", Phase::Rest, |stop| {
+        tasks.start("admin listener", StopPhase::Rest, |stop| {
             transport::serve(socket, routes, head_timeout, stop)
         });
     }

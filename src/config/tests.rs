@@ -323,6 +323,22 @@ fn help_names_every_setting_with_its_default() {
 }
 
 #[test]
+fn the_readme_names_every_setting() {
+    let readme = include_str!("../../README.md");
+    let (_, table) = readme.split_once("## Configuration").expect("the section");
+    let (table, _) = table.split_once("\n## ").expect("its end");
+    let rows = table.lines().filter(|line| line.starts_with('|'));
+    let mut named: Vec<&str> = rows
+        .filter_map(|row| row.split('|').nth(1))
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .collect();
+    let mut expected: Vec<&str> = SETTINGS.iter().map(|setting| setting.name).collect();
+    named.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(named, expected);
+}
+
+#[test]
 fn the_example_file_is_the_help_and_parses() {
     let example = include_str!("../../.env.example");
     let mut named = Vec::new();

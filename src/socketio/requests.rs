@@ -28,7 +28,8 @@ use crate::metrics::Join;
 use crate::offset::Offset;
 use crate::transport::Ack;
 
-/// How long a join waits for a database that is away, before it is refused.
+/// How long a join, a leave or a resume waits for a database that is away, and a join for the broadcast, before it is refused. A
+/// resume that is refused ends the connection.
 const STORE_PATIENCE: Duration = Duration::from_secs(5);
 /// Between two attempts of a join that has to wait for the broadcast.
 const WAIT_PAUSE: Duration = Duration::from_millis(20);

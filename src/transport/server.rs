@@ -59,7 +59,7 @@ pub(crate) async fn serve(
                 Ok((tcp, peer)) => {
                     let router = router.clone();
                     let stop = stop.clone();
-                    connections.spawn(connection(tcp, Peer(peer.ip()), router, head_timeout, stop));
+                    connections.spawn(serve_connection(tcp, Peer(peer.ip()), router, head_timeout, stop));
                 }
                 Err(error) => {
                     tracing::warn!("a connection could not be accepted: {error}");
@@ -72,7 +72,7 @@ pub(crate) async fn serve(
     while connections.join_next().await.is_some() {}
 }
 
-async fn connection(
+async fn serve_connection(
     tcp: TcpStream,
     peer: Peer,
     router: Router,
@@ -101,17 +101,17 @@ async fn connection(
             )
         }
     });
-    let connection = http1::Builder::new()
+    let http = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(head_timeout)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
-    tokio::pin!(connection);
+    tokio::pin!(http);
     let ended = tokio::select! {
-        ended = &mut connection => ended,
+        ended = &mut http => ended,
         () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+            http.as_mut().graceful_shutdown();
+            http.await
         }
     };
     match ended {
