@@ -65,6 +65,9 @@ pub(crate) enum Command {
         /// Also the optional chat tables, messages and message_statuses
         #[arg(long)]
         chat: bool,
+        /// How long to wait for the database and for locks, such as 30s or 5m
+        #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = patience)]
+        timeout: Duration,
     },
     /// Ask the server on HOST and PORT whether it is ready; exit 1 when it is not
     Healthcheck,
@@ -87,6 +90,8 @@ pub(crate) struct Config {
     pub retention: Duration,
     /// `ROWCAST_POLL`: the longest pause between two reads of the outbox.
     pub poll: Duration,
+    /// `ROWCAST_MIGRATE`: what `serve` does with migrations that are missing.
+    pub migrate: Migrate,
     /// `ROWCAST_DRAIN`: the deadline of an orderly stop.
     pub drain: Duration,
     /// `ROWCAST_MAX_PAYLOAD`: events with a larger payload go out truncated.
@@ -103,6 +108,15 @@ pub(crate) struct Config {
     pub log: Log,
     /// What was ignored and probably not meant; to be logged once logging is up.
     pub warnings: Vec<String>,
+}
+
+/// What `serve` does with migrations that are missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Migrate {
+    /// It applies them.
+    Auto,
+    /// It says that they are missing, and ends.
+    Off,
 }
 
 /// How a client proves who it is.
@@ -160,6 +174,7 @@ impl Config {
             poll: read.value("ROWCAST_POLL", |text| {
                 quantity::duration(text, quantity::POLL)
             }),
+            migrate: read.value("ROWCAST_MIGRATE", Migrate::parse),
             drain: read.value("ROWCAST_DRAIN", |text| {
                 quantity::duration(text, quantity::DRAIN)
             }),
@@ -209,6 +224,7 @@ impl Config {
                     "{name} is no variable of Rowcast and was ignored; rowcast --help lists them"
                 )
             }))
+            .chain(environment.replaced())
             .collect()
     }
 }
@@ -235,6 +251,22 @@ impl Auth {
             _ => Err(Refusal::accepts("none")),
         }
     }
+}
+
+impl Migrate {
+    fn parse(text: &str) -> Result<Self, Refusal> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "off" => Ok(Self::Off),
+            _ => Err(Refusal::accepts("auto or off")),
+        }
+    }
+}
+
+/// How long a command may wait.
+fn patience(text: &str) -> Result<Duration, String> {
+    let bounds = quantity::PATIENCE;
+    quantity::duration(text, bounds).map_err(|refusal| refusal.to_string())
 }
 
 fn switch(text: &str) -> Result<bool, Refusal> {

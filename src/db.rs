@@ -13,11 +13,10 @@
 
 use std::time::Duration;
 
+use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
 /// Some connections of the database.
 pub(crate) use sqlx::postgres::PgPool as Pool;
-use sqlx::{ConnectOptions as _, Connection as _};
-use tokio::time::timeout;
 
 mod chat;
 mod history;
@@ -37,7 +36,7 @@ mod stats;
 pub(crate) use chat::{Chat, ChatError, Conversation, Report};
 pub(crate) use history::{HistoryError, history};
 pub(crate) use listen::{Heard, Listen, ListenError, send_probe};
-pub(crate) use migrate::migrate;
+pub(crate) use migrate::{ChatTables, Schema};
 pub(crate) use outbox::{
     Follow, FollowError, Head, LogPosition, Pruner, ReadPart, SharedReads, replay_page,
 };
@@ -58,12 +57,17 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub(crate) struct Database {
     options: PgConnectOptions,
+    /// Transactions are read only unless we say otherwise: that is the database's, or the role's, own setting.
+    is_read_only_by_default: bool,
 }
 
 impl Database {
     /// Takes the options as they come from the URL.
     pub(crate) fn new(options: PgConnectOptions) -> Self {
-        Self { options }
+        Self {
+            options,
+            is_read_only_by_default: false,
+        }
     }
 
     /// The options for a connection whose `application_name` says what it is for.
@@ -75,17 +79,21 @@ impl Database {
             .disable_statement_logging()
     }
 
-    /// Connects once, outside any pool, which would hide why it failed.
-    ///
-    /// # Errors
-    /// The database's own, or that of the network.
-    pub(crate) async fn try_connect(&self) -> sqlx::Result<()> {
-        let options = self.named("rowcast");
-        let connected = timeout(CONNECT_PATIENCE, options.connect()).await;
-        connected
-            .map_err(|_| sqlx::Error::PoolTimedOut)??
-            .close()
-            .await
+    /// Makes every connection from here on one that may write, whatever is set for the database or for the role. False: that was
+    /// done before. It is a startup parameter, which some poolers refuse, so it is sent only where it is needed.
+    fn make_writable(&mut self) -> bool {
+        if self.is_read_only_by_default {
+            return false;
+        }
+        self.is_read_only_by_default = true;
+        let options = self.options.clone();
+        self.options = options.options([("default_transaction_read_only", "off")]);
+        true
+    }
+
+    /// Whether it is reached by a Unix socket.
+    fn is_socket(&self) -> bool {
+        self.options.get_socket().is_some() || self.options.get_host().starts_with('/')
     }
 
     /// `host:port/database`, for the log. Never the user's password.

@@ -86,7 +86,7 @@ pub fn run() -> ExitCode {
 async fn dispatch(command: Command, config: Config) -> anyhow::Result<()> {
     match command {
         Command::Serve => app::serve(config).await,
-        Command::Migrate { chat } => cli::migrate(&config, chat).await,
+        Command::Migrate { chat, timeout } => cli::migrate(&config, chat, timeout).await,
         Command::Healthcheck => cli::healthcheck(&config).await,
     }
 }

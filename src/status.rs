@@ -1,6 +1,6 @@
-//! What the listener and the reader say of themselves, for readiness and metrics.
+//! What the start, the listener and the reader say of themselves, for readiness and metrics.
 //!
-//! A leaf: `feed` writes these, `http` reads them, and neither knows the other.
+//! A leaf: `db` and `feed` write these, `http` reads them, and neither knows the other.
 
 use std::time::Duration;
 
@@ -25,4 +25,29 @@ pub(crate) struct ReaderStatus {
     pub caught_up: Option<Instant>,
     /// Since when reading fails.
     pub failing: Option<Instant>,
+}
+
+/// What the start waits for, until the server serves. Shown by `/readyz`, so it has no address and no secret in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StartStatus {
+    /// The part that the start waits for, in one word.
+    pub check: &'static str,
+    /// What is known of the reason, in words.
+    pub cause: String,
+}
+
+impl StartStatus {
+    /// The start waits for `check`, because of `cause`.
+    pub(crate) fn waiting(check: &'static str, cause: impl Into<String>) -> Self {
+        Self {
+            check,
+            cause: cause.into(),
+        }
+    }
+}
+
+impl Default for StartStatus {
+    fn default() -> Self {
+        Self::waiting("database", "the database was not asked yet")
+    }
 }

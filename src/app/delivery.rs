@@ -1,4 +1,4 @@
-//! The second step of the start: rooms, replays, typing and the Socket.IO server.
+//! The third step of the start: rooms, replays, typing and the Socket.IO server.
 //!
 //! Nothing here needs the database to answer yet: what is built waits for events and for clients. It is also the place where
 //! `delivery` and `db` meet, which don't know each other: replays read through [`SharedReads`].

@@ -1,4 +1,4 @@
-//! The third step of the start: the listener, the reader, pruning and the self-probe.
+//! The fourth step of the start: the listener, the reader, pruning and the self-probe.
 //!
 //! LISTEN comes before the first read, so that no commit between the two is announced to nobody. Returns once the reader has
 //! found where the database is: from then on joins are possible.

@@ -9,6 +9,7 @@ use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
+use super::env_file::Replaced;
 use super::problem::{Problem, Refusal};
 use super::{env_file, settings};
 
@@ -17,6 +18,7 @@ use super::{env_file, settings};
 pub(super) struct Environment {
     variables: HashMap<String, String>,
     unknown: Vec<String>,
+    replaced: Vec<Replaced>,
     path: Option<OsString>,
     data_home: Option<PathBuf>,
 }
@@ -67,8 +69,12 @@ impl Environment {
         variables: impl IntoIterator<Item = (String, String)>,
         file: &str,
     ) -> Result<Self, Problem> {
+        let variables: HashMap<_, _> = variables.into_iter().collect();
+        let file = env_file::parse(file, &variables)?;
+        let mut replaced = file.replaced;
+        replaced.retain(|it| is_ours(&it.entry) && !variables.contains_key(&it.entry));
         let mut all = HashMap::new();
-        for (name, value) in variables.into_iter().chain(env_file::parse(file)?) {
+        for (name, value) in variables.into_iter().chain(file.entries) {
             if is_ours(&name) {
                 all.entry(name).or_insert(value);
             }
@@ -82,6 +88,7 @@ impl Environment {
         Ok(Self {
             variables: all,
             unknown,
+            replaced,
             ..Self::default()
         })
     }
@@ -93,6 +100,26 @@ impl Environment {
     /// Variables that look like ours and are not.
     pub(super) fn unknown(&self) -> impl Iterator<Item = &str> {
         self.unknown.iter().map(String::as_str)
+    }
+
+    /// A `$` of `.env` that was probably meant otherwise, each in a sentence.
+    pub(super) fn replaced(&self) -> impl Iterator<Item = String> {
+        self.replaced.iter().map(|it| {
+            let Replaced {
+                entry, variable, ..
+            } = it;
+            if it.is_known {
+                format!(
+                    "{entry} in .env: ${variable} was replaced by that variable's value; put the whole value in single quotes if \
+                     the $ is meant as written, and write ${{{variable}}} if not"
+                )
+            } else {
+                format!(
+                    "{entry} in .env: there is no variable {variable}, so ${{{variable}}} stands as written; put the whole value \
+                     in single quotes if that is meant"
+                )
+            }
+        })
     }
 
     pub(super) fn search_path(&self) -> Vec<PathBuf> {
