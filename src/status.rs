@@ -1,7 +1,8 @@
-//! What the listener and the reader say of themselves, for readiness and metrics.
+//! What the listener and the reader say of themselves, and what was seen of the attached tables, for readiness and metrics.
 //!
 //! A leaf: `feed` writes these, `http` reads them, and neither knows the other.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -25,4 +26,13 @@ pub(crate) struct ReaderStatus {
     pub caught_up: Option<Instant>,
     /// Since when reading fails.
     pub failing: Option<Instant>,
+}
+
+/// What was last seen of the attached tables.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SourcesStatus {
+    /// The problems of each table that has some, in words.
+    pub problems: BTreeMap<String, Vec<String>>,
+    /// Why the tables can't be looked at.
+    pub failing: Option<String>,
 }
