@@ -3,7 +3,7 @@
 -- Guarantee: whatever writes a row of rowcast.attached, `made` says what stood there at that moment, unless the row says so itself, as
 --            that of a restored dump does. Set it to null to have it made anew: whoever writes a source's functions again must.
 -- Cost:      none for writers. Attaching and detaching send one NOTIFY, except in poll-only mode, or where the queue fills up.
--- Rights:    functions run as whoever writes rowcast.attached; execute is revoked from public.
+-- Rights:    functions run as their owner with a fixed search_path; execute is revoked from public.
 
 alter table rowcast.attached add column made jsonb;
 comment on column rowcast.attached.made is
@@ -31,7 +31,7 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
 $$;
 
 create function rowcast.remember_source() returns trigger
-language plpgsql set search_path = pg_catalog, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   new.made := rowcast.made_by_attach(new);
   return new;
@@ -43,7 +43,7 @@ for each row when (new.made is null) execute function rowcast.remember_source();
 
 -- A NOTIFY fails what it is in where the queue is full, and makes PREPARE TRANSACTION fail. Servers look by themselves as well.
 create function rowcast.tell_sources() returns trigger
-language plpgsql set search_path = pg_catalog, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   if pg_notification_queue_usage() < 0.5
      and exists (select from pg_trigger where tgrelid = 'rowcast.events'::regclass and tgname = 'wake' and tgenabled <> 'D') then

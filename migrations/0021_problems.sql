@@ -13,7 +13,7 @@ with
 -- Every trigger that calls a trigger function of ours. '`' is the character after '_'.
 triggers as materialized (
   select p.proname::text as function, p.proowner, p.xmin::text as version, p.prosecdef, p.prosrc,
-         t.tgrelid, t.tgname, t.tgenabled, t.tgtype, t.tgqual is not null or t.tgattr <> '' as narrowed
+         t.tgrelid, t.tgname, t.tgenabled, t.tgtype, t.tgqual is not null or t.tgattr::text <> '' as narrowed
   from pg_proc p join pg_trigger t on t.tgfoid = p.oid and not t.tgisinternal
   where p.pronamespace = 'rowcast'::regnamespace and p.proname >= 'capture_' and p.proname < 'capture`'
 ),

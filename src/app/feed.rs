@@ -75,15 +75,15 @@ pub(super) async fn start(
         .await
         .context("the reader ended")?;
 
-    let sources = watch_sources(served, changed, metrics, tasks);
-    let pruner = Pruner::new(served.pools.main.clone(), config.retention);
+    let pool = served.pools.main.clone();
+    let pruner = Pruner::new(pool.clone(), config.retention);
     tasks.start("retention", Phase::Rest, |stop| {
         run_retention(pruner, metrics.clone(), stop)
     });
-    let pool = served.pools.main.clone();
     tasks.start("probe", Phase::Rest, |stop| {
         run_probe(pool, server_name, metrics.clone(), stop)
     });
+    let sources = watch_sources(served, changed, metrics, tasks);
     Ok(Feed {
         listener: listener_state,
         reader: reader_state,

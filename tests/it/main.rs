@@ -39,6 +39,7 @@ mod retention;
 mod settings;
 mod slow;
 mod soak;
+mod sources;
 mod start;
 mod status;
 mod stop;
