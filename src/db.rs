@@ -9,7 +9,7 @@
 //! - `pools`: the connections, by what they are for; `query_batcher`: many questions in one statement
 //! - `retry`: which errors pass by themselves; `read_error`: why a read failed
 //! - `prepare`, `migrate`: waiting for the database, and its schema
-//! - `sources`: the attached tables; `stats`: the figures for the metrics; `chat`: the demo's tables
+//! - `sources`: the attached tables and their problems; `stats`: the figures for the metrics; `chat`: the demo's tables
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ pub(crate) use retry::is_transient;
 pub(crate) use sessions::{
     PidHash, ResumeSession, SessionProgress, Sessions, StoredSession, Takeover, parse_takeovers,
 };
-pub(crate) use sources::sources;
+pub(crate) use sources::{Source, sources};
 pub(crate) use stats::stats;
 
 /// How long a connection attempt may take.

@@ -1,7 +1,8 @@
 //! Every metric, by name.
 //!
 //! Owns the registry and the handles. A leaf: any module counts, `http::metrics` alone writes the figures out.
-//! Guarantees that names and label values are constants: rooms, users and anything else that a client chose are never labels.
+//! Guarantees that names and label values are constants, but for the attached tables, whose names the operator gave: rooms, users
+//! and anything else that a client chose are never labels.
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
@@ -106,6 +107,11 @@ struct ReasonLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct SourceLabels {
+    source: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct HttpLabels {
     route: &'static str,
     status: u16,
@@ -180,6 +186,8 @@ meters! {
     pub pruned: Counter = "pruned_events", "Events removed by retention";
     /// Events that could not be sent: no room, or not readable.
     pub capture_errors: Counter = "capture_errors", "Events that could not be sent";
+    /// What is wrong with each attached table.
+    source_problems: Family<SourceLabels, Gauge> = "source_problems", "Problems of each attached table";
     /// Long-polls that wait.
     pub long_polls: Gauge = "long_polls", "HTTP requests that wait for an event";
     /// Typing events relayed, from clients and from SQL.
@@ -242,6 +250,24 @@ impl Metrics {
         self.sockets
             .get_or_create(&TransportLabels { transport })
             .set(count);
+    }
+
+    /// How many problems an attached table has.
+    pub(crate) fn source_problems(&self, source: &str, count: usize) {
+        let labels = SourceLabels {
+            source: source.to_owned(),
+        };
+        self.source_problems
+            .get_or_create(&labels)
+            .set(count as i64);
+    }
+
+    /// A table is not attached any more.
+    pub(crate) fn forget_source(&self, source: &str) {
+        let labels = SourceLabels {
+            source: source.to_owned(),
+        };
+        self.source_problems.remove(&labels);
     }
 
     /// A request was answered.

@@ -1,7 +1,9 @@
-//! What the start, the listener and the reader say of themselves, for readiness and metrics.
+//! What the start, the listener and the reader say of themselves, and what was seen of the attached tables, for
+//! readiness and metrics.
 //!
 //! A leaf: `db` and `feed` write these, `http` reads them, and neither knows the other.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -50,4 +52,13 @@ impl Default for StartStatus {
     fn default() -> Self {
         Self::waiting("database", "the database was not asked yet")
     }
+}
+
+/// What was last seen of the attached tables.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SourcesStatus {
+    /// The problems of each table that has some, in words.
+    pub problems: BTreeMap<String, Vec<String>>,
+    /// Why the tables can't be looked at.
+    pub failing: Option<String>,
 }

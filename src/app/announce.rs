@@ -65,9 +65,6 @@ async fn log_sources(pool: &Pool) -> anyhow::Result<()> {
     let sources = timeout(SOURCES_PATIENCE, db::sources(pool)).await??;
     for source in &sources {
         tracing::info!(source = source.source, room = source.room, "attached");
-        for problem in &source.problems {
-            tracing::warn!(source = source.source, "{problem}");
-        }
     }
     if sources.is_empty() {
         tracing::warn!(

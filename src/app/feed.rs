@@ -1,4 +1,4 @@
-//! The fourth step of the start: the listener, the reader, pruning and the self-probe.
+//! The fourth step of the start: the listener, the reader, pruning, the self-probe and the watch over the attached tables.
 //!
 //! LISTEN comes before the first read, so that no commit between the two is announced to nobody. Returns once the reader has
 //! found where the database is: from then on joins are possible.
@@ -14,17 +14,18 @@ use super::delivery::FeedEnds;
 use super::tasks::{StopPhase, Tasks};
 use crate::config::Config;
 use crate::db::{Follow, Pruner};
-use crate::feed::{Listener, Reader, run_probe, run_retention};
+use crate::feed::{Listener, Reader, SourceWatch, run_probe, run_retention};
 use crate::metrics::Metrics;
-use crate::status::{ListenerStatus, ReaderStatus};
+use crate::status::{ListenerStatus, ReaderStatus, SourcesStatus};
 
 /// How long the start waits for LISTEN. Where it can't be had (a pooler in transaction mode), the poll delivers.
 const LISTEN_PATIENCE: Duration = Duration::from_secs(5);
 
-/// What the listener and the reader say of themselves.
+/// What the listener and the reader say of themselves, and what is seen of the attached tables.
 pub(super) struct Feed {
     pub(super) listener: watch::Receiver<ListenerStatus>,
     pub(super) reader: watch::Receiver<ReaderStatus>,
+    pub(super) sources: watch::Receiver<SourcesStatus>,
 }
 
 pub(super) async fn start(
@@ -36,6 +37,7 @@ pub(super) async fn start(
 ) -> anyhow::Result<Feed> {
     let server_name = format!("{:016x}", rand::random::<u64>());
     let (listener_status, mut listener_state) = watch::channel(ListenerStatus::default());
+    let (sources_changed, changed) = watch::channel(());
     let (reader_status, mut reader_state) = watch::channel(ReaderStatus::default());
 
     let listener = Listener {
@@ -43,6 +45,7 @@ pub(super) async fn start(
         wake: ends.wake,
         typing: ends.typing,
         takeovers: ends.takeovers,
+        sources: sources_changed,
         status: listener_status,
         server_name: server_name.clone(),
         metrics: metrics.clone(),
@@ -72,18 +75,37 @@ pub(super) async fn start(
         .await
         .context("the reader ended")?;
 
-    let pruner = Pruner::new(served.pools.main.clone(), config.retention);
+    let pool = served.pools.main.clone();
+    let pruner = Pruner::new(pool.clone(), config.retention);
     tasks.start("retention", StopPhase::Rest, |stop| {
         run_retention(pruner, metrics.clone(), stop)
     });
-    let pool = served.pools.main.clone();
     tasks.start("probe", StopPhase::Rest, |stop| {
         run_probe(pool, server_name, metrics.clone(), stop)
     });
+    let sources = watch_sources(served, changed, metrics, tasks);
     Ok(Feed {
         listener: listener_state,
         reader: reader_state,
+        sources,
     })
+}
+
+fn watch_sources(
+    served: &Served,
+    changed: watch::Receiver<()>,
+    metrics: &Metrics,
+    tasks: &mut Tasks,
+) -> watch::Receiver<SourcesStatus> {
+    let (status, state) = watch::channel(SourcesStatus::default());
+    let sources = SourceWatch {
+        pool: served.pools.main.clone(),
+        changed,
+        status,
+        metrics: metrics.clone(),
+    };
+    tasks.start("sources", StopPhase::Rest, |stop| sources.run(stop));
+    state
 }
 
 impl Feed {

@@ -31,6 +31,7 @@ pub(super) fn start(
     let health = Arc::new(Health::new(
         feed.listener.clone(),
         feed.reader.clone(),
+        feed.sources.clone(),
         tasks.draining.clone(),
         config.poll,
     ));

@@ -1,7 +1,8 @@
 //! `/readyz`: whether what is committed now would reach a client now.
 //!
 //! Ready means that the listener is bound, the reader has lately found everything there was, and a notification of our
-//! own has come round. It says what fails, in words.
+//! own has come round. It says what fails, in words. A server that is ready and knows of an attached table that is not captured as
+//! it should be is *degraded*: it says so, with 200, because another server would do no better.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,13 +10,13 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::http_error::json_response;
-use crate::status::{ListenerStatus, PROBE_LIMIT, ReaderStatus};
+use crate::status::{ListenerStatus, PROBE_LIMIT, ReaderStatus, SourcesStatus};
 
 /// How far behind the reader may be, beyond two polls; and how long it may fail.
 const LAG_LIMIT: Duration = Duration::from_secs(2);
@@ -24,21 +25,24 @@ const LAG_LIMIT: Duration = Duration::from_secs(2);
 pub(crate) struct Health {
     listener: watch::Receiver<ListenerStatus>,
     reader: watch::Receiver<ReaderStatus>,
+    sources: watch::Receiver<SourcesStatus>,
     draining: CancellationToken,
     lag_limit: Duration,
 }
 
 impl Health {
-    /// Watches the listener, and a reader that reads every `poll` at least.
+    /// Watches the listener, a reader that reads every `poll` at least, and the attached tables.
     pub(crate) fn new(
         listener: watch::Receiver<ListenerStatus>,
         reader: watch::Receiver<ReaderStatus>,
+        sources: watch::Receiver<SourcesStatus>,
         draining: CancellationToken,
         poll: Duration,
     ) -> Self {
         Self {
             listener,
             reader,
+            sources,
             draining,
             lag_limit: poll * 2 + LAG_LIMIT,
         }
@@ -50,7 +54,7 @@ impl Health {
     }
 
     /// What fails, by name; empty when ready.
-    fn failing(&self) -> Map<String, serde_json::Value> {
+    fn failing(&self) -> Map<String, Value> {
         let mut failing = Map::new();
         if self.draining.is_cancelled() {
             failing.insert("drain".into(), "the server is stopping".into());
@@ -80,16 +84,33 @@ impl Health {
         }
         failing
     }
+
+    /// What is amiss while events are delivered, by name; empty when nothing is.
+    fn degraded(&self) -> Map<String, Value> {
+        let mut degraded = Map::new();
+        let sources = self.sources.borrow();
+        if let Some(failing) = &sources.failing {
+            degraded.insert("sources".into(), failing.as_str().into());
+        } else if !sources.problems.is_empty() {
+            degraded.insert("sources".into(), json!(sources.problems));
+        }
+        degraded
+    }
 }
 
 pub(super) async fn readyz(State(health): State<Arc<Health>>) -> Response {
     let failing = health.failing();
-    if failing.is_empty() {
-        json_response(StatusCode::OK, &json!({ "status": "ready" }))
-    } else {
-        json_response(
+    let degraded = health.degraded();
+    let (status, mut body) = match (failing.is_empty(), degraded.is_empty()) {
+        (true, true) => (StatusCode::OK, json!({ "status": "ready" })),
+        (true, false) => (StatusCode::OK, json!({ "status": "degraded" })),
+        (false, _) => (
             StatusCode::SERVICE_UNAVAILABLE,
-            &json!({ "status": "unready", "failing": failing }),
-        )
+            json!({ "status": "unready", "failing": failing }),
+        ),
+    };
+    if !degraded.is_empty() {
+        body["degraded"] = degraded.into();
     }
+    json_response(status, &body)
 }

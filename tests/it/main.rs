@@ -40,6 +40,7 @@ mod retention;
 mod settings;
 mod slow;
 mod soak;
+mod sources;
 mod start;
 mod starting;
 mod status;

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 /// Every migration with the SHA-256 of its file.
-const RELEASED: [(&str, &str); 11] = [
+const RELEASED: [(&str, &str); 13] = [
     (
         "0001_outbox.sql",
         "8a202595a90dd4209fe9dbe4f22e364183d8b0135bb5b410841f0276d3ed3af4",
@@ -49,6 +49,14 @@ const RELEASED: [(&str, &str); 11] = [
     (
         "0010_emit.sql",
         "d68586b3306be586e86c6d7dd480086ace9cec2b5e804794fab5defd6831c1f4",
+    ),
+    (
+        "0020_attached_as.sql",
+        "7926c0e06de80c80a645b2d586da236c9e1904f90d864a32a6a999c633c5178e",
+    ),
+    (
+        "0021_problems.sql",
+        "61dc6f2568a47b4e76aed5f3fd1289ee55aa0f26451d7a00fbf0811404193892",
     ),
     (
         "chat/0001_chat.sql",

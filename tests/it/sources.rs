@@ -1,0 +1,339 @@
+//! Attached tables that can't be served as they were attached: told while the server runs, each in words that mend it.
+
+mod breakages;
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::harness::api::column;
+use crate::harness::database::{run, value};
+use crate::harness::http;
+use crate::harness::wait::{until, until_for};
+use crate::harness::{Database, Server};
+use tokio::time::timeout;
+
+use breakages::{ATTACH, BREAKAGES, Breakage, Mend};
+
+/// Makes servers look now.
+const LOOK: &str = "select pg_notify('rowcast_sources', '')";
+
+/// A database with one whole table, whose server has the documented rights alone.
+struct Scene {
+    server: Server,
+    database: Database,
+    role: String,
+    other: String,
+}
+
+impl Scene {
+    async fn new(sql: &str) -> Self {
+        let database = Database::chat().await;
+        let name = database.value("select current_database()").await;
+        let [role, other] = [format!("{name}_server"), format!("{name}_other")];
+        let docs = include_str!("../../docs/sql.md");
+        let documented: String = docs
+            .lines()
+            .skip_while(|line| !line.starts_with("-- the role of `rowcast serve`"))
+            .take_while(|line| !line.starts_with("-- a back end whose own"))
+            .filter(|line| !line.contains("wa_messages"))
+            .map(|line| line.replace("rowcast_server", &role) + "\n")
+            .collect();
+        database
+            .run(&format!(
+                "create role {role} login; create role {other}; {documented}
+                 alter default privileges grant select on tables to {role};
+                 select rowcast.detach('messages'); drop table message_statuses, messages;
+                 create table whole (id int primary key, chat text, kind text);
+                 insert into whole values (1, '42', 'a');
+                 {}; {sql}",
+                attach("whole"),
+            ))
+            .await;
+        let server = Server::on(&Database::at(database.url_as(&role))).await;
+        Self {
+            server,
+            database,
+            role,
+            other,
+        }
+    }
+
+    /// Makes the server look until readiness says exactly this of the tables.
+    async fn told(&self, problems: &Value) {
+        let right = match problems.as_object().is_some_and(serde_json::Map::is_empty) {
+            true => json!({"status": "ready"}),
+            false => json!({"status": "degraded", "degraded": {"sources": problems}}),
+        };
+        self.database.run(LOOK).await;
+        let mut last = Value::Null;
+        let found = until_for(Duration::from_secs(60), "the problems", async || {
+            let answer = self.server.get("/readyz").await;
+            last = answer.json();
+            (answer.status == 200 && last == right).then_some(())
+        });
+        let _shown_below = timeout(Duration::from_secs(20), found).await;
+        assert_eq!(last, right);
+    }
+
+    async fn logged(&self, level: &str, source: &str, message: &str) {
+        self.server
+            .log(&format!("{level} {source}: {message}"), |line| {
+                line["level"] == level && line["source"] == source && line["message"] == message
+            })
+            .await;
+    }
+
+    async fn problems_of(&self, source: &str) -> f64 {
+        let label = format!("source=\"{source}\"");
+        self.server
+            .metric("rowcast_source_problems", &[&label])
+            .await
+    }
+
+    /// The healthy table's history goes on.
+    async fn assert_history(&self) -> Value {
+        let page = self.server.read("42", "messages").await;
+        assert_eq!(column(&page["messages"], "/id"), ["1"], "{page}");
+        page
+    }
+
+    /// Puts the names into a text of a breakage.
+    fn filled(&self, text: &str, table: &str) -> String {
+        text.replace("{attach}", &attach(table))
+            .replace("{t}", table)
+            .replace("{r}", &self.role)
+            .replace("{o}", &self.other)
+    }
+
+    /// The SQL that ends a breakage.
+    fn mend(&self, breakage: &Breakage) -> String {
+        let table = breakage.table;
+        match breakage.mend {
+            Mend::Attach(named) => attach(&self.filled(named, table)),
+            Mend::By(sql) => self.filled(sql, table),
+            Mend::AsSaid => breakage
+                .problems
+                .iter()
+                .map(|problem| {
+                    let said = problem.rsplit_once(": ").expect("a mend").1;
+                    self.filled(said, table) + ";"
+                })
+                .collect(),
+        }
+    }
+
+    async fn end(self) {
+        self.server.stop().await;
+        let Self { role, other, .. } = &self;
+        self.database
+            .run(&format!(
+                "alter role {other} reset all; reassign owned by {other} to current_user; drop owned by {role}, {other};
+                 drop role {role}, {other}"
+            ))
+            .await;
+    }
+}
+
+fn attach(table: &str) -> String {
+    ATTACH.replace("{t}", table)
+}
+
+#[tokio::test]
+async fn every_breakage_is_told_in_words_that_mend_it_and_ends() {
+    let tables: String = BREAKAGES
+        .iter()
+        .map(|breakage| {
+            let table = breakage.table;
+            format!(
+                "create table {table} (id int primary key, chat text, kind text, extra text, number int); {};",
+                attach(table)
+            )
+        })
+        .collect();
+    let scene = Scene::new(&tables).await;
+    scene.told(&json!({})).await;
+    scene.assert_history().await;
+
+    let mut problems = serde_json::Map::new();
+    for breakage in &BREAKAGES {
+        let table = breakage.table;
+        scene.database.run(&scene.filled(breakage.sql, table)).await;
+        let told = breakage.problems.iter();
+        let told: Vec<_> = told.map(|text| scene.filled(text, table)).collect();
+        problems.insert(format!("public.{table}"), told.into());
+    }
+    scene.told(&Value::Object(problems.clone())).await;
+    for (source, told) in &problems {
+        let told = told.as_array().expect("texts");
+        assert_eq!(
+            scene.problems_of(source).await,
+            told.len() as f64,
+            "{source}"
+        );
+        for problem in told {
+            scene
+                .logged("WARN", source, problem.as_str().expect("a text"))
+                .await;
+        }
+    }
+    // Nothing that is broken hides the others, and what is left out is said.
+    let page = scene.assert_history().await;
+    assert_eq!(page["incomplete"], true, "one table is not to be read");
+    assert_eq!(scene.problems_of("public.whole").await, 0.0);
+
+    for breakage in &BREAKAGES {
+        scene.database.run(&scene.mend(breakage)).await;
+    }
+    scene.told(&json!({})).await;
+    for (source, told) in &problems {
+        for problem in told.as_array().expect("texts") {
+            let over = format!("over: {}", problem.as_str().expect("a text"));
+            scene.logged("INFO", source, &over).await;
+        }
+        assert_eq!(scene.problems_of(source).await, 0.0, "{source}");
+    }
+    let page = scene.assert_history().await;
+    assert_eq!(page["incomplete"], Value::Null, "{page}");
+    assert_one_line_each(&scene.server);
+    scene.end().await;
+}
+
+/// A problem is one line while it lasts, however often the server looks.
+fn assert_one_line_each(server: &Server) {
+    let mut warnings: Vec<_> = server
+        .lines()
+        .into_iter()
+        .filter(|line| line.contains("\"WARN\"") && line.contains("\"source\""))
+        .filter_map(|line| Some(line.split_once("\"fields\"")?.1.to_owned()))
+        .collect();
+    let all = warnings.len();
+    warnings.sort();
+    warnings.dedup();
+    assert_eq!(warnings.len(), all, "{warnings:#?}");
+}
+
+#[tokio::test]
+async fn what_befalls_all_tables_at_once_is_told_too() {
+    let scene = Scene::new("").await;
+    let Scene {
+        database,
+        role,
+        other,
+        ..
+    } = &scene;
+    let name = database.value("select current_database()").await;
+    let breakages = [
+        (
+            format!("alter role {other} in database {name} set session_replication_role = replica"),
+            format!("session_replication_role is replica for role {other} in database {name}, whose writes are not sent: alter role {other} in database {name} reset session_replication_role"),
+            None,
+        ),
+        (
+            format!("set allow_system_table_mods = on;
+                 create subscription {name}_s connection 'host=nowhere' publication p with (connect = false, slot_name = none);
+                 insert into pg_subscription_rel select oid, 'whole'::regclass, 'r', null from pg_subscription where subname = '{name}_s';
+                 reset allow_system_table_mods"),
+            format!("the subscription {name}_s writes it, and rows that it applies are not sent: attach the table where it is published"),
+            Some(format!("drop subscription {name}_s")),
+        ),
+        (
+            format!("revoke usage on schema public from public, {role}"),
+            format!("history may not read it: grant usage on schema public to {role}"),
+            None,
+        ),
+        (
+            "drop schema public cascade".to_owned(),
+            "the table is gone: make it and attach it, or select rowcast.detach('public.whole')".to_owned(),
+            Some(format!("create schema public; grant usage on schema public to {role}; create table whole (id int primary key, chat text, kind text); {}", attach("whole"))),
+        ),
+    ];
+    for (sql, problem, mend) in breakages {
+        database.run(&sql).await;
+        scene.told(&json!({"public.whole": [problem]})).await;
+        scene.logged("WARN", "public.whole", &problem).await;
+        let said = problem.rsplit_once(": ").expect("a mend").1.to_owned();
+        database.run(&mend.unwrap_or(said)).await;
+        scene.told(&json!({})).await;
+    }
+
+    // The tables can't even be looked at.
+    let revoke = format!("revoke select on rowcast.sources from {role}");
+    database.run(&format!("{revoke}; {LOOK}")).await;
+    let blind = until("readiness to say so", async || {
+        let answer = scene.server.get("/readyz").await;
+        let text = answer.json()["degraded"]["sources"].as_str()?.to_owned();
+        (answer.status == 200).then_some(text)
+    })
+    .await;
+    assert!(
+        blind.contains("permission denied for view sources"),
+        "{blind}"
+    );
+    database
+        .run(&format!("grant select on rowcast.sources to {role}"))
+        .await;
+    scene.told(&json!({})).await;
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_problem_is_seen_without_a_word_and_an_attach_at_once() {
+    let database = Database::chat().await;
+    let server = Server::on(&database).await;
+    database
+        .run("create table m (id int primary key, c text); select rowcast.attach('m', room => 'conversation:{c}', on_insert => 'message:new')")
+        .await;
+    // It takes less than the pause between two looks.
+    until("the metric of the new table", async || {
+        let page = http::get(server.admin(), "/metrics", &[]).await;
+        page.body
+            .contains("rowcast_source_problems{source=\"public.m\"} 0")
+            .then_some(())
+    })
+    .await;
+    database.run("alter table m add column media text").await;
+    until_for(
+        Duration::from_secs(30),
+        "the server to look by itself",
+        async || {
+            let problems = server
+                .metric("rowcast_source_problems", &["public.m"])
+                .await;
+            (problems == 1.0).then_some(())
+        },
+    )
+    .await;
+    database.run("select rowcast.detach('m')").await;
+    until("the metric to go with the table", async || {
+        let page = http::get(server.admin(), "/metrics", &[]).await;
+        (!page.body.contains("public.m\"")).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn neither_a_setting_nor_a_restore_makes_a_problem() {
+    let database = Database::chat().await;
+    database
+        .run(
+            "create type mood as enum ('fine'); create table m (id int primary key, c text, feel mood);
+             select rowcast.attach('m', room => 'conversation:{c}', on_insert => 'message:new')",
+        )
+        .await;
+    let mut connection = database.connection().await;
+    run(
+        &mut connection,
+        "set quote_all_identifiers = on; set search_path = pg_catalog",
+    )
+    .await;
+    let ask =
+        "select string_agg(source || problems::text, ' ' order by source) from rowcast.sources";
+    let said = value(&mut connection, ask).await;
+    assert_eq!(said, "public.m{} public.messages{}");
+    // The function's row is of a later transaction, as after a restore, and its text is the same.
+    database
+        .run("grant execute on function rowcast.capture_public_m_insert() to public")
+        .await;
+    assert_eq!(database.value(ask).await, "public.m{} public.messages{}");
+}
