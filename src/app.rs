@@ -22,6 +22,7 @@ use crate::embedded::Embedded;
 use crate::metrics::Metrics;
 use crate::shutdown::Signals;
 use crate::socketio::SocketServer;
+use crate::status::Checks;
 use tasks::Tasks;
 
 /// Runs the server until a signal asks for its end.
@@ -54,11 +55,12 @@ struct App {
 
 async fn start(config: &Config) -> anyhow::Result<App> {
     let (metrics, registry) = Metrics::new();
+    let checks = Checks::default();
     let mut tasks = Tasks::default();
 
     let database = database::start(config).await?;
-    let (delivery, channels) = delivery::start(config, &database, &metrics, &mut tasks);
-    let feed = feed::start(config, &database, channels, &metrics, &mut tasks).await?;
+    let (delivery, channels) = delivery::start(config, &database, &metrics, &checks, &mut tasks);
+    let feed = feed::start(config, &database, channels, &metrics, &checks, &mut tasks).await?;
     let web = web::start(config, &database, &delivery, &feed, registry, &mut tasks).await?;
     feed.wait_for_probe().await;
     announce::ready(config, &database, &web).await?;

@@ -13,10 +13,10 @@ use super::database::Served;
 use super::delivery::FeedEnds;
 use super::tasks::{Phase, Tasks};
 use crate::config::Config;
-use crate::db::{Follow, Pruner};
-use crate::feed::{Listener, Reader, run_probe, run_retention};
+use crate::db::{Follow, Pruner, SelfCheck};
+use crate::feed::{Listener, Reader, run_probe, run_retention, run_self_check};
 use crate::metrics::Metrics;
-use crate::status::{ListenerStatus, ReaderStatus};
+use crate::status::{Checks, ListenerStatus, ReaderStatus};
 
 /// How long the start waits for LISTEN. Where it can't be had (a pooler in transaction mode), the poll delivers.
 const LISTEN_PATIENCE: Duration = Duration::from_secs(5);
@@ -25,6 +25,8 @@ const LISTEN_PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Feed {
     pub(super) listener: watch::Receiver<ListenerStatus>,
     pub(super) reader: watch::Receiver<ReaderStatus>,
+    /// What else can fail.
+    pub(super) checks: Checks,
 }
 
 pub(super) async fn start(
@@ -32,6 +34,7 @@ pub(super) async fn start(
     served: &Served,
     ends: FeedEnds,
     metrics: &Metrics,
+    checks: &Checks,
     tasks: &mut Tasks,
 ) -> anyhow::Result<Feed> {
     let server_name = format!("{:016x}", rand::random::<u64>());
@@ -72,9 +75,15 @@ pub(super) async fn start(
         .await
         .context("the reader ended")?;
 
+    let self_check = SelfCheck::new(served.pools.main.clone(), checks.clone());
+    // Before anybody is told that the server is ready.
+    let _ = timeout(LISTEN_PATIENCE, self_check.look()).await;
+    tasks.start("self-check", Phase::Rest, |stop| {
+        run_self_check(self_check, checks.clone(), stop)
+    });
     let pruner = Pruner::new(served.pools.main.clone(), config.retention);
     tasks.start("retention", Phase::Rest, |stop| {
-        run_retention(pruner, metrics.clone(), stop)
+        run_retention(pruner, metrics.clone(), checks.clone(), stop)
     });
     let pool = served.pools.main.clone();
     tasks.start("probe", Phase::Rest, |stop| {
@@ -83,6 +92,7 @@ pub(super) async fn start(
     Ok(Feed {
         listener: listener_state,
         reader: reader_state,
+        checks: checks.clone(),
     })
 }
 

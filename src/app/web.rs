@@ -41,6 +41,7 @@ pub(super) async fn start(
     let health = Arc::new(Health::new(
         feed.listener.clone(),
         feed.reader.clone(),
+        feed.checks.clone(),
         tasks.draining.clone(),
         config.poll,
     ));
@@ -112,6 +113,9 @@ fn measure(delivery: &Delivery, health: Arc<Health>) -> impl Fn() + Send + Sync 
         metrics
             .lag_seconds
             .set(health.lag().unwrap_or_default().as_secs_f64());
+        for (check, passes) in health.by_check() {
+            metrics.ready(check, passes);
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! touched by `.env`. Only the current folder's `.env` counts: a file further up belongs to somebody else.
 //! Guarantees that what is not text, or a `.env` that can't be read, is an error and not skipped.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -16,6 +16,8 @@ use super::{env_file, settings};
 #[derive(Default)]
 pub(super) struct Environment {
     variables: HashMap<String, String>,
+    /// Names of those that `.env` alone has.
+    in_file: HashSet<String>,
     unknown: Vec<String>,
     path: Option<OsString>,
     data_home: Option<PathBuf>,
@@ -67,10 +69,13 @@ impl Environment {
         variables: impl IntoIterator<Item = (String, String)>,
         file: &str,
     ) -> Result<Self, Problem> {
-        let mut all = HashMap::new();
-        for (name, value) in variables.into_iter().chain(env_file::parse(file)?) {
-            if is_ours(&name) {
-                all.entry(name).or_insert(value);
+        let mut all: HashMap<String, String> = HashMap::new();
+        let mut in_file = HashSet::new();
+        all.extend(variables.into_iter().filter(|(name, _)| is_ours(name)));
+        for (name, value) in env_file::parse(file)? {
+            if is_ours(&name) && !all.contains_key(&name) {
+                in_file.insert(name.clone());
+                all.insert(name, value);
             }
         }
         let mut unknown: Vec<String> = all
@@ -81,6 +86,7 @@ impl Environment {
         unknown.sort();
         Ok(Self {
             variables: all,
+            in_file,
             unknown,
             ..Self::default()
         })
@@ -88,6 +94,11 @@ impl Environment {
 
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str)
+    }
+
+    /// Whether the value comes from `.env`.
+    pub(super) fn is_in_file(&self, name: &str) -> bool {
+        self.in_file.contains(name)
     }
 
     /// Variables that look like ours and are not.

@@ -48,6 +48,32 @@ pub(crate) async fn migrate(
     Ok(())
 }
 
+/// What a record of applied migrations lacks, or has too much.
+pub(super) enum Pending {
+    /// They are the ones that are compiled in.
+    None,
+    /// So many are not applied yet.
+    Missing(usize),
+    /// This one is not compiled in, or with another text.
+    Unknown(i64),
+}
+
+/// Compares the versions that were applied, and their checksums in hexadecimal, with those that are compiled in.
+pub(super) fn pending(applied: &[(i64, String)]) -> Pending {
+    let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+    let ours: Vec<_> = CORE
+        .iter()
+        .map(|migration| (migration.version, hex(&migration.checksum)))
+        .collect();
+    if let Some((version, _)) = applied.iter().find(|one| !ours.contains(one)) {
+        return Pending::Unknown(*version);
+    }
+    match ours.len() - applied.len() {
+        0 => Pending::None,
+        missing => Pending::Missing(missing),
+    }
+}
+
 /// Runs what is not applied yet. Where nothing is to be done it asks for no right to create anything, so that a server
 /// may run as a role that can't.
 async fn apply(
