@@ -26,7 +26,7 @@ use crate::embedded::Embedded;
 use crate::metrics::Metrics;
 use crate::shutdown::Signals;
 use crate::socketio::SocketServer;
-use crate::status::StartStatus;
+use crate::status::{Checks, StartStatus};
 use tasks::Tasks;
 
 /// Runs the server until a signal asks for its end.
@@ -60,13 +60,14 @@ struct App {
 async fn start(config: &Config) -> anyhow::Result<App> {
     let (metrics, registry) = Metrics::new();
     let registry = Arc::new(registry);
+    let checks = Checks::default();
     let mut tasks = Tasks::default();
     let (waiting, status) = watch::channel(StartStatus::default());
 
     let listeners = listeners::open(config, status, &metrics, &registry, &mut tasks).await?;
     let database = database::start(config, &waiting).await?;
-    let (delivery, channels) = delivery::start(config, &database, &metrics, &mut tasks);
-    let feed = feed::start(config, &database, channels, &metrics, &mut tasks).await?;
+    let (delivery, channels) = delivery::start(config, &database, &metrics, &checks, &mut tasks);
+    let feed = feed::start(config, &database, channels, &metrics, &checks, &mut tasks).await?;
     web::start(
         config, &database, &delivery, &feed, registry, &tasks, &listeners,
     );

@@ -17,6 +17,7 @@ mod origins;
 mod problem;
 mod quantity;
 mod settings;
+mod shown;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -29,6 +30,7 @@ pub(crate) use listen::Listen;
 pub(crate) use log::{Log, LogFormat};
 pub(crate) use origins::Origins;
 pub(crate) use problem::ConfigError;
+pub(crate) use shown::Shown;
 
 use environment::Environment;
 use lookup::SettingLookup;
@@ -71,6 +73,40 @@ pub(crate) enum Command {
     },
     /// Ask the server on HOST and PORT whether it is ready; exit 1 when it is not
     Healthcheck,
+    /// Print every setting, its value and where it came from, and connect to nothing; exit 2 when one is bad
+    Check,
+    /// Look at everything that can be wrong with the database, and say how to mend it
+    ///
+    /// Changes nothing, ends within a minute or two whatever hangs, and may run beside a server. Exit 0 when all is well, 1 when
+    /// the worst is a warning, 2 when something does not work.
+    Doctor {
+        /// One JSON object: status and findings, each with check, level, said, means, paste
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the grants by which a role may serve (nothing said), attach tables, or emit events
+    Grant {
+        /// The role, as it is called in Postgres
+        role: String,
+        /// To run rowcast serve, and pg_dump; this is meant where nothing is said
+        #[arg(long)]
+        serve: bool,
+        /// To call rowcast.attach and rowcast.detach for its own tables, and to dump the database
+        #[arg(long)]
+        attach: bool,
+        /// To call rowcast.emit and rowcast.typing
+        #[arg(long)]
+        emit: bool,
+        /// Run them, as the role of DATABASE_URL; exit 1 when one is refused
+        #[arg(long)]
+        apply: bool,
+    },
+    /// List the attached tables, with their rooms, events and problems
+    Sources {
+        /// One JSON array
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Every setting, parsed.
@@ -144,12 +180,30 @@ pub(crate) struct Limits {
 /// Reads the command line, the environment and `.env`. Ends the process for `--help`, `--version`
 /// and a misused command line, as clap does.
 ///
-/// # Errors
-/// Every bad value, one line each; exit code 2 is the caller's to give.
-pub(crate) fn load() -> Result<(Command, Config), ConfigError> {
+pub(crate) fn load() -> Loaded {
     let cli = Cli::parse();
-    let config = Config::resolve(&cli, &Environment::of_process()?)?;
-    Ok((cli.command.unwrap_or_default(), config))
+    let (shown, config) = match Environment::of_process() {
+        Ok(environment) => (
+            shown::settings(&cli.flags, &environment),
+            Config::resolve(&cli, &environment),
+        ),
+        Err(problem) => (Vec::new(), Err(problem.into())),
+    };
+    Loaded {
+        command: cli.command.unwrap_or_default(),
+        shown: Shown(shown),
+        config,
+    }
+}
+
+/// What the command line, the environment and `.env` say together.
+pub(crate) struct Loaded {
+    /// What to do.
+    pub command: Command,
+    /// Every setting as it was given, for a person to read.
+    pub shown: Shown,
+    /// The settings, or every bad value, one line each; exit code 2 is the caller's to give.
+    pub config: Result<Config, ConfigError>,
 }
 
 impl Config {
@@ -192,7 +246,7 @@ impl Config {
             warnings: Vec::new(),
         };
         // Only a server listens: a migration job that shares the variables is not refused.
-        let serves = matches!(cli.command, None | Some(Command::Serve));
+        let serves = matches!(cli.command, None | Some(Command::Serve | Command::Check));
         if serves && auth.is_none() && !config.listen.is_loopback() {
             read.refuse(
                 "HOST",

@@ -9,6 +9,8 @@
 //! - `pools`: the connections, by what they are for; `query_batcher`: many questions in one statement
 //! - `retry`: which errors pass by themselves; `read_error`: why a read failed
 //! - `prepare`, `migrate`: waiting for the database, and its schema
+//! - `rights`: what a server's role needs; `self_check`: whether it has it; `fault`: what Postgres said, for a person
+//! - `doctor`: everything that can be wrong, for `rowcast doctor`; `grants`: the rights of a role, as statements
 //! - `sources`: the attached tables and their problems; `stats`: the figures for the metrics; `chat`: the demo's tables
 
 use std::time::Duration;
@@ -19,6 +21,9 @@ use sqlx::postgres::PgConnectOptions;
 pub(crate) use sqlx::postgres::PgPool as Pool;
 
 mod chat;
+mod doctor;
+mod fault;
+mod grants;
 mod history;
 mod listen;
 mod migrate;
@@ -29,11 +34,16 @@ mod prepare;
 mod query_batcher;
 mod read_error;
 mod retry;
+mod rights;
+mod self_check;
 mod sessions;
 mod sources;
 mod stats;
 
 pub(crate) use chat::{Chat, ChatError, Conversation, Report};
+pub(crate) use doctor::{Doctor, Finding, Level, list_sources};
+pub(crate) use fault::{cause_of, is_refused};
+pub(crate) use grants::{Wanted, apply_grants, grants_for};
 pub(crate) use history::{HistoryError, history};
 pub(crate) use listen::{Heard, Listen, ListenError, send_probe};
 pub(crate) use migrate::{ChatTables, Schema};
@@ -44,6 +54,7 @@ pub(crate) use pools::Pools;
 pub(crate) use prepare::prepare;
 pub(crate) use read_error::log_wait;
 pub(crate) use retry::is_transient;
+pub(crate) use self_check::SelfCheck;
 pub(crate) use sessions::{
     PidHash, ResumeSession, SessionProgress, Sessions, StoredSession, Takeover, parse_takeovers,
 };

@@ -112,6 +112,11 @@ struct SourceLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct CheckLabels {
+    check: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct HttpLabels {
     route: &'static str,
     status: u16,
@@ -153,6 +158,8 @@ meters! {
     limits: Family<LimitLabels, Counter> = "limits", "Limits that were hit";
     /// Wakes of the reader while it slept.
     wakes: Family<WakeLabels, Counter> = "wakes", "What woke the reader";
+    /// What `/readyz` says.
+    ready: Family<CheckLabels, Gauge> = "ready", "Whether each check of readiness passes: 1, or 0 while it fails";
     /// Answers over HTTP.
     http: Family<HttpLabels, Counter> = "http_requests", "HTTP requests by route and status";
     /// Events taken from the outbox.
@@ -268,6 +275,13 @@ impl Metrics {
             source: source.to_owned(),
         };
         self.source_problems.remove(&labels);
+    }
+
+    /// Whether a check of readiness passes.
+    pub(crate) fn ready(&self, check: &'static str, passes: bool) {
+        self.ready
+            .get_or_create(&CheckLabels { check })
+            .set(passes.into());
     }
 
     /// A request was answered.

@@ -1,7 +1,11 @@
-//! What the start, the listener and the reader say of themselves, and what was seen of the attached tables, for
-//! readiness and metrics.
+//! What the parts of the server say of themselves, for readiness and metrics.
 //!
-//! A leaf: `db` and `feed` write these, `http` reads them, and neither knows the other.
+//! A leaf: `feed` and `db` write these, `http` reads them, and neither knows the other. `checks` is for whatever can fail while
+//! the listener hears and the reader reads.
+
+mod checks;
+
+pub(crate) use checks::{Check, Checks, FoundBy, Severity};
 
 use std::collections::BTreeMap;
 use std::time::Duration;

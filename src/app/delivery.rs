@@ -16,6 +16,7 @@ use crate::delivery::{Broadcast, Hub, ReadFailed, Replay, ReplaySource, RoomNoti
 use crate::metrics::Metrics;
 use crate::offset::{ReplayPage, RoomRange};
 use crate::socketio::{SocketServer, SocketServerParts};
+use crate::status::Checks;
 
 /// Long-polls that may wait at a time.
 const MAX_LONG_POLLS: usize = 10_000;
@@ -49,6 +50,7 @@ pub(super) fn start(
     config: &Config,
     served: &Served,
     metrics: &Metrics,
+    checks: &Checks,
     tasks: &mut Tasks,
 ) -> (Delivery, FeedEnds) {
     let (wake, woken) = watch::channel(());
@@ -63,7 +65,7 @@ pub(super) fn start(
     let (socket_server, socketio) = SocketServer::new(SocketServerParts {
         hub: hub.clone(),
         replay: replay.clone(),
-        sessions: Arc::new(Sessions::new(served.pools.main.clone())),
+        sessions: Arc::new(Sessions::new(served.pools.main.clone(), checks.clone())),
         origin_policy: origin_policy.clone(),
         limits: config.limits.clone(),
         draining: tasks.draining.clone(),

@@ -13,10 +13,10 @@ use super::database::Served;
 use super::delivery::FeedEnds;
 use super::tasks::{StopPhase, Tasks};
 use crate::config::Config;
-use crate::db::{Follow, Pruner};
-use crate::feed::{Listener, Reader, SourceWatch, run_probe, run_retention};
+use crate::db::{Follow, Pruner, SelfCheck};
+use crate::feed::{Listener, Reader, SourceWatch, run_probe, run_retention, run_self_check};
 use crate::metrics::Metrics;
-use crate::status::{ListenerStatus, ReaderStatus, SourcesStatus};
+use crate::status::{Checks, ListenerStatus, ReaderStatus, SourcesStatus};
 
 /// How long the start waits for LISTEN. Where it can't be had (a pooler in transaction mode), the poll delivers.
 const LISTEN_PATIENCE: Duration = Duration::from_secs(5);
@@ -26,6 +26,8 @@ pub(super) struct Feed {
     pub(super) listener: watch::Receiver<ListenerStatus>,
     pub(super) reader: watch::Receiver<ReaderStatus>,
     pub(super) sources: watch::Receiver<SourcesStatus>,
+    /// What else can fail.
+    pub(super) checks: Checks,
 }
 
 pub(super) async fn start(
@@ -33,6 +35,7 @@ pub(super) async fn start(
     served: &Served,
     ends: FeedEnds,
     metrics: &Metrics,
+    checks: &Checks,
     tasks: &mut Tasks,
 ) -> anyhow::Result<Feed> {
     let server_name = format!("{:016x}", rand::random::<u64>());
@@ -76,9 +79,15 @@ pub(super) async fn start(
         .context("the reader ended")?;
 
     let pool = served.pools.main.clone();
+    let self_check = SelfCheck::new(pool.clone(), checks.clone());
+    // Before anybody is told that the server is ready.
+    let _ = timeout(LISTEN_PATIENCE, self_check.look()).await;
+    tasks.start("self-check", StopPhase::Rest, |stop| {
+        run_self_check(self_check, checks.clone(), stop)
+    });
     let pruner = Pruner::new(pool.clone(), config.retention);
     tasks.start("retention", StopPhase::Rest, |stop| {
-        run_retention(pruner, metrics.clone(), stop)
+        run_retention(pruner, metrics.clone(), checks.clone(), stop)
     });
     tasks.start("probe", StopPhase::Rest, |stop| {
         run_probe(pool, server_name, metrics.clone(), stop)
@@ -88,6 +97,7 @@ pub(super) async fn start(
         listener: listener_state,
         reader: reader_state,
         sources,
+        checks: checks.clone(),
     })
 }
 

@@ -32,6 +32,7 @@ pub(super) fn start(
         feed.listener.clone(),
         feed.reader.clone(),
         feed.sources.clone(),
+        feed.checks.clone(),
         tasks.draining.clone(),
         config.poll,
     ));
@@ -87,5 +88,8 @@ fn measure(delivery: &Delivery, health: Arc<Health>) -> impl Fn() + Send + Sync 
         metrics
             .lag_seconds
             .set(health.lag().unwrap_or_default().as_secs_f64());
+        for (check, passes) in health.by_check() {
+            metrics.ready(check, passes);
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! touched by `.env`. Only the current folder's `.env` counts: a file further up belongs to somebody else.
 //! Guarantees that what is not text, or a `.env` that can't be read, is an error and not skipped.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -17,6 +17,8 @@ use super::{env_file, settings};
 #[derive(Default)]
 pub(super) struct Environment {
     variables: HashMap<String, String>,
+    /// Names of those that `.env` alone has.
+    in_file: HashSet<String>,
     unknown: Vec<String>,
     replaced: Vec<Replaced>,
     path: Option<OsString>,
@@ -73,10 +75,13 @@ impl Environment {
         let file = env_file::parse(file, &variables)?;
         let mut replaced = file.replaced;
         replaced.retain(|it| is_ours(&it.entry) && !variables.contains_key(&it.entry));
-        let mut all = HashMap::new();
-        for (name, value) in variables.into_iter().chain(file.entries) {
-            if is_ours(&name) {
-                all.entry(name).or_insert(value);
+        let mut all: HashMap<String, String> = HashMap::new();
+        let mut in_file = HashSet::new();
+        all.extend(variables.into_iter().filter(|(name, _)| is_ours(name)));
+        for (name, value) in file.entries {
+            if is_ours(&name) && !all.contains_key(&name) {
+                in_file.insert(name.clone());
+                all.insert(name, value);
             }
         }
         let mut unknown: Vec<String> = all
@@ -87,6 +92,7 @@ impl Environment {
         unknown.sort();
         Ok(Self {
             variables: all,
+            in_file,
             unknown,
             replaced,
             ..Self::default()
@@ -95,6 +101,11 @@ impl Environment {
 
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str)
+    }
+
+    /// Whether the value comes from `.env`.
+    pub(super) fn is_in_file(&self, name: &str) -> bool {
+        self.in_file.contains(name)
     }
 
     /// Variables that look like ours and are not.

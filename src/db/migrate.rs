@@ -25,6 +25,7 @@ use crate::backoff::Backoff;
 use crate::status::StartStatus;
 use blockers::Blockers;
 use explain::explain;
+pub(super) use sets::{Pending, pending};
 use sets::{Set, chat, core};
 use step::{database_error, step};
 

@@ -19,7 +19,7 @@ use super::protocol::{self, JoinArgs, Refusal, Request};
 use super::session::store::stored_session;
 use crate::auth::{self, Denied};
 use crate::backoff::Backoff;
-use crate::db::Sessions;
+use crate::db::{Sessions, is_refused, is_transient};
 use crate::delivery::{
     Hub, JoinReplayOutcome, Joined, Replay, ReplaySource, SubscriberTransport as _,
 };
@@ -216,23 +216,23 @@ impl<S: ReplaySource> Requests<S> {
             return;
         }
         let stored = self.store_session(client).await;
-        client.set_session_dirty(!stored);
+        client.set_session_dirty(stored.is_err());
         for answer in pending.drain(..) {
             match answer {
-                PendingAnswer::Leave(ack) if stored => {
-                    client.transport.answer(ack, &json!({ "ok": true }));
-                }
-                PendingAnswer::Leave(ack) => client.refuse(&Refusal::Unavailable, ack),
-                PendingAnswer::Join { room, ack, result } if stored => {
-                    self.acknowledge(client, &room, ack, result);
-                }
-                PendingAnswer::Join { room, ack, result } => {
-                    if result.entered {
-                        self.hub.leave(&client.subscriber, &room);
+                PendingAnswer::Leave(ack) => match &stored {
+                    Ok(()) => client.transport.answer(ack, &json!({ "ok": true })),
+                    Err(refusal) => client.refuse(refusal, ack),
+                },
+                PendingAnswer::Join { room, ack, result } => match &stored {
+                    Ok(()) => self.acknowledge(client, &room, ack, result),
+                    Err(refusal) => {
+                        if result.entered {
+                            self.hub.leave(&client.subscriber, &room);
+                        }
+                        self.hub.metrics.joins(Join::Unavailable);
+                        client.refuse(refusal, ack);
                     }
-                    self.hub.metrics.joins(Join::Unavailable);
-                    client.refuse(&Refusal::Unavailable, ack);
-                }
+                },
             }
         }
     }
@@ -257,32 +257,32 @@ impl<S: ReplaySource> Requests<S> {
             .joins(if resync { Join::Resync } else { Join::Joined });
     }
 
-    /// Stores the rooms that the client is in. False: it is gone, or the database was away for too long.
-    pub(super) async fn store_session(&self, client: &Arc<Client>) -> bool {
+    /// Stores the rooms that the client is in. Refused where the client is gone, or the database is away or won't take it.
+    pub(super) async fn store_session(&self, client: &Arc<Client>) -> Result<(), Refusal> {
         // A client that is gone keeps the session that it had.
         let Some(stored) = stored_session(&self.hub, &client.subscriber) else {
-            return false;
+            return Err(Refusal::Unavailable);
         };
         client.set_session_stored();
         let (begun, mut backoff) = (Instant::now(), Backoff::default());
         while !client.transport.was_closed() {
             let write = self.sessions.store(client.session.clone(), stored.clone());
             match write.await {
-                Ok(true) => return true,
+                Ok(true) => return Ok(()),
                 Ok(false) => {
                     tracing::debug!(connection = client.id(), "its session was taken over");
                     client.transport.close();
                 }
                 Err(error) => {
                     tracing::debug!(connection = client.id(), "its session waits: {error}");
-                    if begun.elapsed() >= STORE_PATIENCE {
-                        return false;
+                    if !is_transient(&error) || begun.elapsed() >= STORE_PATIENCE {
+                        return Err(Refusal::not_stored(is_refused(&error)));
                     }
                     sleep(backoff.next()).await;
                 }
             }
         }
-        false
+        Err(Refusal::Unavailable)
     }
 }
 
@@ -290,7 +290,7 @@ fn join_label(refusal: &Refusal) -> Join {
     match refusal {
         Refusal::Forbidden(_) => Join::Forbidden,
         Refusal::TooManyRooms(_) => Join::TooManyRooms,
-        Refusal::Unavailable => Join::Unavailable,
+        Refusal::Unavailable | Refusal::CantStore => Join::Unavailable,
         Refusal::BadRequest(_) | Refusal::TooManyRequests => Join::BadRequest,
     }
 }

@@ -141,3 +141,29 @@ impl Set {
         )
     }
 }
+
+/// What a record of applied migrations lacks, or has too much.
+pub(in crate::db) enum Pending {
+    /// They are the ones that are compiled in.
+    None,
+    /// So many are not applied yet.
+    Missing(usize),
+    /// This one is not compiled in, or with another text.
+    Unknown(i64),
+}
+
+/// Compares the versions that were applied, and their checksums in hexadecimal, with those that are compiled in.
+pub(in crate::db) fn pending(applied: &[(i64, String)]) -> Pending {
+    let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+    let ours: Vec<_> = CORE
+        .iter()
+        .map(|migration| (migration.version, hex(&migration.checksum)))
+        .collect();
+    if let Some((version, _)) = applied.iter().find(|one| !ours.contains(one)) {
+        return Pending::Unknown(*version);
+    }
+    match ours.len() - applied.len() {
+        0 => Pending::None,
+        missing => Pending::Missing(missing),
+    }
+}
