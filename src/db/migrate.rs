@@ -90,7 +90,7 @@ pub(super) async fn migrate(
             if !schema.apply {
                 return Err(NotMigrated::Refused(set.are_missing(&missing)));
             }
-            waiting.send_replace(StartStatus::waiting(
+            waiting.send_replace(StartStatus::working(
                 "migrations",
                 format!("migration {next} is being applied"),
             ));
@@ -163,7 +163,7 @@ impl<'a> Patience<'a> {
             self.blockers
         );
         self.waiting
-            .send_replace(StartStatus::waiting("migrations", &cause));
+            .send_replace(StartStatus::failing("migrations", &cause));
         let now = Instant::now();
         let is_new = !self.told.is_empty() && self.told != cause;
         if now >= self.tell_at || is_new {

@@ -18,9 +18,12 @@ const PAUSE: Duration = Duration::from_millis(8);
 const PATIENCE: Duration = Duration::from_secs(2);
 
 const BLOCKERS: &str = "
-select a.pid, coalesce(a.application_name, ''), coalesce(a.usename::text, ''), coalesce(a.state, ''),
+select a.pid, coalesce(nullif(a.application_name, ''), a.backend_type, ''), coalesce(a.usename::text, ''), coalesce(a.state, ''),
        coalesce(to_char(a.xact_start at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), '')
-from pg_stat_activity a where a.pid = any(pg_blocking_pids($1)) order by a.xact_start, a.pid limit 5";
+from pg_stat_activity a where a.pid = any(pg_blocking_pids($1))
+union all
+select 0, 'a prepared transaction: see pg_prepared_xacts', '', '', '' where 0 = any(pg_blocking_pids($1))
+order by 5, 1 limit 5";
 
 /// Whoever holds up the migrations of one connection. Prints in words, with the remedy.
 pub(super) struct Blockers<'a> {
@@ -109,10 +112,10 @@ impl fmt::Display for Blockers<'_> {
             }
             f.write_str(")")?;
         }
-        let pid = self.found[0].0;
-        write!(
-            f,
-            "; it goes on once they end, or after `select pg_terminate_backend({pid})`"
-        )
+        f.write_str("; it goes on once they end")?;
+        match self.found[0].0 {
+            0 => Ok(()),
+            pid => write!(f, ", or after `select pg_terminate_backend({pid})`"),
+        }
     }
 }
