@@ -152,12 +152,14 @@ impl<'a> Patience<'a> {
 
     fn reset(&mut self) {
         self.backoff.reset();
+        self.blockers.set_held_up(false);
         self.tell_at = Instant::now() + TELL_FIRST;
         self.told.clear();
     }
 
     /// Says what an attempt waited for, now and then, and waits.
     async fn wait(&mut self, migration: &str) {
+        self.blockers.set_held_up(true);
         let cause = format!(
             "migration {migration} waits for a lock that others hold: {}",
             self.blockers

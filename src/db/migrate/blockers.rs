@@ -30,8 +30,8 @@ pub(super) struct Blockers<'a> {
     database: &'a Database,
     migrating: i32,
     asking: Option<PgConnection>,
-    /// Nobody is asked before an attempt has failed.
-    is_needed: bool,
+    /// An attempt has failed. Nobody is asked before.
+    is_held_up: bool,
     found: Vec<Blocker>,
 }
 
@@ -50,14 +50,19 @@ impl<'a> Blockers<'a> {
                 .fetch_one(connection)
                 .await?,
             asking: None,
-            is_needed: false,
+            is_held_up: false,
             found: Vec::new(),
         })
     }
 
-    /// Waits for an attempt. From the second on, looks meanwhile who holds it up.
+    /// Whether the next attempt is one that was held up before.
+    pub(super) fn set_held_up(&mut self, is_held_up: bool) {
+        self.is_held_up = is_held_up;
+    }
+
+    /// Waits for an attempt. Looks meanwhile who holds it up, where something did so before.
     pub(super) async fn watch<T>(&mut self, attempt: impl Future<Output = T>) -> T {
-        if !std::mem::replace(&mut self.is_needed, true) {
+        if !self.is_held_up {
             return attempt.await;
         }
         self.connect().await;
