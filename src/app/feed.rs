@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::db::{Follow, Pruner};
 use crate::feed::{Listener, Reader, run_probe, run_retention};
 use crate::metrics::Metrics;
-use crate::status::{ListenerStatus, ReaderStatus};
+use crate::status::{ListenerStatus, ReaderStatus, StartStatus};
 
 /// How long the start waits for LISTEN. Where it can't be had (a pooler in transaction mode), the poll delivers.
 const LISTEN_PATIENCE: Duration = Duration::from_secs(5);
@@ -31,6 +31,7 @@ pub(super) async fn start(
     config: &Config,
     served: &Served,
     ends: FeedEnds,
+    waiting: &watch::Sender<StartStatus>,
     metrics: &Metrics,
     tasks: &mut Tasks,
 ) -> anyhow::Result<Feed> {
@@ -67,10 +68,7 @@ pub(super) async fn start(
         metrics.clone(),
     );
     tasks.start("reader", Phase::Reader, |stop| reader.run(stop));
-    reader_state
-        .wait_for(|status| status.caught_up.is_some())
-        .await
-        .context("the reader ended")?;
+    wait_for_reader(&mut reader_state, waiting).await?;
 
     let pruner = Pruner::new(served.pools.main.clone(), config.retention);
     tasks.start("retention", Phase::Rest, |stop| {
@@ -84,6 +82,24 @@ pub(super) async fn start(
         listener: listener_state,
         reader: reader_state,
     })
+}
+
+/// Waits until the reader has found where the database is. That it can't is told to `waiting`; the reader itself logs why.
+async fn wait_for_reader(
+    reader: &mut watch::Receiver<ReaderStatus>,
+    waiting: &watch::Sender<StartStatus>,
+) -> anyhow::Result<()> {
+    let begun = |status: &ReaderStatus| status.caught_up.is_some() || status.failing.is_some();
+    let status = *reader.wait_for(begun).await.context("the reader ended")?;
+    if status.caught_up.is_none() {
+        let cause = "the outbox can't be read, the log says why";
+        waiting.send_replace(StartStatus::failing("reader", cause));
+    }
+    reader
+        .wait_for(|status| status.caught_up.is_some())
+        .await
+        .context("the reader ended")?;
+    Ok(())
 }
 
 impl Feed {

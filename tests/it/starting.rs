@@ -8,9 +8,13 @@ use crate::harness::{Database, Launch, Postgres, Scratch, Server, Stock, http};
 
 /// Waits until `/readyz` is 503 because of the database, with these words.
 async fn database_fails(address: &str, words: &str) {
+    fails(address, "database", words).await;
+}
+
+async fn fails(address: &str, check: &str, words: &str) {
     until(format!("/readyz to say {words:?}"), async || {
         let answer = http::get(address, "/readyz", &[]).await;
-        let cause = answer.json()["failing"]["database"].to_string();
+        let cause = answer.json()["failing"][check].to_string();
         (answer.status == 503 && cause.contains(words)).then_some(())
     })
     .await;
@@ -201,6 +205,23 @@ async fn a_client_that_comes_in_the_moment_of_the_start_is_held_and_not_refused(
     assert_eq!(history.status, 200, "{history:?}");
     client.connected().await;
     client.join("42").await;
+    server.ready().await;
+}
+
+#[tokio::test]
+async fn an_outbox_that_cannot_be_read_is_said_and_waited_out() {
+    let database = Database::chat().await;
+    database
+        .run("alter table rowcast.epoch rename to elsewhere")
+        .await;
+    let server = Launch::serve().database(&database.url).spawn();
+    let (address, _) = server.listening().await;
+    fails(&address, "reader", "the outbox can't be read").await;
+    let refused = http::get(&address, "/api/conversations/42/messages", &[]).await;
+    assert_eq!(refused.json()["error"]["code"], "unavailable");
+    database
+        .run("alter table rowcast.elsewhere rename to epoch")
+        .await;
     server.ready().await;
 }
 
