@@ -66,6 +66,7 @@ async fn whoever_holds_up_the_migrations_is_named_until_the_time_is_over() {
             "0001_outbox",
             &pid,
             "\"test\"",
+            "idle, since 20",
             "pg_terminate_backend",
         ])
         .await;

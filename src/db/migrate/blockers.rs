@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 const BLOCKERS: &str = "
 select a.pid, coalesce(nullif(a.application_name, ''), a.backend_type, ''), coalesce(a.usename::text, ''), coalesce(a.state, ''),
-       coalesce(to_char(a.xact_start at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), '')
+       coalesce(to_char(coalesce(a.xact_start, a.state_change, a.backend_start) at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), '')
 from pg_stat_activity a where a.pid = any(pg_blocking_pids($1))
 union all
 select 0, 'a prepared transaction: see pg_prepared_xacts', '', '', '' where 0 = any(pg_blocking_pids($1))
@@ -113,7 +113,7 @@ impl fmt::Display for Blockers<'_> {
                 write!(f, ", {state}")?;
             }
             if !since.is_empty() {
-                write!(f, ", its transaction began at {since}")?;
+                write!(f, ", since {since}")?;
             }
             f.write_str(")")?;
         }
