@@ -67,7 +67,10 @@ async fn start(config: &Config) -> anyhow::Result<App> {
     let listeners = listeners::open(config, status, &metrics, &registry, &mut tasks).await?;
     let database = database::start(config, &waiting).await?;
     let (delivery, channels) = delivery::start(config, &database, &metrics, &checks, &mut tasks);
-    let feed = feed::start(config, &database, channels, &metrics, &checks, &mut tasks).await?;
+    let feed = feed::start(
+        config, &database, channels, &waiting, &metrics, &checks, &mut tasks,
+    )
+    .await?;
     web::start(
         config, &database, &delivery, &feed, registry, &tasks, &listeners,
     );

@@ -64,9 +64,11 @@ pub(crate) fn api_routes(api: &Arc<Api>) -> Router {
         .with_state(api.clone())
 }
 
-/// The public routes of a server that starts: it lives, and everything else is refused as unavailable.
+/// The public routes of a server that starts: it lives, and everything else waits a moment for the real routes, which come as
+/// a change of `routes`, or is refused as unavailable.
 pub(crate) fn starting(
     status: watch::Receiver<StartStatus>,
+    routes: watch::Receiver<Router>,
     origins: &Origins,
     metrics: Metrics,
 ) -> Router {
@@ -74,13 +76,20 @@ pub(crate) fn starting(
         metrics,
         counted_routes: &[],
     };
-    let routes = Router::new()
+    let refusing = Router::new()
         .route("/livez", get(livez))
-        .route("/readyz", get(starting::readyz).with_state(status))
+        .route("/readyz", get(starting::readyz).with_state(status.clone()))
         .route("/socket.io", any(starting::refuse))
         .route("/socket.io/", any(starting::refuse))
         .fallback(starting::refuse);
-    finish(routes, counter, origins)
+    let front = starting::Front {
+        refusing: finish(refusing, counter, origins),
+        routes,
+        status,
+    };
+    Router::new()
+        .fallback(starting::hold)
+        .with_state(Arc::new(front))
 }
 
 /// The public routes: what was given, and what every server has.

@@ -40,21 +40,32 @@ pub(crate) struct StartStatus {
     pub check: &'static str,
     /// What is known of the reason, in words.
     pub cause: String,
+    /// Something is wrong; else it only takes its time.
+    pub is_failing: bool,
 }
 
 impl StartStatus {
-    /// The start waits for `check`, because of `cause`.
-    pub(crate) fn waiting(check: &'static str, cause: impl Into<String>) -> Self {
+    /// The start is at `check`, and nothing is wrong.
+    pub(crate) fn working(check: &'static str, cause: impl Into<String>) -> Self {
         Self {
             check,
             cause: cause.into(),
+            is_failing: false,
+        }
+    }
+
+    /// The start waits for `check`, because of `cause`.
+    pub(crate) fn failing(check: &'static str, cause: impl Into<String>) -> Self {
+        Self {
+            is_failing: true,
+            ..Self::working(check, cause)
         }
     }
 }
 
 impl Default for StartStatus {
     fn default() -> Self {
-        Self::waiting("database", "the database was not asked yet")
+        Self::working("database", "the database was not asked yet")
     }
 }
 

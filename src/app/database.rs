@@ -23,7 +23,7 @@ pub(super) async fn start(
     waiting: &watch::Sender<StartStatus>,
 ) -> anyhow::Result<Served> {
     if config.database.is_none() {
-        let status = StartStatus::waiting("database", "the embedded Postgres is being started");
+        let status = StartStatus::working("database", "the embedded Postgres is being started");
         waiting.send_replace(status);
     }
     let (database, embedded) = cli::find_database(config).await?;
@@ -37,7 +37,7 @@ pub(super) async fn start(
         folder: embedded.as_ref().map(Embedded::folder),
     };
     let (database, _) = db::prepare(database, &schema, waiting).await?;
-    let status = StartStatus::waiting("reader", "the outbox was not read yet");
+    let status = StartStatus::working("reader", "the outbox was not read yet");
     waiting.send_replace(status);
     Ok(Served {
         pools: Pools::new(&database),

@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::db::{Follow, Pruner, SelfCheck};
 use crate::feed::{Listener, Reader, SourceWatch, run_probe, run_retention, run_self_check};
 use crate::metrics::Metrics;
-use crate::status::{Checks, ListenerStatus, ReaderStatus, SourcesStatus};
+use crate::status::{Checks, ListenerStatus, ReaderStatus, SourcesStatus, StartStatus};
 
 /// How long the start waits for LISTEN. Where it can't be had (a pooler in transaction mode), the poll delivers.
 const LISTEN_PATIENCE: Duration = Duration::from_secs(5);
@@ -34,6 +34,7 @@ pub(super) async fn start(
     config: &Config,
     served: &Served,
     ends: FeedEnds,
+    waiting: &watch::Sender<StartStatus>,
     metrics: &Metrics,
     checks: &Checks,
     tasks: &mut Tasks,
@@ -73,10 +74,7 @@ pub(super) async fn start(
         metrics.clone(),
     );
     tasks.start("reader", StopPhase::Reader, |stop| reader.run(stop));
-    reader_state
-        .wait_for(|status| status.caught_up.is_some())
-        .await
-        .context("the reader ended")?;
+    wait_for_reader(&mut reader_state, waiting).await?;
 
     let pool = served.pools.main.clone();
     let self_check = SelfCheck::new(pool.clone(), checks.clone());
@@ -99,6 +97,24 @@ pub(super) async fn start(
         sources,
         checks: checks.clone(),
     })
+}
+
+/// Waits until the reader has found where the database is. That it can't is told to `waiting`; the reader itself logs why.
+async fn wait_for_reader(
+    reader: &mut watch::Receiver<ReaderStatus>,
+    waiting: &watch::Sender<StartStatus>,
+) -> anyhow::Result<()> {
+    let begun = |status: &ReaderStatus| status.caught_up.is_some() || status.failing.is_some();
+    let status = *reader.wait_for(begun).await.context("the reader ended")?;
+    if status.caught_up.is_none() {
+        let cause = "the outbox can't be read, the log says why";
+        waiting.send_replace(StartStatus::failing("reader", cause));
+    }
+    reader
+        .wait_for(|status| status.caught_up.is_some())
+        .await
+        .context("the reader ended")?;
+    Ok(())
 }
 
 fn watch_sources(

@@ -41,8 +41,13 @@ pub(super) async fn open(
         Some(address) => Some(bind(&address.to_string(), "ROWCAST_ADMIN").await?),
         None => None,
     };
-    let starting = http::starting(status, &config.origins, metrics.clone());
-    let (public_routes, routes) = watch::channel(starting);
+    let (public_routes, routes) = watch::channel(Router::new());
+    let starting = http::starting(status, routes.clone(), &config.origins, metrics.clone());
+    // Not told as a change: the first change is the real routes.
+    public_routes.send_if_modified(|routes| {
+        *routes = starting;
+        false
+    });
     let head_timeout = config.limits.handshake_timeout;
     tasks.start("public listener", StopPhase::PublicListener, |stop| {
         transport::serve(public_socket, routes, head_timeout, stop)

@@ -91,7 +91,7 @@ pub(super) async fn migrate(
             if !schema.apply {
                 return Err(NotMigrated::Refused(set.are_missing(&missing)));
             }
-            waiting.send_replace(StartStatus::waiting(
+            waiting.send_replace(StartStatus::working(
                 "migrations",
                 format!("migration {next} is being applied"),
             ));
@@ -153,18 +153,20 @@ impl<'a> Patience<'a> {
 
     fn reset(&mut self) {
         self.backoff.reset();
+        self.blockers.set_held_up(false);
         self.tell_at = Instant::now() + TELL_FIRST;
         self.told.clear();
     }
 
     /// Says what an attempt waited for, now and then, and waits.
     async fn wait(&mut self, migration: &str) {
+        self.blockers.set_held_up(true);
         let cause = format!(
             "migration {migration} waits for a lock that others hold: {}",
             self.blockers
         );
         self.waiting
-            .send_replace(StartStatus::waiting("migrations", &cause));
+            .send_replace(StartStatus::failing("migrations", &cause));
         let now = Instant::now();
         let is_new = !self.told.is_empty() && self.told != cause;
         if now >= self.tell_at || is_new {

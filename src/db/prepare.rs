@@ -38,7 +38,7 @@ pub(crate) async fn prepare(
             Err(NotMigrated::Refused(error)) => return Err(error),
             Err(NotMigrated::Away(cause)) => cause,
         };
-        waiting.send_replace(StartStatus::waiting("database", &cause));
+        waiting.send_replace(StartStatus::failing("database", &cause));
         let pause = backoff.next();
         tracing::warn!(
             database = database.describe(),

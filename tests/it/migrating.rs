@@ -66,6 +66,7 @@ async fn whoever_holds_up_the_migrations_is_named_until_the_time_is_over() {
             "0001_outbox",
             &pid,
             "\"test\"",
+            "idle, since 20",
             "pg_terminate_backend",
         ])
         .await;
@@ -103,10 +104,10 @@ async fn no_writer_waits_behind_a_migration_that_waits() {
         .database(&database.url)
         .succeed();
     let writing = async {
-        let attempts =
-            "select count(*) from pg_stat_activity where application_name = 'rowcast migrate'";
-        until("the migration to be under way", async || {
-            (database.value(attempts).await == "2").then_some(())
+        let held_up = "select count(*) > 0 from pg_stat_activity
+                       where application_name = 'rowcast migrate' and wait_event_type = 'Lock'";
+        until("the migration to be held up", async || {
+            (database.value(held_up).await == "t").then_some(())
         })
         .await;
         let mut longest = Duration::ZERO;

@@ -8,9 +8,13 @@ use crate::harness::{Database, Launch, Postgres, Scratch, Server, Stock, http};
 
 /// Waits until `/readyz` is 503 because of the database, with these words.
 async fn database_fails(address: &str, words: &str) {
+    fails(address, "database", words).await;
+}
+
+async fn fails(address: &str, check: &str, words: &str) {
     until(format!("/readyz to say {words:?}"), async || {
         let answer = http::get(address, "/readyz", &[]).await;
-        let cause = answer.json()["failing"]["database"].to_string();
+        let cause = answer.json()["failing"][check].to_string();
         (answer.status == 503 && cause.contains(words)).then_some(())
     })
     .await;
@@ -172,6 +176,68 @@ async fn connection_slots_that_run_out_are_waited_for() {
     database
         .run(&format!("drop owned by {role}; drop role {role}"))
         .await;
+}
+
+/// Nothing is wrong, the reader only has to wait for a lock that is held for a moment.
+#[tokio::test]
+async fn a_client_that_comes_in_the_moment_of_the_start_is_held_and_not_refused() {
+    let database = Database::chat().await;
+    let mut other = database.connection().await;
+    let lock = "begin; lock table rowcast.epoch in access exclusive mode";
+    crate::harness::database::run(&mut other, lock).await;
+    let server = Launch::serve().database(&database.url).spawn();
+    let (address, _) = server.listening().await;
+    until("the reader to wait", async || {
+        let waiting = "select count(*) from pg_stat_activity
+                       where application_name = 'rowcast reader' and wait_event_type = 'Lock'";
+        (database.value(waiting).await == "1").then_some(())
+    })
+    .await;
+    // Not for ever.
+    let refused = http::get(&address, "/api/conversations/42/messages", &[]).await;
+    assert_eq!(refused.status, 503, "{refused:?}");
+    let history = http::get(&address, "/api/conversations/42/messages", &[]);
+    let stock = Stock::start();
+    let options = json!({"transports": ["websocket"], "reconnection": false});
+    let mut client = stock.open(&address, &options, &[]).0;
+    let release = crate::harness::database::run(&mut other, "commit");
+    let (history, ()) = tokio::join!(history, release);
+    assert_eq!(history.status, 200, "{history:?}");
+    client.connected().await;
+    client.join("42").await;
+    server.ready().await;
+}
+
+#[tokio::test]
+async fn an_outbox_that_cannot_be_read_is_said_and_waited_out() {
+    let database = Database::chat().await;
+    database
+        .run("alter table rowcast.epoch rename to elsewhere")
+        .await;
+    let server = Launch::serve().database(&database.url).spawn();
+    let (address, _) = server.listening().await;
+    fails(&address, "reader", "the outbox can't be read").await;
+    let refused = http::get(&address, "/api/conversations/42/messages", &[]).await;
+    assert_eq!(refused.json()["error"]["code"], "unavailable");
+    database
+        .run("alter table rowcast.elsewhere rename to epoch")
+        .await;
+    server.ready().await;
+}
+
+#[tokio::test]
+async fn a_standby_at_the_address_is_said_and_waited_out() {
+    let (mut postgres, database) = Postgres::with_chat().await;
+    postgres.down(Signal::INT).await;
+    std::fs::write(postgres.folder().join("data/standby.signal"), "").expect("a file");
+    postgres.up().await;
+    assert_eq!(database.value("select pg_is_in_recovery()").await, "t");
+    let server = Launch::serve().database(&database.url).spawn();
+    let (address, _) = server.listening().await;
+    database_fails(&address, "is a standby").await;
+    database.run("select pg_promote()").await;
+    server.ready().await;
+    server.readiness(200).await;
 }
 
 /// What the start says of the tables is not worth an end: clients are served by then.

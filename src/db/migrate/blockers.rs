@@ -18,17 +18,20 @@ const PAUSE: Duration = Duration::from_millis(8);
 const PATIENCE: Duration = Duration::from_secs(2);
 
 const BLOCKERS: &str = "
-select a.pid, coalesce(a.application_name, ''), coalesce(a.usename::text, ''), coalesce(a.state, ''),
-       coalesce(to_char(a.xact_start at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), '')
-from pg_stat_activity a where a.pid = any(pg_blocking_pids($1)) order by a.xact_start, a.pid limit 5";
+select a.pid, coalesce(nullif(a.application_name, ''), a.backend_type, ''), coalesce(a.usename::text, ''), coalesce(a.state, ''),
+       coalesce(to_char(coalesce(a.xact_start, a.state_change, a.backend_start) at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), '')
+from pg_stat_activity a where a.pid = any(pg_blocking_pids($1))
+union all
+select 0, 'a prepared transaction: see pg_prepared_xacts', '', '', '' where 0 = any(pg_blocking_pids($1))
+order by 5, 1 limit 5";
 
 /// Whoever holds up the migrations of one connection. Prints in words, with the remedy.
 pub(super) struct Blockers<'a> {
     database: &'a Database,
     migrating: i32,
     asking: Option<PgConnection>,
-    /// Nobody is asked before an attempt has failed.
-    is_needed: bool,
+    /// An attempt has failed. Nobody is asked before.
+    is_held_up: bool,
     found: Vec<Blocker>,
 }
 
@@ -47,14 +50,19 @@ impl<'a> Blockers<'a> {
                 .fetch_one(connection)
                 .await?,
             asking: None,
-            is_needed: false,
+            is_held_up: false,
             found: Vec::new(),
         })
     }
 
-    /// Waits for an attempt. From the second on, looks meanwhile who holds it up.
+    /// Whether the next attempt is one that was held up before.
+    pub(super) fn set_held_up(&mut self, is_held_up: bool) {
+        self.is_held_up = is_held_up;
+    }
+
+    /// Waits for an attempt. Looks meanwhile who holds it up, where something did so before.
     pub(super) async fn watch<T>(&mut self, attempt: impl Future<Output = T>) -> T {
-        if !std::mem::replace(&mut self.is_needed, true) {
+        if !self.is_held_up {
             return attempt.await;
         }
         self.connect().await;
@@ -105,14 +113,14 @@ impl fmt::Display for Blockers<'_> {
                 write!(f, ", {state}")?;
             }
             if !since.is_empty() {
-                write!(f, ", its transaction began at {since}")?;
+                write!(f, ", since {since}")?;
             }
             f.write_str(")")?;
         }
-        let pid = self.found[0].0;
-        write!(
-            f,
-            "; it goes on once they end, or after `select pg_terminate_backend({pid})`"
-        )
+        f.write_str("; it goes on once they end")?;
+        match self.found[0].0 {
+            0 => Ok(()),
+            pid => write!(f, ", or after `select pg_terminate_backend({pid})`"),
+        }
     }
 }

@@ -133,7 +133,7 @@ impl Set {
     pub(super) fn are_missing(&self, missing: &[Missing]) -> anyhow::Error {
         let names: Vec<_> = missing.iter().map(ToString::to_string).collect();
         anyhow!(
-            "{} is not up to date, and ROWCAST_MIGRATE=off keeps the server from applying what is missing: {}; run `{}`, as the \
+            "{}: not up to date, and ROWCAST_MIGRATE=off keeps the server from applying what is missing: {}; run `{}`, as the \
              role that owns the schema, before the server",
             self.what,
             names.join(", "),
