@@ -75,20 +75,24 @@ pub(super) async fn start(
         .await
         .context("the reader ended")?;
 
-    let pool = served.pools.main.clone();
-    let pruner = Pruner::new(pool.clone(), config.retention);
+    let pruner = Pruner::new(served.pools.main.clone(), config.retention);
     tasks.start("retention", Phase::Rest, |stop| {
         run_retention(pruner, metrics.clone(), stop)
     });
-    tasks.start("probe", Phase::Rest, |stop| {
-        run_probe(pool, server_name, metrics.clone(), stop)
-    });
     let sources = watch_sources(served, changed, metrics, tasks);
+    start_probe(served, server_name, metrics, tasks);
     Ok(Feed {
         listener: listener_state,
         reader: reader_state,
         sources,
     })
+}
+
+fn start_probe(served: &Served, server_name: String, metrics: &Metrics, tasks: &mut Tasks) {
+    let pool = served.pools.main.clone();
+    tasks.start("probe", Phase::Rest, |stop| {
+        run_probe(pool, server_name, metrics.clone(), stop)
+    });
 }
 
 fn watch_sources(

@@ -40,7 +40,7 @@ const fn when(
     }
 }
 
-pub(super) const BREAKAGES: [Breakage; 25] = [
+pub(super) const BREAKAGES: [Breakage; 26] = [
     when(
         "partition",
         "create table {t}_all (like {t}) partition by list (kind); alter table {t}_all attach partition {t} default",
@@ -201,6 +201,17 @@ pub(super) const BREAKAGES: [Breakage; 25] = [
              create policy rowcast on public.{t} for select to {r} using (true)",
         ],
         By("create policy rowcast on public.{t} for select to {r} using (true)"),
+    ),
+    when(
+        "raising",
+        "insert into {t} values (1, '42', 'hidden by the condition');
+         create function {t}_f() returns boolean language plpgsql as 'begin raise ''no''; end';
+         create policy mine on {t} using ({t}_f()); alter table {t} enable row level security",
+        &[
+            "row security may hide rows from {r}, and so from history: alter role {r} bypassrls, or \
+             create policy rowcast on public.{t} for select to {r} using (true)",
+        ],
+        By("create policy rowcast on public.{t} for select to {r} using (true); drop policy mine on {t}"),
     ),
     when(
         "revoked",
