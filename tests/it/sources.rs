@@ -1,143 +1,18 @@
 //! Attached tables that can't be served as they were attached: told while the server runs, each in words that mend it.
 
 mod breakages;
+mod scene;
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::api::column;
 use crate::harness::database::{run, value};
 use crate::harness::http;
 use crate::harness::wait::{until, until_for, within};
 use crate::harness::{Database, Server};
-use tokio::time::timeout;
-
-use breakages::{ATTACH, BREAKAGES, Breakage, Mend};
-
-/// Makes servers look now.
-const LOOK: &str = "select pg_notify('rowcast_sources', '')";
-
-/// A database with one whole table, whose server has the documented rights alone.
-struct Scene {
-    server: Server,
-    database: Database,
-    role: String,
-    other: String,
-}
-
-impl Scene {
-    async fn new(sql: &str) -> Self {
-        let database = Database::chat().await;
-        let name = database.value("select current_database()").await;
-        let [role, other] = [format!("{name}_server"), format!("{name}_other")];
-        let docs = include_str!("../../docs/sql.md");
-        let documented: String = docs
-            .lines()
-            .skip_while(|line| !line.starts_with("-- the role of `rowcast serve`"))
-            .take_while(|line| !line.starts_with("-- a back end whose own"))
-            .filter(|line| !line.contains("wa_messages"))
-            .map(|line| line.replace("rowcast_server", &role) + "\n")
-            .collect();
-        database
-            .run(&format!(
-                "create role {role} login; create role {other}; {documented}
-                 alter default privileges grant select on tables to {role};
-                 select rowcast.detach('messages'); drop table message_statuses, messages;
-                 create table whole (id int primary key, chat text, kind text);
-                 insert into whole values (1, '42', 'a');
-                 {}; {sql}",
-                attach("whole"),
-            ))
-            .await;
-        let server = Server::on(&Database::at(database.url_as(&role))).await;
-        Self {
-            server,
-            database,
-            role,
-            other,
-        }
-    }
-
-    /// Makes the server look until readiness says exactly this of the tables.
-    async fn told(&self, problems: &Value) {
-        let right = match problems.as_object().is_some_and(serde_json::Map::is_empty) {
-            true => json!({"status": "ready"}),
-            false => json!({"status": "degraded", "degraded": {"sources": problems}}),
-        };
-        self.database.run(LOOK).await;
-        let mut last = Value::Null;
-        let found = until_for(Duration::from_secs(60), "the problems", async || {
-            let answer = self.server.get("/readyz").await;
-            last = answer.json();
-            (answer.status == 200 && last == right).then_some(())
-        });
-        let _shown_below = timeout(Duration::from_secs(20), found).await;
-        assert_eq!(last, right);
-    }
-
-    async fn logged(&self, level: &str, source: &str, message: &str) {
-        self.server
-            .log(&format!("{level} {source}: {message}"), |line| {
-                line["level"] == level && line["source"] == source && line["message"] == message
-            })
-            .await;
-    }
-
-    async fn problems_of(&self, source: &str) -> f64 {
-        let label = format!("source=\"{source}\"");
-        self.server
-            .metric("rowcast_source_problems", &[&label])
-            .await
-    }
-
-    /// The healthy table's history goes on.
-    async fn assert_history(&self) -> Value {
-        let page = self.server.read("42", "messages").await;
-        assert_eq!(column(&page["messages"], "/id"), ["1"], "{page}");
-        page
-    }
-
-    /// Puts the names into a text of a breakage.
-    fn filled(&self, text: &str, table: &str) -> String {
-        text.replace("{attach}", &attach(table))
-            .replace("{t}", table)
-            .replace("{r}", &self.role)
-            .replace("{o}", &self.other)
-    }
-
-    /// The SQL that ends a breakage.
-    fn mend(&self, breakage: &Breakage) -> String {
-        let table = breakage.table;
-        match breakage.mend {
-            Mend::Attach(named) => attach(&self.filled(named, table)),
-            Mend::By(sql) => self.filled(sql, table),
-            Mend::AsSaid => breakage
-                .problems
-                .iter()
-                .map(|problem| {
-                    let said = problem.rsplit_once(": ").expect("a mend").1;
-                    self.filled(said, table) + ";"
-                })
-                .collect(),
-        }
-    }
-
-    async fn end(self) {
-        self.server.stop().await;
-        let Self { role, other, .. } = &self;
-        self.database
-            .run(&format!(
-                "alter role {other} reset all; reassign owned by {other} to current_user; drop owned by {role}, {other};
-                 drop role {role}, {other}"
-            ))
-            .await;
-    }
-}
-
-fn attach(table: &str) -> String {
-    ATTACH.replace("{t}", table)
-}
+use breakages::BREAKAGES;
+use scene::{LOOK, Scene, attach};
 
 #[tokio::test]
 async fn every_breakage_is_told_in_words_that_mend_it_and_ends() {
@@ -160,7 +35,10 @@ async fn every_breakage_is_told_in_words_that_mend_it_and_ends() {
         let table = breakage.table;
         scene.database.run(&scene.filled(breakage.sql, table)).await;
         let told = breakage.problems.iter();
-        let told: Vec<_> = told.map(|text| scene.filled(text, table)).collect();
+        let reason = scene.reason().await;
+        let told: Vec<_> = told
+            .map(|text| scene.filled(text, table).replace("{reason}", &reason))
+            .collect();
         problems.insert(format!("public.{table}"), told.into());
     }
     scene.told(&Value::Object(problems.clone())).await;
@@ -360,6 +238,15 @@ async fn neither_a_setting_nor_a_restore_makes_a_problem() {
         "select string_agg(source || problems::text, ' ' order by source) from rowcast.sources";
     let said = value(&mut connection, ask).await;
     assert_eq!(said, "public.m{} public.messages{}");
+    // A migration that writes the functions anew says so by an update.
+    database
+        .run(
+            "update rowcast.attached set row_sql = row_sql where source = 'public.m';
+             create or replace function rowcast.capture_public_m_insert() returns trigger language plpgsql security definer
+             as 'begin return null; end'",
+        )
+        .await;
+    assert_eq!(database.value(ask).await, "public.m{} public.messages{}");
     // The function's row is of a later transaction, as after a restore, and its text is the same.
     database
         .run("grant execute on function rowcast.capture_public_m_insert() to public")

@@ -1,6 +1,7 @@
 //! What can befall an attached table, what is said of it, and what mends it.
 //!
-//! `{t}` is the table, attached as `ATTACH` says. `{r}` is the role of the server, `{o}` another role without rights.
+//! `{t}` is the table, attached as `ATTACH` says. `{r}` is the role of the server, `{o}` another role without rights. `{reason}` is
+//! what the event of a row without a room says.
 
 /// How the tables are attached.
 pub(super) const ATTACH: &str = "select rowcast.attach('{t}', room => 'conversation:{chat}', on_insert => 'message:new',
@@ -231,7 +232,7 @@ pub(super) const BREAKAGES: [Breakage; 26] = [
         "roomless",
         "insert into {t} values (1, null, 'a'), (2, '', 'a')",
         &[
-            "a row was not sent lately because the room is null, empty or longer than 2048 bytes: mend such rows, or leave them out \
+            "a row was not sent lately because {reason}: mend such rows, or leave them out \
              by a condition; select at, data from rowcast.events where source = 'public.{t}' and room is null",
         ],
         By("delete from rowcast.events where source = 'public.{t}'"),
