@@ -253,3 +253,26 @@ async fn neither_a_setting_nor_a_restore_makes_a_problem() {
         .await;
     assert_eq!(database.value(ask).await, "public.m{} public.messages{}");
 }
+
+#[test]
+fn every_problem_has_its_row_in_the_reference() {
+    let docs = include_str!("../../docs/sql.md");
+    let problems = docs.split("### Problems").nth(1).expect("the section");
+    let told: Vec<_> = problems
+        .lines()
+        .take_while(|line| !line.starts_with("## "))
+        .filter_map(|line| line.strip_prefix("| ")?.split(" | ").next())
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .collect();
+    for problem in BREAKAGES.iter().flat_map(|breakage| breakage.problems) {
+        let found = told.iter().any(|told| {
+            // What stands for a name is `...`, and the mend has a column of its own.
+            let mut rest = *problem;
+            told.split("...").enumerate().all(|(place, piece)| {
+                let at = rest.find(piece).filter(|at| place > 0 || *at == 0);
+                at.map(|at| rest = &rest[at + piece.len()..]).is_some()
+            })
+        });
+        assert!(found, "docs/sql.md lists {told:#?}, and not: {problem}");
+    }
+}
