@@ -1,7 +1,8 @@
 -- Attached as: remembers what a table and its triggers were like when it was attached, and tells servers of each attach and detach.
 --
 -- Guarantee: whatever writes a row of rowcast.attached, `made` says what stood there at that moment, unless the row says so itself, as
---            that of a restored dump does. Set it to null to have it made anew: whoever writes a source's functions again must.
+--            that of a restored dump does. A migration that writes the functions of a source anew updates its row in the same
+--            transaction, and `made` has the functions as they are when that commits.
 -- Cost:      none for writers. Attaching and detaching send one NOTIFY, except in poll-only mode, or where the queue fills up.
 -- Rights:    functions run as their owner with a fixed search_path; execute is revoked from public.
 
@@ -40,6 +41,18 @@ end $$;
 -- attach writes its row after the triggers, so they are there.
 create trigger remember before insert or update on rowcast.attached
 for each row when (new.made is null) execute function rowcast.remember_source();
+
+-- Later updates of a row come with functions that are written anew, before or after: they are looked at when all is done.
+create function rowcast.remember_code() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  update rowcast.attached a set made = a.made || jsonb_build_object('code', rowcast.made_by_attach(a) -> 'code')
+  where a.source = new.source and a.made -> 'code' is distinct from rowcast.made_by_attach(a) -> 'code';
+  return null;
+end $$;
+
+create constraint trigger remember_code after update on rowcast.attached deferrable initially deferred
+for each row when (new.made = old.made) execute function rowcast.remember_code();
 
 -- A NOTIFY fails what it is in where the queue is full, and makes PREPARE TRANSACTION fail. Servers look by themselves as well.
 create function rowcast.tell_sources() returns trigger

@@ -87,10 +87,8 @@ pub(super) async fn start(
     tasks.start("retention", StopPhase::Rest, |stop| {
         run_retention(pruner, metrics.clone(), checks.clone(), stop)
     });
-    tasks.start("probe", StopPhase::Rest, |stop| {
-        run_probe(pool, server_name, metrics.clone(), stop)
-    });
     let sources = watch_sources(served, changed, metrics, tasks);
+    start_probe(served, server_name, metrics, tasks);
     Ok(Feed {
         listener: listener_state,
         reader: reader_state,
@@ -115,6 +113,13 @@ async fn wait_for_reader(
         .await
         .context("the reader ended")?;
     Ok(())
+}
+
+fn start_probe(served: &Served, server_name: String, metrics: &Metrics, tasks: &mut Tasks) {
+    let pool = served.pools.main.clone();
+    tasks.start("probe", StopPhase::Rest, |stop| {
+        run_probe(pool, server_name, metrics.clone(), stop)
+    });
 }
 
 fn watch_sources(

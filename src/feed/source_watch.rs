@@ -36,9 +36,13 @@ impl SourceWatch {
     /// Looks until `stop`.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut seen = Seen::default();
-        while !stop.is_cancelled() {
+        loop {
             self.changed.mark_unchanged();
-            let status = match sources(&self.pool).await {
+            let found = tokio::select! {
+                () = stop.cancelled() => return,
+                found = sources(&self.pool) => found,
+            };
+            let status = match found {
                 Ok(found) => Some(seen.take(&found, &self.metrics)),
                 // The reader says that the database is away.
                 Err(error) if is_transient(&error) => None,
@@ -48,7 +52,7 @@ impl SourceWatch {
                 self.status.send_replace(status);
             }
             tokio::select! {
-                () = stop.cancelled() => {}
+                () = stop.cancelled() => return,
                 // Never an error: the listener, which has the other end, ends only with the server.
                 _ = timeout(PAUSE, self.changed.changed()) => {}
             }

@@ -52,7 +52,7 @@ const RELEASED: [(&str, &str); 13] = [
     ),
     (
         "0020_attached_as.sql",
-        "7926c0e06de80c80a645b2d586da236c9e1904f90d864a32a6a999c633c5178e",
+        "3e74f7986b5dd5c981c81b70942f6a577e3515d26650c98327e7f653372e73b1",
     ),
     (
         "0021_problems.sql",

@@ -1,6 +1,7 @@
 //! What can befall an attached table, what is said of it, and what mends it.
 //!
-//! `{t}` is the table, attached as `ATTACH` says. `{r}` is the role of the server, `{o}` another role without rights.
+//! `{t}` is the table, attached as `ATTACH` says. `{r}` is the role of the server, `{o}` another role without rights. `{reason}` is
+//! what the event of a row without a room says.
 
 /// How the tables are attached.
 pub(super) const ATTACH: &str = "select rowcast.attach('{t}', room => 'conversation:{chat}', on_insert => 'message:new',
@@ -40,7 +41,7 @@ const fn when(
     }
 }
 
-pub(super) const BREAKAGES: [Breakage; 25] = [
+pub(super) const BREAKAGES: [Breakage; 26] = [
     when(
         "partition",
         "create table {t}_all (like {t}) partition by list (kind); alter table {t}_all attach partition {t} default",
@@ -203,6 +204,17 @@ pub(super) const BREAKAGES: [Breakage; 25] = [
         By("create policy rowcast on public.{t} for select to {r} using (true)"),
     ),
     when(
+        "raising",
+        "insert into {t} values (1, '42', 'hidden by the condition');
+         create function {t}_f() returns boolean language plpgsql as 'begin raise ''no''; end';
+         create policy mine on {t} using ({t}_f()); alter table {t} enable row level security",
+        &[
+            "row security may hide rows from {r}, and so from history: alter role {r} bypassrls, or \
+             create policy rowcast on public.{t} for select to {r} using (true)",
+        ],
+        By("create policy rowcast on public.{t} for select to {r} using (true); drop policy mine on {t}"),
+    ),
+    when(
         "revoked",
         "revoke select on {t} from {r}",
         &["history may not read it: grant select on public.{t} to {r}"],
@@ -220,7 +232,7 @@ pub(super) const BREAKAGES: [Breakage; 25] = [
         "roomless",
         "insert into {t} values (1, null, 'a'), (2, '', 'a')",
         &[
-            "a row was not sent lately because the room is null, empty or longer than 2048 bytes: mend such rows, or leave them out \
+            "a row was not sent lately because {reason}: mend such rows, or leave them out \
              by a condition; select at, data from rowcast.events where source = 'public.{t}' and room is null",
         ],
         By("delete from rowcast.events where source = 'public.{t}'"),
