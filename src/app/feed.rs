@@ -75,6 +75,23 @@ pub(super) async fn start(
         .await
         .context("the reader ended")?;
 
+    start_keeping(config, served, server_name, metrics, checks, tasks).await;
+    Ok(Feed {
+        listener: listener_state,
+        reader: reader_state,
+        checks: checks.clone(),
+    })
+}
+
+/// Starts what looks after the database and after the server itself.
+async fn start_keeping(
+    config: &Config,
+    served: &Served,
+    server_name: String,
+    metrics: &Metrics,
+    checks: &Checks,
+    tasks: &mut Tasks,
+) {
     let self_check = SelfCheck::new(served.pools.main.clone(), checks.clone());
     // Before anybody is told that the server is ready.
     let _ = timeout(LISTEN_PATIENCE, self_check.look()).await;
@@ -89,11 +106,6 @@ pub(super) async fn start(
     tasks.start("probe", Phase::Rest, |stop| {
         run_probe(pool, server_name, metrics.clone(), stop)
     });
-    Ok(Feed {
-        listener: listener_state,
-        reader: reader_state,
-        checks: checks.clone(),
-    })
 }
 
 impl Feed {
