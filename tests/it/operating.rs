@@ -84,6 +84,11 @@ async fn every_block_of_the_page_works_in_its_order() {
             .replace("app_restored", &restored)
             .replace("rowcast_server", &format!("{name}_server"))
             .replace(" app ", &format!(" {name}_app "));
+        if heading == "Uninstall" {
+            database
+                .run(&format!("drop database {restored} with (force)"))
+                .await;
+        }
         let before = database.value("select count(*) from messages").await;
         let events = "select count(*) from rowcast.events";
         let told = if heading == "Uninstall" {
@@ -115,9 +120,6 @@ async fn every_block_of_the_page_works_in_its_order() {
         database.value("select to_regnamespace('rowcast')").await,
         ""
     );
-    database
-        .run(&format!("drop database {restored} with (force)"))
-        .await;
     database
         .run(&format!("drop owned by {name}_app; drop role {name}_app"))
         .await;
