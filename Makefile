@@ -1,7 +1,7 @@
 # The tasks of development; `make help` lists them. Options go through ARGS: make run ARGS='--port 4000'.
 
 .DEFAULT_GOAL := help
-.PHONY: help run client demo watch test test-all soak check bench audit
+.PHONY: help run doctor client demo watch test test-all soak check bench audit
 
 # What scripts/setup prints is for the shell: where a Postgres is that the server would not find by itself.
 setup = out=$$(scripts/setup $(1)) && eval "$$out"
@@ -11,6 +11,9 @@ help: ## Say what there is
 
 run: demo ## Start the server with the dashboard, and a Postgres of its own unless DATABASE_URL says otherwise
 	@$(call setup,rust postgres) && cargo run --locked --release -- serve $(ARGS)
+
+doctor: demo ## Say what is wrong with the database, and how to mend it: the embedded one, unless DATABASE_URL says otherwise
+	@$(call setup,rust postgres) && cargo run --locked --release --quiet -- doctor $(ARGS)
 
 client: client/dist/index.js ## Build the client kit alone
 

@@ -7,6 +7,7 @@
 //! Guarantees that no secret is printed: not by an error, `Debug` or `Display`.
 //! Relies on nothing but the process environment, which no other module reads.
 
+mod command;
 mod database_url;
 mod env_file;
 mod environment;
@@ -23,8 +24,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 
+pub(crate) use command::{Command, GrantArgs};
 pub(crate) use database_url::DatabaseUrl;
 pub(crate) use listen::Listen;
 pub(crate) use log::{Log, LogFormat};
@@ -54,59 +56,6 @@ pub(crate) struct Cli {
     pub command: Option<Command>,
     #[command(flatten)]
     flags: Flags,
-}
-
-/// What the process is to do.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Subcommand)]
-pub(crate) enum Command {
-    /// Broadcast the database's events to Socket.IO clients (the default)
-    #[default]
-    Serve,
-    /// Create or update Rowcast's tables, then exit
-    Migrate {
-        /// Also the optional chat tables, messages and message_statuses
-        #[arg(long)]
-        chat: bool,
-        /// How long to wait for the database and for locks, such as 30s or 5m
-        #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = patience)]
-        timeout: Duration,
-    },
-    /// Ask the server on HOST and PORT whether it is ready; exit 1 when it is not
-    Healthcheck,
-    /// Print every setting, its value and where it came from, and connect to nothing; exit 2 when one is bad
-    Check,
-    /// Look at everything that can be wrong with the database, and say how to mend it
-    ///
-    /// Changes nothing, ends within a minute or two whatever hangs, and may run beside a server. Exit 0 when all is well, 1 when
-    /// the worst is a warning, 2 when something does not work.
-    Doctor {
-        /// One JSON object: status and findings, each with check, level, said, means, paste
-        #[arg(long)]
-        json: bool,
-    },
-    /// Print the grants by which a role may serve (nothing said), attach tables, or emit events
-    Grant {
-        /// The role, as it is called in Postgres
-        role: String,
-        /// To run rowcast serve, and pg_dump; this is meant where nothing is said
-        #[arg(long)]
-        serve: bool,
-        /// To call rowcast.attach and rowcast.detach for its own tables, and to dump the database
-        #[arg(long)]
-        attach: bool,
-        /// To call rowcast.emit and rowcast.typing
-        #[arg(long)]
-        emit: bool,
-        /// Run them, as the role of DATABASE_URL; exit 1 when one is refused
-        #[arg(long)]
-        apply: bool,
-    },
-    /// List the attached tables, with their rooms, events and problems
-    Sources {
-        /// One JSON array
-        #[arg(long)]
-        json: bool,
-    },
 }
 
 /// Every setting, parsed.
@@ -315,12 +264,6 @@ impl Migrate {
             _ => Err(Refusal::accepts("auto or off")),
         }
     }
-}
-
-/// How long a command may wait.
-fn patience(text: &str) -> Result<Duration, String> {
-    let bounds = quantity::PATIENCE;
-    quantity::duration(text, bounds).map_err(|refusal| refusal.to_string())
 }
 
 fn switch(text: &str) -> Result<bool, Refusal> {

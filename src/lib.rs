@@ -101,20 +101,7 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> 
         Command::Healthcheck => cli::healthcheck(&config).await?,
         Command::Check => {}
         Command::Doctor { json } => return cli::doctor(&config, json).await,
-        Command::Grant {
-            role,
-            serve,
-            attach,
-            emit,
-            apply,
-        } => {
-            let wanted = db::Wanted {
-                serve: serve || !(attach || emit),
-                attach,
-                emit,
-            };
-            return cli::grant(&config, &role, wanted, apply).await;
-        }
+        Command::Grant(args) => return cli::grant(&config, &args).await,
         Command::Sources { json } => cli::sources(&config, json).await?,
     }
     Ok(ExitCode::SUCCESS)

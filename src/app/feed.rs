@@ -76,25 +76,35 @@ pub(super) async fn start(
     tasks.start("reader", StopPhase::Reader, |stop| reader.run(stop));
     wait_for_reader(&mut reader_state, waiting).await?;
 
-    let pool = served.pools.main.clone();
-    let self_check = SelfCheck::new(pool.clone(), checks.clone());
-    // Before anybody is told that the server is ready.
-    let _ = timeout(LISTEN_PATIENCE, self_check.look()).await;
-    tasks.start("self-check", StopPhase::Rest, |stop| {
-        run_self_check(self_check, checks.clone(), stop)
-    });
-    let pruner = Pruner::new(pool.clone(), config.retention);
-    tasks.start("retention", StopPhase::Rest, |stop| {
-        run_retention(pruner, metrics.clone(), checks.clone(), stop)
-    });
-    let sources = watch_sources(served, changed, metrics, tasks);
+    start_keeping(config, served, metrics, checks, tasks).await;
     start_probe(served, server_name, metrics, tasks);
+    let sources = watch_sources(served, changed, metrics, tasks);
     Ok(Feed {
         listener: listener_state,
         reader: reader_state,
         sources,
         checks: checks.clone(),
     })
+}
+
+/// Starts what looks after the database and after the server itself.
+async fn start_keeping(
+    config: &Config,
+    served: &Served,
+    metrics: &Metrics,
+    checks: &Checks,
+    tasks: &mut Tasks,
+) {
+    let self_check = SelfCheck::new(served.pools.main.clone(), checks.clone());
+    // Before anybody is told that the server is ready.
+    let _ = timeout(LISTEN_PATIENCE, self_check.look()).await;
+    tasks.start("self-check", StopPhase::Rest, |stop| {
+        run_self_check(self_check, checks.clone(), stop)
+    });
+    let pruner = Pruner::new(served.pools.main.clone(), config.retention);
+    tasks.start("retention", StopPhase::Rest, |stop| {
+        run_retention(pruner, metrics.clone(), checks.clone(), stop)
+    });
 }
 
 /// Waits until the reader has found where the database is. That it can't is told to `waiting`; the reader itself logs why.

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::find_database::reach_database;
-use crate::config::Config;
+use crate::config::{Config, GrantArgs};
 use crate::db::{Wanted, apply_grants, grants_for};
 
 /// Prints every grant, or runs them. What is refused is printed with the reason, for somebody else to run, and the exit code is 1.
@@ -11,16 +11,16 @@ use crate::db::{Wanted, apply_grants, grants_for};
 /// # Errors
 /// There is no such role or schema, or the database can't be reached.
 #[expect(clippy::print_stdout, reason = "the command's answer")]
-pub(crate) async fn grant(
-    config: &Config,
-    role: &str,
-    wanted: Wanted,
-    apply: bool,
-) -> anyhow::Result<ExitCode> {
+pub(crate) async fn grant(config: &Config, args: &GrantArgs) -> anyhow::Result<ExitCode> {
+    let wanted = Wanted {
+        serve: args.serve || !(args.attach || args.emit),
+        attach: args.attach,
+        emit: args.emit,
+    };
     let (database, embedded) = reach_database(config).await?;
     let done = async {
-        let mut grants = grants_for(&database, role, wanted).await?;
-        if apply {
+        let mut grants = grants_for(&database, &args.role, wanted).await?;
+        if args.apply {
             apply_grants(&database, &mut grants).await?;
         }
         Ok::<_, anyhow::Error>(grants)

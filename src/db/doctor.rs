@@ -118,6 +118,8 @@ pub(crate) struct Doctor {
     findings: Vec<Finding>,
     /// The database is on this machine.
     local: bool,
+    /// A pooler shares the connections: nothing may be left on one.
+    shared: bool,
 }
 
 /// Why a question has no answer.
@@ -139,6 +141,7 @@ impl Doctor {
             retention,
             findings: Vec::new(),
             local,
+            shared: false,
         }
     }
 

@@ -65,6 +65,11 @@ pub(crate) enum HistoryError {
         "no attached table has messages: attach one with on_insert => 'message:new' and a room conversation:{{column}}"
     )]
     Unattached,
+    /// What is attached is hidden from the role.
+    #[error(
+        "row security hides rows of rowcast.attached from this server's role: `rowcast doctor` says how to mend it"
+    )]
+    Hidden,
     /// There is no message of that id in the room.
     #[error("the room has no message of that id")]
     UnknownId,
@@ -169,6 +174,9 @@ async fn read(
         .await?;
     let (state, durable) = database_state(&row)?;
     let sources = Source::all(&mut transaction).await?;
+    if sources.is_empty() && is_hidden(&mut transaction).await? {
+        return Err(HistoryError::Hidden);
+    }
     let tables = find_tables(&mut transaction, &sources, room, left_out).await?;
     if tables.is_empty() && !left_out.is_empty() {
         return Ok(None);
@@ -194,6 +202,13 @@ async fn read(
         state,
         durable,
     }))
+}
+
+/// Whether row security may be why no table is attached.
+async fn is_hidden(connection: &mut PgConnection) -> sqlx::Result<bool> {
+    sqlx::query_scalar("select row_security_active('rowcast.attached')")
+        .fetch_one(connection)
+        .await
 }
 
 /// The attached tables that may hold messages of the room, without those that are left out; one that may not be read is.

@@ -15,7 +15,7 @@ use crate::status::Checks;
 const PAUSE: Duration = Duration::from_secs(3);
 /// While nothing fails: every so many pauses the catalog is looked at, and every so many a join is rehearsed.
 const LOOK: u64 = 2;
-const REHEARSE: u64 = 6;
+const REHEARSE: u64 = 4;
 
 /// Checks until `stop`.
 pub(crate) async fn run(self_check: SelfCheck, checks: Checks, stop: CancellationToken) {

@@ -275,10 +275,12 @@ impl<S: ReplaySource> Requests<S> {
                 }
                 Err(error) => {
                     tracing::debug!(connection = client.id(), "its session waits: {error}");
-                    if !is_transient(&error) || begun.elapsed() >= STORE_PATIENCE {
+                    let left = STORE_PATIENCE.saturating_sub(begun.elapsed());
+                    let hopeless = !is_transient(&error) || self.sessions.known_to_fail();
+                    if hopeless || left.is_zero() {
                         return Err(Refusal::not_stored(is_refused(&error)));
                     }
-                    sleep(backoff.next()).await;
+                    sleep(backoff.next().min(left)).await;
                 }
             }
         }

@@ -9,6 +9,9 @@ use tokio::time::Instant;
 use super::{Doctor, Finding, lasting, sized};
 use crate::db::pools::SERVER_CONNECTIONS;
 
+/// A transaction that is open for longer than this, or than the retention where that is shorter, is an old one.
+const OLD_S: f64 = 300.0;
+
 /// Who keeps vacuum from removing what is dead, and for how long, oldest first. Fields of other roles' sessions are null without
 /// pg_read_all_stats.
 const HOLDERS: &str = "
@@ -19,7 +22,7 @@ select * from (
          format('select pg_terminate_backend(%s);', pid) as remedy
   from pg_stat_activity
   where coalesce(backend_xmin, backend_xid) is not null and pid <> pg_backend_pid() and backend_type = 'client backend'
-    and (datname = current_database() or backend_xid is not null)
+    and datname = current_database()
   union all
   select format('the prepared transaction %L of %s', gid, owner), extract(epoch from clock_timestamp() - prepared)::float8,
          age(transaction)::float8, format('rollback prepared %L;', gid)
@@ -29,7 +32,7 @@ select * from (
          greatest(age(xmin), age(catalog_xmin))::float8, format('select pg_drop_replication_slot(%L);', slot_name)
   from pg_replication_slots where xmin is not null or catalog_xmin is not null
 ) holders
-where seconds > 300 or seconds is null and transactions > 1000000
+where seconds > OLDER or seconds is null and transactions > 1000000
 order by seconds desc nulls last, transactions desc limit 5";
 
 /// How full the queue is, and the transactions that may hold it: a session that listens moves on only between its transactions.
@@ -74,7 +77,8 @@ impl Doctor {
             transactions: Option<f64>,
             remedy: String,
         }
-        let asked = self.rows(HOLDERS).await;
+        let limit = self.retention.as_secs_f64().min(OLD_S).to_string();
+        let asked = self.rows(&HOLDERS.replace("OLDER", &limit)).await;
         let found = asked.map(|holders: Vec<Holder>| {
             if holders.is_empty() {
                 return vec![Finding::ok("held_xmin", "nobody holds back vacuum for long")];
@@ -104,7 +108,7 @@ impl Doctor {
         let found = asked.map(|queue: Queue| {
             let percent = queue.usage * 100.0;
             let said = format!("the NOTIFY queue is {percent:.1} % full");
-            if queue.usage < 0.1 {
+            if queue.usage < 0.01 {
                 return vec![Finding::ok("notify_queue", said)];
             }
             let who = if queue.who.is_empty() {

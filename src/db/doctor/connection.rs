@@ -31,7 +31,10 @@ impl Doctor {
             }
             Err(error) => {
                 let said = format!("{}: {}", self.database.describe(), cause_of(&error));
-                let means = if is_refused(&error) {
+                let means = if cause_of(&error).contains("startup parameter") {
+                    "A pooler stands there that takes no such setting: ignore_startup_parameters = extra_float_digits in \
+                     pgbouncer.ini, and pool_mode = session. Better: let DATABASE_URL lead to Postgres itself."
+                } else if is_refused(&error) {
                     "Postgres is there and lets nobody in by this URL: the role, the password or the database is another, \
                      or pg_hba.conf has no line for it. A server exits at once."
                 } else {
@@ -47,7 +50,10 @@ impl Doctor {
     /// Whether one client's statements run on several backends.
     pub(super) async fn pooler(&mut self) {
         let found = match timeout(PATIENCE, self.shares_backends()).await {
-            Ok(Ok(shared)) => Ok(vec![pooler_finding(shared)]),
+            Ok(Ok(shared)) => {
+                self.shared = shared;
+                Ok(vec![pooler_finding(shared)])
+            }
             Ok(Err(error)) => Err(Unanswered(cause_of(&error))),
             Err(_) => Err(Unanswered("no answer in time".to_owned())),
         };

@@ -13,7 +13,8 @@ group by 1 order by 2 desc";
 const OUTBOX: &str = "
 select greatest(c.reltuples, 0)::float8 as rows, pg_total_relation_size(c.oid)::float8 as bytes,
        coalesce(s.n_dead_tup, 0)::float8 as dead, coalesce(s.n_live_tup, 0)::float8 as live,
-       current_setting('autovacuum')::bool and coalesce((select option_value::bool from pg_options_to_table(c.reloptions) where option_name = 'autovacuum_enabled'), true) as vacuumed,
+       current_setting('autovacuum')::bool as autovacuum,
+       coalesce((select option_value::bool from pg_options_to_table(c.reloptions) where option_name = 'autovacuum_enabled'), true) as vacuumed,
        extract(epoch from clock_timestamp() - (select at from rowcast.events order by id limit 1))::float8 as oldest
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 left join pg_stat_all_tables s on s.relid = c.oid
@@ -55,59 +56,9 @@ impl Doctor {
     }
 
     pub(super) async fn outbox(&mut self) {
-        #[derive(Deserialize)]
-        struct Outbox {
-            rows: f64,
-            bytes: f64,
-            dead: f64,
-            live: f64,
-            vacuumed: bool,
-            oldest: Option<f64>,
-        }
         let asked = self.row(OUTBOX).await;
         let retention = self.retention.as_secs_f64();
-        let found = asked.map(|outbox: Outbox| {
-            let oldest = outbox.oldest.unwrap_or_default();
-            let said = format!(
-                "{:.0} events, {}, the oldest from {} ago",
-                outbox.rows.max(outbox.live),
-                sized(outbox.bytes),
-                lasting(oldest)
-            );
-            let mut findings = Vec::new();
-            if oldest > retention + LATE_S {
-                findings.push(
-                    Finding::warning(
-                        "outbox",
-                        format!("the oldest event is {} old; ROWCAST_RETENTION is {}", lasting(oldest), lasting(retention)),
-                        "Nobody removes old events: no server runs, it may not delete, it is set to a longer retention, or a transaction \
-                         has been open since then.",
-                    )
-                    .paste("select id, at, xid from rowcast.events order by id limit 5;"),
-                );
-            }
-            if outbox.dead > MANY_DEAD && outbox.dead > outbox.live {
-                findings.push(
-                    Finding::warning(
-                        "outbox",
-                        format!("{:.0} dead rows beside {:.0} events, {}", outbox.dead, outbox.live, sized(outbox.bytes)),
-                        "Vacuum can't remove them while an old transaction may still see them (see held_xmin), or does not keep up. \
-                         Pruning reads past them each time.",
-                    )
-                    .paste("vacuum (verbose) rowcast.events;"),
-                );
-            }
-            if !outbox.vacuumed {
-                findings.push(
-                    Finding::warning("outbox", "autovacuum is off", "Removed events keep their space, and the table grows for ever.")
-                        .paste("alter table rowcast.events reset (autovacuum_enabled); alter system reset autovacuum; select pg_reload_conf();"),
-                );
-            }
-            if findings.is_empty() {
-                findings.push(Finding::ok("outbox", said));
-            }
-            findings
-        });
+        let found = asked.map(|outbox: Outbox| outbox.findings(retention));
         self.conclude("outbox", found);
     }
 
@@ -135,5 +86,71 @@ impl Doctor {
             }]
         });
         self.conclude("sessions", found);
+    }
+}
+
+#[derive(Deserialize)]
+struct Outbox {
+    rows: f64,
+    bytes: f64,
+    dead: f64,
+    live: f64,
+    autovacuum: bool,
+    vacuumed: bool,
+    oldest: Option<f64>,
+}
+
+impl Outbox {
+    fn findings(&self, retention: f64) -> Vec<Finding> {
+        let found = [self.unpruned(retention), self.bloated(), self.unvacuumed()];
+        let mut findings: Vec<_> = found.into_iter().flatten().collect();
+        if findings.is_empty() {
+            let since = match self.oldest {
+                Some(oldest) => format!(", the oldest from {} ago", lasting(oldest)),
+                None => String::new(),
+            };
+            let (rows, bytes) = (self.rows.max(self.live), sized(self.bytes));
+            findings.push(Finding::ok(
+                "outbox",
+                format!("about {rows:.0} events, {bytes}{since}"),
+            ));
+        }
+        findings
+    }
+
+    fn unpruned(&self, retention: f64) -> Option<Finding> {
+        let oldest = self.oldest.filter(|oldest| *oldest > retention + LATE_S)?;
+        let said = format!(
+            "the oldest event is {} old; ROWCAST_RETENTION is {}",
+            lasting(oldest),
+            lasting(retention)
+        );
+        let means = "Nobody removes old events: no server runs, it may not delete, it is set to a longer retention, or a \
+             transaction has been open since then.";
+        let paste = "select id, at, xid from rowcast.events order by id limit 5;";
+        Some(Finding::warning("outbox", said, means).paste(paste))
+    }
+
+    fn bloated(&self) -> Option<Finding> {
+        let (dead, live) = (self.dead, self.live);
+        let said = format!(
+            "{dead:.0} dead rows beside {live:.0} events, {}",
+            sized(self.bytes)
+        );
+        let means = "Vacuum can't remove them while an old transaction may still see them (see held_xmin), or does not keep up. \
+             Pruning reads past them each time.";
+        (dead > MANY_DEAD && dead > live).then(|| {
+            Finding::warning("outbox", said, means).paste("vacuum (verbose) rowcast.events;")
+        })
+    }
+
+    fn unvacuumed(&self) -> Option<Finding> {
+        let paste = match (self.vacuumed, self.autovacuum) {
+            (true, true) => return None,
+            (false, _) => "alter table rowcast.events reset (autovacuum_enabled);",
+            (true, false) => "alter system reset autovacuum; -- then: select pg_reload_conf();",
+        };
+        let means = "Removed events keep their space, and the table grows for ever.";
+        Some(Finding::warning("outbox", "autovacuum is off", means).paste(paste))
     }
 }

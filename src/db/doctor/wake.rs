@@ -10,6 +10,15 @@ use crate::db::{Heard, Listen, cause_of};
 impl Doctor {
     /// Sends a notification as a server's self-probe does, and waits until it comes round.
     pub(super) async fn listen(&mut self) {
+        if self.shared {
+            // Tried, it would stay in force on a connection that others get next.
+            self.add(Finding::failure(
+                "listen",
+                "not tried, since the pooler shares its connections",
+                "Nobody is woken: events wait for the poll, and /readyz says 503.",
+            ));
+            return;
+        }
         let found = match timeout(PATIENCE, self.round_trip()).await {
             Ok(found) => found,
             Err(_) => Ok(None),
