@@ -21,7 +21,7 @@ use crate::auth::{self, Denied};
 use crate::backoff::Backoff;
 use crate::db::{Sessions, is_refused, is_transient};
 use crate::delivery::{
-    Hub, JoinReplayOutcome, Joined, Replay, ReplaySource, SubscriberTransport as _,
+    Hub, JoinReplayOutcome, Joined, Outgoing, Replay, ReplaySource, SubscriberTransport as _,
 };
 use crate::event::Room;
 use crate::metrics::Join;
@@ -33,6 +33,8 @@ use crate::transport::Ack;
 const STORE_PATIENCE: Duration = Duration::from_secs(5);
 /// Between two attempts of a join that has to wait for the broadcast.
 const WAIT_PAUSE: Duration = Duration::from_millis(20);
+/// What a client is told that asked for no answer, where the offset that it joined with proves nothing.
+const UNPROVEN: &str = "the offset of the join proves nothing";
 /// Answers that may wait for one store.
 const MAX_UNSTORED: usize = 64;
 
@@ -174,7 +176,12 @@ impl<S: ReplaySource> Requests<S> {
         }
         let begun = Instant::now();
         let entered = loop {
-            match self.hub.join(&client.subscriber, &room)? {
+            let joined = if resync {
+                self.hub.join_unproven(&client.subscriber, &room)
+            } else {
+                self.hub.join(&client.subscriber, &room)
+            };
+            match joined? {
                 Joined::Entered => break true,
                 Joined::Already => break false,
                 Joined::Gone => return Ok(None),
@@ -229,6 +236,9 @@ impl<S: ReplaySource> Requests<S> {
                         if result.entered {
                             self.hub.leave(&client.subscriber, &room);
                         }
+                        if result.resync {
+                            client.subscriber.refuse_unproven_join();
+                        }
                         self.hub.metrics.joins(Join::Unavailable);
                         client.refuse(refusal, ack);
                     }
@@ -238,9 +248,13 @@ impl<S: ReplaySource> Requests<S> {
     }
 
     fn acknowledge(&self, client: &Client, room: &Room, ack: Ack, result: JoinResult) {
-        let mut resync = result.resync;
-        client.subscriber.with_join_offset(room, |offset, reload| {
-            resync |= reload;
+        let mut resync = false;
+        let subscriber = &client.subscriber;
+        subscriber.with_join_offset(room, result.resync, |offset, reload| {
+            resync = reload;
+            if resync && matches!(ack, Ack::None) {
+                return self.hub.send(subscriber, &Outgoing::resync(room, UNPROVEN));
+            }
             let mut answer = json!({
                 "ok": true,
                 "room": room.as_str(),

@@ -9,7 +9,7 @@ use super::walk::{ReplayWalk, StepEvents, StepState, WalkStep, is_backlogged};
 use crate::delivery::hub::Hub;
 use crate::delivery::outgoing::Outgoing;
 use crate::delivery::rooms::{JoinError, JoinProgress};
-use crate::delivery::subscriber::Subscriber;
+use crate::delivery::subscriber::{Subscriber, not_resumable};
 use crate::delivery::subscriber_transport::SendOutcome;
 use crate::event::Room;
 use crate::offset::{JoiningRoom, Offset, ReplayPage};
@@ -129,8 +129,16 @@ impl JoinReplay {
             joining_room: Some(Box::new(joining)),
             ..(*state.complete_to_offset).clone()
         };
-        match transport.send(&Outgoing::stored(event, &offset)) {
-            SendOutcome::Sent => state.last_sent_offset = Some(Arc::new(offset)),
+        let is_resumable = !state.has_untold_reload();
+        let outgoing = if is_resumable {
+            Outgoing::stored(event, &offset)
+        } else {
+            Outgoing::stored(event, &not_resumable(&offset))
+        };
+        match transport.send(&outgoing) {
+            SendOutcome::Sent => {
+                state.last_sent_offset = is_resumable.then(|| Arc::new(offset));
+            }
             SendOutcome::Closed => return WalkStep::Done(Ok(JoinReplayOutcome::Gone)),
             SendOutcome::Full => {
                 drop(state);
