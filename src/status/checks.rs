@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A check that fails again within this time of its last line in the log says nothing.
+/// A check that fails again for the same cause within this time of its last line in the log waits with the next one.
 const LOG_PAUSE: Duration = Duration::from_secs(60);
 
 /// Something that a server must be able to do.
@@ -87,8 +87,16 @@ pub(crate) struct Checks(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     faults: BTreeMap<(Check, FoundBy), String>,
-    /// When a check's failure was last logged, and whether its end is to be logged.
-    logged: BTreeMap<Check, (Instant, bool)>,
+    /// What was last logged of each check.
+    logged: BTreeMap<Check, Logged>,
+}
+
+#[derive(Debug)]
+struct Logged {
+    at: Instant,
+    cause: String,
+    /// Its end is to be logged, too.
+    open: bool,
 }
 
 impl Checks {
@@ -96,13 +104,18 @@ impl Checks {
     pub(crate) fn fail(&self, check: Check, found_by: FoundBy, cause: impl Into<String>) {
         let cause = cause.into();
         let mut state = self.state();
-        let is_new = !state.is_failing(check);
         state.faults.insert((check, found_by), cause.clone());
-        let recently = |(at, _): &(Instant, bool)| at.elapsed() < LOG_PAUSE;
-        if !is_new || state.logged.get(&check).is_some_and(recently) {
+        let is_told =
+            |last: &Logged| last.open || last.cause == cause && last.at.elapsed() < LOG_PAUSE;
+        if state.logged.get(&check).is_some_and(is_told) {
             return;
         }
-        state.logged.insert(check, (Instant::now(), true));
+        let logged = Logged {
+            at: Instant::now(),
+            cause: cause.clone(),
+            open: true,
+        };
+        state.logged.insert(check, logged);
         drop(state);
         match check.severity() {
             Severity::Failing => tracing::error!(check = check.name(), "not ready: {cause}"),
@@ -117,7 +130,7 @@ impl Checks {
             return;
         }
         let was_logged = match state.logged.get_mut(&check) {
-            Some((_, open)) => std::mem::replace(open, false),
+            Some(logged) => std::mem::replace(&mut logged.open, false),
             None => false,
         };
         drop(state);
@@ -194,8 +207,15 @@ mod tests {
             checks.fail(Check::Sessions, FoundBy::Operation, "no");
             checks.pass(Check::Sessions, FoundBy::Operation);
         }
-        let state = checks.state();
-        assert_eq!(state.logged.len(), 1);
-        assert!(!state.logged[&Check::Sessions].1, "its end was logged once");
+        let last = |checks: &Checks| {
+            let state = checks.state();
+            let last = &state.logged[&Check::Sessions];
+            (last.cause.clone(), last.open)
+        };
+        assert_eq!(last(&checks), ("no".to_owned(), false), "it has ended");
+        checks.fail(Check::Sessions, FoundBy::Operation, "no");
+        assert_eq!(last(&checks), ("no".to_owned(), false), "nothing is said");
+        checks.fail(Check::Sessions, FoundBy::Operation, "another cause");
+        assert_eq!(last(&checks), ("another cause".to_owned(), true));
     }
 }
