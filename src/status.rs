@@ -1,4 +1,4 @@
-//! What the listener and the reader say of themselves, for readiness and metrics.
+//! What the listener, the reader and the probe say of themselves, for readiness and metrics.
 //!
 //! A leaf: `feed` writes these, `http` reads them, and neither knows the other.
 
@@ -16,6 +16,13 @@ pub(crate) struct ListenerStatus {
     pub bound: bool,
     /// When the last self-probe came round.
     pub probed: Option<Instant>,
+}
+
+/// The cluster's queue of notifications, when it was last asked for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct NotifyQueueStatus {
+    /// Why nothing of ours is added to it, with the remedy; `None` while there is room.
+    pub trouble: Option<String>,
 }
 
 /// How far the reader is.

@@ -14,9 +14,9 @@ use super::delivery::FeedEnds;
 use super::tasks::{Phase, Tasks};
 use crate::config::Config;
 use crate::db::{Follow, Pruner};
-use crate::feed::{Listener, Reader, run_probe, run_retention};
+use crate::feed::{Listener, Probe, Reader, run_retention};
 use crate::metrics::Metrics;
-use crate::status::{ListenerStatus, ReaderStatus};
+use crate::status::{ListenerStatus, NotifyQueueStatus, ReaderStatus};
 
 /// How long the start waits for LISTEN. Where it can't be had (a pooler in transaction mode), the poll delivers.
 const LISTEN_PATIENCE: Duration = Duration::from_secs(5);
@@ -25,6 +25,7 @@ const LISTEN_PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Feed {
     pub(super) listener: watch::Receiver<ListenerStatus>,
     pub(super) reader: watch::Receiver<ReaderStatus>,
+    pub(super) notify_queue: watch::Receiver<NotifyQueueStatus>,
 }
 
 pub(super) async fn start(
@@ -76,13 +77,18 @@ pub(super) async fn start(
     tasks.start("retention", Phase::Rest, |stop| {
         run_retention(pruner, metrics.clone(), stop)
     });
-    let pool = served.pools.main.clone();
-    tasks.start("probe", Phase::Rest, |stop| {
-        run_probe(pool, server_name, metrics.clone(), stop)
-    });
+    let (queue, notify_queue) = watch::channel(NotifyQueueStatus::default());
+    let probe = Probe {
+        pool: served.pools.main.clone(),
+        server_name,
+        queue,
+        metrics: metrics.clone(),
+    };
+    tasks.start("probe", Phase::Rest, |stop| probe.run(stop));
     Ok(Feed {
         listener: listener_state,
         reader: reader_state,
+        notify_queue,
     })
 }
 

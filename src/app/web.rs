@@ -41,6 +41,7 @@ pub(super) async fn start(
     let health = Arc::new(Health::new(
         feed.listener.clone(),
         feed.reader.clone(),
+        feed.notify_queue.clone(),
         tasks.draining.clone(),
         config.poll,
     ));

@@ -1,7 +1,7 @@
 //! `/readyz`: whether what is committed now would reach a client now.
 //!
 //! Ready means that the listener is bound, the reader has lately found everything there was, and a notification of our
-//! own has come round. It says what fails, in words.
+//! own has come round. It says what fails, in words; and what is degraded, which alone is no reason to send clients elsewhere.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::http_error::json_response;
-use crate::status::{ListenerStatus, PROBE_LIMIT, ReaderStatus};
+use crate::status::{ListenerStatus, NotifyQueueStatus, PROBE_LIMIT, ReaderStatus};
 
 /// How far behind the reader may be, beyond two polls; and how long it may fail.
 const LAG_LIMIT: Duration = Duration::from_secs(2);
@@ -24,6 +24,7 @@ const LAG_LIMIT: Duration = Duration::from_secs(2);
 pub(crate) struct Health {
     listener: watch::Receiver<ListenerStatus>,
     reader: watch::Receiver<ReaderStatus>,
+    notify_queue: watch::Receiver<NotifyQueueStatus>,
     draining: CancellationToken,
     lag_limit: Duration,
 }
@@ -33,12 +34,14 @@ impl Health {
     pub(crate) fn new(
         listener: watch::Receiver<ListenerStatus>,
         reader: watch::Receiver<ReaderStatus>,
+        notify_queue: watch::Receiver<NotifyQueueStatus>,
         draining: CancellationToken,
         poll: Duration,
     ) -> Self {
         Self {
             listener,
             reader,
+            notify_queue,
             draining,
             lag_limit: poll * 2 + LAG_LIMIT,
         }
@@ -80,16 +83,27 @@ impl Health {
         }
         failing
     }
+
+    /// What is worse than it should be while everything is delivered, by name.
+    fn degraded(&self) -> Map<String, serde_json::Value> {
+        let trouble = self.notify_queue.borrow().trouble.clone();
+        trouble
+            .map(|trouble| ("notify_queue".to_owned(), trouble.into()))
+            .into_iter()
+            .collect()
+    }
 }
 
 pub(super) async fn readyz(State(health): State<Arc<Health>>) -> Response {
-    let failing = health.failing();
-    if failing.is_empty() {
-        json_response(StatusCode::OK, &json!({ "status": "ready" }))
+    let (failing, degraded) = (health.failing(), health.degraded());
+    let (code, mut answer) = if failing.is_empty() {
+        (StatusCode::OK, json!({ "status": "ready" }))
     } else {
-        json_response(
-            StatusCode::SERVICE_UNAVAILABLE,
-            &json!({ "status": "unready", "failing": failing }),
-        )
+        let answer = json!({ "status": "unready", "failing": failing });
+        (StatusCode::SERVICE_UNAVAILABLE, answer)
+    };
+    if !degraded.is_empty() {
+        answer["degraded"] = degraded.into();
     }
+    json_response(code, &answer)
 }

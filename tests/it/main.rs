@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod altered;
 mod capture;
 mod crash;
 mod crash_join;
@@ -29,6 +30,7 @@ mod limits;
 mod logs;
 mod long_polls;
 mod migrations;
+mod names;
 mod offsets;
 mod order;
 mod payload;
@@ -36,6 +38,7 @@ mod reads;
 mod resume;
 mod resume_faults;
 mod retention;
+mod same_text;
 mod settings;
 mod slow;
 mod soak;
