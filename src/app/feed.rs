@@ -77,13 +77,7 @@ pub(super) async fn start(
     tasks.start("retention", Phase::Rest, |stop| {
         run_retention(pruner, metrics.clone(), stop)
     });
-    let (queue, notify_queue) = watch::channel(NotifyQueueStatus::default());
-    let probe = Probe {
-        pool: served.pools.main.clone(),
-        server_name,
-        queue,
-        metrics: metrics.clone(),
-    };
+    let (probe, notify_queue) = Probe::new(served.pools.main.clone(), server_name, metrics.clone());
     tasks.start("probe", Phase::Rest, |stop| probe.run(stop));
     Ok(Feed {
         listener: listener_state,

@@ -23,7 +23,7 @@ const HOLDS_IT_UP: &str = concat!(
     ", (select format('pid %s (role %s, application %L, %s since %s)', pid, usename, application_name, state,
                       to_char(xact_start at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS UTC'))
         from pg_stat_activity
-        where backend_type = 'client backend' and (state like 'idle in transaction%' or wait_event = 'ClientWrite')
+        where backend_type = 'client backend' and (state like 'idle in transaction%' and xact_start < now() - interval '1 s' or wait_event = 'ClientWrite')
         order by xact_start nulls last limit 1)"
 );
 

@@ -20,17 +20,30 @@ const FIGURES: u64 = 5;
 
 /// Sends probes, and takes figures.
 pub(crate) struct Probe {
-    /// Where they are sent.
-    pub pool: Pool,
-    /// Begins the payload, so that servers on one database tell their probes apart.
-    pub server_name: String,
-    /// Takes what is known of the queue.
-    pub queue: watch::Sender<NotifyQueueStatus>,
-    /// What is counted.
-    pub metrics: Metrics,
+    pool: Pool,
+    server_name: String,
+    queue: watch::Sender<NotifyQueueStatus>,
+    metrics: Metrics,
 }
 
 impl Probe {
+    /// A probe, and what it will say of the queue. `server_name` begins the payload, so that servers on one database tell their
+    /// probes apart.
+    pub(crate) fn new(
+        pool: Pool,
+        server_name: String,
+        metrics: Metrics,
+    ) -> (Self, watch::Receiver<NotifyQueueStatus>) {
+        let (queue, status) = watch::channel(NotifyQueueStatus::default());
+        let probe = Self {
+            pool,
+            server_name,
+            queue,
+            metrics,
+        };
+        (probe, status)
+    }
+
     /// Probes until `stop`.
     pub(crate) async fn run(self, stop: CancellationToken) {
         let mut tick = interval(PAUSE);

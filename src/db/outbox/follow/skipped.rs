@@ -38,9 +38,8 @@ impl Skipped {
                 source,
                 count,
                 id,
-                "events can't be sent and are skipped: {why}; the rows' keys: \
-                 select data from rowcast.events where room is null; a room needs 1 to 500 bytes after its first colon, and rows that \
-                 are to have none are left out by rowcast.attach(.., condition => ..)"
+                "events can't be sent and are skipped: {why}; which rows: select data from rowcast.events where room is null; \
+                 where they are to have none, leave them out: rowcast.attach(.., condition => ..)"
             );
         });
     }
