@@ -39,13 +39,16 @@ pub(super) async fn start(
     let (listener_status, mut listener_state) = watch::channel(ListenerStatus::default());
     let (reader_status, mut reader_state) = watch::channel(ReaderStatus::default());
 
+    let main = served.pools.main.clone();
+    let (probe, notify_queue) = Probe::new(main.clone(), server_name.clone(), metrics.clone());
     let listener = Listener {
         database: served.database.clone(),
         wake: ends.wake,
         typing: ends.typing,
         takeovers: ends.takeovers,
         status: listener_status,
-        server_name: server_name.clone(),
+        notify_queue: notify_queue.clone(),
+        server_name,
         metrics: metrics.clone(),
     };
     tasks.start("listener", Phase::Rest, |stop| listener.run(stop));
@@ -73,11 +76,10 @@ pub(super) async fn start(
         .await
         .context("the reader ended")?;
 
-    let pruner = Pruner::new(served.pools.main.clone(), config.retention);
+    let pruner = Pruner::new(main, config.retention);
     tasks.start("retention", Phase::Rest, |stop| {
         run_retention(pruner, metrics.clone(), stop)
     });
-    let (probe, notify_queue) = Probe::new(served.pools.main.clone(), server_name, metrics.clone());
     tasks.start("probe", Phase::Rest, |stop| probe.run(stop));
     Ok(Feed {
         listener: listener_state,

@@ -88,7 +88,8 @@ impl Probe {
             ),
             _ => {}
         }
-        self.queue.send_modify(|status| status.trouble = trouble);
+        let full = usage >= 1.0;
+        self.queue.send_replace(NotifyQueueStatus { full, trouble });
     }
 }
 

@@ -78,11 +78,20 @@ async fn nothing_is_added_to_a_queue_that_is_filling_up() {
 
     pretend(database, "0.1").await;
     degraded(&scene.server, false).await;
+    let over = "the NOTIFY queue has room again";
+    scene
+        .server
+        .log("the end to be told", |line| {
+            line["message"]
+                .as_str()
+                .is_some_and(|text| text.contains(over))
+        })
+        .await;
     assert_eq!(lines(&scene.server, "the NOTIFY queue is 50 % full"), 1);
-    assert_eq!(lines(&scene.server, "the NOTIFY queue has room again"), 1);
+    assert_eq!(lines(&scene.server, over), 1);
     let before = scene.server.metric("rowcast_wakes_total", &["otify"]).await;
     database.say("42", "woken").await;
-    assert_eq!(client.next().await.body(), "woken");
+    assert_eq!(client.event("message:new").await.body(), "woken");
     scene
         .server
         .counted("rowcast_wakes_total", &["otify"], before + 1.0)
@@ -135,10 +144,13 @@ async fn a_full_queue_fails_no_writer() {
     let told = degraded(&server, true).await.to_string();
     let pid = value(&mut holder, "select pg_backend_pid()").await;
     assert!(told.contains(&format!("pid {pid} ")), "{told}");
-    // What was said is done.
+    server.readiness(503).await;
+    // What was said is done. The server's own listener has read nothing of what failed, and does not hold the queue up either.
     database
         .run(&format!("select pg_terminate_backend({pid})"))
         .await;
     degraded(&server, false).await;
     server.readiness(200).await;
+    database.say("42", "after").await;
+    assert_eq!(client.next().await.body(), "after");
 }
