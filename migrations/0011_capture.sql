@@ -65,18 +65,42 @@
 --   referencing new table as new_rows
 --   for each statement execute function rowcast.capture_public_wa_messages_insert();
 
+-- Whether a row of the table may fail to become jsonb: a json column can hold what jsonb refuses, and a type that is not
+-- Postgres's own may have a cast to json that raises an error.
+create or replace function rowcast.needs_care(relation regclass) returns boolean
+language sql stable set search_path = pg_catalog, pg_temp as $$
+  select coalesce(bool_or(base.typname in ('json', '_json')
+    or base.typtype <> 'e' and base.typnamespace <> 'pg_catalog'::regnamespace
+    or base.typtype = 'e' and exists (select from pg_cast where castsource = base.oid and casttarget = 'json'::regtype)), false)
+  from pg_attribute a
+  join pg_type t on t.oid = a.atttypid
+  join pg_type element on element.oid = case when t.typlen = -1 and t.typelem <> 0 then t.typelem else t.oid end
+  join pg_type base on base.oid = coalesce(nullif(element.typbasetype, 0), element.oid)
+  where a.attrelid = relation and a.attnum > 0 and not a.attisdropped
+$$;
+
 -- Whether each row of a source's table becomes jsonb without an error, so that none need be tried first.
 --
 -- IMMUTABLE lets the planner ask once per plan, so that a writer pays nothing. It is true enough: the answer depends on the
 -- table's columns, and Postgres makes a new plan after any change of those, because the plan reads rows of that table.
 -- A repeatable read transaction may write rows of a table that was altered after its snapshot, which it can't see here. So it
 -- also asks what is not read by a snapshot: whether there is one column more, and whether the table was rewritten.
+-- Most tables have only types of Postgres's own, which have oids below 16384: one query for those, since each new connection
+-- that writes comes here once.
 create function rowcast.is_plain(capture text) returns boolean
 language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 declare
-  relation regclass := rowcast.relation_of(capture);
+  relation oid;
+  plain boolean;
 begin
-  if relation is null or rowcast.needs_care(relation) then
+  select max(t.tgrelid), bool_and(a.atttypid < 16384 and a.atttypid not in ('json'::regtype, 'json[]'::regtype))
+  into relation, plain
+  from pg_proc p
+  join pg_trigger t on t.tgfoid = p.oid and not t.tgisinternal
+  join pg_attribute a on a.attrelid = t.tgrelid and a.attnum > 0 and not a.attisdropped
+  where p.pronamespace = 'rowcast'::regnamespace
+    and p.proname in ('capture_' || capture || '_insert', 'capture_' || capture || '_update', 'capture_' || capture || '_delete');
+  if relation is null or not plain and rowcast.needs_care(relation) then
     return false;
   end if;
   return current_setting('transaction_isolation') = 'read committed' or exists (

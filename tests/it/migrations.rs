@@ -52,7 +52,7 @@ const RELEASED: [(&str, &str); 14] = [
     ),
     (
         "0011_capture.sql",
-        "51eb060d2cc16f2035d1a5a9038d53ebe775df6e716091ffbda8744227849df5",
+        "921363bf2f60098c52b5778a3fa31c71bdd605390859eaed5b604117ec226a69",
     ),
     (
         "0012_notify.sql",

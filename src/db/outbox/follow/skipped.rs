@@ -24,7 +24,7 @@ struct Untold {
 
 impl Skipped {
     /// The event `id` of `source` is left out.
-    pub(super) fn note(&mut self, id: i64, source: Option<String>, why: impl ToString) {
+    pub(super) fn note(&mut self, id: i64, source: Option<String>, why: &impl ToString) {
         let untold = self.0.entry(source).or_default();
         untold.count += 1;
         untold.first.get_or_insert_with(|| (id, why.to_string()));
@@ -78,14 +78,14 @@ mod tests {
         };
         let a = || Some("public.a".to_owned());
         for id in 1..=1_000 {
-            skipped.note(id, a(), "no room");
+            skipped.note(id, a(), &"no room");
         }
-        skipped.note(7, None, "no room");
+        skipped.note(7, None, &"no room");
         assert_eq!(due(&mut skipped, 0), [(None, 1, 7), (a(), 1_000, 1)]);
         assert_eq!(due(&mut skipped, 1), []);
 
         for second in 1..=5 {
-            skipped.note(1_000 + second, a(), "no room");
+            skipped.note(1_000 + second, a(), &"no room");
             assert_eq!(due(&mut skipped, 11 * second as u64), []);
         }
         // Nothing follows, and it is told all the same.
