@@ -11,6 +11,8 @@
 
 create or replace function rowcast.wake() returns trigger
 language plpgsql as $$
+declare
+  has_room boolean := true;
 begin
   -- This transaction has inserted no event (the count is its own, kept unless track_counts is off): wake nobody.
   if pg_catalog.pg_stat_get_xact_tuples_inserted(tg_relid) operator(pg_catalog.=) 0
@@ -22,11 +24,16 @@ begin
   if not ((pg_catalog.pg_try_advisory_lock(1919903602, 1) and pg_catalog.pg_advisory_unlock(1919903602, 1))
        or (pg_catalog.pg_try_advisory_lock(1919903602, 1) and pg_catalog.pg_advisory_unlock(1919903602, 1))) then
     begin
-      if pg_catalog.pg_notification_queue_usage() operator(pg_catalog.<) '0.5'::pg_catalog.float8 then
+      begin
+        has_room := pg_catalog.pg_notification_queue_usage() operator(pg_catalog.<) '0.5'::pg_catalog.float8;
+      exception when others then
+        null; -- Somebody has revoked the function: then nobody knows.
+      end;
+      if has_room then
         perform pg_catalog.pg_notify('rowcast', '');
       end if;
     exception when others then
-      null; -- Somebody has revoked one of these functions: the poll delivers.
+      null; -- The poll delivers.
     end;
   end if;
   return null;
@@ -35,13 +42,20 @@ end $$;
 -- Says that a contact types, or has stopped. Servers hear of it by the notification alone; no row is written.
 create or replace function rowcast.typing(contact_id text, typing boolean default true) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  has_room boolean := true;
 begin
   -- A notification ends at 8,000 bytes. 500 characters stay below that in any encoding, however JSON escapes them.
   if contact_id is null or contact_id = '' or length(contact_id) > 500 then
     raise exception 'rowcast.typing: contact_id is %; it must be 1 to 500 characters',
       case when contact_id is null then 'null' else length(contact_id) || ' characters' end using errcode = '22023';
   end if;
-  if pg_notification_queue_usage() < 0.5 then
+  begin
+    has_room := pg_notification_queue_usage() < 0.5;
+  exception when others then
+    null; -- Somebody has revoked the function: then nobody knows.
+  end;
+  if has_room then
     perform pg_notify('rowcast_typing', json_build_object('contactId', contact_id, 'typing', coalesce(typing, true))::text);
   end if;
 end $$;

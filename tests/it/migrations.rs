@@ -56,7 +56,7 @@ const RELEASED: [(&str, &str); 14] = [
     ),
     (
         "0012_notify.sql",
-        "e76031af0371f6ff26eab6e92bf482dd048130ac2746eb32baa53273423b9ff0",
+        "8b1e51d2fd0d57c59cd8febd6ce4426c21a6b5209881c8462e26a579f25a5152",
     ),
     (
         "0013_regenerate.sql",

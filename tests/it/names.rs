@@ -252,3 +252,49 @@ async fn a_payloads_member_may_be_called_as_anything_in_our_sql() {
         assert_eq!(got, [("note".to_owned(), Value::Object(expected))]);
     }
 }
+
+/// What can't become SQL is refused when the table is attached, in words about what was given.
+#[tokio::test]
+async fn a_name_that_can_not_be_used_is_refused_in_plain_words() {
+    let database = Database::chat().await;
+    database
+        .run(r#"create table t (id int primary key, "say ""hi""" text); create table braced ("a}b" int primary key, c text)"#)
+        .await;
+    for (arguments, words) in [
+        (
+            r#"'t', room => 'conversation:{id}', on_insert => 'note', payload => '{"": "{id}"}'"#,
+            r#"the payload of this table has the key ""; accepted: keys of 1 to 63 bytes"#,
+        ),
+        (
+            r#"'t', room => 'conversation:{id}', on_insert => 'note', payload => '{"a": [{"": 1}]}'"#,
+            "keys of 1 to 63 bytes",
+        ),
+        (
+            r#"'t', room => 'conversation:{id}', on_insert => 'note', payload => '{"a": "{.row}"}'"#,
+            r#"names ".row", which is not a column of public.t"#,
+        ),
+        (
+            "'braced', room => 'conversation:{c}', on_delete => 'message:deleted'",
+            r#"needs a payload: "a}b" has a brace in its name"#,
+        ),
+    ] {
+        let attach = format!("select rowcast.attach({arguments})");
+        let refused = sqlx::raw_sql(sqlx::AssertSqlSafe(attach))
+            .execute(&database.pool)
+            .await;
+        let message = refused.expect_err(arguments).to_string();
+        assert!(message.contains(words), "{arguments}: {message}");
+    }
+    // A condition writes a name as JSON does.
+    database
+        .run(
+            r#"select rowcast.attach('t', room => 'conversation:{id}', on_insert => 'note', condition => '$."say \"hi\"" == "x"');
+               insert into t values (1, 'x'), (2, 'y');
+               select rowcast.attach('braced', room => 'conversation:{c}', on_delete => 'message:deleted', payload => '{"row": "{row}"}');
+               insert into braced values (1, '42'); delete from braced"#,
+        )
+        .await;
+    let got: Vec<_> = events(&database).await;
+    assert_eq!(got.len(), 2, "{got:?}");
+    assert_eq!(got[1].1, json!({"row": {"a}b": "1", "c": "42"}}));
+}

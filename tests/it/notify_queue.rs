@@ -98,6 +98,43 @@ async fn nothing_is_added_to_a_queue_that_is_filling_up() {
         .await;
 }
 
+#[tokio::test]
+async fn a_right_to_notify_that_was_revoked_fails_no_writer() {
+    let scene = Scene::new().await;
+    let database = &scene.database;
+    let role = database
+        .value("select current_database() || '_owner'")
+        .await;
+    database
+        .run(&format!(
+            "create role {role}; grant all on all tables in schema rowcast to {role}; grant usage on schema rowcast to {role};
+             grant execute on all functions in schema rowcast to {role};
+             alter function rowcast.capture_public_messages_insert() owner to {role};
+             alter function rowcast.emit(text, text, json) owner to {role};
+             alter function rowcast.typing(text, boolean) owner to {role};
+             revoke execute on function pg_notification_queue_usage() from public"
+        ))
+        .await;
+    let mut client = scene.joined("42").await;
+    database.say("42", "one").await;
+    assert_eq!(client.next().await.body(), "one");
+    database.run("select rowcast.typing('42')").await;
+    assert_eq!(
+        client.next().await.name,
+        "typing:start",
+        "there is room, for all that is known"
+    );
+    database
+        .run("revoke execute on function pg_notify(text, text) from public")
+        .await;
+    database.say("42", "two").await;
+    assert_eq!(client.event("message:new").await.body(), "two");
+    database
+        .run(&format!("alter function rowcast.typing(text, boolean) owner to current_user; drop owned by {role} cascade"))
+        .await;
+    database.run(&format!("drop role {role}")).await;
+}
+
 /// The major of the Postgres that private clusters run on.
 fn major() -> u32 {
     let version = Command::new(binaries().join("postgres"))

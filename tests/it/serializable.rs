@@ -3,7 +3,7 @@
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::harness::database::run;
-use crate::harness::{Database, Server, Stock};
+use crate::harness::{Database, Server, Stock, say};
 
 /// Where every transaction is serializable unless it says otherwise, the server's included.
 async fn serializable() -> Database {
@@ -82,7 +82,8 @@ async fn what_a_server_reads_makes_no_writer_fail() {
     for round in 0..10 {
         let mut writer = database.connection().await;
         run(&mut writer, "begin; select count(*) from messages").await;
-        database.say("42", "another's").await;
+        // Over a connection that was made after the database's default was set.
+        say(&mut database.connection().await, "42", "another's").await;
         assert_eq!(client.next().await.body(), "another's");
         // Everything else that the server reads: replays, history, figures.
         server.read("42", "messages").await;
