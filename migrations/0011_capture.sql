@@ -472,7 +472,7 @@ end $$;
 alter function rowcast.attach set quote_all_identifiers = off;
 alter function rowcast.detach set quote_all_identifiers = off;
 
--- The view of 0009_sources.sql. It compares names, however they are quoted.
+-- The view of 0009_sources.sql. It compares names, however they are quoted, and finds them by the catalog's indexes.
 create or replace view rowcast.sources as
 select a.source, a.room, a.order_column,
        array(
@@ -496,7 +496,7 @@ cross join lateral (
 left join lateral (
   -- By the catalog, because to_regclass needs USAGE on the table's schema.
   select c.oid::regclass as relation from pg_class c join pg_namespace n on n.oid = c.relnamespace
-  where array[n.nspname, c.relname]::text[] = parse_ident(a.source)
+  where n.nspname = (parse_ident(a.source))[1]::name and c.relname = (parse_ident(a.source))[2]::name
 ) named on true
 cross join lateral (
   select array_agg(problem order by problem) as found from (

@@ -52,7 +52,7 @@ const RELEASED: [(&str, &str); 14] = [
     ),
     (
         "0011_capture.sql",
-        "921363bf2f60098c52b5778a3fa31c71bdd605390859eaed5b604117ec226a69",
+        "5a2698a097871a7d8e3b24e1d977dbeac368144a760b52ebd70f931093c49304",
     ),
     (
         "0012_notify.sql",

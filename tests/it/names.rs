@@ -168,7 +168,7 @@ async fn a_table_its_key_and_its_room_may_be_called_as_anything_in_our_sql() {
         .into_iter()
         .filter(|word| word.len() <= 8 && !word.contains(['{', '}']))
         .collect();
-    for words in short.chunks(60) {
+    for words in short.chunks(25) {
         let all = |sql: &dyn Fn(&str, &str) -> String| -> String {
             let each = words.iter().map(|word| sql(word, &quoted(word)));
             each.collect::<Vec<_>>().join(";\n")
