@@ -24,6 +24,15 @@ pub(crate) struct ListenerStatus {
     pub probed: Option<Instant>,
 }
 
+/// The cluster's queue of notifications, when it was last asked for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct NotifyQueueStatus {
+    /// Whether nothing at all can be added to it.
+    pub full: bool,
+    /// Why nothing of ours is added to it, with the remedy; `None` while there is room.
+    pub trouble: Option<String>,
+}
+
 /// How far the reader is.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ReaderStatus {

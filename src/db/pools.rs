@@ -25,12 +25,17 @@ pub(super) const SERVER_CONNECTIONS: u32 =
     MAIN_CONNECTIONS + REPLAY_CONNECTIONS + HTTP_CONNECTIONS + CHAT_CONNECTIONS + 2;
 
 /// A commit waits for the disk, whatever the database's own setting: a join is acknowledged once its row outlives a crash.
-const MAIN_SESSION: &str = "set synchronous_commit = local";
+/// In no pool are transactions serializable, whatever the database's own setting: a read of ours that is would make writers
+/// fail who are, for what they have read of each other's.
+const MAIN_SESSION: &str = "
+set synchronous_commit = local;
+set default_transaction_isolation = 'read committed'";
 /// The planner may believe that the outbox is still as empty as at the last statistics, and scan it: it is not allowed to.
 const READ_SESSION: &str = "
 set enable_seqscan = off;
 set jit = off;
 set statement_timeout = '60s';
+set default_transaction_isolation = 'read committed';
 set default_transaction_read_only = on";
 /// UTC, so that a time reads the same in a list as in an event. Commits wait for the disk, so that a message which was
 /// reported as sent outlives a crash.
@@ -38,6 +43,7 @@ const CHAT_SESSION: &str = "
 set timezone = 'UTC';
 set jit = off;
 set statement_timeout = '5s';
+set default_transaction_isolation = 'read committed';
 set synchronous_commit = local";
 
 /// Every pool of the server.

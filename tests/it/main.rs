@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod altered;
 mod capture;
 mod crash;
 mod crash_join;
@@ -31,14 +32,20 @@ mod logs;
 mod long_polls;
 mod migrating;
 mod migrations;
+mod names;
+mod no_room;
+mod notify_queue;
 mod offsets;
 mod operating;
 mod order;
 mod payload;
 mod reads;
+mod regenerate;
 mod resume;
 mod resume_faults;
 mod retention;
+mod same_text;
+mod serializable;
 mod settings;
 mod slow;
 mod soak;

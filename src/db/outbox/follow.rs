@@ -7,6 +7,7 @@
 //! Relies on the caller to connect anew after every error: a read that broke off leaves a connection that nobody may use.
 
 mod reading;
+mod skipped;
 
 pub(crate) use reading::{LogPosition, ReadPart};
 
@@ -25,6 +26,7 @@ use crate::db::numbers::sleeping_reader_key;
 use crate::metrics::Metrics;
 use crate::offset::{BadSnapshot, Epoch, Seen, Snapshot};
 use reading::Reading;
+use skipped::Skipped;
 
 /// The longest wait for an answer: a half-open connection must not hang the reader.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -83,12 +85,14 @@ const DISABLE_NOTIFY: &str = concat!(
     ")"
 );
 
-/// Settings of the reader's connection: each statement is planned once, and never as a sequential scan of the outbox.
+/// Settings of the reader's connection: each statement is planned once, and never as a sequential scan of the outbox. Its reads
+/// are never serializable, or writers who are would fail for what they have read of each other's.
 const SESSION: &str = "
 set enable_seqscan = off;
 set plan_cache_mode = force_generic_plan;
 set jit = off;
 set statement_timeout = 0;
+set default_transaction_isolation = 'read committed';
 set default_transaction_read_only = on";
 
 /// Why a read failed.
@@ -124,6 +128,7 @@ pub(crate) struct Follow {
     max_payload: i32,
     metrics: Metrics,
     connection: Option<PgConnection>,
+    skipped: Skipped,
     /// For a read's first row.
     patience: Duration,
 }
@@ -136,6 +141,7 @@ impl Follow {
             max_payload: max_payload.try_into().unwrap_or(i32::MAX),
             metrics,
             connection: None,
+            skipped: Skipped::default(),
             patience: PATIENCE,
         }
     }
@@ -190,6 +196,7 @@ impl Follow {
             next: None,
             patience: &mut self.patience,
             metrics: &self.metrics,
+            skipped: &mut self.skipped,
         };
         stream::try_unfold(Some(reading), async |reading| {
             let Some(mut reading) = reading else {

@@ -10,6 +10,7 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use tokio::time::timeout;
 
+use super::skipped::Skipped;
 use super::{FollowError, PATIENCE};
 use crate::db::outbox::row::{self, Unusable};
 use crate::event::Event;
@@ -62,6 +63,7 @@ pub(super) struct Reading<'a> {
     pub(super) next: Option<PgRow>,
     pub(super) patience: &'a mut Duration,
     pub(super) metrics: &'a Metrics,
+    pub(super) skipped: &'a mut Skipped,
 }
 
 impl Reading<'_> {
@@ -100,6 +102,7 @@ impl Reading<'_> {
             }
             match timeout(PATIENCE, self.rows.try_next()).await?? {
                 None => {
+                    self.skipped.log();
                     part.complete = true;
                     return Ok(part);
                 }
@@ -124,12 +127,8 @@ impl Reading<'_> {
     }
 
     /// An event that is left out is counted and logged, never passed over in silence.
-    fn log_unusable(&self, id: i64, row: &PgRow, why: &Unusable) {
+    fn log_unusable(&mut self, id: i64, row: &PgRow, why: &Unusable) {
         self.metrics.capture_errors.inc();
-        tracing::warn!(
-            id,
-            source = row::source(row),
-            "an event can't be sent and is skipped: {why}"
-        );
+        self.skipped.note(id, row::source(row), why);
     }
 }
