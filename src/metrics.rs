@@ -147,6 +147,8 @@ meters! {
     http: Family<HttpLabels, Counter> = "http_requests", "HTTP requests by route and status";
     /// Events taken from the outbox.
     pub events_read: Counter = "events_read", "Events taken from the outbox";
+    /// Reads that found so much that it was left to replays.
+    pub large_reads: Counter = "large_reads", "Large commits that were left to replays";
     /// Events handed to sockets: one event to ten sockets counts ten.
     pub deliveries: Counter = "deliveries", "Events handed to sockets";
     /// Missed events sent to sockets that came back, fell behind or joined with an offset.

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::db::{Head, LogPosition, ReadPart};
-use crate::event::Event;
+use crate::event::{Event, Room};
 use crate::offset::{Epoch, Seen, Snapshot};
 
 /// What the reader asked of the database.
@@ -17,6 +17,7 @@ use crate::offset::{Epoch, Seen, Snapshot};
 pub(in crate::feed) enum Call {
     Connect,
     Read,
+    FlushAndFindRooms,
     EnableNotify,
     DisableNotify,
     Writers,
@@ -64,6 +65,8 @@ pub(in crate::feed) struct Outbox {
     /// Commits are on disk at once.
     pub(in crate::feed) flushes: bool,
     pub(in crate::feed) events_in_a_part: usize,
+    /// A read of more events is large.
+    pub(in crate::feed) large_events: usize,
     /// The next read breaks off after so many parts, and the database is down.
     pub(in crate::feed) breaks_after_parts: Option<usize>,
     script: VecDeque<(Call, Action)>,
@@ -95,6 +98,7 @@ impl Outbox {
             is_down: false,
             flushes: true,
             events_in_a_part: 256,
+            large_events: usize::MAX,
             breaks_after_parts: None,
             script: VecDeque::new(),
             connection: Connection::Failed,
@@ -205,7 +209,8 @@ impl Outbox {
     /// Whether the reader has made sure that nothing is missing, and waits.
     pub(in crate::feed) fn is_asleep(&self) -> bool {
         let last = self.calls.last().map(|(call, _)| *call);
-        self.key_held && self.at_work.is_empty() && last == Some(Call::Read)
+        let has_read = matches!(last, Some(Call::Read | Call::FlushAndFindRooms));
+        self.key_held && self.at_work.is_empty() && has_read
     }
 
     fn snapshot(&self) -> Snapshot {
@@ -250,15 +255,33 @@ impl Outbox {
     }
 
     /// What a read yields.
-    pub(in crate::feed) fn read(&mut self, from: &Seen) -> Vec<Result<ReadPart, &'static str>> {
+    pub(in crate::feed) fn read(
+        &mut self,
+        from: &Seen,
+        may_be_large: bool,
+    ) -> Vec<Result<ReadPart, &'static str>> {
         self.reads_from.push(from.clone());
         match self.call(Call::Read) {
-            Ok(()) => self.parts(from),
+            Ok(()) => self.parts(from, may_be_large),
             Err(error) => vec![Err(error)],
         }
     }
 
-    fn parts(&mut self, from: &Seen) -> Vec<Result<ReadPart, &'static str>> {
+    pub(in crate::feed) fn flush_and_find_rooms(
+        &mut self,
+        before: &Snapshot,
+        rooms: &[Room],
+    ) -> Result<Vec<Room>, &'static str> {
+        self.call(Call::FlushAndFindRooms)?;
+        self.log.flushed = self.log.written;
+        let has_event = |room: &&Room| {
+            let mut rows = self.rows.iter().filter(|row| row.committed.is_some());
+            rows.any(|row| row.event.room == **room && !before.sees(row.event.xid))
+        };
+        Ok(rooms.iter().filter(has_event).cloned().collect())
+    }
+
+    fn parts(&mut self, from: &Seen, may_be_large: bool) -> Vec<Result<ReadPart, &'static str>> {
         let (snapshot, after) = match from {
             Seen::All(_) => (Arc::new(self.snapshot()), i64::MIN),
             Seen::Part { batch, id, .. } => (batch.clone(), *id),
@@ -272,6 +295,8 @@ impl Outbox {
             .filter(|row| row.committed.is_some() && is_fresh(&row.event))
             .map(|row| row.event.clone())
             .collect();
+        let is_large = may_be_large && found.len() > self.large_events;
+        let found = if is_large { Vec::new() } else { found };
         let mut parts: Vec<_> = found
             .chunks(self.events_in_a_part)
             .map(<[_]>::to_vec)
@@ -286,6 +311,7 @@ impl Outbox {
                 events,
                 synced: self.flushes,
                 complete: index == last,
+                is_large,
             })
         };
         let mut parts: Vec<_> = parts.into_iter().enumerate().map(part).collect();
