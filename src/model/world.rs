@@ -229,6 +229,15 @@ impl World {
             let connected = server.hand_over.connected(position, head).now_or_never();
             server.position = connected;
             trace(|| format!("the reader goes on from {:?}", server.position));
+            let seen = server
+                .position
+                .as_ref()
+                .map(|position| position.seen.ceiling());
+            let is_there = seen.is_some_and(|seen| self.database.snapshot().covers(seen));
+            assert!(
+                is_there,
+                "the reader goes on from what a crash has undone: {seen:?}"
+            );
             server.connected = true;
             return;
         }
