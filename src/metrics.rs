@@ -176,6 +176,8 @@ meters! {
     pub outbox_bytes: Gauge = "outbox_bytes", "Bytes of the outbox with its indexes";
     /// Events removed because they were older than the retention.
     pub pruned: Counter = "pruned_events", "Events removed by retention";
+    /// Resume sessions removed because nobody came back to them for longer than the retention.
+    pub pruned_sessions: Counter = "pruned_sessions", "Resume sessions removed by retention";
     /// Events that could not be sent: no room, or not readable.
     pub capture_errors: Counter = "capture_errors", "Events that could not be sent";
     /// Long-polls that wait.

@@ -17,11 +17,11 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(crate) async fn run(mut pruner: Pruner, metrics: Metrics, stop: CancellationToken) {
     let mut failing = false;
     while !stop.is_cancelled() {
-        let removed = match pruner.prune().await {
-            Ok(removed) => {
+        let has_more = match pruner.prune().await {
+            Ok(pruned) => {
                 failing = false;
-                metrics.pruned.inc_by(removed);
-                removed
+                metrics.pruned.inc_by(pruned.removed);
+                pruned.has_more
             }
             Err(error) => {
                 if !failing {
@@ -30,10 +30,10 @@ pub(crate) async fn run(mut pruner: Pruner, metrics: Metrics, stop: Cancellation
                     );
                 }
                 failing = true;
-                0
+                false
             }
         };
-        if !Pruner::is_full(removed) {
+        if !has_more {
             let _ = timeout(PAUSE, stop.cancelled()).await;
         }
     }

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 /// Every migration with the SHA-256 of its file.
-const RELEASED: [(&str, &str); 11] = [
+const RELEASED: [(&str, &str); 12] = [
     (
         "0001_outbox.sql",
         "8a202595a90dd4209fe9dbe4f22e364183d8b0135bb5b410841f0276d3ed3af4",
@@ -49,6 +49,10 @@ const RELEASED: [(&str, &str); 11] = [
     (
         "0010_emit.sql",
         "d68586b3306be586e86c6d7dd480086ace9cec2b5e804794fab5defd6831c1f4",
+    ),
+    (
+        "0016_sessions_updated.sql",
+        "a3fd448ec21f59685d36141c75626ab5447d1d9a9bae91ad76cdac4eb9e7e81f",
     ),
     (
         "chat/0001_chat.sql",
