@@ -181,8 +181,12 @@ mod tests {
             .expect("joined");
         relay_notified(&hub, r#"{"contactId":"42","typing":true}"#);
         relay_notified(&hub, "nonsense");
+        hub.join(&ana.subscriber, &Room::from("quiet"))
+            .expect("joined");
+        assert_eq!(hub.state().typing_rooms, [Room::from(ROOM)].into());
         assert!(hub.expire_typing(Instant::now()).is_some());
         assert_eq!(hub.expire_typing(Instant::now() + TTL), None);
+        assert!(hub.state().typing_rooms.is_empty(), "nothing is looked at");
         assert_eq!(ana.sent_names(), ["typing:start", "typing:stop"]);
     }
 }

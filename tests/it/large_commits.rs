@@ -8,7 +8,7 @@ use crate::harness::raw::{Wire, offset_of};
 use crate::harness::{Scene, Server};
 
 /// More than one read hands over, and more than waits for a client anywhere on the way.
-const ROWS: usize = 60_000;
+const ROWS: usize = 30_000;
 /// Longer than any part of the suite needs on a machine that has other work.
 const LONG: Duration = Duration::from_secs(60);
 
@@ -39,7 +39,7 @@ async fn other_rooms_do_not_wait_for_a_large_commit() {
     // This one reads nothing yet, so it can't have had all of it when the other has its event.
     let mut wire = Wire::connect(scene.server.address()).await;
     let joined = wire.ask("join:conversation", &json!(["large"]), 1).await;
-    assert_eq!(joined[0]["ok"], true, "{joined}");
+    assert_eq!(joined["ok"], true, "{joined}");
     import(&scene).await;
     scene.database.say("large", "later").await;
     scene.database.say("other", "meanwhile").await;
@@ -85,7 +85,7 @@ async fn a_client_goes_on_after_any_event_of_a_large_commit_on_any_server() {
     }
     assert_eq!(next(&mut again).await.0, "later");
     let answer = again.answer(1).await;
-    assert_eq!(answer[0]["replayed"], json!(ROWS / 2 + 1), "{answer}");
+    assert_eq!(answer["replayed"], json!(ROWS / 2 + 1), "{answer}");
 }
 
 #[tokio::test]
