@@ -38,6 +38,8 @@ pub(crate) struct NotifyQueueStatus {
 pub(crate) struct ReaderStatus {
     /// When a read last found everything; `None` until the first one came back.
     pub caught_up: Option<Instant>,
+    /// When it last came further: it found everything, or handed on a part of a long read.
+    pub moved: Option<Instant>,
     /// Since when reading fails.
     pub failing: Option<Instant>,
 }

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use sqlx::Executor as _;
 use sqlx::postgres::{PgPool, PgPoolOptions};
 
@@ -81,9 +82,8 @@ impl Pools {
 
     /// Ends every connection, once whoever has one gave it back.
     pub(crate) async fn close(&self) {
-        for pool in [&self.http, &self.chat, &self.replay, &self.main] {
-            pool.close().await;
-        }
+        let pools = [&self.http, &self.chat, &self.replay, &self.main];
+        join_all(pools.map(PgPool::close)).await;
     }
 }
 

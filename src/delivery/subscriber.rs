@@ -260,6 +260,15 @@ impl DeliveryState {
         self.generation.0 = self.generation.0.wrapping_add(1);
     }
 
+    /// A live one, which has had everything up to `here`, is behind from here on. `None`: it was behind already.
+    pub(super) fn fall_behind_at(&mut self, here: &Arc<Offset>) -> Option<ReplayGeneration> {
+        if self.is_behind() {
+            return None;
+        }
+        self.fall_behind(here);
+        self.replay_generation()
+    }
+
     /// Whether it has more than the broadcast: a crash has set that back, or it came from another server.
     pub(super) fn is_ahead_of(&self, position: &Offset) -> bool {
         !position.seen.reaches(&self.complete_to_offset.seen)

@@ -83,8 +83,10 @@ impl Health {
         if !listener.bound {
             failing.insert("listener".into(), "LISTEN is not in force".into());
         }
-        let failing_for = self.reader.borrow().failing.map(|since| since.elapsed());
-        match self.lag() {
+        let reader = *self.reader.borrow();
+        let failing_for = reader.failing.map(|since| since.elapsed());
+        // A long read that comes further is no fault.
+        match reader.moved.map(|at| at.elapsed()) {
             _ if failing_for.is_some_and(|time| time > LAG_LIMIT) => {
                 failing.insert("reader".into(), "the outbox can't be read".into());
             }

@@ -223,6 +223,10 @@ impl<S: ReplaySource> Connector<S> {
         };
         client.inbox.close();
         self.engine.unregister(id, &client.transport);
+        if matches!(reason, DisconnectReason::ClientNSDisconnect) {
+            // A store that is under way lands later than the removal below, and then removes the row itself.
+            client.set_left();
+        }
         let progress = self.hub().remove(&client.subscriber);
         let Some(progress) = progress else {
             return;

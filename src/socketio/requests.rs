@@ -282,7 +282,12 @@ impl<S: ReplaySource> Requests<S> {
         while !client.transport.was_closed() {
             let write = self.sessions.store(client.session.clone(), stored.clone());
             match write.await {
-                Ok(true) => return Ok(()),
+                Ok(true) => {
+                    if client.has_left() {
+                        self.sessions.forget_or_log(&client.session).await;
+                    }
+                    return Ok(());
+                }
                 Ok(false) => {
                     tracing::debug!(connection = client.id(), "its session was taken over");
                     client.transport.close();

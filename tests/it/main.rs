@@ -26,6 +26,7 @@ mod history_tables;
 mod hostile;
 mod http;
 mod join;
+mod large_commits;
 mod layers;
 mod limits;
 mod logs;

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 /// Every migration with the SHA-256 of its file.
-const RELEASED: [(&str, &str); 16] = [
+const RELEASED: [(&str, &str); 17] = [
     (
         "0001_outbox.sql",
         "8a202595a90dd4209fe9dbe4f22e364183d8b0135bb5b410841f0276d3ed3af4",
@@ -61,6 +61,10 @@ const RELEASED: [(&str, &str); 16] = [
     (
         "0013_regenerate.sql",
         "38ed821226bc5ac32a8ba5b5ba2321f3f61b47aeed1a247e911613ede0d139c4",
+    ),
+    (
+        "0016_sessions_updated.sql",
+        "a3fd448ec21f59685d36141c75626ab5447d1d9a9bae91ad76cdac4eb9e7e81f",
     ),
     (
         "0020_attached_as.sql",

@@ -58,10 +58,8 @@ impl<S: ReplaySource> Connector<S> {
             match sessions.take_over(session.clone()).await {
                 Ok(takeover) => {
                     let outcome = resume::evaluate(takeover, request, identity).await;
-                    if let ResumeOutcome::Lost { .. } = outcome
-                        && let Err(error) = sessions.forget(session).await
-                    {
-                        tracing::debug!("a session that ended stays until it is pruned: {error}");
+                    if let ResumeOutcome::Lost { .. } = outcome {
+                        sessions.forget_or_log(session).await;
                     }
                     return Ok(outcome);
                 }

@@ -54,6 +54,8 @@ pub(crate) struct ReadPart {
     pub synced: bool,
     /// Whether the read ends with this part.
     pub complete: bool,
+    /// Whether the read found so much that it has read nothing of it. It has one part then, which has no event.
+    pub is_large: bool,
 }
 
 /// A read that is under way.
@@ -87,6 +89,7 @@ impl Reading<'_> {
             events: Vec::new(),
             synced: true,
             complete: false,
+            is_large: first.try_get("is_large")?,
         };
         let (mut row, mut bytes) = (first, 0);
         loop {
