@@ -40,13 +40,14 @@ use crate::config::Limits;
 use crate::db::Sessions;
 use crate::delivery::{Hub, Replay, ReplaySource, SubscriberTransport as _};
 use crate::metrics::Metrics;
-use crate::transport::{EngineGate, EngineSessions, engine_middleware};
+use crate::transport::{EngineGate, EngineSessions, Opener, engine_middleware};
 use connect::{Admitted, Connector};
 use requests::Requests;
 use session::Clients;
 
-/// Packets that may wait in socketioxide for a polling client.
-const QUEUE_PACKETS: usize = 1024;
+/// Packets that may wait in socketioxide for a polling client. So many that a client's bytes reach their bound first: an upgrade
+/// needs a place in the queue.
+const QUEUE_PACKETS: usize = 4096;
 /// Bytes of one answer to a poll. A packet that does not fit is held back for the next answer and lost if the client upgrades
 /// meanwhile, so this must be larger than any payload.
 const POLL_RESPONSE_BYTES: u64 = 20 * 1024 * 1024;
@@ -104,17 +105,23 @@ impl SocketServer {
             .connect_timeout(limits.handshake_timeout)
             .upgrade_timeout(limits.handshake_timeout)
             .build_svc();
-        let engine = Arc::new(EngineSessions::default());
-        let opener = service.clone();
+        let engine_service = service.clone();
+        let pages = origin_policy.clone();
         let gate = EngineGate {
             handshake_timeout: limits.handshake_timeout,
-            max_message_bytes: limits.max_message_bytes,
-            sessions: engine.clone(),
-            open: Arc::new(move |stream, request| {
-                if let Err(error) = opener.call((stream, request)).into_inner() {
-                    tracing::debug!("the engine refused a connection: {error}");
-                }
+            opener: Opener {
+                open: Arc::new(move |stream, request| {
+                    if let Err(error) = engine_service.call((stream, request)).into_inner() {
+                        tracing::debug!("the engine refused a connection: {error}");
+                    }
+                }),
+                max_message_bytes: limits.max_message_bytes,
+                probe_timeout: limits.handshake_timeout,
+            },
+            check_origin: Arc::new(move |headers| {
+                let _only_logged = pages.may_connect(headers);
             }),
+            sessions: Arc::new(EngineSessions::default()),
             draining,
             closing: Arc::default(),
             metrics: metrics.clone(),
@@ -134,7 +141,6 @@ impl SocketServer {
                 sessions,
             },
             clients: server.clients.clone(),
-            engine,
             origin_policy,
             limits,
             metrics,

@@ -24,6 +24,8 @@ pub(super) struct Client {
     session_stored: AtomicBool,
     /// Whether the row has other rooms than the client is in, because the database was away when they changed.
     session_dirty: AtomicBool,
+    /// Whether the client has disconnected on purpose: its session ends, also where a store of it is under way.
+    session_ended: AtomicBool,
 }
 
 impl Client {
@@ -44,6 +46,7 @@ impl Client {
             transport,
             session_stored: AtomicBool::new(session_stored),
             session_dirty: AtomicBool::new(false),
+            session_ended: AtomicBool::new(false),
         }
     }
 
@@ -58,6 +61,14 @@ impl Client {
 
     pub(super) fn set_session_stored(&self) {
         self.session_stored.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn has_session_ended(&self) -> bool {
+        self.session_ended.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_session_ended(&self) {
+        self.session_ended.store(true, Ordering::Release);
     }
 
     pub(super) fn is_session_dirty(&self) -> bool {

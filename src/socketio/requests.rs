@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep};
 use super::client::Client;
 use super::packet::Incoming;
 use super::protocol::{self, JoinArgs, Refusal, Request};
-use super::session::store::stored_session;
+use super::session::store::{forget, stored_session};
 use crate::auth::{self, Denied};
 use crate::backoff::Backoff;
 use crate::db::Sessions;
@@ -267,7 +267,12 @@ impl<S: ReplaySource> Requests<S> {
         while !client.transport.was_closed() {
             let write = self.sessions.store(client.session.clone(), stored.clone());
             match write.await {
-                Ok(true) => return true,
+                Ok(true) => {
+                    if client.has_session_ended() {
+                        forget(&self.sessions, &client.session).await;
+                    }
+                    return true;
+                }
                 Ok(false) => {
                     tracing::debug!(connection = client.id(), "its session was taken over");
                     client.transport.close();

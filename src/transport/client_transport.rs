@@ -6,8 +6,8 @@
 //! Guarantees that what waits for the client is bounded in bytes, and that an event which is not accepted is reported
 //! ([`SendOutcome::Full`], [`SendOutcome::Closed`]), never dropped in silence.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 use socketioxide::extract::{AckSender, SocketRef};
@@ -15,13 +15,11 @@ use socketioxide::{SendError, SocketError, TransportType};
 
 use super::connection::Connection;
 use super::encode;
-use super::query::query_value;
+use super::engine_queue::{EngineQueue, MAX_QUEUED_BYTES};
+use super::engine_session::EngineSession;
 use crate::delivery::{Backlog, Outgoing, SendOutcome, SubscriberTransport};
 use crate::metrics::Transport;
 
-/// Bytes of events that may wait in socketioxide's queue. The queue itself is bounded by a number of packets; with events of a
-/// usual size this bound is reached first, and leaves room for answers.
-const MAX_QUEUED_BYTES: usize = 128 * 1024;
 /// A replay pauses when so many bytes wait in a connection.
 const PAUSE_AT_BYTES: usize = 256 * 1024;
 
@@ -47,28 +45,17 @@ pub(crate) struct ClientTransport {
 
 enum Way {
     Direct(Arc<Connection>),
-    Queue(EngineQueue),
-}
-
-/// Counts what goes through socketioxide's queue, which does not say how full it is: what waits is what went in minus what came
-/// out. An answer to a poll empties the queue, so an error in the count never grows.
-#[derive(Default)]
-struct EngineQueue {
-    queued_bytes: AtomicU64,
-    polled_bytes: AtomicU64,
-    /// The connection that the engine session was upgraded to, and the bytes that had been written to it before.
-    upgraded: OnceLock<(Arc<Connection>, u64)>,
+    Queue(Arc<EngineQueue>),
 }
 
 /// The connection of a socket whose engine session was a WebSocket from its first byte; `None` for one that began by polling.
 pub(crate) fn own_connection(socket: &SocketRef) -> Option<Arc<Connection>> {
-    let request = socket.req_parts();
-    let websocket = query_value(&request.uri, "transport") == Some("websocket");
-    request
-        .extensions
-        .get::<Arc<Connection>>()
-        .filter(|_| websocket)
-        .cloned()
+    socket.req_parts().extensions.get().cloned()
+}
+
+/// The engine session that carries a socket.
+pub(crate) fn engine_session(socket: &SocketRef) -> Option<&Arc<EngineSession>> {
+    socket.req_parts().extensions.get()
 }
 
 impl ClientTransport {
@@ -76,7 +63,13 @@ impl ClientTransport {
     pub(crate) fn new(socket: SocketRef, connection: Option<Arc<Connection>>) -> Arc<Self> {
         let way = match connection {
             Some(connection) => Way::Direct(connection),
-            None => Way::Queue(EngineQueue::default()),
+            None => {
+                let queue = Arc::<EngineQueue>::default();
+                if let Some(session) = engine_session(&socket) {
+                    session.register(&queue);
+                }
+                Way::Queue(queue)
+            }
         };
         Arc::new(Self {
             socket,
@@ -93,11 +86,6 @@ impl ClientTransport {
     /// Whether the socket is connected, as far as the engine knows.
     pub(crate) fn is_connected(&self) -> bool {
         self.socket.connected()
-    }
-
-    /// The id of the engine session, which requests name. A secret: never logged, never shown.
-    pub(crate) fn engine_session_id(&self) -> &str {
-        self.socket.id.as_str()
     }
 
     /// How the client is connected now.
@@ -118,31 +106,13 @@ impl ClientTransport {
                 connection.send(encode::ack(id, answer)) == SendOutcome::Sent
             }
             Way::Queue(queue) => {
-                let bytes = encode::ack(id, answer).len() as u64;
-                queue.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
+                queue.add(encode::ack(id, answer).len());
                 sender.send(answer).is_ok()
             }
         };
         if !sent {
             // The client would wait for an answer that never comes.
             self.close();
-        }
-    }
-
-    /// A poll has been answered: its answer has everything that was queued.
-    pub(super) fn poll_answered(&self) {
-        if let Way::Queue(queue) = &self.way {
-            let queued = queue.queued_bytes.load(Ordering::Relaxed);
-            queue.polled_bytes.fetch_max(queued, Ordering::Relaxed);
-        }
-    }
-
-    /// The engine session is being upgraded to this connection.
-    pub(super) fn set_upgraded(&self, connection: &Arc<Connection>) {
-        if let Way::Queue(queue) = &self.way {
-            let _ = queue
-                .upgraded
-                .set((connection.clone(), connection.meter().1));
         }
     }
 
@@ -159,9 +129,7 @@ impl ClientTransport {
         };
         match emitted {
             Ok(()) => {
-                queue
-                    .queued_bytes
-                    .fetch_add(bytes as u64, Ordering::Relaxed);
+                queue.add(bytes);
                 SendOutcome::Sent
             }
             Err(SendError::Socket(SocketError::InternalChannelFull)) => SendOutcome::Full,
@@ -208,29 +176,14 @@ impl SubscriberTransport for ClientTransport {
             // Not `disconnect()`: after the server's DISCONNECT packet a stock client never comes back. A client that polls
             // is told at its next request that its engine session is unknown, and connects anew.
             Way::Queue(queue) => {
-                if let Some((connection, _)) = queue.upgraded.get() {
+                if let Some(connection) = queue.upgraded() {
                     connection.cut();
+                }
+                if let Some(session) = engine_session(&self.socket) {
+                    session.end();
                 }
             }
         }
         true
-    }
-}
-
-impl EngineQueue {
-    fn backlog(&self) -> Backlog {
-        let written = self.upgraded.get().map_or(0, |(connection, before)| {
-            connection.meter().1.saturating_sub(*before)
-        });
-        let taken_bytes = self.polled_bytes.load(Ordering::Relaxed) + written;
-        let waiting = self
-            .queued_bytes
-            .load(Ordering::Relaxed)
-            .saturating_sub(taken_bytes);
-        Backlog {
-            waiting_bytes: usize::try_from(waiting).unwrap_or(usize::MAX),
-            taken_bytes,
-            pause_at_bytes: MAX_QUEUED_BYTES / 2,
-        }
     }
 }

@@ -12,6 +12,7 @@ use crate::backoff::Backoff;
 use crate::db::{PidHash, ResumeSession, log_wait};
 use crate::delivery::ReplaySource;
 use crate::socketio::session::resume::{self, ResumeOutcome, ResumeRequest};
+use crate::socketio::session::store::forget;
 
 impl<S: ReplaySource> Connector<S> {
     /// The resume session of a client, with the pid that CONNECT carries: the session that the client asks for if it can be
@@ -58,10 +59,8 @@ impl<S: ReplaySource> Connector<S> {
             match sessions.take_over(session.clone()).await {
                 Ok(takeover) => {
                     let outcome = resume::evaluate(takeover, request, identity).await;
-                    if let ResumeOutcome::Lost { .. } = outcome
-                        && let Err(error) = sessions.forget(session).await
-                    {
-                        tracing::debug!("a session that ended stays until it is pruned: {error}");
+                    if let ResumeOutcome::Lost { .. } = outcome {
+                        forget(sessions, session).await;
                     }
                     return Ok(outcome);
                 }
