@@ -40,7 +40,7 @@ use crate::config::Limits;
 use crate::db::Sessions;
 use crate::delivery::{Hub, Replay, ReplaySource, SubscriberTransport as _};
 use crate::metrics::Metrics;
-use crate::transport::{EngineGate, EngineSessions, Opener, engine_middleware};
+use crate::transport::{EngineGate, OpenSession, Opener, engine_middleware};
 use connect::{Admitted, Connector};
 use requests::Requests;
 use session::Clients;
@@ -84,6 +84,32 @@ pub(crate) struct SocketServerParts<S> {
     pub metrics: Metrics,
 }
 
+fn engine_gate(
+    open: OpenSession,
+    origin_policy: &OriginPolicy,
+    limits: &Limits,
+    draining: CancellationToken,
+    metrics: &Metrics,
+) -> EngineGate {
+    let origin_policy = origin_policy.clone();
+    EngineGate {
+        handshake_timeout: limits.handshake_timeout,
+        opener: Opener {
+            open,
+            max_message_bytes: limits.max_message_bytes,
+            probe_timeout: limits.handshake_timeout,
+            metrics: metrics.clone(),
+        },
+        check_origin: Arc::new(move |headers| {
+            let _only_logged = origin_policy.may_connect(headers);
+        }),
+        sessions: Arc::default(),
+        draining,
+        closing: Arc::default(),
+        metrics: metrics.clone(),
+    }
+}
+
 impl SocketServer {
     /// Builds the server and the service that answers at `/socket.io`.
     pub(crate) fn new<S: ReplaySource>(parts: SocketServerParts<S>) -> (Self, MethodRouter) {
@@ -106,26 +132,12 @@ impl SocketServer {
             .upgrade_timeout(limits.handshake_timeout)
             .build_svc();
         let engine_service = service.clone();
-        let pages = origin_policy.clone();
-        let gate = EngineGate {
-            handshake_timeout: limits.handshake_timeout,
-            opener: Opener {
-                open: Arc::new(move |stream, request| {
-                    if let Err(error) = engine_service.call((stream, request)).into_inner() {
-                        tracing::debug!("the engine refused a connection: {error}");
-                    }
-                }),
-                max_message_bytes: limits.max_message_bytes,
-                probe_timeout: limits.handshake_timeout,
-            },
-            check_origin: Arc::new(move |headers| {
-                let _only_logged = pages.may_connect(headers);
-            }),
-            sessions: Arc::new(EngineSessions::default()),
-            draining,
-            closing: Arc::default(),
-            metrics: metrics.clone(),
-        };
+        let open: OpenSession = Arc::new(move |stream, request| {
+            if let Err(error) = engine_service.call((stream, request)).into_inner() {
+                tracing::debug!("the engine refused a connection: {error}");
+            }
+        });
+        let gate = engine_gate(open, &origin_policy, &limits, draining, &metrics);
         let server = Self {
             io,
             hub: hub.clone(),

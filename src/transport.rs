@@ -45,6 +45,5 @@ pub(crate) use connection::Connection;
 pub(crate) use engine_gate::EngineGate;
 pub(crate) use engine_middleware::engine_middleware;
 pub(crate) use engine_session::Turn;
-pub(crate) use engine_sessions::EngineSessions;
-pub(crate) use opening::Opener;
+pub(crate) use opening::{OpenSession, Opener};
 pub(crate) use server::{Peer, serve};

@@ -5,21 +5,20 @@
 //! Guarantees that one socket of an engine session is seen off before the next one is let in; that the probe of an upgrade which
 //! fails leaves the session as it was; and that the pids of CONNECT packets go out in the packets' order.
 
-use std::collections::VecDeque;
+mod polling_state;
+
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
-use tokio::sync::{Notify, OwnedMutexGuard};
-use tokio::time::{Instant, timeout};
+use tokio::sync::OwnedMutexGuard;
+use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::engine_queue::EngineQueue;
 use crate::metrics::{Limit, Metrics};
-
-/// How long a poll waits while a client is about to change to its WebSocket. It sends its last packet only after the poll that
-/// it has under way is answered.
-const UPGRADE_POLL: Duration = Duration::from_millis(100);
+pub(super) use polling_state::Interrupt;
+use polling_state::{Polling, PollingState, Upgrade};
 
 /// The turn of one socket of an engine session, until it is dropped.
 pub(crate) type Turn = OwnedMutexGuard<()>;
@@ -33,50 +32,6 @@ pub(crate) struct EngineSession {
     turn: Arc<tokio::sync::Mutex<()>>,
     /// `None` for a session that was a WebSocket from its first byte.
     polling: Option<Box<Polling>>,
-}
-
-#[derive(Default)]
-struct Polling {
-    /// Called when the engine lets go of the session.
-    on_end: OnceLock<OnEnd>,
-    state: Mutex<PollingState>,
-    /// Wakes a poll that waits, when `state` has a reason to answer it.
-    changed: Notify,
-}
-
-#[derive(Default)]
-struct PollingState {
-    /// Ended by us: whatever the client asks, it is told to connect anew.
-    ended: bool,
-    /// A POST is under way.
-    posting: bool,
-    /// The queue of the socket that is connected.
-    queue: Option<Weak<EngineQueue>>,
-    /// For the CONNECT packets that have not been sent yet.
-    pids: VecDeque<Box<str>>,
-    upgrade: Upgrade,
-}
-
-#[derive(Default)]
-enum Upgrade {
-    #[default]
-    None,
-    /// A WebSocket is open, and nothing has come over it yet.
-    Probing,
-    /// The client has been answered on it: its next packet there is the last step.
-    Probed,
-    Done(Weak<Connection>),
-}
-
-type OnEnd = Box<dyn Fn() + Send + Sync>;
-
-/// Why a poll is answered although the engine has nothing for the client.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Interrupt {
-    /// The client changes to its WebSocket.
-    Upgrade,
-    /// The session has ended.
-    Ended,
 }
 
 impl EngineSession {
@@ -195,28 +150,10 @@ impl EngineSession {
 
     /// Waits until a poll has to be answered although the engine has nothing for the client.
     pub(super) async fn interrupted(&self) -> Interrupt {
-        let Some(polling) = &self.polling else {
-            return std::future::pending().await;
-        };
-        let mut changed = std::pin::pin!(polling.changed.notified());
-        changed.as_mut().enable();
-        let reason = || {
-            let state = self.state()?;
-            match state.upgrade {
-                _ if state.ended => Some(Interrupt::Ended),
-                Upgrade::Probed | Upgrade::Done(_) => Some(Interrupt::Upgrade),
-                Upgrade::None | Upgrade::Probing => None,
-            }
-        };
-        match reason() {
-            Some(Interrupt::Ended) => return Interrupt::Ended,
-            // Not at once: a client whose WebSocket carries nothing back polls on until its probe has timed out.
-            Some(Interrupt::Upgrade) => {
-                let _either_way = timeout(UPGRADE_POLL, changed).await;
-            }
-            None => changed.await,
+        match &self.polling {
+            Some(polling) => polling.interrupted().await,
+            None => std::future::pending().await,
         }
-        reason().unwrap_or(Interrupt::Upgrade)
     }
 
     /// A WebSocket has been opened for this session. False: it has one already.
@@ -270,8 +207,7 @@ impl EngineSession {
     }
 
     fn state(&self) -> Option<MutexGuard<'_, PollingState>> {
-        let polling = self.polling.as_ref()?;
-        Some(polling.state.lock().unwrap_or_else(PoisonError::into_inner))
+        self.polling.as_ref().map(|polling| polling.state())
     }
 
     fn wake_poll(&self) {

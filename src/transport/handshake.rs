@@ -34,8 +34,9 @@ pub(super) fn accept<B>(request: &Request<B>) -> Result<Response<Body>, Box<Resp
     if !lists(headers, &header::UPGRADE, "websocket") {
         return Err(refuse("the header Upgrade must be websocket"));
     }
-    // Without it, or with HTTP/1.0, hyper offers no upgrade.
-    if request.extensions().get::<OnUpgrade>().is_none() {
+    // With HTTP/1.0 hyper offers none.
+    let is_offered = request.extensions().get::<OnUpgrade>().is_some();
+    if !is_offered || !lists(headers, &header::CONNECTION, "upgrade") {
         return Err(refuse("the header Connection must be Upgrade"));
     }
     if only(headers, &header::SEC_WEBSOCKET_VERSION) != Some(VERSION) {

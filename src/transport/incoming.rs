@@ -6,6 +6,8 @@
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 
+use crate::metrics::{Limit, Metrics};
+
 const CONTINUATION: u8 = 0x0;
 const TEXT: u8 = 0x1;
 const BINARY: u8 = 0x2;
@@ -44,6 +46,7 @@ pub(super) enum Message {
 /// The frames of one client, put together.
 pub(super) struct Incoming {
     max_bytes: usize,
+    metrics: Metrics,
     /// Bytes that are not yet a whole frame.
     unread: BytesMut,
     /// The fragments so far, and what kind of message they are.
@@ -62,9 +65,10 @@ struct Header {
 
 impl Incoming {
     /// Takes messages of at most `max_bytes`.
-    pub(super) fn new(max_bytes: usize) -> Self {
+    pub(super) fn new(max_bytes: usize, metrics: Metrics) -> Self {
         Self {
             max_bytes,
+            metrics,
             unread: BytesMut::new(),
             fragments: None,
         }
@@ -122,6 +126,7 @@ impl Incoming {
             .payload
             .saturating_add(fragmented.unwrap_or_default() as u64);
         if !is_control && whole > self.max_bytes as u64 {
+            self.metrics.limits(Limit::MessageSize);
             return Err(CloseCode::TooBig);
         }
         Ok(())

@@ -20,6 +20,7 @@ use super::incoming::Incoming;
 use super::stream::ConnectionStream;
 use super::upgrade_task::UpgradeTask;
 use super::{handshake, probe};
+use crate::metrics::Metrics;
 
 /// Opens an engine session on a connection that has become a WebSocket.
 pub(crate) type OpenSession = Arc<dyn Fn(ConnectionStream, axum::http::Request<()>) + Send + Sync>;
@@ -48,6 +49,8 @@ pub(crate) struct Opener {
     pub max_message_bytes: usize,
     /// How long a probe may take.
     pub probe_timeout: Duration,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 /// Answers the handshake, and gives the connection to the engine when the answer has been written.
@@ -70,13 +73,13 @@ pub(super) fn open_websocket(
     *opening.headers_mut() = only(request.headers(), &KEPT_BY_US);
     opening.extensions_mut().insert(session);
     if let Some(connection) = connection {
-        connection.announce(opener.max_message_bytes);
         opening.extensions_mut().insert(connection);
     }
     let upgrade = hyper::upgrade::on(request);
     if let Some(upgrade_task) = upgrade_task {
         upgrade_task.set(async move {
             if let Some((stream, early)) = handshake::taken_back(upgrade).await {
+                stream.connection().announce(opener.max_message_bytes);
                 stream.begin_websocket(incoming(&early, &opener), b"");
                 (opener.open)(stream, opening);
             }
@@ -124,7 +127,7 @@ pub(super) fn upgrade(
 
 /// What the client sends, with the bytes that came together with the handshake.
 fn incoming(early: &[u8], opener: &Opener) -> Incoming {
-    let mut incoming = Incoming::new(opener.max_message_bytes);
+    let mut incoming = Incoming::new(opener.max_message_bytes, opener.metrics.clone());
     incoming.push(early);
     incoming
 }

@@ -43,5 +43,7 @@ mod start;
 mod status;
 mod stop;
 mod typing;
+mod upgrade;
 mod wake;
+mod wire;
 mod writers;

@@ -2,6 +2,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpSocket;
 
 use super::*;
+use crate::metrics::Metrics;
 use crate::transport::frame;
 use crate::transport::incoming::Message;
 use crate::transport::stream::ConnectionStream;
@@ -137,7 +138,7 @@ fn from_client(text: &'static str) -> Bytes {
 #[tokio::test]
 async fn what_came_with_the_handshake_is_read_first() {
     let (_wire, mut stream, mut client) = open().await;
-    let mut incoming = Incoming::new(100);
+    let mut incoming = Incoming::new(100, Metrics::new().0);
     incoming.push(&from_client("early"));
     stream.begin_websocket(incoming, b"first");
     client
@@ -153,7 +154,7 @@ async fn what_came_with_the_handshake_is_read_first() {
 #[tokio::test]
 async fn what_a_client_may_not_send_is_told_by_a_code_and_read_no_further() {
     let (connection, mut stream, mut client) = open().await;
-    stream.begin_websocket(Incoming::new(100), b"");
+    stream.begin_websocket(Incoming::new(100, Metrics::new().0), b"");
     let long: &'static str = "x".repeat(101).leak();
     let sent = [
         &from_client("fine")[..],
@@ -178,7 +179,7 @@ async fn what_a_client_may_not_send_is_told_by_a_code_and_read_no_further() {
 async fn the_engine_hears_of_an_upgrade_as_if_it_came_now() {
     let (connection, mut stream, mut client) = connected().await;
     connection.push_pid("p");
-    stream.begin_websocket(Incoming::new(100), b"2probe");
+    stream.begin_websocket(Incoming::new(100, Metrics::new().0), b"2probe");
     stream.swallow_probe_answer();
     connection.cut();
     let mut probe = [0; 6];

@@ -211,6 +211,42 @@ impl Polling {
         polling
     }
 
+    /// A connected client, past its `rowcast:ready`.
+    pub(crate) async fn ready(address: &str) -> Self {
+        let polling = Self::connect(address).await;
+        polling.until("rowcast:ready").await;
+        polling
+    }
+
+    /// Polls until a packet has this in it.
+    pub(crate) async fn until(&self, wanted: &str) -> String {
+        let packet = async {
+            loop {
+                let answer = self.poll().await;
+                assert_eq!(answer.status, 200, "a test waited for {wanted}: {answer:?}");
+                let mut packets = answer.body.split('\u{1e}');
+                if packets.clone().any(|packet| packet == "2") {
+                    self.post("3").await;
+                }
+                if let Some(packet) = packets.find(|packet| packet.contains(wanted)) {
+                    return packet.to_owned();
+                }
+            }
+        };
+        within(format!("a packet with {wanted}"), packet).await
+    }
+
+    /// The path of its requests.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The path of its upgrade to a WebSocket.
+    pub(crate) fn upgrade_path(&self) -> String {
+        self.path
+            .replace("transport=polling", "transport=websocket")
+    }
+
     /// Sends packets.
     pub(crate) async fn post(&self, body: &str) -> http::Response {
         http::post(&self.address, &self.path, body).await
