@@ -101,15 +101,10 @@ impl EngineSession {
         self.wake_poll();
     }
 
-    /// The same, unless the session goes on over a WebSocket already: false.
-    pub(super) fn end_unless_upgraded(&self) -> bool {
-        let is_polling =
-            |state: MutexGuard<'_, PollingState>| !matches!(state.upgrade, Upgrade::Done(_));
-        let is_polling = self.state().is_some_and(is_polling);
-        if is_polling {
-            self.end();
-        }
-        is_polling
+    /// Whether the session goes on over a WebSocket.
+    pub(super) fn is_upgraded(&self) -> bool {
+        self.state()
+            .is_some_and(|state| matches!(state.upgrade, Upgrade::Done(_)))
     }
 
     pub(super) fn has_ended(&self) -> bool {

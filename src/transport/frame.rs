@@ -4,7 +4,6 @@
 //! being given whole frames.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use serde_json::Value;
 
 const FINAL_TEXT: u8 = 0x81;
 const FINAL_CLOSE: u8 = 0x88;
@@ -65,10 +64,10 @@ pub(super) fn with_max_payload(frame: &[u8], max_payload: usize) -> Option<Bytes
 
 /// An OPEN packet (`0{"sid":"...", ..}`: Engine.IO protocol v4, "Handshake") with another `maxPayload`.
 pub(super) fn open_with_max_payload(packet: &[u8], max_payload: usize) -> Option<String> {
-    let object = packet.strip_prefix(b"0")?;
-    let mut open: serde_json::Map<String, Value> = serde_json::from_slice(object).ok()?;
-    open.insert("maxPayload".to_owned(), max_payload.into());
-    Some(format!("0{}", Value::Object(open)))
+    let open = std::str::from_utf8(packet).ok()?;
+    let (before, after) = open.strip_prefix('0')?.split_once("\"maxPayload\":")?;
+    let after = after.trim_start_matches(|char: char| char.is_ascii_digit());
+    Some(format!("0{before}\"maxPayload\":{max_payload}{after}"))
 }
 
 /// These whole frames with the pid in the CONNECT packet, if that is among them.

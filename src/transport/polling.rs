@@ -59,6 +59,10 @@ pub(super) async fn respond(
         engine.end();
         return EngineError::UnknownSession.into_response();
     }
+    // The engine may not have heard of it yet, and would give away what belongs on the WebSocket.
+    if session.is_upgraded() {
+        return EngineError::BadRequest.into_response();
+    }
     match *request.method() {
         Method::GET => poll(gate, session, engine, request).await,
         Method::POST => post(gate, &session, &engine, request).await,
@@ -75,7 +79,8 @@ struct WaitingPoll {
 
 impl Drop for WaitingPoll {
     fn drop(&mut self) {
-        if !self.is_answered && self.session.end_unless_upgraded() {
+        if !self.is_answered && !self.session.is_upgraded() {
+            self.session.end();
             self.engine.end();
         }
     }

@@ -6,6 +6,8 @@
 mod harness;
 
 mod capture;
+mod clients;
+mod contacts;
 mod crash;
 mod crash_join;
 mod crash_replay;
@@ -32,6 +34,7 @@ mod migrations;
 mod offsets;
 mod order;
 mod payload;
+mod protocol;
 mod reads;
 mod resume;
 mod resume_faults;

@@ -174,7 +174,7 @@ async fn a_client_that_disconnects_ends_its_session_and_may_connect_again_at_onc
         assert_eq!(polling.post("40").await.status, 200);
         polling.until("40{").await;
         polling.post("422[\"join:conversation\",\"43\"]").await;
-        polling.until("432[{\"ok\"").await;
+        polling.until("432[{\"offset\"").await;
     }
     scene.database.say("43", "to those who stayed").await;
 
