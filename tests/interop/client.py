@@ -24,7 +24,7 @@ def connect(client, url, options, **_):
     sio.on("connect", lambda: tell(client=client, saw="connect"))
     sio.on("disconnect", lambda reason: tell(client=client, saw="disconnect", reason=reason))
     sio.on("*", lambda event, *args: tell(client=client, saw="event", event=event, args=args))
-    sio.connect(url, transports=options.get("transports"), retry=True)
+    sio.connect(url, transports=options.get("transports"), wait_timeout=10, retry=True)
 
 
 def emit(client, event, args, ack=None, **_):

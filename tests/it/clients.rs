@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::guide::program;
-use crate::harness::{Client, Database, Launch, Proxy, Server, Stock};
+use crate::harness::{Client, Database, Proxy, Server, Stock};
 
 /// How a client may connect.
 const WAYS: [&[&str]; 3] = [&["polling"], &["websocket"], &["polling", "websocket"]];
@@ -26,7 +26,9 @@ async fn next_body(client: &mut Client) -> String {
 /// What any client does: it joins, is answered and told, loses its connection, and comes back.
 async fn story(stock: &Stock, library: Option<&str>, resumes: bool) {
     let database = Database::chat().await;
-    let server = Server::on(&database).await;
+    // The WebSocket library of Python sends an origin: the address that it connects to, here the proxy's.
+    let any = [("FRONTEND_URL", "*")];
+    let server = Server::with(&database, &any).await;
     let proxy = Proxy::to(server.address()).await;
     let mut clients = Vec::new();
     for (number, ways) in WAYS.iter().enumerate() {
@@ -68,7 +70,7 @@ async fn story(stock: &Stock, library: Option<&str>, resumes: bool) {
 
     // An orderly stop, and the next server at the same address.
     server.stop().await;
-    let next = Launch::serve().database(&database.url).start().await;
+    let next = Server::with(&database, &any).await;
     proxy.lead(next.address());
     for (client, contact) in &mut clients {
         client.disconnected().await;

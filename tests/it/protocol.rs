@@ -167,7 +167,7 @@ async fn socket_io_connects_to_its_namespaces() {
     for connect in ["40", "40{}", "40{\"token\":\"123\"}", "40/,", "40/,{}"] {
         let mut socket = Bare::open(scene.server.address(), WEBSOCKET).await;
         socket.text(connect).await;
-        let answer = socket.until("40").await;
+        let answer = socket.until("40{").await;
         let answer: Value = serde_json::from_str(answer.trim_start_matches("40")).expect("JSON");
         assert!(
             answer["sid"].is_string() && answer["pid"].is_string(),
