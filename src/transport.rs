@@ -11,8 +11,8 @@
 //!   `polling`: those of a session that polls;
 //!   `poll_answer`: the engine's answers to them; `engine_error`: what refused requests are answered
 //! - `engine_session`, `engine_sessions`: what is known of an engine session, by itself and by its id
-//! - `client_transport`: implements [`SubscriberTransport`](crate::delivery::SubscriberTransport); `engine_queue`: counts what
-//!   waits in socketioxide
+//! - `client_transport`: implements [`SubscriberTransport`](crate::delivery::SubscriberTransport); `engine_queue`: how much
+//!   waits in socketioxide's queue for a client that began by polling
 //! - `incoming`, `client_packet`: what clients send, checked and made readable
 //! - `encode`, `frame`, `query`: packets, WebSocket frames, query parameters
 //!

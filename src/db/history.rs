@@ -4,6 +4,8 @@
 //! of one snapshot, so that whoever joins with that offset misses nothing and gets nothing twice.
 //! Order: by the order column, then the primary key. Several tables are merged where all order by a point in time; a table
 //! that does not comes before those that do.
+//! A table that can't be read is left out where another one can be, and the page says so: what is broken about one table hides no
+//! other.
 //! Relies on SELECT on those tables, which their owner grants.
 
 use serde_json::value::RawValue;
@@ -47,6 +49,8 @@ pub(crate) struct Page {
     pub messages: Vec<Box<RawValue>>,
     /// Whether there are older ones.
     pub more: bool,
+    /// Why tables were left out that may have messages of the room.
+    pub left_out: Vec<HistoryError>,
     /// The database at the moment of the read.
     pub state: DatabaseState,
     /// Whether everything visible then was on disk.
@@ -61,6 +65,11 @@ pub(crate) enum HistoryError {
         "no attached table has messages: attach one with on_insert => 'message:new' and a room conversation:{{column}}"
     )]
     Unattached,
+    /// What is attached is hidden from the role.
+    #[error(
+        "row security hides rows of rowcast.attached from this server's role: `rowcast doctor` says how to mend it"
+    )]
+    Hidden,
     /// There is no message of that id in the room.
     #[error("the room has no message of that id")]
     UnknownId,
@@ -90,6 +99,29 @@ pub(crate) enum HistoryError {
     Read(#[from] ReadError),
 }
 
+impl HistoryError {
+    /// The table that can't be read, where it is one and the others may be.
+    fn table(&self) -> Option<&str> {
+        match self {
+            Self::NotGranted { table, .. } => Some(table),
+            Self::Table { table, error } if is_permanent(error) => Some(table),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a statement on a table fails because of what the table is (SQLSTATE classes for data, names, rights, and what a function
+/// of the owner's raises), and not because of the moment.
+fn is_permanent(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| {
+        matches!(
+            code.get(..2),
+            Some("0A" | "21" | "22" | "2F" | "38" | "39" | "42" | "44" | "P0" | "XX")
+        )
+    })
+}
+
 impl From<sqlx::Error> for HistoryError {
     fn from(error: sqlx::Error) -> Self {
         Self::Read(error.into())
@@ -108,13 +140,47 @@ pub(crate) async fn history(
     limit: usize,
     max_payload: usize,
 ) -> Result<Page, HistoryError> {
+    let mut left_out = Vec::new();
+    loop {
+        match read(pool, room, before, limit, max_payload, &mut left_out).await {
+            Ok(Some(mut page)) => {
+                page.left_out = left_out;
+                return Ok(page);
+            }
+            // The failure ended the transaction. The next one is without that table.
+            Err(error) if error.table().is_some() => left_out.push(error),
+            Ok(None) => return Err(left_out.swap_remove(0)),
+            // The message may be in a table that was left out.
+            Err(HistoryError::UnknownId) if !left_out.is_empty() => {
+                return Err(left_out.swap_remove(0));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Reads a page of the tables that are not left out. `None` if every table that may have messages of the room is.
+async fn read(
+    pool: &PgPool,
+    room: &Room,
+    before: Option<&str>,
+    limit: usize,
+    max_payload: usize,
+    left_out: &mut Vec<HistoryError>,
+) -> Result<Option<Page>, HistoryError> {
     let mut transaction = pool.begin_with(BEGIN).await?;
     let row = sqlx::query(database_state_columns!())
         .fetch_one(&mut *transaction)
         .await?;
     let (state, durable) = database_state(&row)?;
     let sources = Source::all(&mut transaction).await?;
-    let tables = find_tables(&mut transaction, &sources, room).await?;
+    if sources.is_empty() && is_hidden(&mut transaction).await? {
+        return Err(HistoryError::Hidden);
+    }
+    let tables = find_tables(&mut transaction, &sources, room, left_out).await?;
+    if tables.is_empty() && !left_out.is_empty() {
+        return Ok(None);
+    }
     let anchor = match before {
         Some(id) => Some(place::find(&mut transaction, &tables, room, id).await?),
         None => None,
@@ -129,19 +195,28 @@ pub(crate) async fn history(
     }
     transaction.rollback().await?;
     let (messages, more) = merge::newest(lists, limit, MAX_BYTES as usize);
-    Ok(Page {
+    Ok(Some(Page {
         messages,
         more,
+        left_out: Vec::new(),
         state,
         durable,
-    })
+    }))
 }
 
-/// The attached tables that may hold messages of the room.
+/// Whether row security may be why no table is attached.
+async fn is_hidden(connection: &mut PgConnection) -> sqlx::Result<bool> {
+    sqlx::query_scalar("select row_security_active('rowcast.attached')")
+        .fetch_one(connection)
+        .await
+}
+
+/// The attached tables that may hold messages of the room, without those that are left out; one that may not be read is.
 async fn find_tables<'a>(
     connection: &mut PgConnection,
     sources: &'a [Source],
     room: &'a Room,
+    left_out: &mut Vec<HistoryError>,
 ) -> Result<Vec<Found<'a>>, HistoryError> {
     let mut feeds = false;
     let mut tables = Vec::new();
@@ -153,11 +228,16 @@ async fn find_tables<'a>(
             Solution::Only(values) => source.comparable(values),
             Solution::Several => Vec::new(),
         };
+        let table = Some(&*source.relation);
+        if left_out.iter().any(|error| error.table() == table) {
+            continue;
+        }
         if !source.readable {
-            return Err(HistoryError::NotGranted {
+            left_out.push(HistoryError::NotGranted {
                 table: source.relation.clone(),
                 role: source.role.clone(),
             });
+            continue;
         }
         if place::castable(connection, &values).await? {
             tables.push(Found { source, values });

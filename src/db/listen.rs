@@ -18,6 +18,8 @@ const WAKE: &str = "rowcast";
 const TYPING: &str = "rowcast_typing";
 /// Taking a resume session over sends on it.
 const SESSION: &str = "rowcast_session";
+/// Attaching and detaching send on it.
+const SOURCES: &str = "rowcast_sources";
 /// Servers send on it to hear themselves.
 const PROBE: &str = "rowcast_probe";
 
@@ -36,6 +38,8 @@ pub(crate) enum Heard {
     Typing(String),
     /// Resume sessions were taken over; for [`super::parse_takeovers`].
     Takeovers(String),
+    /// A table was attached or detached.
+    Sources,
     /// A server probes itself; what it sent.
     Probe(String),
 }
@@ -46,6 +50,7 @@ impl From<&PgNotification> for Heard {
         match notification.channel() {
             TYPING => Self::Typing(payload()),
             SESSION => Self::Takeovers(payload()),
+            SOURCES => Self::Sources,
             PROBE => Self::Probe(payload()),
             _ => Self::Wake,
         }
@@ -89,7 +94,9 @@ impl Listen {
                 .connect_lazy_with(database.named("rowcast listener"));
             let mut listener = PgListener::connect_with(&pool).await?;
             listener.eager_reconnect(false);
-            listener.listen_all([WAKE, TYPING, SESSION, PROBE]).await?;
+            listener
+                .listen_all([WAKE, TYPING, SESSION, SOURCES, PROBE])
+                .await?;
             Ok::<_, sqlx::Error>(listener)
         };
         Ok(Self {

@@ -20,6 +20,10 @@ const HTTP_CONNECTIONS: u32 = 4;
 /// Statements of the demo at a time, on as many connections.
 const CHAT_CONNECTIONS: u32 = 3;
 
+/// What one server takes at most: its pools, the reader's connection, and the listener's.
+pub(super) const SERVER_CONNECTIONS: u32 =
+    MAIN_CONNECTIONS + REPLAY_CONNECTIONS + HTTP_CONNECTIONS + CHAT_CONNECTIONS + 2;
+
 /// A commit waits for the disk, whatever the database's own setting: a join is acknowledged once its row outlives a crash.
 const MAIN_SESSION: &str = "set synchronous_commit = local";
 /// The planner may believe that the outbox is still as empty as at the last statistics, and scan it: it is not allowed to.

@@ -9,6 +9,9 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnection, PgPool};
 use tokio::time::timeout;
 
+/// SQLSTATE read_only_sql_transaction: a standby says it, too.
+pub(super) const SQLSTATE_READ_ONLY: &str = "25006";
+
 /// One statement's work on a connection of the pool. A connection that does not answer in time is closed: back in the
 /// pool it would keep its place until TCP gives it up.
 pub(super) async fn within<T>(

@@ -13,6 +13,7 @@ mod store;
 mod takeover;
 
 pub(crate) use pid::{PidHash, parse_takeovers};
+pub(super) use store::rehearse;
 pub(crate) use takeover::Takeover;
 
 use std::collections::HashMap;
@@ -21,9 +22,11 @@ use std::time::Duration;
 
 use sqlx::postgres::PgPool;
 
+use super::fault::{cause_of, is_refused};
 use super::query_batcher::QueryBatcher;
 use super::read_error::ReadError;
 use super::retry::within;
+use crate::status::{Check, Checks, FoundBy};
 
 /// The longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -78,16 +81,18 @@ pub(crate) struct StoredSession {
 /// Reads and writes resume sessions, many by one statement.
 pub(crate) struct Sessions {
     pool: PgPool,
+    checks: Checks,
     takeovers: QueryBatcher<ResumeSession, Result<Takeover, Arc<ReadError>>>,
     stores: QueryBatcher<(ResumeSession, StoredSession), Result<bool, Arc<sqlx::Error>>>,
     touches: QueryBatcher<(ResumeSession, SessionProgress), Result<(), Arc<sqlx::Error>>>,
 }
 
 impl Sessions {
-    /// Over a pool whose commits wait until they are on disk.
-    pub(crate) fn new(pool: PgPool) -> Self {
+    /// Over a pool whose commits wait until they are on disk. What fails is written into `checks`.
+    pub(crate) fn new(pool: PgPool, checks: Checks) -> Self {
         Self {
             pool,
+            checks,
             takeovers: QueryBatcher::new(CONCURRENCY, MAX_BATCH),
             stores: QueryBatcher::new(CONCURRENCY, MAX_BATCH),
             touches: QueryBatcher::new(CONCURRENCY, MAX_BATCH),
@@ -110,7 +115,26 @@ impl Sessions {
                 Ok(takeovers) => takeovers.into_iter().map(Ok).collect(),
                 Err(error) => same(&requests, error),
             };
-        self.takeovers.ask(session, together).await
+        let taken = self.takeovers.ask(session, together).await;
+        if let Err(error) = &taken
+            && let ReadError::Database(error) = &**error
+        {
+            self.failed(Check::Sessions, "the server can't look sessions up", error);
+        }
+        taken
+    }
+
+    /// Whether the self-check has found that sessions can't be stored, so that waiting is of no use.
+    pub(crate) fn known_to_fail(&self) -> bool {
+        self.checks.found(Check::Sessions, FoundBy::SelfCheck)
+    }
+
+    /// Notes that sessions can't be written or removed. Who can't connect is told by the listener and the reader.
+    fn failed(&self, check: Check, what: &str, error: &sqlx::Error) {
+        if is_refused(error) {
+            let cause = format!("{what}: {}", cause_of(error));
+            self.checks.fail(check, FoundBy::Operation, cause);
+        }
     }
 
     /// Stores what a session holds. False: another connection has taken the session over, and nothing was written.
@@ -130,7 +154,16 @@ impl Sessions {
             Ok(written) => written.into_iter().map(Ok).collect(),
             Err(error) => same(&writes, error),
         };
-        self.stores.ask((session, stored), together).await
+        let written = self.stores.ask((session, stored), together).await;
+        match &written {
+            Ok(_) => self.checks.pass(Check::Sessions, FoundBy::Operation),
+            Err(error) => self.failed(
+                Check::Sessions,
+                "the server can't store sessions, and refuses joins",
+                error,
+            ),
+        }
+        written
     }
 
     /// Writes down how far a client has been served, and that the client was connected until now.
@@ -199,7 +232,11 @@ impl Sessions {
     /// The database's own.
     pub(crate) async fn prune(&self, untouched: Duration) -> sqlx::Result<()> {
         let prune = sqlx::query(PRUNE).bind(untouched.as_secs_f64());
-        prune.execute(&self.pool).await.map(|_| ())
+        let pruned = prune.execute(&self.pool).await.map(|_| ());
+        if let Err(error) = &pruned {
+            self.failed(Check::Retention, "old sessions can't be removed", error);
+        }
+        pruned
     }
 }
 

@@ -1,6 +1,7 @@
 //! Sends each event to every live subscriber of its room: the reader's sink.
 //!
-//! An event is encoded once, and every subscriber gets the same bytes; it is not encoded at all where nobody is in the room.
+//! An event is encoded at most once for all subscribers whose transports write its bytes themselves, and not at all where nobody
+//! is in the room. Transports that go through socketioxide's queue have it encoded again there.
 //! Guarantees: in the order of the batch, and nobody is waited for. Whoever can't take an event is behind from there on, and
 //! gets it out of the outbox (`replay`).
 

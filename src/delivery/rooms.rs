@@ -61,12 +61,38 @@ impl Hub {
         subscriber: &Arc<Subscriber>,
         room: &Room,
     ) -> Result<Joined, JoinError> {
+        self.enter(subscriber, room, false)
+    }
+
+    /// The same for one that has missed something which can't be brought, as the answer is to say. Until the answer was given
+    /// ([`Subscriber::with_join_offset`]) or the join refused ([`Subscriber::refuse_unproven_join`]), no event that the
+    /// subscriber is sent has an offset to come back with: its connection may be lost before it has the answer.
+    ///
+    /// # Errors
+    /// As [`Self::join`].
+    pub(crate) fn join_unproven(
+        &self,
+        subscriber: &Arc<Subscriber>,
+        room: &Room,
+    ) -> Result<Joined, JoinError> {
+        self.enter(subscriber, room, true)
+    }
+
+    fn enter(
+        &self,
+        subscriber: &Arc<Subscriber>,
+        room: &Room,
+        is_unproven: bool,
+    ) -> Result<Joined, JoinError> {
         let _order = self.typing_order();
         let mut state = self.state();
         if !state.subscribers.contains_key(&subscriber.id) {
             return Ok(Joined::Gone);
         }
         if subscriber.is_in(room) {
+            if is_unproven {
+                subscriber.state().await_reload();
+            }
             return Ok(Joined::Already);
         }
         self.check_room_count(subscriber)?;
@@ -75,8 +101,12 @@ impl Hub {
             return Ok(Joined::Wait);
         }
         self.send_pending(position, subscriber);
-        let here = position.offset.clone();
-        self.add_member(&mut state, subscriber, Membership::new(room.clone(), here));
+        let mut joined = Membership::new(room.clone(), position.offset.clone());
+        if is_unproven {
+            joined.must_be_after = Some(joined.at.clone());
+            subscriber.state().await_reload();
+        }
+        self.add_member(&mut state, subscriber, joined);
         Ok(Joined::Entered)
     }
 

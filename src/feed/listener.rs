@@ -25,6 +25,8 @@ pub(crate) struct Listener {
     pub typing: mpsc::Sender<String>,
     /// Takes what is said of resume sessions that were taken over.
     pub takeovers: mpsc::Sender<String>,
+    /// Says that a table was attached or detached.
+    pub sources: watch::Sender<()>,
     /// Takes what the listener knows of itself.
     pub status: watch::Sender<ListenerStatus>,
     /// Begins the payload of this server's probes.
@@ -63,6 +65,7 @@ impl Listener {
         backoff.reset();
         self.status.send_modify(|status| status.bound = true);
         self.wake.send_replace(());
+        self.sources.send_replace(());
         loop {
             match listen.next().await {
                 Ok(heard) => {
@@ -86,6 +89,9 @@ impl Listener {
                 self.status.send_modify(|status| status.probed = Some(now));
             }
             Heard::Probe(_) => {}
+            Heard::Sources => {
+                self.sources.send_replace(());
+            }
             Heard::Typing(payload) => {
                 // Typing is transient: under a flood it is dropped rather than let it hold up the wakes.
                 if self.typing.try_send(payload).is_err() {

@@ -184,7 +184,7 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
         position: &mut Offset,
         stop: &CancellationToken,
     ) -> Result<(), F::Error> {
-        let (mut close, mut crowds) = (0, 0);
+        let (mut near, mut crowds) = (0, 0);
         let mut last = Instant::now();
         loop {
             let source = tokio::select! {
@@ -197,12 +197,12 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
             self.metrics.wakes(source);
             let events = self.read(position).await?;
             if last.elapsed() >= CLOSE_GAP {
-                (close, crowds) = (0, 0);
+                (near, crowds) = (0, 0);
             }
             last = Instant::now();
-            close += 1;
-            if close >= CLOSE_WAKES {
-                close = 0;
+            near += 1;
+            if near >= CLOSE_WAKES {
+                near = 0;
                 let crowded = self.feed.writers().await? >= CROWD;
                 crowds = if crowded { crowds + 1 } else { 0 };
             }

@@ -1,7 +1,9 @@
 //! `/readyz`: whether what is committed now would reach a client now.
 //!
-//! Ready means that the listener is bound, the reader has lately found everything there was, and a notification of our
-//! own has come round. It says what fails, in words.
+//! Ready means that the listener is bound, the reader has lately found everything there was, a notification of our own has come
+//! round, and no check of `status` fails. It says what fails, in words. A check that is merely degraded is named, too, in an
+//! answer that is still 200: taking the server out of service would make it worse. So is an attached table that is not captured as
+//! it should be.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,13 +11,15 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::http_error::json_response;
-use crate::status::{ListenerStatus, PROBE_LIMIT, ReaderStatus};
+use crate::status::{
+    Check, Checks, ListenerStatus, PROBE_LIMIT, ReaderStatus, Severity, SourcesStatus,
+};
 
 /// How far behind the reader may be, beyond two polls; and how long it may fail.
 const LAG_LIMIT: Duration = Duration::from_secs(2);
@@ -24,21 +28,30 @@ const LAG_LIMIT: Duration = Duration::from_secs(2);
 pub(crate) struct Health {
     listener: watch::Receiver<ListenerStatus>,
     reader: watch::Receiver<ReaderStatus>,
+    sources: watch::Receiver<SourcesStatus>,
+    checks: Checks,
     draining: CancellationToken,
     lag_limit: Duration,
 }
 
+/// The checks that are made here; those of `status` come on top.
+const OWN_CHECKS: [&str; 5] = ["drain", "listener", "reader", "probe", "sources"];
+
 impl Health {
-    /// Watches the listener, and a reader that reads every `poll` at least.
+    /// Watches the listener, a reader that reads every `poll` at least, and the attached tables.
     pub(crate) fn new(
         listener: watch::Receiver<ListenerStatus>,
         reader: watch::Receiver<ReaderStatus>,
+        sources: watch::Receiver<SourcesStatus>,
+        checks: Checks,
         draining: CancellationToken,
         poll: Duration,
     ) -> Self {
         Self {
             listener,
             reader,
+            sources,
+            checks,
             draining,
             lag_limit: poll * 2 + LAG_LIMIT,
         }
@@ -50,7 +63,7 @@ impl Health {
     }
 
     /// What fails, by name; empty when ready.
-    fn failing(&self) -> Map<String, serde_json::Value> {
+    fn failing(&self) -> Map<String, Value> {
         let mut failing = Map::new();
         if self.draining.is_cancelled() {
             failing.insert("drain".into(), "the server is stopping".into());
@@ -78,18 +91,56 @@ impl Health {
                 "no notification of our own has come round lately".into(),
             );
         }
+        failing.extend(self.found(Severity::Failing));
         failing
+    }
+
+    /// What is amiss while events are delivered, by name; empty when nothing is.
+    fn degraded(&self) -> Map<String, Value> {
+        let mut degraded: Map<_, _> = self.found(Severity::Degraded).collect();
+        let sources = self.sources.borrow();
+        if let Some(failing) = &sources.failing {
+            degraded.insert("sources".into(), failing.as_str().into());
+        } else if !sources.problems.is_empty() {
+            degraded.insert("sources".into(), json!(sources.problems));
+        }
+        degraded
+    }
+
+    /// The checks of `status` that fail and are that severe.
+    fn found(&self, severity: Severity) -> impl Iterator<Item = (String, serde_json::Value)> {
+        let failing = self.checks.failing().into_iter();
+        failing
+            .filter(move |(check, _)| check.severity() == severity)
+            .map(|(check, cause)| (check.name().to_owned(), cause.into()))
+    }
+
+    /// Every check, and whether it passes.
+    pub(crate) fn by_check(&self) -> Vec<(&'static str, bool)> {
+        let mut failing = self.failing();
+        failing.extend(self.degraded());
+        let names = Check::ALL.iter().map(|check| check.name());
+        OWN_CHECKS
+            .into_iter()
+            .chain(names)
+            .map(|name| (name, !failing.contains_key(name)))
+            .collect()
     }
 }
 
 pub(super) async fn readyz(State(health): State<Arc<Health>>) -> Response {
     let failing = health.failing();
-    if failing.is_empty() {
-        json_response(StatusCode::OK, &json!({ "status": "ready" }))
-    } else {
-        json_response(
-            StatusCode::SERVICE_UNAVAILABLE,
-            &json!({ "status": "unready", "failing": failing }),
-        )
+    let degraded = health.degraded();
+    let (status, word) = match (failing.is_empty(), degraded.is_empty()) {
+        (true, true) => (StatusCode::OK, "ready"),
+        (true, false) => (StatusCode::OK, "degraded"),
+        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "unready"),
+    };
+    let mut body = json!({ "status": word });
+    for (member, checks) in [("failing", failing), ("degraded", degraded)] {
+        if !checks.is_empty() {
+            body[member] = checks.into();
+        }
     }
+    json_response(status, &body)
 }

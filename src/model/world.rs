@@ -293,7 +293,7 @@ impl World {
             JoinReplayOutcome::Lost => true,
         };
         if lost {
-            match self.server.hub.join(&connection.subscriber, &room) {
+            match self.server.hub.join_unproven(&connection.subscriber, &room) {
                 Ok(Joined::Gone) => return,
                 // It would ask again. Here it comes back.
                 Ok(Joined::Wait) => {
@@ -423,11 +423,11 @@ impl World {
                     let at = self.database.clock;
                     connection
                         .subscriber
-                        .with_join_offset(&room, |offset, reload| {
+                        .with_join_offset(&room, lost, |offset, lost| {
                             connection.wire.push(Sent::Joined {
                                 room: room.clone(),
                                 offset: offset.clone(),
-                                lost: lost || reload,
+                                lost,
                                 at,
                             });
                         });

@@ -9,7 +9,7 @@ use super::inbox::Inbox;
 use super::protocol::Refusal;
 use crate::auth::Identity;
 use crate::db::ResumeSession;
-use crate::delivery::{Subscriber, SubscriberTransport as _};
+use crate::delivery::{SendOutcome, Subscriber, SubscriberTransport as _};
 use crate::transport::{Ack, ClientTransport};
 
 /// A connected client.
@@ -83,7 +83,10 @@ impl Client {
     pub(super) fn refuse(&self, refusal: &Refusal, ack: Ack) {
         match ack {
             Ack::None => {
-                self.transport.send(&refusal.event());
+                // As with an answer that is not taken: the client would take its event for handled.
+                if self.transport.send(&refusal.event()) != SendOutcome::Sent {
+                    self.transport.close();
+                }
             }
             ack => self.transport.answer(ack, &refusal.ack()),
         }

@@ -203,7 +203,7 @@ impl<S: ReplaySource> Connector<S> {
                 self.hub()
                     .restore(&client.subscriber, resumed.rooms.clone());
                 // Stored before anything is replayed: what the client's present offset has proved, a later one may not.
-                if !resumed.must_store || self.requests.store_session(client).await {
+                if !resumed.must_store || self.requests.store_session(client).await.is_ok() {
                     self.hub().start_replay(&client.subscriber);
                 } else {
                     client.transport.close();

@@ -5,6 +5,8 @@
 //! together.
 //! Guarantees that answers come in the order of the events, and that a join which can't be stored is undone and refused.
 
+mod join;
+
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,23 +17,23 @@ use tokio::time::{Instant, sleep};
 
 use super::client::Client;
 use super::packet::Incoming;
-use super::protocol::{self, JoinArgs, Refusal, Request};
+use super::protocol::{self, Refusal, Request};
 use super::session::store::{forget, stored_session};
-use crate::auth::{self, Denied};
 use crate::backoff::Backoff;
-use crate::db::Sessions;
-use crate::delivery::{
-    Hub, JoinReplayOutcome, Joined, Replay, ReplaySource, SubscriberTransport as _,
-};
+use crate::db::{Sessions, is_refused, is_transient};
+use crate::delivery::{Hub, Outgoing, Replay, ReplaySource, SubscriberTransport as _};
 use crate::event::Room;
 use crate::metrics::Join;
-use crate::offset::Offset;
 use crate::transport::Ack;
+use join::JoinResult;
 
-/// How long a join waits for a database that is away, before it is refused.
+/// How long a join, a leave or a resume waits for a database that is away, and a join for the broadcast, before it is refused. A
+/// resume that is refused ends the connection.
 const STORE_PATIENCE: Duration = Duration::from_secs(5);
 /// Between two attempts of a join that has to wait for the broadcast.
 const WAIT_PAUSE: Duration = Duration::from_millis(20);
+/// What a client is told that asked for no answer, where the offset that it joined with proves nothing.
+const UNPROVEN: &str = "the offset of the join proves nothing";
 /// Answers that may wait for one store.
 const MAX_UNSTORED: usize = 64;
 
@@ -40,15 +42,6 @@ pub(super) struct Requests<S> {
     pub(super) hub: Arc<Hub>,
     pub(super) replay: Arc<Replay<S>>,
     pub(super) sessions: Arc<Sessions>,
-}
-
-/// How a join went.
-#[derive(Clone, Copy)]
-struct JoinResult {
-    /// Whether the client was not in the room before.
-    entered: bool,
-    replayed: u64,
-    resync: bool,
 }
 
 /// An answer that waits until the resume session is stored.
@@ -144,102 +137,44 @@ impl<S: ReplaySource> Requests<S> {
         }
     }
 
-    /// Enters the room, with a replay if the client gave an offset. `None`: the client has gone.
-    async fn join(
-        &self,
-        client: &Arc<Client>,
-        args: Result<Vec<Value>, Refusal>,
-    ) -> Result<Option<(Room, JoinResult)>, Refusal> {
-        let JoinArgs { contact, after } = JoinArgs::parse(&args?)?;
-        let room = contact.room();
-        auth::may_join(&client.identity, &room)
-            .await
-            .map_err(|Denied| Refusal::Forbidden("not allowed"))?;
-        let mut resync = false;
-        if let Some(after) = after {
-            match self.join_after(client, &room, &after).await? {
-                JoinReplayOutcome::Entered { replayed } => {
-                    let result = JoinResult {
-                        entered: true,
-                        replayed,
-                        resync: false,
-                    };
-                    return Ok(Some((room, result)));
-                }
-                JoinReplayOutcome::Already => {}
-                JoinReplayOutcome::Gone => return Ok(None),
-                JoinReplayOutcome::Lost => resync = true,
-            }
-        }
-        let begun = Instant::now();
-        let entered = loop {
-            match self.hub.join(&client.subscriber, &room)? {
-                Joined::Entered => break true,
-                Joined::Already => break false,
-                Joined::Gone => return Ok(None),
-                Joined::Wait if client.transport.is_closed() => return Ok(None),
-                Joined::Wait if begun.elapsed() >= STORE_PATIENCE => {
-                    return Err(Refusal::Unavailable);
-                }
-                Joined::Wait => {
-                    self.hub.wake_reader();
-                    sleep(WAIT_PAUSE).await;
-                }
-            }
-        };
-        let result = JoinResult {
-            entered,
-            replayed: 0,
-            resync,
-        };
-        Ok(Some((room, result)))
-    }
-
-    async fn join_after(
-        &self,
-        client: &Client,
-        room: &Room,
-        after: &str,
-    ) -> Result<JoinReplayOutcome, Refusal> {
-        let (here, _) = self.hub.position().ok_or(Refusal::Unavailable)?;
-        let Ok(after) = Offset::unpack(after, here.epoch.value) else {
-            return Ok(JoinReplayOutcome::Lost);
-        };
-        let joined = self.replay.join_after(&client.subscriber, room, &after);
-        Ok(joined.await?)
-    }
-
     /// Stores the resume session, and gives the answers that waited for that.
     async fn store_and_answer(&self, client: &Arc<Client>, pending: &mut Vec<PendingAnswer>) {
         if pending.is_empty() {
             return;
         }
         let stored = self.store_session(client).await;
-        client.set_session_dirty(!stored);
+        client.set_session_dirty(stored.is_err());
         for answer in pending.drain(..) {
             match answer {
-                PendingAnswer::Leave(ack) if stored => {
-                    client.transport.answer(ack, &json!({ "ok": true }));
-                }
-                PendingAnswer::Leave(ack) => client.refuse(&Refusal::Unavailable, ack),
-                PendingAnswer::Join { room, ack, result } if stored => {
-                    self.acknowledge(client, &room, ack, result);
-                }
-                PendingAnswer::Join { room, ack, result } => {
-                    if result.entered {
-                        self.hub.leave(&client.subscriber, &room);
+                PendingAnswer::Leave(ack) => match &stored {
+                    Ok(()) => client.transport.answer(ack, &json!({ "ok": true })),
+                    Err(refusal) => client.refuse(refusal, ack),
+                },
+                PendingAnswer::Join { room, ack, result } => match &stored {
+                    Ok(()) => self.acknowledge(client, &room, ack, result),
+                    Err(refusal) => {
+                        if result.entered {
+                            self.hub.leave(&client.subscriber, &room);
+                        }
+                        if result.resync {
+                            client.subscriber.refuse_unproven_join();
+                        }
+                        self.hub.metrics.joins(Join::Unavailable);
+                        client.refuse(refusal, ack);
                     }
-                    self.hub.metrics.joins(Join::Unavailable);
-                    client.refuse(&Refusal::Unavailable, ack);
-                }
+                },
             }
         }
     }
 
     fn acknowledge(&self, client: &Client, room: &Room, ack: Ack, result: JoinResult) {
-        let mut resync = result.resync;
-        client.subscriber.with_join_offset(room, |offset, reload| {
-            resync |= reload;
+        let mut resync = false;
+        let subscriber = &client.subscriber;
+        subscriber.with_join_offset(room, result.resync, |offset, reload| {
+            resync = reload;
+            if resync && matches!(ack, Ack::None) {
+                return self.hub.send(subscriber, &Outgoing::resync(room, UNPROVEN));
+            }
             let mut answer = json!({
                 "ok": true,
                 "room": room.as_str(),
@@ -256,11 +191,11 @@ impl<S: ReplaySource> Requests<S> {
             .joins(if resync { Join::Resync } else { Join::Joined });
     }
 
-    /// Stores the rooms that the client is in. False: it is gone, or the database was away for too long.
-    pub(super) async fn store_session(&self, client: &Arc<Client>) -> bool {
+    /// Stores the rooms that the client is in. Refused where the client is gone, or the database is away or won't take it.
+    pub(super) async fn store_session(&self, client: &Arc<Client>) -> Result<(), Refusal> {
         // A client that is gone keeps the session that it had.
         let Some(stored) = stored_session(&self.hub, &client.subscriber) else {
-            return false;
+            return Err(Refusal::Unavailable);
         };
         client.set_session_stored();
         let (begun, mut backoff) = (Instant::now(), Backoff::default());
@@ -271,7 +206,7 @@ impl<S: ReplaySource> Requests<S> {
                     if client.has_session_ended() {
                         forget(&self.sessions, &client.session).await;
                     }
-                    return true;
+                    return Ok(());
                 }
                 Ok(false) => {
                     tracing::debug!(connection = client.id(), "its session was taken over");
@@ -279,14 +214,16 @@ impl<S: ReplaySource> Requests<S> {
                 }
                 Err(error) => {
                     tracing::debug!(connection = client.id(), "its session waits: {error}");
-                    if begun.elapsed() >= STORE_PATIENCE {
-                        return false;
+                    let left = STORE_PATIENCE.saturating_sub(begun.elapsed());
+                    let hopeless = !is_transient(&error) || self.sessions.known_to_fail();
+                    if hopeless || left.is_zero() {
+                        return Err(Refusal::not_stored(is_refused(&error)));
                     }
-                    sleep(backoff.next()).await;
+                    sleep(backoff.next().min(left)).await;
                 }
             }
         }
-        false
+        Err(Refusal::Unavailable)
     }
 }
 
@@ -294,7 +231,7 @@ fn join_label(refusal: &Refusal) -> Join {
     match refusal {
         Refusal::Forbidden(_) => Join::Forbidden,
         Refusal::TooManyRooms(_) => Join::TooManyRooms,
-        Refusal::Unavailable => Join::Unavailable,
+        Refusal::Unavailable | Refusal::CantStore => Join::Unavailable,
         Refusal::BadRequest(_) | Refusal::TooManyRequests => Join::BadRequest,
     }
 }

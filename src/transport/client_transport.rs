@@ -1,10 +1,11 @@
 //! The way of events and answers to one client.
 //!
 //! There are two ways. An engine session that was a WebSocket from its first byte is written to directly, through its
-//! [`Connection`]. One that began by polling goes through socketioxide's queue, also after its upgrade to a WebSocket. A client
-//! keeps to one way, so that its events stay in order.
-//! Guarantees that what waits for the client is bounded in bytes, and that an event which is not accepted is reported
-//! ([`SendOutcome::Full`], [`SendOutcome::Closed`]), never dropped in silence.
+//! [`Connection`]. One that began by polling, which is a stock client's default, goes through socketioxide's queue, also after
+//! its upgrade to a WebSocket. A client keeps to one way, so that its events stay in order.
+//! Guarantees that events which wait for the client are bounded in bytes, and that one which is not accepted is reported to the
+//! caller ([`SendOutcome::Full`], [`SendOutcome::Closed`]). An answer that is not accepted ends the connection. In the queue
+//! answers are bounded by its number of packets only.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -122,16 +123,17 @@ impl ClientTransport {
         if waiting > 0 && waiting + bytes > MAX_QUEUED_BYTES {
             return SendOutcome::Full;
         }
+        queue.add(bytes);
         let (name, payload) = (event.name(), event.payload());
         let emitted = match event.offset() {
             Some(offset) => self.socket.emit(name, &(payload, offset)),
             None => self.socket.emit(name, payload),
         };
+        if emitted.is_err() {
+            queue.take_back(bytes);
+        }
         match emitted {
-            Ok(()) => {
-                queue.add(bytes);
-                SendOutcome::Sent
-            }
+            Ok(()) => SendOutcome::Sent,
             Err(SendError::Socket(SocketError::InternalChannelFull)) => SendOutcome::Full,
             Err(_) => SendOutcome::Closed,
         }

@@ -118,11 +118,11 @@ impl EngineSession {
         }
     }
 
-    /// A poll was answered by the engine: the answer has everything that was queued.
-    pub(super) fn poll_answered(&self) {
+    /// An answer to a poll has everything that was queued.
+    pub(super) fn poll_emptied(&self) {
         let queue = self.state().and_then(|state| state.queue.clone());
         if let Some(queue) = queue.and_then(|queue| queue.upgrade()) {
-            queue.poll_answered();
+            queue.poll_emptied();
         }
     }
 

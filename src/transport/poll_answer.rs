@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use axum::body::to_bytes;
+use axum::body::{HttpBody as _, to_bytes};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
@@ -21,6 +21,18 @@ const PACKET_SEPARATOR: u8 = 0x1e;
 
 /// Engine.IO's CLOSE packet.
 const CLOSE: &[u8] = b"1";
+
+/// Whether an answer to a poll has what was queued for the client. One of a single byte is a bare packet of the engine's, and
+/// has no event: as soon as the engine hears of an upgrade it answers a poll that waits with NOOP, and what is queued waits for
+/// the WebSocket.
+pub(super) fn emptied_queue(response: &Response) -> bool {
+    let is_bare = response
+        .body()
+        .size_hint()
+        .upper()
+        .is_some_and(|bytes| bytes <= 1);
+    response.status() == StatusCode::OK && !is_bare
+}
 
 /// The answer, unless it would make a client give up for ever: then one that makes it try again.
 pub(super) async fn unless_closing(response: Response) -> Response {
@@ -108,6 +120,17 @@ mod tests {
         let answer = with_pids("42[\"40\"]".into_response(), || pids.pop_front()).await;
         assert_eq!(body(answer).await, "42[\"40\"]");
         assert_eq!(pids.len(), 1, "one is left for the next CONNECT");
+    }
+
+    #[test]
+    fn a_bare_packet_of_the_engine_has_emptied_nothing() {
+        for body in ["", "6", "2"] {
+            assert!(!emptied_queue(&body.into_response()), "{body:?}");
+        }
+        assert!(!emptied_queue(&EngineError::UnknownSession.into_response()));
+        for body in ["42[]", "6\u{1e}42[\"a\"]"] {
+            assert!(emptied_queue(&body.into_response()), "{body:?}");
+        }
     }
 
     #[tokio::test]

@@ -112,8 +112,8 @@ async fn poll(
             return EngineError::UnknownSession.into_response();
         }
     };
-    if response.status() == StatusCode::OK {
-        session.poll_answered();
+    if poll_answer::emptied_queue(&response) {
+        session.poll_emptied();
     }
     if session.expects_connect() {
         poll_answer::with_pids(response, || session.take_pid()).await

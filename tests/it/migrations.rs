@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 /// Every migration with the SHA-256 of its file.
-const RELEASED: [(&str, &str); 11] = [
+const RELEASED: [(&str, &str); 13] = [
     (
         "0001_outbox.sql",
         "8a202595a90dd4209fe9dbe4f22e364183d8b0135bb5b410841f0276d3ed3af4",
@@ -49,6 +49,14 @@ const RELEASED: [(&str, &str); 11] = [
     (
         "0010_emit.sql",
         "d68586b3306be586e86c6d7dd480086ace9cec2b5e804794fab5defd6831c1f4",
+    ),
+    (
+        "0020_attached_as.sql",
+        "3e74f7986b5dd5c981c81b70942f6a577e3515d26650c98327e7f653372e73b1",
+    ),
+    (
+        "0021_problems.sql",
+        "61dc6f2568a47b4e76aed5f3fd1289ee55aa0f26451d7a00fbf0811404193892",
     ),
     (
         "chat/0001_chat.sql",

@@ -37,7 +37,7 @@ from rowcast.sources s
 join rowcast.attached a using (source)
 join pg_class c on c.oid = s.relation
 join pg_namespace n on n.oid = c.relnamespace
-where 'insert: message:new' = any (s.events) and 'the trigger rowcast_insert is missing' <> all (s.problems)
+where 'insert: message:new' = any (s.events) and 'insert' = any (s.captured)
 order by s.source";
 
 /// An attached table whose rows are messages.

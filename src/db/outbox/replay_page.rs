@@ -20,7 +20,7 @@ use crate::offset::{ReplayPage, RoomRange, Snapshot};
 /// The longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Events of one read at most, and their bytes. A compressed payload counts ten times its stored size.
-const MAX_EVENTS: usize = 4_000;
+pub(super) const MAX_EVENTS: usize = 4_000;
 const MAX_BYTES: i64 = 2 * 1024 * 1024;
 
 /// Of each range, transactions that were in progress at its beginning are looked up one by one, later ones as a range of the

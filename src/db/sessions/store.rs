@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use sqlx::Connection as _;
 use sqlx::postgres::PgPool;
 
 use super::{PATIENCE, ResumeSession, StoredSession, column, hashes};
@@ -18,6 +19,28 @@ set rooms = excluded.rooms, last_sent_offset = excluded.last_sent_offset,
     complete_to_offset = excluded.complete_to_offset, updated_at = now()
 where sessions.owner = excluded.owner
 returning pid_hash, owner";
+
+/// Stores a session that is nobody's, and takes it back: fails where a join would.
+///
+/// # Errors
+/// The database's own.
+pub(in crate::db) async fn rehearse(pool: &PgPool) -> sqlx::Result<()> {
+    let hash: [u8; 16] = rand::random();
+    within(pool, PATIENCE, async |connection| {
+        let mut transaction = connection.begin().await?;
+        sqlx::query(STORE)
+            .bind([hash.as_slice()].as_slice())
+            .bind(["rehearsal"].as_slice())
+            .bind([0_i64].as_slice())
+            .bind(["{}"].as_slice())
+            .bind([""].as_slice())
+            .bind([""].as_slice())
+            .execute(&mut *transaction)
+            .await?;
+        transaction.rollback().await
+    })
+    .await
+}
 
 type Write = (ResumeSession, StoredSession);
 

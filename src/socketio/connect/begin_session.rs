@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use super::{Connector, Refused};
 use crate::auth::Identity;
 use crate::backoff::Backoff;
-use crate::db::{PidHash, ResumeSession, log_wait};
+use crate::db::{PidHash, ResumeSession};
 use crate::delivery::ReplaySource;
 use crate::socketio::session::resume::{self, ResumeOutcome, ResumeRequest};
 use crate::socketio::session::store::forget;
@@ -64,7 +64,8 @@ impl<S: ReplaySource> Connector<S> {
                     }
                     return Ok(outcome);
                 }
-                Err(error) => log_wait("a client that comes back", &error),
+                // `Sessions` has told the checks, which log it once for all clients.
+                Err(error) => tracing::debug!("a client that comes back waits: {error}"),
             }
             sleep(backoff.next()).await;
             // Taking a resume session over for a connection that has ended would get in the way of the client's next one.

@@ -45,6 +45,18 @@ impl Wire {
         Ok(Self { socket: shaken?.0 })
     }
 
+    /// A websocket to which a session that polls is to be upgraded, past its handshake. The client has to probe it.
+    pub(crate) async fn upgrade(polling: &Polling) -> Self {
+        let url = format!("ws://{}{}", polling.address, polling.upgrade_path());
+        let request = url.into_client_request().expect("a request");
+        let stream = TcpStream::connect(&polling.address).await;
+        let stream = stream.expect("the server accepts");
+        let shaken = within("the websocket handshake", client_async(request, stream)).await;
+        Self {
+            socket: shaken.expect("the server upgrades").0,
+        }
+    }
+
     /// A websocket on which nothing was said yet but the server's `0{...}`.
     pub(crate) async fn open(address: &str) -> Self {
         let mut wire = Self::dial(address, &[]).await.expect("no refusal");
