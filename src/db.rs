@@ -5,7 +5,7 @@
 //!
 //! - `outbox`: what the reader follows, what replays and HTTP read, and what is pruned
 //! - `sessions`: the resume sessions; `history`: the messages of a room, read from the attached tables
-//! - `listen`: LISTEN, and the notification by which a server probes itself
+//! - `listen`: LISTEN; `notify_queue`: the notification by which a server probes itself, and how full the queue of all is
 //! - `pools`: the connections, by what they are for; `query_batcher`: many questions in one statement
 //! - `retry`: which errors pass by themselves; `read_error`: why a read failed
 //! - `prepare`, `migrate`: waiting for the database, and its schema
@@ -27,6 +27,7 @@ mod grants;
 mod history;
 mod listen;
 mod migrate;
+mod notify_queue;
 mod numbers;
 mod outbox;
 mod pools;
@@ -45,8 +46,9 @@ pub(crate) use doctor::{Doctor, Finding, Level, list_sources};
 pub(crate) use fault::{cause_of, is_refused};
 pub(crate) use grants::{Wanted, apply_grants, grants_for};
 pub(crate) use history::{HistoryError, history};
-pub(crate) use listen::{Heard, Listen, ListenError, send_probe};
+pub(crate) use listen::{Heard, Listen, ListenError};
 pub(crate) use migrate::{ChatTables, Schema};
+pub(crate) use notify_queue::{notify_queue_holder, send_probe};
 pub(crate) use outbox::{
     Follow, FollowError, Head, LogPosition, Pruner, ReadPart, SharedReads, replay_page,
 };

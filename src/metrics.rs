@@ -164,6 +164,8 @@ meters! {
     http: Family<HttpLabels, Counter> = "http_requests", "HTTP requests by route and status";
     /// Events taken from the outbox.
     pub events_read: Counter = "events_read", "Events taken from the outbox";
+    /// Reads that found so much that it was left to replays.
+    pub large_reads: Counter = "large_reads", "Large commits that were left to replays";
     /// Events handed to sockets: one event to ten sockets counts ten.
     pub deliveries: Counter = "deliveries", "Events handed to sockets";
     /// Missed events sent to sockets that came back, fell behind or joined with an offset.
@@ -191,6 +193,8 @@ meters! {
     pub outbox_bytes: Gauge = "outbox_bytes", "Bytes of the outbox with its indexes";
     /// Events removed because they were older than the retention.
     pub pruned: Counter = "pruned_events", "Events removed by retention";
+    /// Resume sessions removed because nobody came back to them for longer than the retention.
+    pub pruned_sessions: Counter = "pruned_sessions", "Resume sessions removed by retention";
     /// Events that could not be sent: no room, or not readable.
     pub capture_errors: Counter = "capture_errors", "Events that could not be sent";
     /// What is wrong with each attached table.
@@ -291,21 +295,4 @@ impl Metrics {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_guide_says_when_to_look_into_each_metric() {
-        let guide = include_str!("../docs/INTEGRATION.md");
-        for name in Meters::NAMES {
-            let name = format!("rowcast_{name}");
-            let is_named = guide.match_indices(&name).any(|(at, _)| {
-                let rest = &guide[at + name.len()..];
-                let rest = rest.strip_prefix("_total").unwrap_or(rest);
-                let rest = rest.strip_prefix("_bucket").unwrap_or(rest);
-                !rest.starts_with(|next: char| next.is_alphanumeric() || next == '_')
-            });
-            assert!(is_named, "docs/INTEGRATION.md, Monitoring, lacks {name}");
-        }
-    }
-}
+mod tests;

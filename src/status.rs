@@ -24,11 +24,22 @@ pub(crate) struct ListenerStatus {
     pub probed: Option<Instant>,
 }
 
+/// The cluster's queue of notifications, when it was last asked for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct NotifyQueueStatus {
+    /// Whether nothing at all can be added to it.
+    pub full: bool,
+    /// Why nothing of ours is added to it, with the remedy; `None` while there is room.
+    pub trouble: Option<String>,
+}
+
 /// How far the reader is.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ReaderStatus {
     /// When a read last found everything; `None` until the first one came back.
     pub caught_up: Option<Instant>,
+    /// When it last came further: it found everything, or handed on a part of a long read.
+    pub moved: Option<Instant>,
     /// Since when reading fails.
     pub failing: Option<Instant>,
 }

@@ -14,9 +14,11 @@ use super::delivery::FeedEnds;
 use super::tasks::{StopPhase, Tasks};
 use crate::config::Config;
 use crate::db::{Follow, Pruner, SelfCheck};
-use crate::feed::{Listener, Reader, SourceWatch, run_probe, run_retention, run_self_check};
+use crate::feed::{Listener, Probe, Reader, SourceWatch, run_retention, run_self_check};
 use crate::metrics::Metrics;
-use crate::status::{Checks, ListenerStatus, ReaderStatus, SourcesStatus, StartStatus};
+use crate::status::{
+    Checks, ListenerStatus, NotifyQueueStatus, ReaderStatus, SourcesStatus, StartStatus,
+};
 
 /// How long the start waits for LISTEN. Where it can't be had (a pooler in transaction mode), the poll delivers.
 const LISTEN_PATIENCE: Duration = Duration::from_secs(5);
@@ -28,6 +30,7 @@ pub(super) struct Feed {
     pub(super) sources: watch::Receiver<SourcesStatus>,
     /// What else can fail.
     pub(super) checks: Checks,
+    pub(super) notify_queue: watch::Receiver<NotifyQueueStatus>,
 }
 
 pub(super) async fn start(
@@ -44,6 +47,8 @@ pub(super) async fn start(
     let (sources_changed, changed) = watch::channel(());
     let (reader_status, mut reader_state) = watch::channel(ReaderStatus::default());
 
+    let main = served.pools.main.clone();
+    let (probe, notify_queue) = Probe::new(main, server_name.clone(), metrics.clone());
     let listener = Listener {
         database: served.database.clone(),
         wake: ends.wake,
@@ -51,7 +56,8 @@ pub(super) async fn start(
         takeovers: ends.takeovers,
         sources: sources_changed,
         status: listener_status,
-        server_name: server_name.clone(),
+        notify_queue: notify_queue.clone(),
+        server_name,
         metrics: metrics.clone(),
     };
     tasks.start("listener", StopPhase::Rest, |stop| listener.run(stop));
@@ -77,12 +83,13 @@ pub(super) async fn start(
     wait_for_reader(&mut reader_state, waiting).await?;
 
     start_keeping(config, served, metrics, checks, tasks).await;
-    start_probe(served, server_name, metrics, tasks);
+    tasks.start("probe", StopPhase::Rest, |stop| probe.run(stop));
     let sources = watch_sources(served, changed, metrics, tasks);
     Ok(Feed {
         listener: listener_state,
         reader: reader_state,
         sources,
+        notify_queue,
         checks: checks.clone(),
     })
 }
@@ -123,13 +130,6 @@ async fn wait_for_reader(
         .await
         .context("the reader ended")?;
     Ok(())
-}
-
-fn start_probe(served: &Served, server_name: String, metrics: &Metrics, tasks: &mut Tasks) {
-    let pool = served.pools.main.clone();
-    tasks.start("probe", StopPhase::Rest, |stop| {
-        run_probe(pool, server_name, metrics.clone(), stop)
-    });
 }
 
 fn watch_sources(

@@ -68,7 +68,12 @@ impl App {
         }
         self.tasks.stop(StopPhase::Rest);
         self.tasks.wait(StopPhase::Rest).await;
-        self.pools.close().await;
+        // A connection that hangs must leave time to stop the embedded Postgres.
+        if timeout(deadline / 8, self.pools.close()).await.is_err() {
+            tracing::warn!(
+                "connections to the database were not given back in time, and are dropped"
+            );
+        }
         if let Some(embedded) = self.embedded
             && let Err(error) = embedded.stop().await
         {

@@ -33,6 +33,7 @@ pub(super) fn start(
         feed.reader.clone(),
         feed.sources.clone(),
         feed.checks.clone(),
+        feed.notify_queue.clone(),
         tasks.draining.clone(),
         config.poll,
     ));

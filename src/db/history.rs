@@ -32,12 +32,18 @@ use template::Solution;
 /// The bytes of a page at most, and one message more.
 const MAX_BYTES: i64 = 4 * 1024 * 1024;
 
-/// One snapshot for everything that follows. The planner is to look at each contact by itself.
+/// One snapshot for everything that follows. What decides how values become text is as in the triggers (`rowcast.function_sql`),
+/// whatever the database, the role or a pooler's other clients have set. The planner is to look at each contact by itself.
 const BEGIN: &str = "
 begin isolation level repeatable read read only;
 set local statement_timeout = '10s';
 set local timezone = 'UTC';
-set local datestyle = 'ISO';
+set local datestyle = 'ISO, MDY';
+set local intervalstyle = 'postgres';
+set local bytea_output = 'hex';
+set local extra_float_digits = 1;
+set local lc_monetary = 'C';
+set local quote_all_identifiers = off;
 set local jit = off;
 set local enable_seqscan = on;
 set local plan_cache_mode = force_custom_plan";

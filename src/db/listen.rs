@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use sqlx::postgres::{PgListener, PgNotification, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgListener, PgNotification, PgPoolOptions};
 use tokio::time::timeout;
 
 use super::Database;
@@ -132,16 +132,4 @@ impl Listen {
         }
         Ok(heard)
     }
-}
-
-/// Sends a notification that our own listener must hear.
-///
-/// # Errors
-/// The database's own.
-pub(crate) async fn send_probe(pool: &PgPool, payload: &str) -> sqlx::Result<()> {
-    sqlx::query("select pg_notify('rowcast_probe', $1)")
-        .bind(payload)
-        .execute(pool)
-        .await
-        .map(|_| ())
 }

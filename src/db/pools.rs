@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use sqlx::Executor as _;
 use sqlx::postgres::{PgPool, PgPoolOptions};
 
@@ -25,12 +26,17 @@ pub(super) const SERVER_CONNECTIONS: u32 =
     MAIN_CONNECTIONS + REPLAY_CONNECTIONS + HTTP_CONNECTIONS + CHAT_CONNECTIONS + 2;
 
 /// A commit waits for the disk, whatever the database's own setting: a join is acknowledged once its row outlives a crash.
-const MAIN_SESSION: &str = "set synchronous_commit = local";
+/// In no pool are transactions serializable, whatever the database's own setting: a read of ours that is would make writers
+/// fail who are, for what they have read of each other's.
+const MAIN_SESSION: &str = "
+set synchronous_commit = local;
+set default_transaction_isolation = 'read committed'";
 /// The planner may believe that the outbox is still as empty as at the last statistics, and scan it: it is not allowed to.
 const READ_SESSION: &str = "
 set enable_seqscan = off;
 set jit = off;
 set statement_timeout = '60s';
+set default_transaction_isolation = 'read committed';
 set default_transaction_read_only = on";
 /// UTC, so that a time reads the same in a list as in an event. Commits wait for the disk, so that a message which was
 /// reported as sent outlives a crash.
@@ -38,6 +44,7 @@ const CHAT_SESSION: &str = "
 set timezone = 'UTC';
 set jit = off;
 set statement_timeout = '5s';
+set default_transaction_isolation = 'read committed';
 set synchronous_commit = local";
 
 /// Every pool of the server.
@@ -75,9 +82,8 @@ impl Pools {
 
     /// Ends every connection, once whoever has one gave it back.
     pub(crate) async fn close(&self) {
-        for pool in [&self.http, &self.chat, &self.replay, &self.main] {
-            pool.close().await;
-        }
+        let pools = [&self.http, &self.chat, &self.replay, &self.main];
+        join_all(pools.map(PgPool::close)).await;
     }
 }
 

@@ -41,9 +41,11 @@ update rowcast.sessions s
 set last_sent_offset = t.last_sent_offset, complete_to_offset = t.complete_to_offset, updated_at = now()
 from unnest($1::bytea[], $2::int8[], $3::text[], $4::text[]) as t (pid_hash, owner, last_sent_offset, complete_to_offset)
 where s.pid_hash = t.pid_hash and s.owner = t.owner";
+/// Two servers that prune at once don't wait for each other.
 const PRUNE: &str = "
 delete from rowcast.sessions where pid_hash = any(array(
-    select pid_hash from rowcast.sessions where updated_at < now() - make_interval(secs => $1) limit 5000))";
+    select pid_hash from rowcast.sessions where updated_at < now() - make_interval(secs => $1)
+    order by updated_at limit $2 for update skip locked))";
 
 /// Each room's name with one or two offsets: what the client had of the room when it was in, and, where the room was replayed
 /// on the way in, the offset that the client's own must be later than to prove that the replay has arrived.
@@ -88,6 +90,9 @@ pub(crate) struct Sessions {
 }
 
 impl Sessions {
+    /// Sessions that are pruned at a time.
+    pub(crate) const MAX_PRUNED: u64 = 5_000;
+
     /// Over a pool whose commits wait until they are on disk. What fails is written into `checks`.
     pub(crate) fn new(pool: PgPool, checks: Checks) -> Self {
         Self {
@@ -226,17 +231,29 @@ impl Sessions {
         .await
     }
 
-    /// Removes sessions that were not touched for this long, a bounded number at a time.
+    /// [`Sessions::forget`], where the failure concerns nobody.
+    pub(crate) async fn forget_or_log(&self, session: &ResumeSession) {
+        if let Err(error) = self.forget(session).await {
+            tracing::debug!("a session that ended stays until it is pruned: {error}");
+        }
+    }
+
+    /// Removes sessions that were not touched for this long, and says how many. If there are more, `MAX_PRUNED` of them.
     ///
     /// # Errors
     /// The database's own.
-    pub(crate) async fn prune(&self, untouched: Duration) -> sqlx::Result<()> {
-        let prune = sqlx::query(PRUNE).bind(untouched.as_secs_f64());
-        let pruned = prune.execute(&self.pool).await.map(|_| ());
+    pub(crate) async fn prune(&self, untouched: Duration) -> sqlx::Result<u64> {
+        let prune = sqlx::query(PRUNE)
+            .bind(untouched.as_secs_f64())
+            .bind(Self::MAX_PRUNED.cast_signed());
+        let pruned = within(&self.pool, PATIENCE, async |connection| {
+            prune.execute(connection).await
+        })
+        .await;
         if let Err(error) = &pruned {
             self.failed(Check::Retention, "old sessions can't be removed", error);
         }
-        pruned
+        pruned.map(|done| done.rows_affected())
     }
 }
 

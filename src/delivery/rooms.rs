@@ -17,6 +17,8 @@ pub(crate) enum JoinError {
     TooManyRooms(usize),
     /// The reader has not found yet where the database is.
     NotStarted,
+    /// The broadcast did not come in time to where the subscriber is already. Ask again.
+    StillWaiting,
 }
 
 /// How a join without a replay ended.
@@ -45,6 +47,8 @@ pub(super) enum JoinProgress {
     Behind,
     /// What it has seen of the room is ahead of the broadcast.
     WaitForBroadcast,
+    /// The broadcast has to come to where the subscriber is already, or comes again to events from before a crash.
+    Wait,
     /// What it has seen can't be compared with what there is.
     Lost,
     /// These events of the room are missing.
@@ -136,7 +140,7 @@ impl Hub {
             return Ok(JoinProgress::Behind);
         }
         if position.keeps_waiting(subscriber) {
-            return Ok(JoinProgress::WaitForBroadcast);
+            return Ok(JoinProgress::Wait);
         }
         match position.next_replay_action(have, |event| event.event.room == *room) {
             ReplayAction::Reached => {}

@@ -6,6 +6,8 @@
 //! Guarantees: `complete_to_offset` is exact at every moment. Of the subscriber's rooms it was sent everything up to there,
 //! and nothing else but the replay of a room that it is joining.
 
+mod membership;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::broadcast_event::BroadcastEvent;
@@ -13,6 +15,7 @@ use super::outgoing::Outgoing;
 use super::subscriber_transport::{SendOutcome, SubscriberTransport};
 use crate::event::{Event, Room};
 use crate::offset::{Epoch, Offset, Snapshot};
+pub(crate) use membership::{Membership, Progress};
 
 /// One connected client as delivery sees it.
 pub(crate) struct Subscriber {
@@ -74,45 +77,6 @@ impl Subscriber {
     pub(crate) fn refuse_unproven_join(&self) {
         self.state().untold_reloads -= 1;
     }
-}
-
-/// A room that a subscriber is in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Membership {
-    /// The room.
-    pub room: Room,
-    /// What the subscriber had of the room when it was in.
-    pub at: Arc<Offset>,
-    /// Set where something of the room was replayed on the way in, or the subscriber was told to reload: where the broadcast
-    /// was then. A client that comes back has got that for certain only if its own offset is later than this one.
-    pub must_be_after: Option<Arc<Offset>>,
-    /// Whether events that the broadcast comes to again after a crash are not to be sent: the subscriber has had them, or was
-    /// told to reload the room.
-    pub(super) has_repeated: bool,
-    /// Whether the subscriber was to reload the room after it joined.
-    pub(super) is_reloaded: bool,
-}
-
-impl Membership {
-    /// Of a subscriber that has had everything up to here.
-    pub(crate) fn new(room: Room, at: Arc<Offset>) -> Self {
-        Self {
-            room,
-            at,
-            must_be_after: None,
-            has_repeated: false,
-            is_reloaded: false,
-        }
-    }
-}
-
-/// How far a subscriber was served, for its resume session.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Progress {
-    /// The offset of the last event that it was sent. `None` after it was told to reload, until the next event.
-    pub last_sent_offset: Option<Arc<Offset>>,
-    /// Up to where it has missed nothing if it has got that event.
-    pub complete_to_offset: Arc<Offset>,
 }
 
 /// The rooms of a subscriber, and what it was sent of them.
@@ -258,6 +222,15 @@ impl DeliveryState {
         }
         self.mode = Mode::Behind;
         self.generation.0 = self.generation.0.wrapping_add(1);
+    }
+
+    /// A live one, which has had everything up to `here`, is behind from here on. `None`: it was behind already.
+    pub(super) fn fall_behind_at(&mut self, here: &Arc<Offset>) -> Option<ReplayGeneration> {
+        if self.is_behind() {
+            return None;
+        }
+        self.fall_behind(here);
+        self.replay_generation()
     }
 
     /// Whether it has more than the broadcast: a crash has set that back, or it came from another server.

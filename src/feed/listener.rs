@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::backoff::Backoff;
 use crate::db::{Database, Heard, Listen, ListenError};
 use crate::metrics::Metrics;
-use crate::status::ListenerStatus;
+use crate::status::{ListenerStatus, NotifyQueueStatus};
 
 /// Where what is heard goes.
 pub(crate) struct Listener {
@@ -29,6 +29,8 @@ pub(crate) struct Listener {
     pub sources: watch::Sender<()>,
     /// Takes what the listener knows of itself.
     pub status: watch::Sender<ListenerStatus>,
+    /// Whether anything can be notified at all.
+    pub notify_queue: watch::Receiver<NotifyQueueStatus>,
     /// Begins the payload of this server's probes.
     pub server_name: String,
     /// What is counted.
@@ -39,10 +41,13 @@ impl Listener {
     /// Listens until `stop`, for ever trying again.
     pub(crate) async fn run(self, stop: CancellationToken) {
         let mut backoff = Backoff::default();
+        let mut queue = self.notify_queue.clone();
         loop {
             let error = tokio::select! {
                 () = stop.cancelled() => break,
-                error = self.listen(&mut backoff) => error,
+                error = self.listen(&mut backoff) => error.to_string(),
+                // Nobody is told to read what a transaction that failed has put there. Whoever listens would keep it there.
+                Ok(_) = queue.wait_for(|queue| queue.full) => "the NOTIFY queue is full".to_owned(),
             };
             if self.status.send_replace(ListenerStatus::default()).bound {
                 self.metrics.listener_reconnects.inc();
@@ -53,6 +58,10 @@ impl Listener {
                 "listening failed, the reader polls meanwhile: {error}"
             );
             let _ = timeout(pause, stop.cancelled()).await;
+            tokio::select! {
+                () = stop.cancelled() => break,
+                _ = queue.wait_for(|queue| !queue.full) => {}
+            }
         }
     }
 

@@ -22,20 +22,20 @@ pub(crate) async fn run(
     stop: CancellationToken,
 ) {
     while !stop.is_cancelled() {
-        let removed = match pruner.prune().await {
-            Ok(removed) => {
+        let has_more = match pruner.prune().await {
+            Ok(pruned) => {
                 checks.pass(Check::Retention, FoundBy::Operation);
-                metrics.pruned.inc_by(removed);
-                removed
+                metrics.pruned.inc_by(pruned.removed);
+                pruned.has_more
             }
             Err(error) => {
                 let cause =
                     format!("old events can't be removed, it is tried each second: {error}");
                 checks.fail(Check::Retention, FoundBy::Operation, cause);
-                0
+                false
             }
         };
-        if !Pruner::is_full(removed) {
+        if !has_more {
             let _ = timeout(PAUSE, stop.cancelled()).await;
         }
     }

@@ -18,7 +18,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::http_error::json_response;
 use crate::status::{
-    Check, Checks, ListenerStatus, PROBE_LIMIT, ReaderStatus, Severity, SourcesStatus,
+    Check, Checks, ListenerStatus, NotifyQueueStatus, PROBE_LIMIT, ReaderStatus, Severity,
+    SourcesStatus,
 };
 
 /// How far behind the reader may be, beyond two polls; and how long it may fail.
@@ -30,12 +31,20 @@ pub(crate) struct Health {
     reader: watch::Receiver<ReaderStatus>,
     sources: watch::Receiver<SourcesStatus>,
     checks: Checks,
+    notify_queue: watch::Receiver<NotifyQueueStatus>,
     draining: CancellationToken,
     lag_limit: Duration,
 }
 
 /// The checks that are made here; those of `status` come on top.
-const OWN_CHECKS: [&str; 5] = ["drain", "listener", "reader", "probe", "sources"];
+const OWN_CHECKS: [&str; 6] = [
+    "drain",
+    "listener",
+    "reader",
+    "probe",
+    "sources",
+    "notify_queue",
+];
 
 impl Health {
     /// Watches the listener, a reader that reads every `poll` at least, and the attached tables.
@@ -44,6 +53,7 @@ impl Health {
         reader: watch::Receiver<ReaderStatus>,
         sources: watch::Receiver<SourcesStatus>,
         checks: Checks,
+        notify_queue: watch::Receiver<NotifyQueueStatus>,
         draining: CancellationToken,
         poll: Duration,
     ) -> Self {
@@ -52,6 +62,7 @@ impl Health {
             reader,
             sources,
             checks,
+            notify_queue,
             draining,
             lag_limit: poll * 2 + LAG_LIMIT,
         }
@@ -72,8 +83,10 @@ impl Health {
         if !listener.bound {
             failing.insert("listener".into(), "LISTEN is not in force".into());
         }
-        let failing_for = self.reader.borrow().failing.map(|since| since.elapsed());
-        match self.lag() {
+        let reader = *self.reader.borrow();
+        let failing_for = reader.failing.map(|since| since.elapsed());
+        // A long read that comes further is no fault.
+        match reader.moved.map(|at| at.elapsed()) {
             _ if failing_for.is_some_and(|time| time > LAG_LIMIT) => {
                 failing.insert("reader".into(), "the outbox can't be read".into());
             }
@@ -103,6 +116,9 @@ impl Health {
             degraded.insert("sources".into(), failing.as_str().into());
         } else if !sources.problems.is_empty() {
             degraded.insert("sources".into(), json!(sources.problems));
+        }
+        if let Some(trouble) = &self.notify_queue.borrow().trouble {
+            degraded.insert("notify_queue".into(), trouble.as_str().into());
         }
         degraded
     }

@@ -22,10 +22,10 @@ pub(super) struct Client {
     pub(super) transport: Arc<ClientTransport>,
     /// Whether the database may have a row for the resume session, which it has from the first join on.
     session_stored: AtomicBool,
+    /// Whether the client has disconnected on purpose, and so the row is to be gone.
+    has_left: AtomicBool,
     /// Whether the row has other rooms than the client is in, because the database was away when they changed.
     session_dirty: AtomicBool,
-    /// Whether the client has disconnected on purpose: its session ends, also where a store of it is under way.
-    session_ended: AtomicBool,
 }
 
 impl Client {
@@ -45,8 +45,8 @@ impl Client {
             subscriber,
             transport,
             session_stored: AtomicBool::new(session_stored),
+            has_left: AtomicBool::new(false),
             session_dirty: AtomicBool::new(false),
-            session_ended: AtomicBool::new(false),
         }
     }
 
@@ -63,12 +63,12 @@ impl Client {
         self.session_stored.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn has_session_ended(&self) -> bool {
-        self.session_ended.load(Ordering::Acquire)
+    pub(super) fn has_left(&self) -> bool {
+        self.has_left.load(Ordering::SeqCst)
     }
 
-    pub(super) fn set_session_ended(&self) {
-        self.session_ended.store(true, Ordering::Release);
+    pub(super) fn set_left(&self) {
+        self.has_left.store(true, Ordering::SeqCst);
     }
 
     pub(super) fn is_session_dirty(&self) -> bool {

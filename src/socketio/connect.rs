@@ -24,7 +24,7 @@ use super::protocol;
 use super::requests::Requests;
 use super::session::Clients;
 use super::session::resume::{ResumeOutcome, ResumeRequest};
-use super::session::store::{forget, session_progress};
+use super::session::store::session_progress;
 use crate::auth::{self, ConnectError, Identity, OriginPolicy};
 use crate::config::Limits;
 use crate::db::ResumeSession;
@@ -225,22 +225,22 @@ impl<S: ReplaySource> Connector<S> {
             return;
         };
         client.inbox.close();
+        let on_purpose = reason == DisconnectReason::ClientNSDisconnect;
+        if on_purpose {
+            // A store that is under way lands later than the removal below, and then removes the row itself.
+            client.set_left();
+        }
         let progress = self.hub().remove(&client.subscriber);
         let Some(progress) = progress else {
             return;
         };
         self.metrics.disconnects(reason_label(reason));
-        let on_purpose = reason == DisconnectReason::ClientNSDisconnect;
-        if on_purpose {
-            // Before the next line looks: a store that is under way looks at this when it is done.
-            client.set_session_ended();
-        }
         if !client.has_stored_session() {
             return;
         }
         let (sessions, session) = (&self.requests.sessions, client.session.clone());
         if on_purpose {
-            return forget(sessions, &session).await;
+            return sessions.forget_or_log(&session).await;
         }
         let stored = sessions.touch(session, session_progress(&progress)).await;
         if let Err(error) = stored {

@@ -98,7 +98,7 @@ impl From<JoinError> for Refusal {
     fn from(error: JoinError) -> Self {
         match error {
             JoinError::TooManyRooms(max_rooms) => Self::TooManyRooms(max_rooms),
-            JoinError::NotStarted => Self::Unavailable,
+            JoinError::NotStarted | JoinError::StillWaiting => Self::Unavailable,
         }
     }
 }

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 use super::client::Client;
 use super::packet::Incoming;
 use super::protocol::{self, Refusal, Request};
-use super::session::store::{forget, stored_session};
+use super::session::store::stored_session;
 use crate::backoff::Backoff;
 use crate::db::{Sessions, is_refused, is_transient};
 use crate::delivery::{Hub, Outgoing, Replay, ReplaySource, SubscriberTransport as _};
@@ -203,8 +203,8 @@ impl<S: ReplaySource> Requests<S> {
             let write = self.sessions.store(client.session.clone(), stored.clone());
             match write.await {
                 Ok(true) => {
-                    if client.has_session_ended() {
-                        forget(&self.sessions, &client.session).await;
+                    if client.has_left() {
+                        self.sessions.forget_or_log(&client.session).await;
                     }
                     return Ok(());
                 }

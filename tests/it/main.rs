@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod altered;
 mod capture;
 mod clients;
 mod contacts;
@@ -27,21 +28,28 @@ mod history_tables;
 mod hostile;
 mod http;
 mod join;
+mod large_commits;
 mod layers;
 mod limits;
 mod logs;
 mod long_polls;
 mod migrating;
 mod migrations;
+mod names;
+mod no_room;
+mod notify_queue;
 mod offsets;
 mod operating;
 mod order;
 mod payload;
 mod protocol;
 mod reads;
+mod regenerate;
 mod resume;
 mod resume_faults;
 mod retention;
+mod same_text;
+mod serializable;
 mod settings;
 mod slow;
 mod soak;

@@ -6,7 +6,9 @@
 //! `disable_notify`, or until the connection ends.
 //! Relies on the caller to connect anew after every error: a read that broke off leaves a connection that nobody may use.
 
+mod large;
 mod reading;
+mod skipped;
 
 pub(crate) use reading::{LogPosition, ReadPart};
 
@@ -25,26 +27,52 @@ use crate::db::numbers::sleeping_reader_key;
 use crate::metrics::Metrics;
 use crate::offset::{BadSnapshot, Epoch, Seen, Snapshot};
 use reading::Reading;
+use skipped::Skipped;
 
 /// The longest wait for an answer: a half-open connection must not hang the reader.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// A read of more events, or of more bytes as they are stored, yields none of them if it may be large: handing them over would
+/// keep what comes after them waiting.
+const LARGE_EVENTS: i64 = 10_000;
+const LARGE_BYTES: i64 = 32 * 1024 * 1024;
 
 /// Reads what is visible now and not visible in the snapshot `$1`. The materialised part makes the planner use the index over
 /// `xid`; without it, `order by id` makes the planner walk the whole primary key. `$2` and `$3` are given to finish a read that
 /// broke off: then only what that read saw is read, after the id that it reached.
+///
+/// Of more than `$5` events, or `$6` bytes as they are stored, none is read, and the answer says so (`is_large`); null sets no
+/// bound. A transaction that was in progress and still is, is not looked up: it may have written a million rows.
 const READ: &str = "
-with fresh as materialized (
+with ended as materialized (
+    select array(
+        select x from pg_snapshot_xip($1::text::pg_snapshot) x where pg_visible_in_snapshot(x, pg_current_snapshot())
+    ) as xids
+), large as materialized (
+    select count(*) > $5::int8 or sum(size) > $6::int8 as is_large
+    from (
+        (select pg_column_size(data) as size from rowcast.events
+         where $5::int8 is not null and xid >= pg_snapshot_xmax($1::text::pg_snapshot)
+           and xid < pg_snapshot_xmax(pg_current_snapshot())
+         limit $5::int8 + 1)
+        union all
+        (select pg_column_size(data) from rowcast.events
+         where $5::int8 is not null and xid = any((select xids from ended)::xid8[])
+         limit $5::int8 + 1)
+    ) found
+), fresh as materialized (
     select id, xid, at, room, event, data, source, sync
     from rowcast.events
-    where xid >= pg_snapshot_xmax($1::text::pg_snapshot)
-       or xid = any(array(select pg_snapshot_xip($1::text::pg_snapshot)))
+    where (xid >= pg_snapshot_xmax($1::text::pg_snapshot) and xid < pg_snapshot_xmax(pg_current_snapshot())
+           or xid = any((select xids from ended)::xid8[]))
+      and (select is_large from large) is not true
 )
 select s.*, e.*
 from (
     select coalesce($2::text, pg_current_snapshot()::text) as snapshot,
            (pg_current_wal_insert_lsn() - '0/0')::int8 as written,
            (pg_current_wal_flush_lsn() - '0/0')::int8 as flushed,
-           (select pruned::text from rowcast.epoch) as pruned
+           (select pruned::text from rowcast.epoch) as pruned,
+           (select is_large from large) is true as is_large
 ) s
 left join (
     select id, xid::text::int8 as xid, room, event, source, sync, (extract(epoch from at) * 1000000)::int8 as at_us,
@@ -67,7 +95,7 @@ const HEAD: &str =
     "select pg_current_snapshot()::text, (pg_current_wal_insert_lsn() - '0/0')::int8";
 /// A commit that waits for the disk, and so for every commit before it: a crash can no longer undo what `HEAD` saw.
 const FLUSH: &str = "
-begin;
+begin read write;
 set local synchronous_commit = local;
 update rowcast.epoch set only_row = true;
 commit";
@@ -83,12 +111,14 @@ const DISABLE_NOTIFY: &str = concat!(
     ")"
 );
 
-/// Settings of the reader's connection: each statement is planned once, and never as a sequential scan of the outbox.
+/// Settings of the reader's connection: each statement is planned once, and never as a sequential scan of the outbox. Its reads
+/// are never serializable, or writers who are would fail for what they have read of each other's.
 const SESSION: &str = "
 set enable_seqscan = off;
 set plan_cache_mode = force_generic_plan;
 set jit = off;
 set statement_timeout = 0;
+set default_transaction_isolation = 'read committed';
 set default_transaction_read_only = on";
 
 /// Why a read failed.
@@ -124,6 +154,7 @@ pub(crate) struct Follow {
     max_payload: i32,
     metrics: Metrics,
     connection: Option<PgConnection>,
+    skipped: Skipped,
     /// For a read's first row.
     patience: Duration,
 }
@@ -136,6 +167,7 @@ impl Follow {
             max_payload: max_payload.try_into().unwrap_or(i32::MAX),
             metrics,
             connection: None,
+            skipped: Skipped::default(),
             patience: PATIENCE,
         }
     }
@@ -167,10 +199,12 @@ impl Follow {
     }
 
     /// Reads everything that `from` misses, in at least one part. A batch that `from` is in the middle of is finished
-    /// under its own snapshot, and nothing else is read then.
+    /// under its own snapshot, and nothing else is read then. With `may_be_large` a read that finds very much yields one part
+    /// that says so, without an event.
     pub(crate) fn read<'a>(
         &'a mut self,
         from: &Seen,
+        may_be_large: bool,
     ) -> BoxStream<'a, Result<ReadPart, FollowError>> {
         let Some(connection) = &mut self.connection else {
             return stream::once(ready(Err(sqlx::Error::WorkerCrashed.into()))).boxed();
@@ -184,12 +218,15 @@ impl Follow {
             .bind(before.to_string())
             .bind(batch)
             .bind(after)
-            .bind(self.max_payload);
+            .bind(self.max_payload)
+            .bind(may_be_large.then_some(LARGE_EVENTS))
+            .bind(LARGE_BYTES);
         let reading = Reading {
             rows: query.fetch(connection),
             next: None,
             patience: &mut self.patience,
             metrics: &self.metrics,
+            skipped: &mut self.skipped,
         };
         stream::try_unfold(Some(reading), async |reading| {
             let Some(mut reading) = reading else {

@@ -42,6 +42,8 @@ pub(crate) struct JoinReplay {
     /// The same after the last event that was sent, if one was.
     last_replayed: Option<Arc<Offset>>,
     replayed: u64,
+    /// Whether the last wait was for what it has of the room, and not for the subscriber.
+    is_itself_ahead: bool,
     state: StepState,
 }
 
@@ -65,6 +67,7 @@ impl JoinReplay {
             },
             last_replayed: None,
             replayed: 0,
+            is_itself_ahead: false,
             state: StepState::default(),
         }
     }
@@ -79,7 +82,14 @@ impl JoinReplay {
         let outcome = match joined {
             Err(error) => Err(error),
             Ok(JoinProgress::Behind) => return WalkStep::Behind,
-            Ok(JoinProgress::WaitForBroadcast) => return WalkStep::WaitForBroadcast,
+            Ok(JoinProgress::WaitForBroadcast) => {
+                self.is_itself_ahead = true;
+                return WalkStep::WaitForBroadcast;
+            }
+            Ok(JoinProgress::Wait) => {
+                self.is_itself_ahead = false;
+                return WalkStep::WaitForBroadcast;
+            }
             Ok(JoinProgress::Replay(step)) => {
                 return self.state.begin(step, || vec![self.room.clone()]);
             }
@@ -185,7 +195,13 @@ impl ReplayWalk for JoinReplay {
     }
 
     fn stays_ahead(&mut self) -> Outcome {
-        Ok(JoinReplayOutcome::Lost)
+        // What the offset says is not in doubt where only the subscriber has to wait. But what was replayed already would be
+        // replayed again.
+        if self.is_itself_ahead || self.last_replayed.is_some() {
+            Ok(JoinReplayOutcome::Lost)
+        } else {
+            Err(JoinError::StillWaiting)
+        }
     }
 
     fn ended(&mut self) -> Outcome {

@@ -12,7 +12,6 @@ use crate::backoff::Backoff;
 use crate::db::{PidHash, ResumeSession};
 use crate::delivery::ReplaySource;
 use crate::socketio::session::resume::{self, ResumeOutcome, ResumeRequest};
-use crate::socketio::session::store::forget;
 
 impl<S: ReplaySource> Connector<S> {
     /// The resume session of a client, with the pid that CONNECT carries: the session that the client asks for if it can be
@@ -60,7 +59,7 @@ impl<S: ReplaySource> Connector<S> {
                 Ok(takeover) => {
                     let outcome = resume::evaluate(takeover, request, identity).await;
                     if let ResumeOutcome::Lost { .. } = outcome {
-                        forget(sessions, session).await;
+                        sessions.forget_or_log(session).await;
                     }
                     return Ok(outcome);
                 }

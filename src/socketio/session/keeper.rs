@@ -15,8 +15,10 @@ use super::clients::Clients;
 use crate::db::{Sessions, parse_takeovers};
 use crate::delivery::Hub;
 
-/// The longest pause between two times of storing and pruning.
+/// The longest pause between two times of storing how far clients were served.
 const ROUND: Duration = Duration::from_secs(3600);
+/// The longest pause between two times of pruning.
+const PRUNE_PAUSE: Duration = Duration::from_secs(60);
 
 /// Stores how far connected clients were served, prunes resume sessions, and closes clients whose session was taken over.
 pub(crate) struct SessionKeeper {
@@ -34,8 +36,12 @@ impl SessionKeeper {
         mut takeovers: mpsc::Receiver<String>,
         stop: CancellationToken,
     ) {
-        let mut round = interval((retention / 8).clamp(Duration::from_secs(1), ROUND));
-        round.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let pause = |longest| {
+            let mut pause = interval((retention / 8).clamp(Duration::from_secs(1), longest));
+            pause.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            pause
+        };
+        let (mut round, mut prune) = (pause(ROUND), pause(PRUNE_PAUSE));
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -46,14 +52,29 @@ impl SessionKeeper {
                 }
                 _ = round.tick() => {
                     let progress = self.clients.progress(&self.hub);
-                    let done = async {
-                        self.sessions.touch_all(&progress).await?;
-                        // Longer than the retention by more than a round: an offset may be as old as that.
-                        self.sessions.prune(retention + ROUND.min(retention)).await
-                    };
-                    if let Err(error) = done.await {
-                        tracing::debug!("resume sessions could not be looked after: {error}");
+                    if let Err(error) = self.sessions.touch_all(&progress).await {
+                        tracing::debug!("how far clients were served could not be stored: {error}");
                     }
+                }
+                // Longer than the retention by more than a round: an offset may be as old as that.
+                _ = prune.tick() => self.prune(retention + ROUND.min(retention), &stop).await,
+            }
+        }
+    }
+
+    /// Removes whatever nobody can resume any more.
+    async fn prune(&self, untouched: Duration, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            match self.sessions.prune(untouched).await {
+                Ok(removed) => {
+                    self.hub.metrics.pruned_sessions.inc_by(removed);
+                    if removed < Sessions::MAX_PRUNED {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    tracing::debug!("resume sessions could not be pruned: {error}");
+                    return;
                 }
             }
         }

@@ -2,16 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::db::{ResumeSession, SessionProgress, Sessions, StoredSession};
+use crate::db::{SessionProgress, StoredSession};
 use crate::delivery::{Hub, Progress, Subscriber};
 use crate::offset::Offset;
-
-/// Ends a resume session. One that can't be reached stays until it is pruned.
-pub(crate) async fn forget(sessions: &Sessions, session: &ResumeSession) {
-    if let Err(error) = sessions.forget(session).await {
-        tracing::debug!("a session that ended stays until it is pruned: {error}");
-    }
-}
 
 /// How far a client was served, as its resume session has it.
 pub(crate) fn session_progress(progress: &Progress) -> SessionProgress {

@@ -1,0 +1,45 @@
+//! What is known of a subscriber beyond its connection: its place in a room, and how far it was served.
+
+use std::sync::Arc;
+
+use crate::event::Room;
+use crate::offset::Offset;
+
+/// A room that a subscriber is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Membership {
+    /// The room.
+    pub room: Room,
+    /// What the subscriber had of the room when it was in.
+    pub at: Arc<Offset>,
+    /// Set where something of the room was replayed on the way in, or the subscriber was told to reload: where the broadcast
+    /// was then. A client that comes back has got that for certain only if its own offset is later than this one.
+    pub must_be_after: Option<Arc<Offset>>,
+    /// Whether events that the broadcast comes to again after a crash are not to be sent: the subscriber has had them, or was
+    /// told to reload the room.
+    pub(in crate::delivery) has_repeated: bool,
+    /// Whether the subscriber was to reload the room after it joined.
+    pub(in crate::delivery) is_reloaded: bool,
+}
+
+impl Membership {
+    /// Of a subscriber that has had everything up to here.
+    pub(crate) fn new(room: Room, at: Arc<Offset>) -> Self {
+        Self {
+            room,
+            at,
+            must_be_after: None,
+            has_repeated: false,
+            is_reloaded: false,
+        }
+    }
+}
+
+/// How far a subscriber was served, for its resume session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// The offset of the last event that it was sent. `None` after it was told to reload, until the next event.
+    pub last_sent_offset: Option<Arc<Offset>>,
+    /// Up to where it has missed nothing if it has got that event.
+    pub complete_to_offset: Arc<Offset>,
+}
