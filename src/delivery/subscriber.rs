@@ -6,16 +6,14 @@
 //! Guarantees: `complete_to_offset` is exact at every moment. Of the subscriber's rooms it was sent everything up to there,
 //! and nothing else but the replay of a room that it is joining.
 
-mod membership;
-
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::broadcast_event::BroadcastEvent;
+use super::membership::Membership;
 use super::outgoing::Outgoing;
 use super::subscriber_transport::{SendOutcome, SubscriberTransport};
 use crate::event::{Event, Room};
 use crate::offset::{Epoch, Offset, Snapshot};
-pub(crate) use membership::{Membership, Progress};
 
 /// One connected client as delivery sees it.
 pub(crate) struct Subscriber {
@@ -77,6 +75,15 @@ impl Subscriber {
     pub(crate) fn refuse_unproven_join(&self) {
         self.state().untold_reloads -= 1;
     }
+}
+
+/// How far a subscriber was served, for its resume session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// The offset of the last event that it was sent. `None` after it was told to reload, until the next event.
+    pub last_sent_offset: Option<Arc<Offset>>,
+    /// Up to where it has missed nothing if it has got that event.
+    pub complete_to_offset: Arc<Offset>,
 }
 
 /// The rooms of a subscriber, and what it was sent of them.

@@ -1,4 +1,4 @@
-//! What is known of a subscriber beyond its connection: its place in a room, and how far it was served.
+//! A subscriber's stay in one room.
 
 use std::sync::Arc;
 
@@ -17,9 +17,9 @@ pub(crate) struct Membership {
     pub must_be_after: Option<Arc<Offset>>,
     /// Whether events that the broadcast comes to again after a crash are not to be sent: the subscriber has had them, or was
     /// told to reload the room.
-    pub(in crate::delivery) has_repeated: bool,
+    pub(super) has_repeated: bool,
     /// Whether the subscriber was to reload the room after it joined.
-    pub(in crate::delivery) is_reloaded: bool,
+    pub(super) is_reloaded: bool,
 }
 
 impl Membership {
@@ -33,13 +33,4 @@ impl Membership {
             is_reloaded: false,
         }
     }
-}
-
-/// How far a subscriber was served, for its resume session.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Progress {
-    /// The offset of the last event that it was sent. `None` after it was told to reload, until the next event.
-    pub last_sent_offset: Option<Arc<Offset>>,
-    /// Up to where it has missed nothing if it has got that event.
-    pub complete_to_offset: Arc<Offset>,
 }
