@@ -1,3 +1,5 @@
+//! The names of the metrics, as the guide has them.
+
 use super::*;
 
 #[test]
