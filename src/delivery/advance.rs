@@ -146,7 +146,7 @@ impl Hub {
         for joined in &mut subscriber.rooms {
             joined.has_repeated = true;
         }
-        subscriber.mark_reloaded(&position.offset, |_| true)
+        subscriber.name_for_reload(&position.offset, |_| true)
     }
 
     /// The moves of the broadcast: for those who are ahead of it.
@@ -171,7 +171,9 @@ impl Hub {
             Affected::Rooms(rooms) => rooms.contains(room),
         };
         let told = state.subscribers.values().map(|subscriber| {
-            let rooms = subscriber.state().mark_reloaded(&position.offset, affected);
+            let rooms = subscriber
+                .state()
+                .name_for_reload(&position.offset, affected);
             (subscriber.clone(), rooms)
         });
         told.collect()

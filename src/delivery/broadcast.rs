@@ -71,9 +71,7 @@ impl Broadcast {
 
     fn send_resyncs(&self, rooms_by_subscriber: Vec<(Arc<Subscriber>, Vec<Room>)>, reason: &str) {
         for (subscriber, rooms) in rooms_by_subscriber {
-            for room in rooms {
-                self.hub.send(&subscriber, &Outgoing::resync(&room, reason));
-            }
+            self.hub.send_resyncs(&subscriber, &rooms, reason);
         }
     }
 

@@ -134,6 +134,18 @@ impl Hub {
         }
     }
 
+    /// Tells a subscriber to reload the rooms that were named for it ([`DeliveryState::name_for_reload`]).
+    ///
+    /// [`DeliveryState::name_for_reload`]: super::DeliveryState::name_for_reload
+    pub(super) fn send_resyncs(&self, subscriber: &Subscriber, rooms: &[Room], reason: &str) {
+        for room in rooms {
+            self.send(subscriber, &Outgoing::resync(room, reason));
+        }
+        if !rooms.is_empty() {
+            subscriber.state().reload_is_told();
+        }
+    }
+
     /// Ends a subscriber that reads too slowly.
     pub(super) fn cut_slow_consumer(&self, subscriber: &Subscriber) {
         if subscriber.transport.close() {

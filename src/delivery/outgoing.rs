@@ -32,6 +32,14 @@ impl Outgoing {
         Self::new(Content::Stored(event), Some(offset.pack()))
     }
 
+    /// A stored event with an offset that proves nothing: no resume and no join takes it, so whoever comes back with it is
+    /// told to reload. It is the subscriber's, as of a database that there isn't.
+    pub(crate) fn stored_unprovable(event: Arc<Event>, offset: &Offset) -> Self {
+        let mut unprovable = offset.clone();
+        unprovable.epoch.value = !unprovable.epoch.value;
+        Self::stored(event, &unprovable)
+    }
+
     /// An event that is never stored, and carries no offset.
     pub(crate) fn transient(name: &str, payload: &impl Serialize) -> Self {
         Self::new(Self::ours(name, payload), None)

@@ -74,12 +74,14 @@ impl Hub {
                 }
                 subscriber.become_live(position.offset.clone(), number);
                 subscriber.last_sent_offset = None;
-                let rooms = subscriber.mark_reloaded(&position.offset, |_| true);
+                if earlier.is_some() && (is_unclear || !is_live) {
+                    let rooms = subscriber.name_for_reload(&position.offset, |_| true);
+                    told.push((entry.clone(), rooms));
+                } else {
+                    subscriber.mark_reloaded(&position.offset, |_| true);
+                }
                 for joined in &mut subscriber.rooms {
                     joined.has_repeated = true;
-                }
-                if is_unclear || !is_live {
-                    told.push((entry.clone(), rooms));
                 }
             }
             state.position = Some(position);

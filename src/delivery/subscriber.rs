@@ -13,7 +13,7 @@ use super::membership::Membership;
 use super::outgoing::Outgoing;
 use super::subscriber_transport::{SendOutcome, SubscriberTransport};
 use crate::event::{Event, Room};
-use crate::offset::{Epoch, Offset, Snapshot};
+use crate::offset::{Offset, Snapshot};
 
 /// One connected client as delivery sees it.
 pub(crate) struct Subscriber {
@@ -64,16 +64,18 @@ impl Subscriber {
             .map(|joined| &joined.at)
             .filter(|at| !state.complete_to_offset.seen.reaches(&at.seen));
         let offset = joined_at.unwrap_or(&state.complete_to_offset);
-        let is_reloaded = joined.is_some_and(|joined| joined.is_reloaded);
-        answer(offset, is_unproven || is_reloaded);
+        answer(
+            offset,
+            is_unproven || joined.is_some_and(|joined| joined.is_reloaded),
+        );
         if is_unproven {
-            state.untold_reloads -= 1;
+            state.reload_is_told();
         }
     }
 
     /// A join by [`Hub::join_unproven`](super::Hub::join_unproven) is refused after all.
     pub(crate) fn refuse_unproven_join(&self) {
-        self.state().untold_reloads -= 1;
+        self.state().reload_is_told();
     }
 }
 
@@ -94,7 +96,8 @@ pub(crate) struct DeliveryState {
     /// The offset of the last event that was sent: what a stock client comes back with if it has got everything. `None`
     /// after it was told to reload, until the next event.
     pub(super) last_sent_offset: Option<Arc<Offset>>,
-    /// Joins that left something out, and whose answers, which say so, were not given yet.
+    /// How often something was left out of which it was not told yet: by a join whose answer says so, or by an event that
+    /// tells it to reload.
     untold_reloads: u32,
     mode: Mode,
     generation: ReplayGeneration,
@@ -179,10 +182,15 @@ impl DeliveryState {
         self.untold_reloads > 0
     }
 
-    /// It is, or is about to be, in this room without something: the answer to the join is to tell it.
+    /// It is, or is about to be, in a room without something, and is to be told so.
     pub(super) fn await_reload(&mut self) {
         self.untold_reloads += 1;
         self.last_sent_offset = None;
+    }
+
+    /// It was told so, or need not be.
+    pub(super) fn reload_is_told(&mut self) {
+        self.untold_reloads -= 1;
     }
 
     /// Whether the broadcast is still to send it the event of this number, if that is of one of its rooms.
@@ -206,7 +214,7 @@ impl DeliveryState {
             return None;
         }
         let (outcome, resumable) = if self.is_inexact(&event.offset, &event.repeated_to) {
-            let outgoing = Outgoing::stored(event.event.clone(), &not_resumable(&event.offset));
+            let outgoing = Outgoing::stored_unprovable(event.event.clone(), &event.offset);
             (transport.send(&outgoing), false)
         } else {
             (transport.send(outgoing), true)
@@ -276,17 +284,18 @@ impl DeliveryState {
         }
         named
     }
-}
 
-/// A copy of this offset that no resume and no join takes for proof, so that a client which comes back with it is told to
-/// reload: it is of no database that there is.
-pub(super) fn not_resumable(offset: &Offset) -> Offset {
-    Offset {
-        epoch: Epoch {
-            value: !offset.epoch.value,
-            ..offset.epoch
-        },
-        ..offset.clone()
+    /// The same, and it is to be told so, by [`Hub::send_resyncs`](super::Hub::send_resyncs).
+    pub(super) fn name_for_reload(
+        &mut self,
+        here: &Arc<Offset>,
+        which: impl Fn(&Room) -> bool,
+    ) -> Vec<Room> {
+        let named = self.mark_reloaded(here, which);
+        if !named.is_empty() {
+            self.await_reload();
+        }
+        named
     }
 }
 

@@ -6,7 +6,7 @@ use super::walk::{ReplayWalk, StepEvents, StepState, WalkStep, is_backlogged};
 use crate::delivery::hub::Hub;
 use crate::delivery::outgoing::Outgoing;
 use crate::delivery::position::ReplayAction;
-use crate::delivery::subscriber::{ReplayGeneration, Subscriber, not_resumable};
+use crate::delivery::subscriber::{ReplayGeneration, Subscriber};
 use crate::delivery::subscriber_transport::SendOutcome;
 use crate::offset::{Offset, ReplayPage};
 
@@ -85,7 +85,7 @@ impl CatchUp {
             let outgoing = if is_exact {
                 Outgoing::stored(event, &offset)
             } else {
-                Outgoing::stored(event, &not_resumable(&offset))
+                Outgoing::stored_unprovable(event, &offset)
             };
             match transport.send(&outgoing) {
                 SendOutcome::Sent => {
@@ -110,10 +110,8 @@ impl CatchUp {
     }
 
     fn give_up(&self, reason: &str) {
-        for room in self.hub.give_up_replay(&self.subscriber, self.generation) {
-            self.hub
-                .send(&self.subscriber, &Outgoing::resync(&room, reason));
-        }
+        let rooms = self.hub.give_up_replay(&self.subscriber, self.generation);
+        self.hub.send_resyncs(&self.subscriber, &rooms, reason);
     }
 
     /// Why what the subscriber missed can't be told any more, if it can't.

@@ -9,7 +9,7 @@ use super::walk::{ReplayWalk, StepEvents, StepState, WalkStep, is_backlogged};
 use crate::delivery::hub::Hub;
 use crate::delivery::outgoing::Outgoing;
 use crate::delivery::rooms::{JoinError, JoinProgress};
-use crate::delivery::subscriber::{Subscriber, not_resumable};
+use crate::delivery::subscriber::Subscriber;
 use crate::delivery::subscriber_transport::SendOutcome;
 use crate::event::Room;
 use crate::offset::{JoiningRoom, Offset, ReplayPage};
@@ -143,7 +143,7 @@ impl JoinReplay {
         let outgoing = if is_resumable {
             Outgoing::stored(event, &offset)
         } else {
-            Outgoing::stored(event, &not_resumable(&offset))
+            Outgoing::stored_unprovable(event, &offset)
         };
         match transport.send(&outgoing) {
             SendOutcome::Sent => {

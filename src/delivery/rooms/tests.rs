@@ -238,3 +238,18 @@ fn until_a_join_that_left_something_out_is_answered_no_offset_can_be_come_back_w
     assert_eq!(send(&hub, &pass(&hub, &batch(20, 30, &[(2, 21, "a")]))), 1);
     assert!(ana.subscriber.state().last_sent_offset.is_some());
 }
+
+#[test]
+fn until_a_reload_is_told_no_offset_can_be_come_back_with() {
+    let (hub, _behind) = hub_at(10);
+    let ana = Fake::behind(&hub, 1, 5, &["a"]);
+    let generation = ana.subscriber.state().replay_generation().expect("behind");
+    let rooms = hub.give_up_replay(&ana.subscriber, generation);
+    // The broadcast is faster than the telling.
+    assert_eq!(send(&hub, &pass(&hub, &batch(10, 20, &[(1, 11, "a")]))), 1);
+    assert_eq!(ana.subscriber.state().last_sent_offset, None);
+    hub.finish_batch((*offset_at(20)).clone());
+    hub.send_resyncs(&ana.subscriber, &rooms, "a test");
+    assert_eq!(send(&hub, &pass(&hub, &batch(20, 30, &[(2, 21, "a")]))), 1);
+    assert!(ana.subscriber.state().last_sent_offset.is_some());
+}
