@@ -1,4 +1,4 @@
-//! A subscriber's stay in one room.
+//! What a resume session keeps of a subscriber: its stay in each room, and how far it was served.
 
 use std::sync::Arc;
 
@@ -33,4 +33,13 @@ impl Membership {
             is_reloaded: false,
         }
     }
+}
+
+/// How far a subscriber was served, for its resume session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// The offset of the last event that it was sent. `None` after it was told to reload, until the next event.
+    pub last_sent_offset: Option<Arc<Offset>>,
+    /// Up to where it has missed nothing if it has got that event.
+    pub complete_to_offset: Arc<Offset>,
 }

@@ -79,15 +79,6 @@ impl Subscriber {
     }
 }
 
-/// How far a subscriber was served, for its resume session.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Progress {
-    /// The offset of the last event that it was sent. `None` after it was told to reload, until the next event.
-    pub last_sent_offset: Option<Arc<Offset>>,
-    /// Up to where it has missed nothing if it has got that event.
-    pub complete_to_offset: Arc<Offset>,
-}
-
 /// The rooms of a subscriber, and what it was sent of them.
 pub(crate) struct DeliveryState {
     pub(super) rooms: Vec<Membership>,
