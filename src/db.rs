@@ -6,21 +6,26 @@
 //! - `outbox`: what the reader follows, what replays and HTTP read, and what is pruned
 //! - `sessions`: the resume sessions; `history`: the messages of a room, read from the attached tables
 //! - `listen`: LISTEN, and the notification by which a server probes itself
+//! - `link`: whether a pooler is between us and the database, and what may be kept in a session then
+//! - `backend`: a connection as statements run on it
 //! - `pools`: the connections, by what they are for; `query_batcher`: many questions in one statement
 //! - `retry`: which errors pass by themselves; `read_error`: why a read failed
 //! - `prepare`, `migrate`: waiting for the database, and its schema
 //! - `sources`: the attached tables; `stats`: the figures for the metrics; `chat`: the demo's tables
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
-/// Some connections of the database.
-pub(crate) use sqlx::postgres::PgPool as Pool;
-use sqlx::{ConnectOptions as _, Connection as _};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
 use tokio::time::timeout;
 
+use link::{Link, LinkState, Settings};
+
+mod backend;
 mod chat;
 mod history;
+mod link;
 mod listen;
 mod migrate;
 mod numbers;
@@ -41,7 +46,7 @@ pub(crate) use migrate::migrate;
 pub(crate) use outbox::{
     Follow, FollowError, Head, LogPosition, Pruner, ReadPart, SharedReads, replay_page,
 };
-pub(crate) use pools::Pools;
+pub(crate) use pools::{Pool, Pools};
 pub(crate) use prepare::prepare;
 pub(crate) use read_error::log_wait;
 pub(crate) use retry::is_transient;
@@ -58,12 +63,23 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub(crate) struct Database {
     options: PgConnectOptions,
+    link: Arc<LinkState>,
 }
+
+/// For a connection that has no setting of its own.
+const PLAIN: Settings = Settings {
+    local: &[],
+    read_only: false,
+};
 
 impl Database {
     /// Takes the options as they come from the URL.
     pub(crate) fn new(options: PgConnectOptions) -> Self {
-        Self { options }
+        Self {
+            // Poolers refuse this parameter unless told otherwise, and Postgres's default says every number exactly, too.
+            options: options.extra_float_digits(None),
+            link: Arc::new(LinkState::new()),
+        }
     }
 
     /// The options for a connection whose `application_name` says what it is for.
@@ -75,17 +91,68 @@ impl Database {
             .disable_statement_logging()
     }
 
-    /// Connects once, outside any pool, which would hide why it failed.
+    /// The options for a connection over this link. Where a backend may be another one each time, statements have no names.
+    fn linked(&self, name: &str, link: Link, settings: Settings) -> PgConnectOptions {
+        match link {
+            Link::Direct => self.link.direct(self.named(name), settings),
+            Link::Pooled => self.named(name).statement_cache_capacity(0),
+        }
+    }
+
+    /// Connects once, outside any pool, which would hide why it failed, and finds out what is in between.
     ///
     /// # Errors
     /// The database's own, or that of the network.
     pub(crate) async fn try_connect(&self) -> sqlx::Result<()> {
-        let options = self.named("rowcast");
-        let connected = timeout(CONNECT_PATIENCE, options.connect()).await;
-        connected
-            .map_err(|_| sqlx::Error::PoolTimedOut)??
-            .close()
-            .await
+        self.find_link().await.map(|_| ())
+    }
+
+    /// What is between us and the database; found out if it is not known.
+    async fn link(&self) -> sqlx::Result<Link> {
+        if let Some(link) = self.link.known() {
+            return Ok(link);
+        }
+        let _turn = self.link.finding.lock().await;
+        match self.link.known() {
+            Some(link) => Ok(link),
+            None => self.find_link().await,
+        }
+    }
+
+    async fn find_link(&self) -> sqlx::Result<Link> {
+        let direct = self.linked("rowcast", Link::Direct, PLAIN);
+        let connected = match connect(direct).await {
+            Err(error) if link::may_refuse_options(&error) => {
+                // Refused again, it was not for the options.
+                let plain = self.linked("rowcast", Link::Pooled, PLAIN);
+                connect(plain).await.map_err(|_| error)
+            }
+            connected => connected,
+        };
+        let mut connection = connected?;
+        let link = self.link.prove(&mut connection).await?;
+        // Postgres notices by itself when the socket closes.
+        let _ = connection.close().await;
+        self.link.found(link);
+        Ok(link)
+    }
+
+    /// Opens a connection outside any pool, and says over which link. Whoever opens one anew has lost one, so pools give up theirs.
+    ///
+    /// # Errors
+    /// The database's own, or that of the network.
+    async fn open(&self, name: &str, settings: Settings) -> sqlx::Result<(PgConnection, Link)> {
+        let link = match self.link().await? {
+            // It may be another server's address by now.
+            Link::Pooled => self.find_link().await?,
+            Link::Direct => Link::Direct,
+        };
+        let opened = connect(self.linked(name, link, settings)).await;
+        let mut connection = opened.inspect_err(|_| self.link.forget())?;
+        if link == Link::Direct {
+            self.link.require_direct(&mut connection).await?;
+        }
+        Ok((connection, link))
     }
 
     /// `host:port/database`, for the log. Never the user's password.
@@ -103,4 +170,10 @@ impl Database {
             ),
         }
     }
+}
+
+async fn connect(options: PgConnectOptions) -> sqlx::Result<PgConnection> {
+    timeout(CONNECT_PATIENCE, options.connect())
+        .await
+        .map_err(|_| sqlx::Error::PoolTimedOut)?
 }

@@ -8,9 +8,10 @@
 
 use serde_json::value::RawValue;
 use sqlx::Row as _;
-use sqlx::postgres::{PgConnection, PgPool};
 
+use super::backend::Backend;
 use super::outbox::{database_state, database_state_columns};
+use super::pools::Pool;
 use super::read_error::ReadError;
 use crate::event::Room;
 use crate::offset::DatabaseState;
@@ -102,21 +103,22 @@ impl From<sqlx::Error> for HistoryError {
 /// # Errors
 /// See [`HistoryError`].
 pub(crate) async fn history(
-    pool: &PgPool,
+    pool: &Pool,
     room: &Room,
     before: Option<&str>,
     limit: usize,
     max_payload: usize,
 ) -> Result<Page, HistoryError> {
-    let mut transaction = pool.begin_with(BEGIN).await?;
+    let (mut transaction, link) = pool.begin_with(BEGIN).await?;
+    let mut on = Backend::over(link, &mut transaction);
     let row = sqlx::query(database_state_columns!())
-        .fetch_one(&mut *transaction)
+        .fetch_one(&mut on)
         .await?;
     let (state, durable) = database_state(&row)?;
-    let sources = Source::all(&mut transaction).await?;
-    let tables = find_tables(&mut transaction, &sources, room).await?;
+    let sources = Source::all(&mut on).await?;
+    let tables = find_tables(&mut on, &sources, room).await?;
     let anchor = match before {
-        Some(id) => Some(place::find(&mut transaction, &tables, room, id).await?),
+        Some(id) => Some(place::find(&mut on, &tables, room, id).await?),
         None => None,
     };
     let max_payload = i32::try_from(max_payload).unwrap_or(i32::MAX);
@@ -124,7 +126,7 @@ pub(crate) async fn history(
     for (index, table) in tables.iter().enumerate() {
         if let Some(only) = place::older(&tables, index, anchor.as_ref()) {
             let scope = table.scope(room, only);
-            lists.push(read_list(&mut transaction, table, &scope, limit, max_payload).await?);
+            lists.push(read_list(&mut on, table, &scope, limit, max_payload).await?);
         }
     }
     transaction.rollback().await?;
@@ -139,7 +141,7 @@ pub(crate) async fn history(
 
 /// The attached tables that may hold messages of the room.
 async fn find_tables<'a>(
-    connection: &mut PgConnection,
+    connection: &mut Backend<'_>,
     sources: &'a [Source],
     room: &'a Room,
 ) -> Result<Vec<Found<'a>>, HistoryError> {
@@ -171,7 +173,7 @@ async fn find_tables<'a>(
 
 /// The newest messages of one table, one more than the page holds, so that the page knows whether there are more.
 async fn read_list(
-    connection: &mut PgConnection,
+    connection: &mut Backend<'_>,
     table: &Found<'_>,
     scope: &Scope<'_>,
     limit: usize,

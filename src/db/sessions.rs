@@ -19,8 +19,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::PgPool;
-
+use super::pools::Pool;
 use super::query_batcher::QueryBatcher;
 use super::read_error::ReadError;
 use super::retry::within;
@@ -77,7 +76,7 @@ pub(crate) struct StoredSession {
 
 /// Reads and writes resume sessions, many by one statement.
 pub(crate) struct Sessions {
-    pool: PgPool,
+    pool: Pool,
     takeovers: QueryBatcher<ResumeSession, Result<Takeover, Arc<ReadError>>>,
     stores: QueryBatcher<(ResumeSession, StoredSession), Result<bool, Arc<sqlx::Error>>>,
     touches: QueryBatcher<(ResumeSession, SessionProgress), Result<(), Arc<sqlx::Error>>>,
@@ -85,7 +84,7 @@ pub(crate) struct Sessions {
 
 impl Sessions {
     /// Over a pool whose commits wait until they are on disk.
-    pub(crate) fn new(pool: PgPool) -> Self {
+    pub(crate) fn new(pool: Pool) -> Self {
         Self {
             pool,
             takeovers: QueryBatcher::new(CONCURRENCY, MAX_BATCH),
@@ -199,7 +198,10 @@ impl Sessions {
     /// The database's own.
     pub(crate) async fn prune(&self, untouched: Duration) -> sqlx::Result<()> {
         let prune = sqlx::query(PRUNE).bind(untouched.as_secs_f64());
-        prune.execute(&self.pool).await.map(|_| ())
+        within(&self.pool, PATIENCE, async |connection| {
+            prune.execute(connection).await.map(|_| ())
+        })
+        .await
     }
 }
 

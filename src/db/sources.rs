@@ -2,7 +2,12 @@
 //!
 //! Reads the view `rowcast.sources`, which also says what is wrong with a table.
 
-use sqlx::postgres::PgPool;
+use std::time::Duration;
+
+use super::pools::Pool;
+use super::retry::within;
+
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// An attached table.
 #[derive(sqlx::FromRow, Debug)]
@@ -19,8 +24,13 @@ pub(crate) struct Source {
 ///
 /// # Errors
 /// The database's own.
-pub(crate) async fn sources(pool: &PgPool) -> sqlx::Result<Vec<Source>> {
-    sqlx::query_as("select source::text as source, room, problems from rowcast.sources order by 1")
-        .fetch_all(pool)
+pub(crate) async fn sources(pool: &Pool) -> sqlx::Result<Vec<Source>> {
+    within(pool, PATIENCE, async |connection| {
+        sqlx::query_as(
+            "select source::text as source, room, problems from rowcast.sources order by 1",
+        )
+        .fetch_all(connection)
         .await
+    })
+    .await
 }

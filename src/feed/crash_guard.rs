@@ -54,6 +54,8 @@ pub(super) struct CrashGuard {
     delivered: VecDeque<(i64, EventIdentity, Room)>,
     /// How many of them, the last ones, are not handed over yet.
     pending: usize,
+    /// Whether the database does not tell how far its log is on disk. Then nothing is remembered, and nothing is known to be safe.
+    blind: bool,
     /// Delivered before the connection was lost, and whether it was found again.
     expected_again: HashMap<EventIdentity, (Room, bool)>,
 }
@@ -62,6 +64,9 @@ impl CrashGuard {
     /// The database crashed: where to go on.
     pub(super) fn crashed(&mut self) -> ReadFrom {
         self.forget_pending();
+        if self.blind {
+            return ReadFrom::Nowhere;
+        }
         if self.unflushed_reads.is_empty() && self.delivered.is_empty() {
             return ReadFrom::Here;
         }
@@ -81,6 +86,7 @@ impl CrashGuard {
     /// A read begins, or goes on where it broke off.
     pub(super) fn begin_read(&mut self, log: LogPosition, goes_on: bool) {
         self.forget_pending();
+        self.blind = !log.is_told();
         let written = if goes_on {
             self.read.written
         } else {
@@ -107,7 +113,7 @@ impl CrashGuard {
 
     /// Whether an event is to be delivered: not when it was already, before a crash.
     pub(super) fn is_news(&mut self, identity: EventIdentity, room: &Room) -> bool {
-        if !self.read.is_flushed() {
+        if !self.read.is_flushed() && !self.blind {
             if self.delivered.len() >= MAX_REMEMBERED {
                 self.delivered.clear();
                 self.pending = 0;
@@ -152,6 +158,8 @@ impl CrashGuard {
     pub(super) fn end_read(&mut self, snapshot: &Arc<Snapshot>) -> Vec<Room> {
         if self.read.is_flushed() {
             self.safe = Some(snapshot.clone());
+        } else if self.blind {
+            self.safe = None;
         } else if self
             .unflushed_reads
             .back()
@@ -279,6 +287,15 @@ mod tests {
         );
         assert_eq!(guard.end_read(&snapshot(15)), [Room::from("undone")]);
         assert!(guard.end_read(&snapshot(15)).is_empty());
+    }
+
+    #[test]
+    fn where_the_log_is_not_told_a_crash_leaves_nowhere_to_go_back_to() {
+        let mut guard = CrashGuard::default();
+        pass(&mut guard, log(100, 100), 10, &[]);
+        assert_eq!(pass(&mut guard, log(0, -1), 20, &[1, 2]), [1, 2]);
+        assert!(guard.delivered.is_empty() && guard.unflushed_reads.is_empty());
+        assert_eq!(guard.crashed(), ReadFrom::Nowhere);
     }
 
     #[test]

@@ -6,6 +6,8 @@
 //! was committed while nobody listened was announced to nobody.
 //! Correctness never depends on this module: without it the reader still polls.
 
+use std::time::Duration;
+
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -14,6 +16,9 @@ use crate::backoff::Backoff;
 use crate::db::{Database, Heard, Listen, ListenError};
 use crate::metrics::Metrics;
 use crate::status::ListenerStatus;
+
+/// Behind a pooler there is nothing to listen to, until the address leads elsewhere.
+const POOLED_PAUSE: Duration = Duration::from_secs(5);
 
 /// Where what is heard goes.
 pub(crate) struct Listener {
@@ -39,9 +44,19 @@ impl Listener {
         let mut backoff = Backoff::default();
         loop {
             let error = tokio::select! {
+                biased;
                 () = stop.cancelled() => break,
                 error = self.listen(&mut backoff) => error,
             };
+            if matches!(error, ListenError::Pooled) {
+                // Where the address leads is said once, by whoever finds it out.
+                self.status.send_replace(ListenerStatus {
+                    pooled: true,
+                    ..ListenerStatus::default()
+                });
+                let _ = timeout(POOLED_PAUSE, stop.cancelled()).await;
+                continue;
+            }
             if self.status.send_replace(ListenerStatus::default()).bound {
                 self.metrics.listener_reconnects.inc();
             }
@@ -61,7 +76,10 @@ impl Listener {
             Err(error) => return error,
         };
         backoff.reset();
-        self.status.send_modify(|status| status.bound = true);
+        self.status.send_modify(|status| {
+            status.bound = true;
+            status.pooled = false;
+        });
         self.wake.send_replace(());
         loop {
             match listen.next().await {

@@ -1,7 +1,8 @@
 //! `/readyz`: whether what is committed now would reach a client now.
 //!
 //! Ready means that the listener is bound, the reader has lately found everything there was, and a notification of our
-//! own has come round. It says what fails, in words.
+//! own has come round. It says what fails, in words. Behind a connection pooler, where the poll alone delivers, it is ready and
+//! says what that costs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,9 @@ use crate::status::{ListenerStatus, PROBE_LIMIT, ReaderStatus};
 
 /// How far behind the reader may be, beyond two polls; and how long it may fail.
 const LAG_LIMIT: Duration = Duration::from_secs(2);
+
+const POOLED: &str = "DATABASE_URL leads through a connection pooler: events come with the poll (ROWCAST_POLL) and not at once; \
+                      set it to the database's own address";
 
 /// What readiness is made of.
 pub(crate) struct Health {
@@ -49,6 +53,15 @@ impl Health {
         self.reader.borrow().caught_up.map(|at| at.elapsed())
     }
 
+    /// What works, and not as it should, by name.
+    fn degraded(&self) -> Map<String, serde_json::Value> {
+        let mut degraded = Map::new();
+        if self.listener.borrow().pooled {
+            degraded.insert("pooler".into(), POOLED.into());
+        }
+        degraded
+    }
+
     /// What fails, by name; empty when ready.
     fn failing(&self) -> Map<String, serde_json::Value> {
         let mut failing = Map::new();
@@ -56,7 +69,7 @@ impl Health {
             failing.insert("drain".into(), "the server is stopping".into());
         }
         let listener = *self.listener.borrow();
-        if !listener.bound {
+        if !listener.bound && !listener.pooled {
             failing.insert("listener".into(), "LISTEN is not in force".into());
         }
         let failing_for = self.reader.borrow().failing.map(|since| since.elapsed());
@@ -72,7 +85,7 @@ impl Health {
             Some(_) => {}
         }
         let recent = |at: Instant| at.elapsed() <= PROBE_LIMIT;
-        if !listener.probed.is_some_and(recent) {
+        if !listener.probed.is_some_and(recent) && !listener.pooled {
             failing.insert(
                 "probe".into(),
                 "no notification of our own has come round lately".into(),
@@ -85,7 +98,12 @@ impl Health {
 pub(super) async fn readyz(State(health): State<Arc<Health>>) -> Response {
     let failing = health.failing();
     if failing.is_empty() {
-        json_response(StatusCode::OK, &json!({ "status": "ready" }))
+        let mut ready = json!({ "status": "ready" });
+        let degraded = health.degraded();
+        if !degraded.is_empty() {
+            ready["degraded"] = degraded.into();
+        }
+        json_response(StatusCode::OK, &ready)
     } else {
         json_response(
             StatusCode::SERVICE_UNAVAILABLE,

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 /// Every migration with the SHA-256 of its file.
-const RELEASED: [(&str, &str); 11] = [
+const RELEASED: [(&str, &str); 12] = [
     (
         "0001_outbox.sql",
         "8a202595a90dd4209fe9dbe4f22e364183d8b0135bb5b410841f0276d3ed3af4",
@@ -49,6 +49,10 @@ const RELEASED: [(&str, &str); 11] = [
     (
         "0010_emit.sql",
         "d68586b3306be586e86c6d7dd480086ace9cec2b5e804794fab5defd6831c1f4",
+    ),
+    (
+        "0014_databases.sql",
+        "84e40cafeee0bcefa5b81dec066645301125f3cc6b8b39aba6d01b7b6102ea74",
     ),
     (
         "chat/0001_chat.sql",

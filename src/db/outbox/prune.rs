@@ -5,12 +5,14 @@
 
 use std::time::Duration;
 
-use sqlx::postgres::PgPool;
-
 use crate::db::numbers::pruning_key;
+use crate::db::pools::Pool;
+use crate::db::retry::within;
 
 /// Rows that one statement removes at most: its transaction is short, and vacuum does not wait for it.
 const BATCH: i64 = 5_000;
+/// The longest wait for an answer.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// `$2` is a snapshot of a while ago: every reader has had the time to read what it sees. `rowcast.epoch.pruned` becomes the
 /// smallest snapshot that sees every event which was ever pruned. A reader or a client whose offset does not see all of that
@@ -20,7 +22,7 @@ const PRUNE: &str = concat!(
 with claimed as (
     select pg_try_advisory_xact_lock(",
     pruning_key!(),
-    ") as mine
+    ") and set_config('rowcast.pruning', 'on', true) = 'on' as mine
 ), old as (
     select id from rowcast.events, claimed where mine order by id limit $3
 ), gone as (
@@ -52,7 +54,7 @@ select count(*) from gone"
 
 /// Prunes, and remembers snapshots in order to know since when an event has been visible.
 pub(crate) struct Pruner {
-    pool: PgPool,
+    pool: Pool,
     retention: Duration,
     /// How long an event is left alone after it became visible.
     grace: Duration,
@@ -61,7 +63,7 @@ pub(crate) struct Pruner {
 
 impl Pruner {
     /// Prunes what is older than `retention`.
-    pub(crate) fn new(pool: PgPool, retention: Duration) -> Self {
+    pub(crate) fn new(pool: Pool, retention: Duration) -> Self {
         let grace = retention.min(Duration::from_secs(60));
         Self {
             pool,
@@ -82,9 +84,12 @@ impl Pruner {
             .back()
             .is_none_or(|(at, _)| now - *at >= self.grace / 8)
         {
-            let snapshot = sqlx::query_scalar("select pg_current_snapshot()::text")
-                .fetch_one(&self.pool)
-                .await?;
+            let snapshot = within(&self.pool, PATIENCE, async |connection| {
+                sqlx::query_scalar("select pg_current_snapshot()::text")
+                    .fetch_one(connection)
+                    .await
+            })
+            .await?;
             self.snapshots.push_back((now, snapshot));
         }
         while self
@@ -101,12 +106,14 @@ impl Pruner {
         else {
             return Ok(0);
         };
-        let removed: i64 = sqlx::query_scalar(PRUNE)
+        let prune = sqlx::query_scalar(PRUNE)
             .bind(self.retention.as_secs_f64())
             .bind(seen)
-            .bind(BATCH)
-            .fetch_one(&self.pool)
-            .await?;
+            .bind(BATCH);
+        let removed: i64 = within(&self.pool, PATIENCE, async |connection| {
+            prune.fetch_one(connection).await
+        })
+        .await?;
         Ok(removed.unsigned_abs())
     }
 

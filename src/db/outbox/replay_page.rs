@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::Row as _;
-use sqlx::postgres::PgPool;
 
 use super::epoch::{self, database_state_columns};
 use super::row;
+use crate::db::pools::Pool;
 use crate::db::read_error::ReadError;
 use crate::db::retry::within;
 use crate::offset::{ReplayPage, RoomRange, Snapshot};
@@ -64,7 +64,7 @@ order by e.id"
 /// # Errors
 /// The database's own, and the moment after a crash.
 pub(crate) async fn replay_page(
-    pool: &PgPool,
+    pool: &Pool,
     ranges: &[RoomRange],
     limit: usize,
     max_payload: usize,

@@ -5,9 +5,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sqlx::postgres::PgPool;
-
 use super::{PATIENCE, ResumeSession, StoredSession, column, hashes};
+use crate::db::pools::Pool;
 use crate::db::retry::within;
 
 const STORE: &str = "
@@ -22,7 +21,7 @@ returning pid_hash, owner";
 type Write = (ResumeSession, StoredSession);
 
 /// Stores the sessions, and says of each write, in their order, whether its connection still owns the session.
-pub(super) async fn store(pool: &PgPool, writes: &[Write]) -> sqlx::Result<Vec<bool>> {
+pub(super) async fn store(pool: &Pool, writes: &[Write]) -> sqlx::Result<Vec<bool>> {
     let mut written = HashSet::new();
     let mut left = last_writes(writes);
     while !left.is_empty() {
@@ -62,7 +61,7 @@ fn one_write_a_session(writes: Vec<Write>) -> (Vec<Write>, Vec<Write>) {
 }
 
 /// Stores sessions that are named once each. Returns those that were written, each by its pid's hash and its owner.
-async fn store_distinct(pool: &PgPool, writes: Vec<Write>) -> sqlx::Result<Vec<(Vec<u8>, i64)>> {
+async fn store_distinct(pool: &Pool, writes: Vec<Write>) -> sqlx::Result<Vec<(Vec<u8>, i64)>> {
     let (sessions, stored): (Vec<ResumeSession>, Vec<StoredSession>) = writes.into_iter().unzip();
     let query = sqlx::query_as(STORE)
         .bind(hashes(&sessions))
