@@ -24,7 +24,8 @@ const MAX_EVENTS: usize = 4_000;
 const MAX_BYTES: i64 = 2 * 1024 * 1024;
 
 /// Of each range, transactions that were in progress at its beginning are looked up one by one, later ones as a range of the
-/// same index.
+/// same index. `offset 0` and `id + 0` keep the planner from the other ways that statistics may show it: along the primary key, past
+/// all other rooms' events, in order to have them sorted. Sizes are looked up for what is left.
 const REPLAY_PAGE: &str = concat!(
     "
 with want as materialized (
@@ -32,16 +33,22 @@ with want as materialized (
            coalesce(batch, pg_current_snapshot()) as batch, after, upto
     from unnest($1::text[], $2::text[]::pg_snapshot[], $3::text[]::pg_snapshot[], $4::int8[], $5::int8[])
       as w (room, before, batch, after, upto)
-), found as materialized (
-    select distinct on (id) id, size from want w
+), ids as materialized (
+    select distinct id from want w
     cross join lateral (
-        select id, pg_column_size(data)::int8 * case when pg_column_compression(data) is null then 1 else 10 end as size
-        from rowcast.events e
-        where e.room = w.room and (e.xid >= w.xmax or e.xid = any(w.xip)) and e.id > w.after and e.id <= w.upto
-          and pg_visible_in_snapshot(e.xid, w.batch)
+        select id from (
+            select id, xid from rowcast.events e where e.room = w.room and e.xid >= w.xmax
+            union all
+            select id, xid from rowcast.events e where e.room = w.room and e.xid = any(w.xip) and e.xid < w.xmax
+            offset 0
+        ) e
+        where e.id + 0 > w.after and e.id + 0 <= w.upto and pg_visible_in_snapshot(e.xid, w.batch)
         order by id limit $6 + 1
     ) e
     order by id limit $6 + 1
+), found as materialized (
+    select id, pg_column_size(data)::int8 * case when pg_column_compression(data) is null then 1 else 10 end as size
+    from ids join rowcast.events e using (id)
 ), picked as (
     select id, row_number() over (order by id) as place, sum(size) over (order by id) - size as bytes_before from found
 ), present as materialized (",
