@@ -9,8 +9,6 @@ use futures_util::stream::BoxStream;
 use sqlx::postgres::{PgConnection, PgQueryResult, PgRow, PgStatement, PgTypeInfo};
 use sqlx::{Connection as _, Either, Execute, Executor, Postgres, SqlStr};
 
-use super::link::Link;
-
 /// A connection that runs statements.
 #[derive(Debug)]
 pub(super) struct Backend<'a> {
@@ -19,11 +17,11 @@ pub(super) struct Backend<'a> {
 }
 
 impl<'a> Backend<'a> {
-    /// Over this link.
-    pub(super) fn over(link: Link, connection: &'a mut PgConnection) -> Self {
+    /// With names if the connection is direct.
+    pub(super) fn new(direct: bool, connection: &'a mut PgConnection) -> Self {
         Self {
             connection,
-            named: link == Link::Direct,
+            named: direct,
         }
     }
 

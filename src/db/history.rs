@@ -109,8 +109,8 @@ pub(crate) async fn history(
     limit: usize,
     max_payload: usize,
 ) -> Result<Page, HistoryError> {
-    let (mut transaction, link) = pool.begin_with(BEGIN).await?;
-    let mut on = Backend::over(link, &mut transaction);
+    let (mut transaction, direct) = pool.begin_with(BEGIN).await?;
+    let mut on = Backend::new(direct, &mut transaction);
     let row = sqlx::query(database_state_columns!())
         .fetch_one(&mut on)
         .await?;

@@ -204,11 +204,11 @@ pub(super) async fn scoped<T, E: From<sqlx::Error>>(
     work: impl AsyncFnOnce(&mut Backend<'_>) -> Result<T, E>,
 ) -> Result<T, E> {
     if link == Link::Direct {
-        return work(&mut Backend::over(link, connection)).await;
+        return work(&mut Backend::new(true, connection)).await;
     }
     let begin = AssertSqlSafe(begin(settings));
     let mut transaction = connection.begin_with(begin).await?;
-    let done = work(&mut Backend::over(link, &mut transaction)).await?;
+    let done = work(&mut Backend::new(false, &mut transaction)).await?;
     transaction.commit().await?;
     Ok(done)
 }

@@ -125,18 +125,18 @@ impl Pool {
         }
     }
 
-    /// Begins a transaction with a statement that says all of its settings.
+    /// Begins a transaction with a statement that says all of its settings, and says whether the connection is direct.
     ///
     /// # Errors
     /// The database's own; or there is no connection in time.
     pub(super) async fn begin_with(
         &self,
         begin: impl SqlSafeStr,
-    ) -> sqlx::Result<(Transaction<'static, Postgres>, Link)> {
+    ) -> sqlx::Result<(Transaction<'static, Postgres>, bool)> {
         let link = self.link().await?;
         let pool = self.pool(link);
         match pool.begin_with(begin).await {
-            Ok(transaction) => Ok((transaction, link)),
+            Ok(transaction) => Ok((transaction, link == Link::Direct)),
             Err(error) => Err(self.explain(error, pool).await),
         }
     }

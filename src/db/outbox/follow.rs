@@ -6,6 +6,7 @@
 //! `disable_notify`, or until the connection ends. It is never taken on a connection that goes through a pooler.
 //! Relies on the caller to connect anew after every error: a read that broke off leaves a connection that nobody may use.
 
+mod connected;
 mod reading;
 
 pub(crate) use reading::{LogPosition, ReadPart};
@@ -15,65 +16,22 @@ use std::time::Duration;
 
 use futures_util::future::ready;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
-use sqlx::postgres::{PgConnection, PgRow};
-use sqlx::{AssertSqlSafe, Connection as _, Decode, Postgres, Type};
+use sqlx::{Connection as _, Decode, Postgres, Type};
 use tokio::time::timeout;
 
 use super::epoch;
 use crate::db::Database;
 use crate::db::backend::Backend;
-use crate::db::link::{Link, Settings, begin, scoped};
+use crate::db::link::{Link, scoped};
 use crate::db::numbers::sleeping_reader_key;
 use crate::db::read_error::ReadError;
 use crate::metrics::Metrics;
 use crate::offset::{BadSnapshot, Epoch, Seen, Snapshot};
+use connected::{Connected, SETTINGS};
 use reading::Reading;
 
 /// The longest wait for an answer: a half-open connection must not hang the reader.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Reads what is visible now and not visible in the snapshot `$1`. The materialised part makes the planner use the index over
-/// `xid`; without it, `order by id` makes the planner walk the whole primary key. `$2` and `$3` are given to finish a read that
-/// broke off: then only what that read saw is read, after the id that it reached.
-macro_rules! read {
-    ($log:literal) => {
-        concat!(
-            "
-with fresh as materialized (
-    select id, xid, at, room, event, data, source, sync
-    from rowcast.events
-    where (xid >= pg_snapshot_xmax($1::text::pg_snapshot) and xid < pg_snapshot_xmax(pg_current_snapshot()))
-       or xid = any(array(select pg_snapshot_xip($1::text::pg_snapshot)))
-)
-select s.*, e.*
-from (
-    select coalesce($2::text, pg_current_snapshot()::text) as snapshot,
-           ",
-            $log,
-            ",
-           (select value from rowcast.epoch) as epoch,
-           (select pruned::text from rowcast.epoch) as pruned,
-           (select removed::text from rowcast.epoch) as removed,
-           pg_is_in_recovery() as standby,
-           exists (select from rowcast.events where xid >= pg_snapshot_xmax(pg_current_snapshot())) as has_foreign
-) s
-left join (
-    select id, xid::text::int8 as xid, room, event, source, sync, (extract(epoch from at) * 1000000)::int8 as at_us,
-           case when octet_length(data::text) > $4 then rowcast.truncate_payload(data)::text else data::text end as data,
-           extract(epoch from clock_timestamp() - at)::float8 as age
-    from fresh
-    where $2::text is null or (id > $3 and pg_visible_in_snapshot(xid, $2::text::pg_snapshot))
-) e on true
-order by e.id"
-        )
-    };
-}
-const READ: &str = read!(
-    "(pg_current_wal_insert_lsn() - '0/0')::int8 as written,
-           (pg_current_wal_flush_lsn() - '0/0')::int8 as flushed"
-);
-/// Where the service does not say how far the log is.
-const READ_BLINDLY: &str = read!("0::int8 as written, (-1)::int8 as flushed");
 
 /// Counts the transactions that have written an event and are not over. Each of them may have tested the key while no reader
 /// held it, and then notifies nobody.
@@ -103,16 +61,6 @@ const DISABLE_NOTIFY: &str = concat!(
     sleeping_reader_key!(),
     ")"
 );
-
-/// Each statement is planned once, and never as a sequential scan of the outbox.
-const SETTINGS: Settings = Settings {
-    local: &[
-        ("enable_seqscan", "off"),
-        ("plan_cache_mode", "force_generic_plan"),
-        ("statement_timeout", "0"),
-    ],
-    read_only: false,
-};
 
 /// Why a read failed.
 #[derive(Debug, thiserror::Error)]
@@ -166,15 +114,6 @@ pub(crate) struct Follow {
     patience: Duration,
     /// What the database does not tell is said once.
     refusals_said: bool,
-}
-
-struct Connected {
-    connection: PgConnection,
-    link: Link,
-    /// The epoch's value. Another one in a read is another life of the database.
-    epoch: i64,
-    /// Whether the database says how far its log is on disk.
-    tells_log: bool,
 }
 
 impl Follow {
@@ -322,34 +261,5 @@ impl Follow {
         let connected = self.connection.as_mut().ok_or(sqlx::Error::WorkerCrashed)?;
         let asked = sqlx::query_scalar(sql).fetch_one(&mut connected.connection);
         Ok(timeout(PATIENCE, asked).await??)
-    }
-}
-
-impl Connected {
-    /// The rows of a read. Over a pooler it is one message of the simple protocol, with its transaction and its settings, so that
-    /// the pooler has the backend again as soon as the last row is read.
-    fn rows<'a>(&'a mut self, from: &Seen, max_payload: i32) -> BoxStream<'a, sqlx::Result<PgRow>> {
-        let (before, batch, after) = match from {
-            Seen::All(before) => (before.to_string(), None, 0),
-            Seen::Part { before, batch, id } => (before.to_string(), Some(batch.to_string()), *id),
-        };
-        let read = if self.tells_log { READ } else { READ_BLINDLY };
-        if self.link == Link::Direct {
-            return sqlx::query(read)
-                .bind(before)
-                .bind(batch)
-                .bind(after)
-                .bind(max_payload)
-                .fetch(&mut self.connection);
-        }
-        // Numbers, colons and commas: nothing in them has to be quoted.
-        let batch = batch.map_or_else(|| "null".to_owned(), |batch| format!("'{batch}'"));
-        let read = read
-            .replace("$1", &format!("'{before}'"))
-            .replace("$2", &batch)
-            .replace("$3", &format!("({after})"))
-            .replace("$4", &max_payload.to_string());
-        let begin = begin(SETTINGS);
-        sqlx::raw_sql(AssertSqlSafe(format!("{begin}; {read}; commit"))).fetch(&mut self.connection)
     }
 }
