@@ -30,7 +30,7 @@ watch: node ## Print a conversation's events: make watch ROOM=42 SERVER=http://1
 	@node tests/interop/watch.mjs $(or $(ROOM),42) $(SERVER)
 
 test: demo ## Run every test (ARGS is handed to the test runner)
-	@$(call setup,rust postgres browser guide) && scripts/test $(ARGS)
+	@$(call setup,rust postgres browser pooler guide) && scripts/test $(ARGS)
 
 soak: node ## Break things at random and count what is lost: make soak MINUTES=20 SEED=1
 	@$(call setup,rust postgres) && SOAK_MINUTES=$(or $(MINUTES),20) SOAK_SEED=$(SEED) \
