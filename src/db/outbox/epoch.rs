@@ -55,8 +55,12 @@ where e.system_identifier is null and $1 is not null or e.timeline is null and $
 /// Removes events of transactions that are yet to come: a copy brought them along, and they would be taken for later ones'.
 const SWEEP: &str = "
 delete from rowcast.events e
-using (select id from rowcast.events where xid >= pg_snapshot_xmax(pg_current_snapshot()) limit 20000) foreign_event
-where e.id = foreign_event.id and set_config('rowcast.pruning', 'on', true) = 'on'";
+using (
+    select id from rowcast.events
+    where (select set_config('rowcast.pruning', 'on', true) = 'on') and xid >= pg_snapshot_xmax(pg_current_snapshot())
+    limit 20000
+) foreign_event
+where e.id = foreign_event.id";
 
 /// Notes a crash that no server has noted yet. The row is locked first, so that only one of several servers notes it.
 /// What is noted is the first transaction id after the recovery: every id from there on was handed out again. That id is in

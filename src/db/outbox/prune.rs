@@ -14,17 +14,18 @@ const BATCH: i64 = 5_000;
 /// The longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// It says first that it is the server's, also where there is nothing to remove: `rowcast.note_removal` looks.
 /// `$2` is a snapshot of a while ago: every reader has had the time to read what it sees. `rowcast.epoch.pruned` becomes the
 /// smallest snapshot that sees every event which was ever pruned. A reader or a client whose offset does not see all of that
 /// snapshot may have missed a pruned event.
 const PRUNE: &str = concat!(
     "
 with claimed as (
-    select pg_try_advisory_xact_lock(",
+    select set_config('rowcast.pruning', 'on', true) = 'on' and pg_try_advisory_xact_lock(",
     pruning_key!(),
-    ") and set_config('rowcast.pruning', 'on', true) = 'on' as mine
+    ") as mine
 ), old as (
-    select id from rowcast.events, claimed where mine order by id limit $3
+    select id from rowcast.events where (select mine from claimed) order by id limit $3
 ), gone as (
     delete from rowcast.events e using old
     where e.id = old.id and e.at < clock_timestamp() - make_interval(secs => $1)
