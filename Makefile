@@ -1,16 +1,19 @@
 # The tasks of development; `make help` lists them. Options go through ARGS: make run ARGS='--port 4000'.
 
 .DEFAULT_GOAL := help
-.PHONY: help run client demo watch test soak check bench audit
+.PHONY: help run doctor client demo watch test test-all soak check bench audit
 
 # What scripts/setup prints is for the shell: where a Postgres is that the server would not find by itself.
 setup = out=$$(scripts/setup $(1)) && eval "$$out"
 
 help: ## Say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: demo ## Start the server with the dashboard, and a Postgres of its own unless DATABASE_URL says otherwise
 	@$(call setup,rust postgres) && cargo run --locked --release -- serve $(ARGS)
+
+doctor: demo ## Say what is wrong with the database, and how to mend it: the embedded one, unless DATABASE_URL says otherwise
+	@$(call setup,rust postgres) && cargo run --locked --release --quiet -- doctor $(ARGS)
 
 client: client/dist/index.js ## Build the client kit alone
 
@@ -31,6 +34,9 @@ watch: node ## Print a conversation's events: make watch ROOM=42 SERVER=http://1
 
 test: demo ## Run every test (ARGS is handed to the test runner)
 	@$(call setup,rust postgres browser pooler guide) && scripts/test $(ARGS)
+
+test-all: test ## Run every test, then those of the database on Postgres 14 to 18
+	@$(call setup,rust) && scripts/test-majors
 
 soak: node ## Break things at random and count what is lost: make soak MINUTES=20 SEED=1
 	@$(call setup,rust postgres) && SOAK_MINUTES=$(or $(MINUTES),20) SOAK_SEED=$(SEED) \

@@ -1,4 +1,4 @@
-//! Has the crate rebuilt when the dashboard was, whose files under `demo/dist` are embedded (see `http::demo`), and when a
+//! Has the crate rebuilt when the dashboard was, whose files under `demo/dist` are embedded (see `src/demo`), and when a
 //! migration was added: `sqlx::migrate!` itself only watches those that it knows.
 //!
 //! A folder that does not exist would count as changed at every build, so its parent is watched until it does.

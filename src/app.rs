@@ -1,8 +1,8 @@
 //! Puts the server together, supervises it, and stops it in order.
 //!
-//! The only module that knows all others. [`start`] is a list of steps, each in a file of its own: `database`, `delivery`,
-//! `feed`, `web`, `announce`. Each step needs what the one before returns, so their order is the compiler's. `tasks` has the
-//! background tasks, `stop` has the order of the shutdown.
+//! The only module that knows all others. [`start`] is a list of steps, each in a file of its own: `listeners`, `database`,
+//! `delivery`, `feed`, `web`, `announce`. A step needs what those before return, so their order is the compiler's. `tasks` has
+//! the background tasks, `stop` has the order of the shutdown.
 //! Guarantees that a background task which ends by itself ends the process: a server that lost a part must not look alive.
 
 mod announce;
@@ -10,11 +10,15 @@ mod database;
 mod delivery;
 mod example;
 mod feed;
+mod listeners;
 mod stop;
 mod tasks;
 mod web;
 
+use std::sync::Arc;
+
 use anyhow::Context as _;
+use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::db::Pools;
@@ -22,6 +26,7 @@ use crate::embedded::Embedded;
 use crate::metrics::Metrics;
 use crate::shutdown::Signals;
 use crate::socketio::SocketServer;
+use crate::status::{Checks, StartStatus};
 use tasks::Tasks;
 
 /// Runs the server until a signal asks for its end.
@@ -54,14 +59,23 @@ struct App {
 
 async fn start(config: &Config) -> anyhow::Result<App> {
     let (metrics, registry) = Metrics::new();
+    let registry = Arc::new(registry);
+    let checks = Checks::default();
     let mut tasks = Tasks::default();
+    let (waiting, status) = watch::channel(StartStatus::default());
 
-    let database = database::start(config).await?;
-    let (delivery, channels) = delivery::start(config, &database, &metrics, &mut tasks);
-    let feed = feed::start(config, &database, channels, &metrics, &mut tasks).await?;
-    let web = web::start(config, &database, &delivery, &feed, registry, &mut tasks).await?;
+    let listeners = listeners::open(config, status, &metrics, &registry, &mut tasks).await?;
+    let database = database::start(config, &waiting).await?;
+    let (delivery, channels) = delivery::start(config, &database, &metrics, &checks, &mut tasks);
+    let feed = feed::start(
+        config, &database, channels, &waiting, &metrics, &checks, &mut tasks,
+    )
+    .await?;
+    web::start(
+        config, &database, &delivery, &feed, registry, &tasks, &listeners,
+    );
     feed.wait_for_probe().await;
-    announce::ready(config, &database, &web).await?;
+    announce::ready(config, &database, &listeners, &mut tasks).await;
 
     Ok(App {
         socket_server: delivery.socket_server,

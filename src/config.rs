@@ -7,6 +7,7 @@
 //! Guarantees that no secret is printed: not by an error, `Debug` or `Display`.
 //! Relies on nothing but the process environment, which no other module reads.
 
+mod command;
 mod database_url;
 mod env_file;
 mod environment;
@@ -17,18 +18,21 @@ mod origins;
 mod problem;
 mod quantity;
 mod settings;
+mod shown;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 
+pub(crate) use command::{Command, GrantArgs};
 pub(crate) use database_url::DatabaseUrl;
 pub(crate) use listen::Listen;
 pub(crate) use log::{Log, LogFormat};
 pub(crate) use origins::Origins;
 pub(crate) use problem::ConfigError;
+pub(crate) use shown::Shown;
 
 use environment::Environment;
 use lookup::SettingLookup;
@@ -54,22 +58,6 @@ pub(crate) struct Cli {
     flags: Flags,
 }
 
-/// What the process is to do.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Subcommand)]
-pub(crate) enum Command {
-    /// Broadcast the database's events to Socket.IO clients (the default)
-    #[default]
-    Serve,
-    /// Create or update Rowcast's tables, then exit
-    Migrate {
-        /// Also the optional chat tables, messages and message_statuses
-        #[arg(long)]
-        chat: bool,
-    },
-    /// Ask the server on HOST and PORT whether it is ready; exit 1 when it is not
-    Healthcheck,
-}
-
 /// Every setting, parsed.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
@@ -87,6 +75,8 @@ pub(crate) struct Config {
     pub retention: Duration,
     /// `ROWCAST_POLL`: the longest pause between two reads of the outbox.
     pub poll: Duration,
+    /// `ROWCAST_MIGRATE`: what `serve` does with migrations that are missing.
+    pub migrate: Migrate,
     /// `ROWCAST_DRAIN`: the deadline of an orderly stop.
     pub drain: Duration,
     /// `ROWCAST_MAX_PAYLOAD`: events with a larger payload go out truncated.
@@ -103,6 +93,15 @@ pub(crate) struct Config {
     pub log: Log,
     /// What was ignored and probably not meant; to be logged once logging is up.
     pub warnings: Vec<String>,
+}
+
+/// What `serve` does with migrations that are missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Migrate {
+    /// It applies them.
+    Auto,
+    /// It says that they are missing, and ends.
+    Off,
 }
 
 /// How a client proves who it is.
@@ -130,12 +129,30 @@ pub(crate) struct Limits {
 /// Reads the command line, the environment and `.env`. Ends the process for `--help`, `--version`
 /// and a misused command line, as clap does.
 ///
-/// # Errors
-/// Every bad value, one line each; exit code 2 is the caller's to give.
-pub(crate) fn load() -> Result<(Command, Config), ConfigError> {
+pub(crate) fn load() -> Loaded {
     let cli = Cli::parse();
-    let config = Config::resolve(&cli, &Environment::of_process()?)?;
-    Ok((cli.command.unwrap_or_default(), config))
+    let (shown, config) = match Environment::of_process() {
+        Ok(environment) => (
+            shown::settings(&cli.flags, &environment),
+            Config::resolve(&cli, &environment),
+        ),
+        Err(problem) => (Vec::new(), Err(problem.into())),
+    };
+    Loaded {
+        command: cli.command.unwrap_or_default(),
+        shown: Shown(shown),
+        config,
+    }
+}
+
+/// What the command line, the environment and `.env` say together.
+pub(crate) struct Loaded {
+    /// What to do.
+    pub command: Command,
+    /// Every setting as it was given, for a person to read.
+    pub shown: Shown,
+    /// The settings, or every bad value, one line each; exit code 2 is the caller's to give.
+    pub config: Result<Config, ConfigError>,
 }
 
 impl Config {
@@ -160,6 +177,7 @@ impl Config {
             poll: read.value("ROWCAST_POLL", |text| {
                 quantity::duration(text, quantity::POLL)
             }),
+            migrate: read.value("ROWCAST_MIGRATE", Migrate::parse),
             drain: read.value("ROWCAST_DRAIN", |text| {
                 quantity::duration(text, quantity::DRAIN)
             }),
@@ -177,7 +195,7 @@ impl Config {
             warnings: Vec::new(),
         };
         // Only a server listens: a migration job that shares the variables is not refused.
-        let serves = matches!(cli.command, None | Some(Command::Serve));
+        let serves = matches!(cli.command, None | Some(Command::Serve | Command::Check));
         if serves && auth.is_none() && !config.listen.is_loopback() {
             read.refuse(
                 "HOST",
@@ -209,6 +227,7 @@ impl Config {
                     "{name} is no variable of Rowcast and was ignored; rowcast --help lists them"
                 )
             }))
+            .chain(environment.replaced())
             .collect()
     }
 }
@@ -233,6 +252,16 @@ impl Auth {
             "none" => Ok(Self::None),
             "jwt" => Err(Refusal::because("not available in this version", "none")),
             _ => Err(Refusal::accepts("none")),
+        }
+    }
+}
+
+impl Migrate {
+    fn parse(text: &str) -> Result<Self, Refusal> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "off" => Ok(Self::Off),
+            _ => Err(Refusal::accepts("auto or off")),
         }
     }
 }

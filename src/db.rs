@@ -5,29 +5,36 @@
 //!
 //! - `outbox`: what the reader follows, what replays and HTTP read, and what is pruned
 //! - `sessions`: the resume sessions; `history`: the messages of a room, read from the attached tables
-//! - `listen`: LISTEN, and the notification by which a server probes itself
+//! - `listen`: LISTEN; `notify_queue`: the notification by which a server probes itself, and how full the queue of all is
 //! - `link`: whether a pooler is between us and the database, and what may be kept in a session then
 //! - `backend`: a connection as statements run on it
 //! - `pools`: the connections, by what they are for; `query_batcher`: many questions in one statement
 //! - `retry`: which errors pass by themselves; `read_error`: why a read failed
 //! - `prepare`, `migrate`: waiting for the database, and its schema
-//! - `sources`: the attached tables; `stats`: the figures for the metrics; `chat`: the demo's tables
+//! - `rights`: what a server's role needs; `self_check`: whether it has it; `fault`: what Postgres said, for a person
+//! - `doctor`: everything that can be wrong, for `rowcast doctor`; `grants`: the rights of a role, as statements
+//! - `sources`: the attached tables and their problems; `stats`: the figures for the metrics; `chat`: the demo's tables
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
+use sqlx::{Connection as _, PgConnection};
 use tokio::time::timeout;
 
 use link::{Link, LinkState, Settings};
 
 mod backend;
 mod chat;
+mod doctor;
+mod fault;
+mod grants;
 mod history;
 mod link;
 mod listen;
 mod migrate;
+mod notify_queue;
 mod numbers;
 mod outbox;
 mod pools;
@@ -35,14 +42,20 @@ mod prepare;
 mod query_batcher;
 mod read_error;
 mod retry;
+mod rights;
+mod self_check;
 mod sessions;
 mod sources;
 mod stats;
 
 pub(crate) use chat::{Chat, ChatError, Conversation, Report};
+pub(crate) use doctor::{Doctor, Finding, Level, list_sources};
+pub(crate) use fault::{cause_of, is_refused};
+pub(crate) use grants::{Wanted, apply_grants, grants_for};
 pub(crate) use history::{HistoryError, history};
-pub(crate) use listen::{Heard, Listen, ListenError, send_probe};
-pub(crate) use migrate::migrate;
+pub(crate) use listen::{Heard, Listen, ListenError};
+pub(crate) use migrate::{ChatTables, Schema};
+pub(crate) use notify_queue::{notify_queue_holder, send_probe};
 pub(crate) use outbox::{
     Follow, FollowError, Head, LogPosition, Pruner, ReadPart, SharedReads, replay_page,
 };
@@ -50,10 +63,11 @@ pub(crate) use pools::{Pool, Pools};
 pub(crate) use prepare::prepare;
 pub(crate) use read_error::log_wait;
 pub(crate) use retry::is_transient;
+pub(crate) use self_check::SelfCheck;
 pub(crate) use sessions::{
     PidHash, ResumeSession, SessionProgress, Sessions, StoredSession, Takeover, parse_takeovers,
 };
-pub(crate) use sources::sources;
+pub(crate) use sources::{Source, sources};
 pub(crate) use stats::stats;
 
 /// How long a connection attempt may take.
@@ -64,6 +78,8 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) struct Database {
     options: PgConnectOptions,
     link: Arc<LinkState>,
+    /// Transactions are read only unless we say otherwise: that is the database's, or the role's, own setting.
+    is_read_only_by_default: bool,
 }
 
 /// For a connection that has no setting of its own.
@@ -79,6 +95,7 @@ impl Database {
             // Poolers refuse this parameter unless told otherwise, and Postgres's default says every number exactly, too.
             options: options.extra_float_digits(None),
             link: Arc::new(LinkState::new()),
+            is_read_only_by_default: false,
         }
     }
 
@@ -94,17 +111,14 @@ impl Database {
     /// The options for a connection over this link. Where a backend may be another one each time, statements have no names.
     fn linked(&self, name: &str, link: Link, settings: Settings) -> PgConnectOptions {
         match link {
-            Link::Direct => self.link.direct(self.named(name), settings),
+            Link::Direct => {
+                let writable = self.is_read_only_by_default;
+                let writable = writable.then_some(("default_transaction_read_only", "off"));
+                let options = self.named(name).options(writable);
+                self.link.direct(options, settings)
+            }
             Link::Pooled => self.named(name).statement_cache_capacity(0),
         }
-    }
-
-    /// Connects once, outside any pool, which would hide why it failed, and finds out what is in between.
-    ///
-    /// # Errors
-    /// The database's own, or that of the network.
-    pub(crate) async fn try_connect(&self) -> sqlx::Result<()> {
-        self.find_link().await.map(|_| ())
     }
 
     /// What is between us and the database; found out if it is not known.
@@ -153,6 +167,21 @@ impl Database {
             self.link.require_direct(&mut connection).await?;
         }
         Ok((connection, link))
+    }
+
+    /// Makes every connection from here on one that may write, whatever is set for the database or for the role. False: that was
+    /// done before. It is sent only where it is needed; over a pooler each transaction says it by itself.
+    fn make_writable(&mut self) -> bool {
+        if self.is_read_only_by_default {
+            return false;
+        }
+        self.is_read_only_by_default = true;
+        true
+    }
+
+    /// Whether it is reached by a Unix socket.
+    fn is_socket(&self) -> bool {
+        self.options.get_socket().is_some() || self.options.get_host().starts_with('/')
     }
 
     /// `host:port/database`, for the log. Never the user's password.

@@ -20,8 +20,8 @@
 //! - Nobody waits for a subscriber but its own replay.
 //!
 //! # Locks, in the order in which they are taken
-//! 1. `Hub::typing_order`: held while a change of who types is made and told, so that what is told last is what holds.
-//!    Protects no data.
+//! 1. `Hub::typing_order`: held while a change of who types is made and told, so that what is told last is what holds. Joins,
+//!    leaves and removals take it too, since they change who is told. Protects no data.
 //! 2. `Hub::state`: which subscribers there are, the rooms with their members and typers, the position. It is the gate between
 //!    a join, a replay and the broadcast. Held for a moment, never while something is sent to more than one subscriber.
 //! 3. `Subscriber::state`, one per subscriber: its rooms and what it was sent. Held while one stored event is sent, so that

@@ -18,6 +18,7 @@ mod user;
 use std::{
     ffi::{OsStr, OsString},
     fs::{self, File},
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -159,6 +160,33 @@ impl Embedded {
             None => bail!("the embedded Postgres ended unseen"),
         }
     }
+}
+
+/// What there is of an embedded Postgres.
+pub(crate) enum Found {
+    /// It runs, and this is its URL.
+    Running(String),
+    /// Its data is there.
+    Stopped,
+    /// There is none yet.
+    Nowhere,
+}
+
+/// Looks for the embedded Postgres of this folder. Starts and makes nothing.
+///
+/// # Errors
+/// The folder is none that can be used.
+pub(crate) fn found(folder: &Path) -> anyhow::Result<Found> {
+    let dir = DataDir::locate(folder)?;
+    let socket = dir.sockets().join(format!(".s.PGSQL.{PORT}"));
+    // A socket that a crashed one left refuses.
+    if UnixStream::connect(socket).is_ok() {
+        return Ok(Found::Running(address::url(&dir.sockets())));
+    }
+    Ok(match dir.major()? {
+        Some(_) => Found::Stopped,
+        None => Found::Nowhere,
+    })
 }
 
 /// Whether this is the hidden start of [`exec_postgres`], by the first argument after the program's name.

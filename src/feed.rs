@@ -3,7 +3,9 @@
 //! - `listener`: hears notifications, and wakes the reader
 //! - `reader`: decides when to read; pulls what an [`EventFeed`](event_feed::EventFeed) yields; `hand_over` gives it to delivery
 //! - `crash_guard`: what a crash of Postgres can undo of what was delivered
-//! - `retention`: prunes; `probe`: sends what the listener must hear, and takes the outbox's figures
+//! - `source_watch`: what is wrong with the attached tables
+//! - `retention`: prunes; `probe`: sends what the listener must hear, and takes the outbox's figures; `self_check`: finds out what
+//!   a server can't do before a client does
 //!
 //! A notification only wakes, the poll is the guarantee: without the listener everything is delivered, later.
 
@@ -14,12 +16,16 @@ mod listener;
 mod probe;
 mod reader;
 mod retention;
+mod self_check;
+mod source_watch;
 
 #[cfg(test)]
 mod fakes;
 #[cfg(test)]
 pub(crate) use hand_over::{HandOver, ReadUnderWay};
 pub(crate) use listener::Listener;
-pub(crate) use probe::run as run_probe;
+pub(crate) use probe::Probe;
 pub(crate) use reader::Reader;
 pub(crate) use retention::run as run_retention;
+pub(crate) use self_check::run as run_self_check;
+pub(crate) use source_watch::SourceWatch;

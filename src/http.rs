@@ -4,7 +4,7 @@
 //! mounted here; none of the three knows another.
 //!
 //! - `api`: what the reads share; `history`, `events`: the two reads; `etag`, `rate`: tags and limits
-//! - `health`: `/readyz`; `metrics`: the admin listener
+//! - `health`: `/readyz`; `starting`: what is answered until the server serves; `metrics`: the admin listener
 
 use std::sync::Arc;
 
@@ -13,7 +13,8 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, Method, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, any, get};
+use tokio::sync::watch;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 pub(crate) mod api;
@@ -23,6 +24,7 @@ mod health;
 mod history;
 mod metrics;
 mod rate;
+mod starting;
 
 pub(crate) use api::Api;
 pub(crate) use health::Health;
@@ -31,6 +33,7 @@ pub(crate) use metrics::admin;
 use crate::config::Origins;
 use crate::http_error::Error;
 use crate::metrics::Metrics;
+use crate::status::StartStatus;
 
 /// History of a conversation.
 const MESSAGES: &str = "/api/conversations/{contactId}/messages";
@@ -61,19 +64,58 @@ pub(crate) fn api_routes(api: &Arc<Api>) -> Router {
         .with_state(api.clone())
 }
 
+/// The public routes of a server that starts: it lives, and everything else waits a moment for the real routes, which come as
+/// a change of `routes`, or is refused as unavailable.
+pub(crate) fn starting(
+    status: watch::Receiver<StartStatus>,
+    routes: watch::Receiver<Router>,
+    origins: &Origins,
+    metrics: Metrics,
+) -> Router {
+    let counter = RouteCounter {
+        metrics,
+        counted_routes: &[],
+    };
+    let refusing = Router::new()
+        .route("/livez", get(livez))
+        .route("/readyz", get(starting::readyz).with_state(status.clone()))
+        .route("/socket.io", any(starting::refuse))
+        .route("/socket.io/", any(starting::refuse))
+        .fallback(starting::refuse);
+    let front = starting::Front {
+        refusing: finish(refusing, counter, origins),
+        routes,
+        status,
+    };
+    Router::new()
+        .fallback(starting::hold)
+        .with_state(Arc::new(front))
+}
+
 /// The public routes: what was given, and what every server has.
 pub(crate) fn public(public: Public, origins: &Origins, metrics: Metrics) -> Router {
     let counter = RouteCounter {
         metrics,
         counted_routes: public.counted_routes,
     };
-    Router::new()
-        .route("/livez", get(|| async { "live\n" }))
+    let routes = Router::new()
+        .route("/livez", get(livez))
         .route("/readyz", get(health::readyz).with_state(public.health))
         .route("/socket.io", public.socketio.clone())
         .route("/socket.io/", public.socketio)
         .merge(public.routes)
-        .fallback(|| async { Error::NotFound })
+        .fallback(|| async { Error::NotFound });
+    finish(routes, counter, origins)
+}
+
+/// The process answers.
+async fn livez() -> &'static str {
+    "live\n"
+}
+
+/// Puts around the public routes what holds for all of them.
+fn finish(routes: Router, counter: RouteCounter, origins: &Origins) -> Router {
+    routes
         .method_not_allowed_fallback(|| async { Error::MethodNotAllowed })
         .layer(middleware::from_fn_with_state(counter, count))
         .layer(cors(origins))

@@ -29,6 +29,8 @@ pub(crate) enum Error {
     TooManyRequests(u32),
     #[error("the server is stopping, try again")]
     Unavailable,
+    #[error("the server is starting, try again")]
+    Starting,
     #[error("the database did not answer this: the server's log says why, try again")]
     Database,
     #[error("too many requests wait already, try again")]
@@ -48,9 +50,11 @@ impl Error {
             Self::NotJson => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "bad_request"),
             Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large"),
             Self::TooManyRequests(_) => (StatusCode::TOO_MANY_REQUESTS, "too_many_requests"),
-            Self::Unavailable | Self::Database | Self::Crowded | Self::NoChatTables => {
-                (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
-            }
+            Self::Unavailable
+            | Self::Starting
+            | Self::Database
+            | Self::Crowded
+            | Self::NoChatTables => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         }
     }
 }

@@ -50,7 +50,7 @@ mod transport;
 
 use std::process::ExitCode;
 
-use config::{Command, Config};
+use config::{Command, Config, Loaded};
 
 /// The `rowcast` command: reads the command line and the environment, does what they say, and returns the exit code.
 pub fn run() -> ExitCode {
@@ -59,13 +59,24 @@ pub fn run() -> ExitCode {
     if embedded::is_exec_postgres(args.next().as_deref()) {
         return failed(&embedded::exec_postgres(args));
     }
-    let (command, config) = match config::load() {
-        Ok(loaded) => loaded,
+    let Loaded {
+        command,
+        shown,
+        config,
+    } = config::load();
+    if command == Command::Check {
+        cli::check(&shown, config.as_ref().ok());
+    }
+    let config = match config {
+        Ok(config) => config,
         Err(problems) => {
             complain(&problems.to_string());
             return ExitCode::from(2);
         }
     };
+    if command == Command::Check {
+        return ExitCode::SUCCESS;
+    }
     telemetry::init(&config.log);
     for warning in &config.warnings {
         tracing::warn!("{warning}");
@@ -78,17 +89,22 @@ pub fn run() -> ExitCode {
         Err(error) => return failed(&error.into()),
     };
     match runtime.block_on(dispatch(command, config)) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => failed(&error),
     }
 }
 
-async fn dispatch(command: Command, config: Config) -> anyhow::Result<()> {
+async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Serve => app::serve(config).await,
-        Command::Migrate { chat } => cli::migrate(&config, chat).await,
-        Command::Healthcheck => cli::healthcheck(&config).await,
+        Command::Serve => app::serve(config).await?,
+        Command::Migrate { chat, timeout } => cli::migrate(&config, chat, timeout).await?,
+        Command::Healthcheck => cli::healthcheck(&config).await?,
+        Command::Check => {}
+        Command::Doctor { json } => return cli::doctor(&config, json).await,
+        Command::Grant(args) => return cli::grant(&config, &args).await,
+        Command::Sources { json } => cli::sources(&config, json).await?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {

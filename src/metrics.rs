@@ -1,7 +1,8 @@
 //! Every metric, by name.
 //!
 //! Owns the registry and the handles. A leaf: any module counts, `http::metrics` alone writes the figures out.
-//! Guarantees that names and label values are constants: rooms, users and anything else that a client chose are never labels.
+//! Guarantees that names and label values are constants, but for the attached tables, whose names the operator gave: rooms, users
+//! and anything else that a client chose are never labels.
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
@@ -106,6 +107,16 @@ struct ReasonLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct SourceLabels {
+    source: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct CheckLabels {
+    check: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct HttpLabels {
     route: &'static str,
     status: u16,
@@ -121,6 +132,10 @@ macro_rules! meters {
         pub(crate) struct Meters { $($(#[$doc])* $vis $field: $kind),+ }
 
         impl Meters {
+            /// Their names, without the prefix.
+            #[cfg(test)]
+            const NAMES: &[&str] = &[$($name),+];
+
             fn register(registry: &mut Registry) -> Self {
                 let meters = Self { $($field: meters!(@make $($make)?)),+ };
                 $(registry.register($name, $help, meters.$field.clone());)+
@@ -143,10 +158,14 @@ meters! {
     limits: Family<LimitLabels, Counter> = "limits", "Limits that were hit";
     /// Wakes of the reader while it slept.
     wakes: Family<WakeLabels, Counter> = "wakes", "What woke the reader";
+    /// What `/readyz` says.
+    ready: Family<CheckLabels, Gauge> = "ready", "Whether each check of readiness passes: 1, or 0 while it fails";
     /// Answers over HTTP.
     http: Family<HttpLabels, Counter> = "http_requests", "HTTP requests by route and status";
     /// Events taken from the outbox.
     pub events_read: Counter = "events_read", "Events taken from the outbox";
+    /// Reads that found so much that it was left to replays.
+    pub large_reads: Counter = "large_reads", "Large commits that were left to replays";
     /// Events handed to sockets: one event to ten sockets counts ten.
     pub deliveries: Counter = "deliveries", "Events handed to sockets";
     /// Missed events sent to sockets that came back, fell behind or joined with an offset.
@@ -174,8 +193,12 @@ meters! {
     pub outbox_bytes: Gauge = "outbox_bytes", "Bytes of the outbox with its indexes";
     /// Events removed because they were older than the retention.
     pub pruned: Counter = "pruned_events", "Events removed by retention";
+    /// Resume sessions removed because nobody came back to them for longer than the retention.
+    pub pruned_sessions: Counter = "pruned_sessions", "Resume sessions removed by retention";
     /// Events that could not be sent: no room, or not readable.
     pub capture_errors: Counter = "capture_errors", "Events that could not be sent";
+    /// What is wrong with each attached table.
+    source_problems: Family<SourceLabels, Gauge> = "source_problems", "Problems of each attached table";
     /// Long-polls that wait.
     pub long_polls: Gauge = "long_polls", "HTTP requests that wait for an event";
     /// Typing events relayed, from clients and from SQL.
@@ -240,8 +263,53 @@ impl Metrics {
             .set(count);
     }
 
+    /// How many problems an attached table has.
+    pub(crate) fn source_problems(&self, source: &str, count: usize) {
+        let labels = SourceLabels {
+            source: source.to_owned(),
+        };
+        self.source_problems
+            .get_or_create(&labels)
+            .set(count as i64);
+    }
+
+    /// A table is not attached any more.
+    pub(crate) fn forget_source(&self, source: &str) {
+        let labels = SourceLabels {
+            source: source.to_owned(),
+        };
+        self.source_problems.remove(&labels);
+    }
+
+    /// Whether a check of readiness passes.
+    pub(crate) fn ready(&self, check: &'static str, passes: bool) {
+        self.ready
+            .get_or_create(&CheckLabels { check })
+            .set(passes.into());
+    }
+
     /// A request was answered.
     pub(crate) fn http(&self, route: &'static str, status: u16) {
         self.http.get_or_create(&HttpLabels { route, status }).inc();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_guide_says_when_to_look_into_each_metric() {
+        let guide = include_str!("../docs/INTEGRATION.md");
+        for name in Meters::NAMES {
+            let name = format!("rowcast_{name}");
+            let is_named = guide.match_indices(&name).any(|(at, _)| {
+                let rest = &guide[at + name.len()..];
+                let rest = rest.strip_prefix("_total").unwrap_or(rest);
+                let rest = rest.strip_prefix("_bucket").unwrap_or(rest);
+                !rest.starts_with(|next: char| next.is_alphanumeric() || next == '_')
+            });
+            assert!(is_named, "docs/INTEGRATION.md, Monitoring, lacks {name}");
+        }
     }
 }

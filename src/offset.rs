@@ -1,7 +1,7 @@
 //! Offsets: what has been seen, in Postgres's own terms.
 //!
 //! Owns [`Snapshot`] and [`Offset`]: their parsing and comparison, the text that clients hold (`codec`), and what is to be read
-//! on the way from one offset to a later one (`read_range`, `replay_page`). No I/O.
+//! on the way from one offset to a later one (`read_range`, `page`). No I/O.
 //! An offset never means "every id below n": ids are handed out before commit, so a transaction that
 //! commits late would be skipped for ever. It names the snapshots of the reads instead, so that
 //! "missed" has an exact answer on every server and after every restart.
@@ -11,14 +11,14 @@ use std::sync::Arc;
 use crate::event::Room;
 
 mod codec;
+mod page;
 mod read_range;
-mod replay_page;
 mod snapshot;
 mod varint;
 
 pub(crate) use codec::BadOffset;
+pub(crate) use page::{ReplayPage, RoomRange};
 pub(crate) use read_range::{NextRead, ReadRange};
-pub(crate) use replay_page::{ReplayPage, RoomRange};
 pub(crate) use snapshot::{BadSnapshot, Snapshot};
 
 /// Which life of the database an offset belongs to.

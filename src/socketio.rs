@@ -47,6 +47,10 @@ use session::Clients;
 
 /// Packets that may wait in socketioxide for a polling client.
 const QUEUE_PACKETS: usize = 1024;
+/// The engine asks each client whether it is there: the pause between two pings, and the wait for the answer. A client that does
+/// not answer, because it is gone or hangs, is ended by the engine after the sum of both.
+const PING_INTERVAL: Duration = Duration::from_secs(25);
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// Bytes of one answer to a poll. A packet that does not fit is held back for the next answer and lost if the client upgrades
 /// meanwhile, so this must be larger than any payload.
 const POLL_RESPONSE_BYTES: u64 = 20 * 1024 * 1024;
@@ -98,6 +102,8 @@ impl SocketServer {
         let (service, io) = SocketIo::builder()
             .max_buffer_size(QUEUE_PACKETS)
             .max_payload(POLL_RESPONSE_BYTES)
+            .ping_interval(PING_INTERVAL)
+            .ping_timeout(PING_TIMEOUT)
             .ws_read_buffer_size(READ_BUFFER_BYTES)
             .ws_max_message_size(limits.max_message_bytes)
             .ws_max_frame_size(limits.max_message_bytes)
@@ -176,10 +182,11 @@ impl SocketServer {
         move || clients.measure(&metrics)
     }
 
-    /// Closes every connection within `deadline`, spread over time, because clients that are closed at the same moment would
-    /// all resume at the same moment. They see a closed transport and reconnect by themselves. The listening socket must be
-    /// closed before: socketioxide would tell a newcomer that there is no such namespace, and a stock client then gives up for
-    /// ever.
+    /// Stores how far each client was served, in a quarter of `deadline` at most; closes every connection, spread over another
+    /// quarter, because clients that are closed at the same moment would all resume at the same moment; and gives socketioxide
+    /// the rest to close what is left. Clients see a closed transport and reconnect by themselves, those that poll at their next
+    /// request. Newcomers must be refused before (`draining`), and no connection may be accepted any more: socketioxide would
+    /// tell a newcomer that there is no such namespace, and a stock client then gives up for ever.
     pub(crate) async fn close(&self, deadline: Duration) {
         // A client that comes back to another server must find in its session how far it was served.
         let progress = self.clients.progress(&self.hub);

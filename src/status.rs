@@ -1,7 +1,13 @@
-//! What the listener and the reader say of themselves, for readiness and metrics.
+//! What the parts of the server say of themselves, for readiness and metrics.
 //!
-//! A leaf: `feed` writes these, `http` reads them, and neither knows the other.
+//! A leaf: `feed` and `db` write these, `http` reads them, and neither knows the other. `checks` is for whatever can fail while
+//! the listener hears and the reader reads.
 
+mod checks;
+
+pub(crate) use checks::{Check, Checks, FoundBy, Severity};
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -20,11 +26,67 @@ pub(crate) struct ListenerStatus {
     pub probed: Option<Instant>,
 }
 
+/// The cluster's queue of notifications, when it was last asked for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct NotifyQueueStatus {
+    /// Whether nothing at all can be added to it.
+    pub full: bool,
+    /// Why nothing of ours is added to it, with the remedy; `None` while there is room.
+    pub trouble: Option<String>,
+}
+
 /// How far the reader is.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ReaderStatus {
     /// When a read last found everything; `None` until the first one came back.
     pub caught_up: Option<Instant>,
+    /// When it last came further: it found everything, or handed on a part of a long read.
+    pub moved: Option<Instant>,
     /// Since when reading fails.
     pub failing: Option<Instant>,
+}
+
+/// What the start waits for, until the server serves. Shown by `/readyz`, so it has no address and no secret in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StartStatus {
+    /// The part that the start waits for, in one word.
+    pub check: &'static str,
+    /// What is known of the reason, in words.
+    pub cause: String,
+    /// Something is wrong; else it only takes its time.
+    pub is_failing: bool,
+}
+
+impl StartStatus {
+    /// The start is at `check`, and nothing is wrong.
+    pub(crate) fn working(check: &'static str, cause: impl Into<String>) -> Self {
+        Self {
+            check,
+            cause: cause.into(),
+            is_failing: false,
+        }
+    }
+
+    /// The start waits for `check`, because of `cause`.
+    pub(crate) fn failing(check: &'static str, cause: impl Into<String>) -> Self {
+        Self {
+            is_failing: true,
+            ..Self::working(check, cause)
+        }
+    }
+}
+
+impl Default for StartStatus {
+    fn default() -> Self {
+        Self::working("database", "the database was not asked yet")
+    }
+}
+
+/// What was last seen of the attached tables.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SourcesStatus {
+    /// The problems of each table that has some, in words.
+    pub problems: BTreeMap<String, Vec<String>>,
+    /// Why the tables can't be looked at.
+    pub failing: Option<String>,
 }

@@ -9,7 +9,8 @@
 //! - `handshake`, `opening`, `upgrade_task`: how a connection becomes a WebSocket
 //! - `engine_middleware`: the requests at `/socket.io`, before the engine sees them; `poll_answer`: the engine's answers to
 //!   polling clients; `engine_sessions`: what is known of an engine session by its id
-//! - `client_transport`: implements [`SubscriberTransport`](crate::delivery::SubscriberTransport)
+//! - `client_transport`: implements [`SubscriberTransport`](crate::delivery::SubscriberTransport); `engine_queue`: how much
+//!   waits in socketioxide's queue for a client that began by polling
 //! - `encode`, `frame`, `query`: packets, WebSocket frames, query parameters
 //!
 //! Relies on `delivery` for what is sent, and knows nothing of rooms, resume sessions, or the database.
@@ -18,6 +19,7 @@ mod client_transport;
 mod connection;
 mod encode;
 mod engine_middleware;
+mod engine_queue;
 mod engine_sessions;
 mod frame;
 mod handshake;

@@ -4,40 +4,67 @@
 //! that somebody has to be told.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::database::Served;
 use super::example;
-use super::web::Web;
+use super::listeners::Listeners;
+use super::tasks::{StopPhase, Tasks};
+use crate::backoff::Backoff;
 use crate::config::Config;
-use crate::db;
+use crate::db::{self, Pool};
 use crate::embedded::Embedded;
 
+/// For the list of the attached tables: nobody waits longer for the line that says that the server is ready.
+const SOURCES_PATIENCE: Duration = Duration::from_secs(5);
+
 /// Says that the server is ready, and what it serves.
-pub(super) async fn ready(config: &Config, served: &Served, web: &Web) -> anyhow::Result<()> {
-    log_sources(served).await;
-    let admin = web
-        .admin
-        .map_or_else(|| "off".to_owned(), |address| address.to_string());
-    tracing::info!(address = %web.public, admin, "ready");
-    print_addresses(web.public, config.demo, served.embedded.as_ref());
-    Ok(())
+pub(super) async fn ready(
+    config: &Config,
+    served: &Served,
+    listeners: &Listeners,
+    tasks: &mut Tasks,
+) {
+    tracing::info!(database = served.database.describe(), "connected");
+    let pool = &served.pools.main;
+    if let Err(error) = log_sources(pool).await {
+        // Clients are served already: what can't be told now is told later.
+        tracing::warn!("the attached tables can't be read yet, they are asked for again: {error}");
+        let pool = pool.clone();
+        tasks.start("announcement", StopPhase::Rest, |stop| {
+            log_sources_later(pool, stop)
+        });
+    }
+    tracing::info!(address = %listeners.public, admin = listeners.admin(), "ready");
+    print_addresses(listeners.public, config.demo, served.embedded.as_ref());
 }
 
-async fn log_sources(served: &Served) {
-    tracing::info!(database = served.database.describe(), "connected");
-    let sources = match db::sources(&served.pools.main).await {
-        Ok(sources) => sources,
-        // It passes, as when all connections are taken, or readiness tells.
-        Err(error) => {
-            tracing::warn!("the attached tables can't be read: {error}");
-            return;
+/// Logs the attached tables once they can be read. Ends with the server, as every task does.
+async fn log_sources_later(pool: Pool, stop: CancellationToken) {
+    let mut backoff = Backoff::default();
+    let until_told = async {
+        loop {
+            sleep(backoff.next()).await;
+            match log_sources(&pool).await {
+                Ok(()) => break,
+                Err(error) => tracing::debug!("the attached tables can't be read: {error}"),
+            }
         }
+        std::future::pending::<()>().await;
     };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = until_told => {}
+    }
+}
+
+async fn log_sources(pool: &Pool) -> anyhow::Result<()> {
+    let sources = timeout(SOURCES_PATIENCE, db::sources(pool)).await??;
     for source in &sources {
         tracing::info!(source = source.source, room = source.room, "attached");
-        for problem in &source.problems {
-            tracing::warn!(source = source.source, "{problem}");
-        }
     }
     if sources.is_empty() {
         tracing::warn!(
@@ -45,6 +72,7 @@ async fn log_sources(served: &Served) {
              select rowcast.attach('public.messages', room => 'conversation:{{contact_id}}', on_insert => 'message:new')"
         );
     }
+    Ok(())
 }
 
 /// The lines for the person at the terminal, who opens the first address. Says nothing where all is as it was configured.

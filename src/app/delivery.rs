@@ -1,4 +1,4 @@
-//! The second step of the start: rooms, replays, typing and the Socket.IO server.
+//! The third step of the start: rooms, replays, typing and the Socket.IO server.
 //!
 //! Nothing here needs the database to answer yet: what is built waits for events and for clients. It is also the place where
 //! `delivery` and `db` meet, which don't know each other: replays read through [`SharedReads`].
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 use super::database::Served;
-use super::tasks::{Phase, Tasks};
+use super::tasks::{StopPhase, Tasks};
 use crate::auth::OriginPolicy;
 use crate::config::Config;
 use crate::db::{Sessions, SharedReads, log_wait};
@@ -16,6 +16,7 @@ use crate::delivery::{Broadcast, Hub, ReadFailed, Replay, ReplaySource, RoomNoti
 use crate::metrics::Metrics;
 use crate::offset::{ReplayPage, RoomRange};
 use crate::socketio::{SocketServer, SocketServerParts};
+use crate::status::Checks;
 
 /// Long-polls that may wait at a time.
 const MAX_LONG_POLLS: usize = 10_000;
@@ -49,6 +50,7 @@ pub(super) fn start(
     config: &Config,
     served: &Served,
     metrics: &Metrics,
+    checks: &Checks,
     tasks: &mut Tasks,
 ) -> (Delivery, FeedEnds) {
     let (wake, woken) = watch::channel(());
@@ -63,7 +65,7 @@ pub(super) fn start(
     let (socket_server, socketio) = SocketServer::new(SocketServerParts {
         hub: hub.clone(),
         replay: replay.clone(),
-        sessions: Arc::new(Sessions::new(served.pools.main.clone())),
+        sessions: Arc::new(Sessions::new(served.pools.main.clone(), checks.clone())),
         origin_policy: origin_policy.clone(),
         limits: config.limits.clone(),
         draining: tasks.draining.clone(),
@@ -72,11 +74,11 @@ pub(super) fn start(
     let keeper = socket_server.session_keeper();
     let retention = config.retention;
     let typing_hub = hub.clone();
-    tasks.start("typing", Phase::Rest, |stop| {
+    tasks.start("typing", StopPhase::Rest, |stop| {
         run_typing(typing_hub, typed, stop)
     });
-    tasks.start("replay", Phase::Rest, |stop| replay.run(behind, stop));
-    tasks.start("sessions", Phase::Rest, |stop| {
+    tasks.start("replay", StopPhase::Rest, |stop| replay.run(behind, stop));
+    tasks.start("sessions", StopPhase::Rest, |stop| {
         keeper.run(retention, taken_over, stop)
     });
     let ends = FeedEnds {

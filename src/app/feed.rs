@@ -1,4 +1,4 @@
-//! The third step of the start: the listener, the reader, pruning and the self-probe.
+//! The fourth step of the start: the listener, the reader, pruning, the self-probe and the watch over the attached tables.
 //!
 //! LISTEN comes before the first read, so that no commit between the two is announced to nobody. Returns once the reader has
 //! found where the database is: from then on joins are possible.
@@ -11,43 +11,56 @@ use tokio::time::timeout;
 
 use super::database::Served;
 use super::delivery::FeedEnds;
-use super::tasks::{Phase, Tasks};
+use super::tasks::{StopPhase, Tasks};
 use crate::config::Config;
-use crate::db::{Follow, Pruner};
-use crate::feed::{Listener, Reader, run_probe, run_retention};
+use crate::db::{Follow, Pruner, SelfCheck};
+use crate::feed::{Listener, Probe, Reader, SourceWatch, run_retention, run_self_check};
 use crate::metrics::Metrics;
-use crate::status::{ListenerStatus, ReaderStatus};
+use crate::status::{
+    Checks, ListenerStatus, NotifyQueueStatus, ReaderStatus, SourcesStatus, StartStatus,
+};
 
 /// How long the start waits for LISTEN. Where it can't be had (a pooler in transaction mode), the poll delivers.
 const LISTEN_PATIENCE: Duration = Duration::from_secs(5);
 
-/// What the listener and the reader say of themselves.
+/// What the listener and the reader say of themselves, and what is seen of the attached tables.
 pub(super) struct Feed {
     pub(super) listener: watch::Receiver<ListenerStatus>,
     pub(super) reader: watch::Receiver<ReaderStatus>,
+    pub(super) sources: watch::Receiver<SourcesStatus>,
+    /// What else can fail.
+    pub(super) checks: Checks,
+    pub(super) notify_queue: watch::Receiver<NotifyQueueStatus>,
 }
 
 pub(super) async fn start(
     config: &Config,
     served: &Served,
     ends: FeedEnds,
+    waiting: &watch::Sender<StartStatus>,
     metrics: &Metrics,
+    checks: &Checks,
     tasks: &mut Tasks,
 ) -> anyhow::Result<Feed> {
     let server_name = format!("{:016x}", rand::random::<u64>());
     let (listener_status, mut listener_state) = watch::channel(ListenerStatus::default());
+    let (sources_changed, changed) = watch::channel(());
     let (reader_status, mut reader_state) = watch::channel(ReaderStatus::default());
 
+    let main = served.pools.main.clone();
+    let (probe, notify_queue) = Probe::new(main, server_name.clone(), metrics.clone());
     let listener = Listener {
         database: served.database.clone(),
         wake: ends.wake,
         typing: ends.typing,
         takeovers: ends.takeovers,
+        sources: sources_changed,
         status: listener_status,
-        server_name: server_name.clone(),
+        notify_queue: notify_queue.clone(),
+        server_name,
         metrics: metrics.clone(),
     };
-    tasks.start("listener", Phase::Rest, |stop| listener.run(stop));
+    tasks.start("listener", StopPhase::Rest, |stop| listener.run(stop));
     let bound = listener_state.wait_for(|status| status.bound || status.pooled);
     if timeout(LISTEN_PATIENCE, bound).await.is_err() {
         tracing::warn!("LISTEN is not in force yet: events are delivered by the poll meanwhile");
@@ -66,24 +79,74 @@ pub(super) async fn start(
         reader_status,
         metrics.clone(),
     );
-    tasks.start("reader", Phase::Reader, |stop| reader.run(stop));
-    reader_state
-        .wait_for(|status| status.caught_up.is_some())
-        .await
-        .context("the reader ended")?;
+    tasks.start("reader", StopPhase::Reader, |stop| reader.run(stop));
+    wait_for_reader(&mut reader_state, waiting).await?;
 
-    let pruner = Pruner::new(served.pools.main.clone(), config.retention);
-    tasks.start("retention", Phase::Rest, |stop| {
-        run_retention(pruner, metrics.clone(), stop)
-    });
-    let pool = served.pools.main.clone();
-    tasks.start("probe", Phase::Rest, |stop| {
-        run_probe(pool, server_name, metrics.clone(), stop)
-    });
+    start_keeping(config, served, metrics, checks, tasks).await;
+    tasks.start("probe", StopPhase::Rest, |stop| probe.run(stop));
+    let sources = watch_sources(served, changed, metrics, tasks);
     Ok(Feed {
         listener: listener_state,
         reader: reader_state,
+        sources,
+        notify_queue,
+        checks: checks.clone(),
     })
+}
+
+/// Starts what looks after the database and after the server itself.
+async fn start_keeping(
+    config: &Config,
+    served: &Served,
+    metrics: &Metrics,
+    checks: &Checks,
+    tasks: &mut Tasks,
+) {
+    let self_check = SelfCheck::new(served.pools.main.clone(), checks.clone());
+    // Before anybody is told that the server is ready.
+    let _ = timeout(LISTEN_PATIENCE, self_check.look()).await;
+    tasks.start("self-check", StopPhase::Rest, |stop| {
+        run_self_check(self_check, checks.clone(), stop)
+    });
+    let pruner = Pruner::new(served.pools.main.clone(), config.retention);
+    tasks.start("retention", StopPhase::Rest, |stop| {
+        run_retention(pruner, metrics.clone(), checks.clone(), stop)
+    });
+}
+
+/// Waits until the reader has found where the database is. That it can't is told to `waiting`; the reader itself logs why.
+async fn wait_for_reader(
+    reader: &mut watch::Receiver<ReaderStatus>,
+    waiting: &watch::Sender<StartStatus>,
+) -> anyhow::Result<()> {
+    let begun = |status: &ReaderStatus| status.caught_up.is_some() || status.failing.is_some();
+    let status = *reader.wait_for(begun).await.context("the reader ended")?;
+    if status.caught_up.is_none() {
+        let cause = "the outbox can't be read, the log says why";
+        waiting.send_replace(StartStatus::failing("reader", cause));
+    }
+    reader
+        .wait_for(|status| status.caught_up.is_some())
+        .await
+        .context("the reader ended")?;
+    Ok(())
+}
+
+fn watch_sources(
+    served: &Served,
+    changed: watch::Receiver<()>,
+    metrics: &Metrics,
+    tasks: &mut Tasks,
+) -> watch::Receiver<SourcesStatus> {
+    let (status, state) = watch::channel(SourcesStatus::default());
+    let sources = SourceWatch {
+        pool: served.pools.main.clone(),
+        changed,
+        status,
+        metrics: metrics.clone(),
+    };
+    tasks.start("sources", StopPhase::Rest, |stop| sources.run(stop));
+    state
 }
 
 impl Feed {

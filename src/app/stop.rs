@@ -10,7 +10,7 @@ use anyhow::bail;
 use tokio::time::timeout;
 
 use super::App;
-use super::tasks::Phase;
+use super::tasks::StopPhase;
 use crate::embedded::Embedded;
 use crate::shutdown::Signals;
 
@@ -52,23 +52,28 @@ impl App {
     /// Stops everything in order. `whole` says that every part still runs: a part that has ended can't be waited for.
     async fn drain(mut self, deadline: Duration, whole: bool) {
         self.tasks.draining.cancel();
-        self.tasks.stop(Phase::Reader);
+        self.tasks.stop(StopPhase::Reader);
         if whole {
             // The reader may wait for a database that does not answer. Time must be left to close the clients.
-            let finished = timeout(deadline / 4, self.tasks.wait(Phase::Reader)).await;
+            let finished = timeout(deadline / 4, self.tasks.wait(StopPhase::Reader)).await;
             if finished.is_err() {
                 tracing::warn!("the reader did not finish its batch in time");
                 self.tasks.abort_reader();
             }
         }
-        self.tasks.stop(Phase::PublicListener);
+        self.tasks.stop(StopPhase::PublicListener);
         self.socket_server.close(deadline / 2).await;
         if whole {
-            self.tasks.wait(Phase::PublicListener).await;
+            self.tasks.wait(StopPhase::PublicListener).await;
         }
-        self.tasks.stop(Phase::Rest);
-        self.tasks.wait(Phase::Rest).await;
-        self.pools.close().await;
+        self.tasks.stop(StopPhase::Rest);
+        self.tasks.wait(StopPhase::Rest).await;
+        // A connection that hangs must leave time to stop the embedded Postgres.
+        if timeout(deadline / 8, self.pools.close()).await.is_err() {
+            tracing::warn!(
+                "connections to the database were not given back in time, and are dropped"
+            );
+        }
         if let Some(embedded) = self.embedded
             && let Err(error) = embedded.stop().await
         {

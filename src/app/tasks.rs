@@ -1,6 +1,6 @@
 //! The background tasks: started here alone, watched, and ended in the order of the shutdown.
 //!
-//! Owns every task that lives as long as the server. Each task belongs to a [`Phase`] and is given that phase's token; it ends
+//! Owns every task that lives as long as the server. Each task belongs to a [`StopPhase`] and is given that phase's token; it ends
 //! when the token is cancelled and never before. A task that ends earlier is reported by [`Tasks::ended`].
 //! Tasks that belong to one connection, one replay or one request are not here: whoever needs them holds them in a `JoinSet`.
 
@@ -16,12 +16,12 @@ use tokio_util::sync::CancellationToken;
 
 /// When a task is ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// First, so that what was committed before the stop is delivered: the reader.
+pub(super) enum StopPhase {
+    /// First, so that what was committed before the stop is delivered: the task `reader`.
     Reader,
-    /// Second, so that nobody new comes in while the others are closed: the public listener.
+    /// Second, so that nobody new comes in while the others are closed: the task `public listener`.
     PublicListener,
-    /// Last: everything else.
+    /// Last, in no order: everything else, the admin listener too.
     Rest,
 }
 
@@ -44,16 +44,16 @@ impl Tasks {
     pub(super) fn start<T>(
         &mut self,
         name: &'static str,
-        phase: Phase,
+        phase: StopPhase,
         task: impl FnOnce(CancellationToken) -> T,
     ) where
         T: Future<Output = ()> + Send + 'static,
     {
         let task = task(self.token(phase).clone());
         match phase {
-            Phase::Reader => self.reader = Some(tokio::spawn(task)),
-            Phase::PublicListener => self.public_listener = Some(tokio::spawn(task)),
-            Phase::Rest => {
+            StopPhase::Reader => self.reader = Some(tokio::spawn(task)),
+            StopPhase::PublicListener => self.public_listener = Some(tokio::spawn(task)),
+            StopPhase::Rest => {
                 self.rest.spawn(async move {
                     task.await;
                     name
@@ -62,11 +62,11 @@ impl Tasks {
         }
     }
 
-    fn token(&self, phase: Phase) -> &CancellationToken {
+    fn token(&self, phase: StopPhase) -> &CancellationToken {
         match phase {
-            Phase::Reader => &self.stop_reader,
-            Phase::PublicListener => &self.stop_listener,
-            Phase::Rest => &self.stop_rest,
+            StopPhase::Reader => &self.stop_reader,
+            StopPhase::PublicListener => &self.stop_listener,
+            StopPhase::Rest => &self.stop_rest,
         }
     }
 
@@ -80,16 +80,16 @@ impl Tasks {
     }
 
     /// Asks the tasks of a phase to end.
-    pub(super) fn stop(&self, phase: Phase) {
+    pub(super) fn stop(&self, phase: StopPhase) {
         self.token(phase).cancel();
     }
 
     /// Waits until the tasks of a phase have ended.
-    pub(super) async fn wait(&mut self, phase: Phase) {
+    pub(super) async fn wait(&mut self, phase: StopPhase) {
         match phase {
-            Phase::Reader => drop(joined(&mut self.reader).await),
-            Phase::PublicListener => drop(joined(&mut self.public_listener).await),
-            Phase::Rest => while self.rest.join_next().await.is_some() {},
+            StopPhase::Reader => drop(joined(&mut self.reader).await),
+            StopPhase::PublicListener => drop(joined(&mut self.public_listener).await),
+            StopPhase::Rest => while self.rest.join_next().await.is_some() {},
         }
     }
 

@@ -1,46 +1,39 @@
-//! The fourth step of the start: the routes, and the listening sockets that serve them.
+//! The last step of the start: the routes, which the listeners serve from now on.
 //!
-//! Comes after the reader has begun, so that a client which connects at once can also join at once. The admin listener is
-//! optional and ends last in the shutdown, so that metrics can be read until then.
+//! Comes after the reader has begun, so that a client which connects at once can also join at once.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use axum::Router;
 use prometheus_client::registry::Registry;
-use tokio::net::TcpListener;
 
 use super::database::Served;
 use super::delivery::Delivery;
 use super::example;
 use super::feed::Feed;
-use super::tasks::{Phase, Tasks};
+use super::listeners::Listeners;
+use super::tasks::Tasks;
 use crate::config::Config;
 use crate::db::Chat;
 use crate::demo::{self, Demo};
 use crate::http::api::ApiRules;
 use crate::http::{self, Api, Health, Public};
-use crate::transport;
 
-/// Where the server listens.
-pub(super) struct Web {
-    pub(super) public: SocketAddr,
-    /// `None` when it is off.
-    pub(super) admin: Option<SocketAddr>,
-}
-
-pub(super) async fn start(
+pub(super) fn start(
     config: &Config,
     served: &Served,
     delivery: &Delivery,
     feed: &Feed,
-    registry: Registry,
-    tasks: &mut Tasks,
-) -> anyhow::Result<Web> {
+    registry: Arc<Registry>,
+    tasks: &Tasks,
+    listeners: &Listeners,
+) {
     let health = Arc::new(Health::new(
         feed.listener.clone(),
         feed.reader.clone(),
+        feed.sources.clone(),
+        feed.checks.clone(),
+        feed.notify_queue.clone(),
         tasks.draining.clone(),
         config.poll,
     ));
@@ -50,26 +43,10 @@ pub(super) async fn start(
         routes: routes(config, served, delivery, tasks),
         counted_routes: demo::ROUTES,
     };
-    let public = http::public(public, &config.origins, delivery.metrics.clone());
-    let (socket, public_address) = bind(&config.listen.to_string(), "HOST and PORT").await?;
-    let head_timeout = config.limits.handshake_timeout;
-    tasks.start("public listener", Phase::PublicListener, |stop| {
-        transport::serve(socket, public, head_timeout, stop)
-    });
-
-    let mut admin_address = None;
-    if let Some(admin) = config.admin {
-        let (socket, address) = bind(&admin.to_string(), "ROWCAST_ADMIN").await?;
-        admin_address = Some(address);
-        let routes = http::admin(registry, measure(delivery, health));
-        tasks.start("admin listener", Phase::Rest, |stop| {
-            transport::serve(socket, routes, head_timeout, stop)
-        });
-    }
-    Ok(Web {
-        public: public_address,
-        admin: admin_address,
-    })
+    listeners.serve(
+        http::public(public, &config.origins, delivery.metrics.clone()),
+        http::admin(registry, measure(delivery, health)),
+    );
 }
 
 /// The API, and the demo or what stands in its place.
@@ -112,15 +89,8 @@ fn measure(delivery: &Delivery, health: Arc<Health>) -> impl Fn() + Send + Sync 
         metrics
             .lag_seconds
             .set(health.lag().unwrap_or_default().as_secs_f64());
+        for (check, passes) in health.by_check() {
+            metrics.ready(check, passes);
+        }
     }
-}
-
-async fn bind(address: &str, variable: &str) -> anyhow::Result<(TcpListener, SocketAddr)> {
-    let socket = TcpListener::bind(address).await.with_context(|| {
-        format!("{variable}: can't listen on {address}; give a free address, or port 0 for any")
-    })?;
-    let address = socket
-        .local_addr()
-        .with_context(|| format!("{variable}: the listener has no address"))?;
-    Ok((socket, address))
 }

@@ -2,7 +2,7 @@
 //!
 //! The embedded Postgres runs for as long as the returned handle lives, so the caller keeps it and stops it.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
 use crate::config::Config;
 use crate::db::Database;
@@ -27,4 +27,28 @@ pub(crate) async fn find_database(config: &Config) -> anyhow::Result<(Database, 
         .parse()
         .context("the embedded Postgres's URL")?;
     Ok((Database::new(options), Some(embedded)))
+}
+
+/// The database that a tool looks at: as [`find_database`], but an embedded Postgres that a server runs is used where it is, and
+/// none is made.
+///
+/// # Errors
+/// There is no embedded database yet, or it can't be started.
+pub(super) async fn reach_database(
+    config: &Config,
+) -> anyhow::Result<(Database, Option<Embedded>)> {
+    if config.database.is_some() {
+        return find_database(config).await;
+    }
+    match embedded::found(&config.data_dir)? {
+        embedded::Found::Running(url) => {
+            let options = url.parse().context("the embedded Postgres's URL")?;
+            Ok((Database::new(options), None))
+        }
+        embedded::Found::Stopped => find_database(config).await,
+        embedded::Found::Nowhere => bail!(
+            "there is no DATABASE_URL, and no embedded database in {} yet: set the one, or let `rowcast serve` make the other",
+            config.data_dir.display()
+        ),
+    }
 }

@@ -30,7 +30,11 @@ pub(crate) async fn healthcheck(config: &Config) -> anyhow::Result<()> {
     if status != StatusCode::OK {
         bail!("{address} is not ready: {body}");
     }
-    println!("ready");
+    if body.contains("degraded") {
+        println!("ready, and something is to be mended: {body}");
+    } else {
+        println!("ready");
+    }
     Ok(())
 }
 

@@ -1,28 +1,51 @@
 //! `rowcast migrate`: brings the schema up to date without serving.
 //!
 //! Does what the start of a server does first, and closes what it opened. Used by operators whose server runs as a role that
-//! may not create anything.
+//! may not create anything. Never waits longer than it was told to, for the database or for a lock, and then says what for.
+
+use std::time::Duration;
+
+use anyhow::bail;
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::find_database;
 use crate::config::Config;
-use crate::db::{Pools, prepare};
+use crate::db::{ChatTables, Schema, prepare};
 use crate::embedded::Embedded;
+use crate::status::StartStatus;
 
 /// Applies the migrations, with the chat tables where `chat` asks for them.
 ///
 /// # Errors
 /// What kept them from being applied, and what to do about it.
 #[expect(clippy::print_stdout, reason = "the command's answer")]
-pub(crate) async fn migrate(config: &Config, chat: bool) -> anyhow::Result<()> {
+pub(crate) async fn migrate(config: &Config, chat: bool, patience: Duration) -> anyhow::Result<()> {
     let (database, embedded) = find_database(config).await?;
-    let pools = Pools::new(&database);
-    let folder = embedded.as_ref().map(Embedded::folder);
-    let migrated = prepare(&database, &pools, folder, chat).await;
-    pools.close().await;
+    let name = database.describe();
+    let schema = Schema {
+        chat: if chat {
+            ChatTables::Wanted
+        } else {
+            ChatTables::NotWanted
+        },
+        apply: true,
+        folder: embedded.as_ref().map(Embedded::folder),
+    };
+    let (waiting, status) = watch::channel(StartStatus::default());
+    let migrated = timeout(patience, prepare(database, &schema, &waiting)).await;
     if let Some(embedded) = embedded {
         embedded.stop().await?;
     }
-    migrated?;
-    println!("{}: up to date", database.describe());
+    let Ok(prepared) = migrated else {
+        let patience = humantime::format_duration(patience);
+        let cause = &status.borrow().cause;
+        bail!("{name}: gave up after {patience} (--timeout): {cause}");
+    };
+    let (_, applied) = prepared?;
+    match applied.len() {
+        0 => println!("{name}: up to date"),
+        _ => println!("{name}: up to date, applied {}", applied.join(", ")),
+    }
     Ok(())
 }

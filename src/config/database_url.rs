@@ -2,7 +2,7 @@
 //!
 //! Owns the secret: the text leaves by [`DatabaseUrl::connect_options`] only, `Debug` and `Display`
 //! show user, host, port and database.
-//! Refuses what sqlx could not connect with, and never repeats the text in doing so.
+//! Refuses what sqlx could not connect with (a list of hosts, a certificate's file that is not there), and never repeats the text in doing so.
 //! Parameters that sqlx does not know are dropped, because it would log them with their values.
 
 use std::fmt;
@@ -34,6 +34,22 @@ const KNOWN: &[&str] = &[
     "options",
 ];
 
+/// The parameter by which libpq chooses among hosts.
+const SESSION_ATTRIBUTES: &str = "target_session_attrs";
+/// Its values that a primary meets.
+const WRITABLE: &[&str] = &["any", "read-write", "primary"];
+
+/// Parameters that name a file of PEM, or have its text.
+const FILES: &[&str] = &[
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+];
+
 /// A Postgres URL that parsed. Prints without its password.
 #[derive(Clone)]
 pub(crate) struct DatabaseUrl {
@@ -49,12 +65,18 @@ impl DatabaseUrl {
     }
 
     pub(super) fn parse(text: &str) -> Result<Self, Refusal> {
+        if names_several_hosts(text) {
+            return Err(several_hosts());
+        }
         let mut url = Url::parse(text).map_err(|error| refusal(&error.to_string()))?;
         if !matches!(url.scheme(), "postgres" | "postgresql") {
             return Err(refusal("it is no Postgres URL"));
         }
         if url.fragment().is_some() {
             return Err(refusal("it has an unescaped #"));
+        }
+        for (name, value) in url.query_pairs() {
+            check_parameter(&name, &value)?;
         }
         let is_known = |name: &str| KNOWN.contains(&name) || name.starts_with("options[");
         let (kept, ignored): (Vec<_>, Vec<_>) = url
@@ -73,7 +95,12 @@ impl DatabaseUrl {
             .map_err(|_| refusal("a part of it has no meaning"))?;
         Ok(Self {
             options,
-            ignored: ignored.into_iter().map(|(name, _)| name).collect(),
+            ignored: ignored
+                .into_iter()
+                .map(|(name, _)| name)
+                // What it asks for is what we need anyway: see `check_parameter`.
+                .filter(|name| name != SESSION_ATTRIBUTES)
+                .collect(),
         })
     }
 
@@ -81,6 +108,40 @@ impl DatabaseUrl {
     pub(super) fn ignored(&self) -> impl Iterator<Item = &str> {
         self.ignored.iter().map(String::as_str)
     }
+}
+
+/// Whether the text names a list of hosts, as libpq takes it, or a list of their ports.
+fn names_several_hosts(text: &str) -> bool {
+    let after_scheme = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let authority = after_scheme.split(['/', '?', '#']).next();
+    let hosts = authority.map(|all| all.rsplit_once('@').map_or(all, |(_, hosts)| hosts));
+    hosts.is_some_and(|hosts| hosts.contains(','))
+}
+
+/// Refuses what sqlx would not take in the sense in which it is meant, or would find out only when it connects.
+fn check_parameter(name: &str, value: &str) -> Result<(), Refusal> {
+    match name {
+        "host" | "hostaddr" | "port" if value.contains(',') => Err(several_hosts()),
+        SESSION_ATTRIBUTES if !WRITABLE.contains(&value) => Err(Refusal::because(
+            "target_session_attrs asks for a server that can't be written to, and Rowcast must write",
+            "target_session_attrs=read-write, or leave it out",
+        )),
+        _ if FILES.contains(&name) && !value.trim_start().starts_with("-----BEGIN") => {
+            std::fs::File::open(value).map(drop).map_err(|error| {
+                let reason = format!("the file {value:?} of {name} can't be read: {error}");
+                Refusal::because(reason, format!("{name}=<a PEM file that is there>"))
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn several_hosts() -> Refusal {
+    Refusal::because(
+        "it names several hosts, which are not supported",
+        "the one address that leads to the primary, also after a failover: the service's own endpoint, or a proxy, a virtual \
+            address or a DNS name that follows the primary",
+    )
 }
 
 fn refusal(reason: &str) -> Refusal {

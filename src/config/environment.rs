@@ -4,11 +4,12 @@
 //! touched by `.env`. Only the current folder's `.env` counts: a file further up belongs to somebody else.
 //! Guarantees that what is not text, or a `.env` that can't be read, is an error and not skipped.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
+use super::env_file::Replaced;
 use super::problem::{Problem, Refusal};
 use super::{env_file, settings};
 
@@ -16,7 +17,10 @@ use super::{env_file, settings};
 #[derive(Default)]
 pub(super) struct Environment {
     variables: HashMap<String, String>,
+    /// Names of those that `.env` alone has.
+    in_file: HashSet<String>,
     unknown: Vec<String>,
+    replaced: Vec<Replaced>,
     path: Option<OsString>,
     data_home: Option<PathBuf>,
 }
@@ -67,10 +71,17 @@ impl Environment {
         variables: impl IntoIterator<Item = (String, String)>,
         file: &str,
     ) -> Result<Self, Problem> {
-        let mut all = HashMap::new();
-        for (name, value) in variables.into_iter().chain(env_file::parse(file)?) {
-            if is_ours(&name) {
-                all.entry(name).or_insert(value);
+        let variables: HashMap<_, _> = variables.into_iter().collect();
+        let file = env_file::parse(file, &variables)?;
+        let mut replaced = file.replaced;
+        replaced.retain(|it| is_ours(&it.entry) && !variables.contains_key(&it.entry));
+        let mut all: HashMap<String, String> = HashMap::new();
+        let mut in_file = HashSet::new();
+        all.extend(variables.into_iter().filter(|(name, _)| is_ours(name)));
+        for (name, value) in file.entries {
+            if is_ours(&name) && !all.contains_key(&name) {
+                in_file.insert(name.clone());
+                all.insert(name, value);
             }
         }
         let mut unknown: Vec<String> = all
@@ -81,7 +92,9 @@ impl Environment {
         unknown.sort();
         Ok(Self {
             variables: all,
+            in_file,
             unknown,
+            replaced,
             ..Self::default()
         })
     }
@@ -90,9 +103,34 @@ impl Environment {
         self.variables.get(name).map(String::as_str)
     }
 
+    /// Whether the value comes from `.env`.
+    pub(super) fn is_in_file(&self, name: &str) -> bool {
+        self.in_file.contains(name)
+    }
+
     /// Variables that look like ours and are not.
     pub(super) fn unknown(&self) -> impl Iterator<Item = &str> {
         self.unknown.iter().map(String::as_str)
+    }
+
+    /// A `$` of `.env` that was probably meant otherwise, each in a sentence.
+    pub(super) fn replaced(&self) -> impl Iterator<Item = String> {
+        self.replaced.iter().map(|it| {
+            let Replaced {
+                entry, variable, ..
+            } = it;
+            if it.is_known {
+                format!(
+                    "{entry} in .env: ${variable} was replaced by that variable's value; put the whole value in single quotes if \
+                     the $ is meant as written, and write ${{{variable}}} if not"
+                )
+            } else {
+                format!(
+                    "{entry} in .env: there is no variable {variable}, so ${{{variable}}} stands as written; put the whole value \
+                     in single quotes if that is meant"
+                )
+            }
+        })
     }
 
     pub(super) fn search_path(&self) -> Vec<PathBuf> {

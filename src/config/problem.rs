@@ -32,6 +32,12 @@ impl Refusal {
     }
 }
 
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "give {}", self.accepted)
+    }
+}
+
 /// One setting that could not be used. Its `Display` is one line, without a secret.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Problem(String);
@@ -47,9 +53,7 @@ impl Problem {
             line.push_str(": ");
             line.push_str(reason);
         }
-        line.push_str("; give ");
-        line.push_str(&refusal.accepted);
-        Self(line)
+        Self(format!("{line}; {refusal}"))
     }
 
     pub(super) fn line(line: impl Into<String>) -> Self {

@@ -84,7 +84,13 @@ fn flags_stand_before_or_after_the_command() {
         assert_eq!(resolve(args, &[], "").expect("good").listen.port, 9);
     }
     let cli = Cli::try_parse_from(["rowcast", "migrate", "--chat", "--port", "9"]).expect("good");
-    assert_eq!(cli.command, Some(Command::Migrate { chat: true }));
+    assert_eq!(
+        cli.command,
+        Some(Command::Migrate {
+            chat: true,
+            timeout: Duration::from_secs(60)
+        })
+    );
 }
 
 #[test]
@@ -129,6 +135,7 @@ fn every_setting_takes_what_it_says() {
     assert_eq!(accepted("ROWCAST_RETENTION", "7d").retention, 7 * day);
     let poll = accepted("ROWCAST_POLL", "250ms").poll;
     assert_eq!(poll, Duration::from_millis(250));
+    assert_eq!(accepted("ROWCAST_MIGRATE", "off").migrate, Migrate::Off);
     assert_eq!(accepted("ROWCAST_DRAIN", "0s").drain, Duration::ZERO);
     let payload = accepted("ROWCAST_MAX_PAYLOAD", "8KiB").max_payload_bytes;
     assert_eq!(payload, 8_192);
@@ -178,6 +185,7 @@ ROWCAST_AUTH="off" is not accepted; give none
 ROWCAST_DEMO="yes" is not accepted; give on or off
 ROWCAST_RETENTION="10ms" is not accepted; give a duration from 1s to 365d with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
 ROWCAST_POLL="2h" is not accepted; give a duration from 10ms to 1h with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
+ROWCAST_MIGRATE="on" is not accepted; give auto or off
 ROWCAST_DRAIN="10" is not accepted; give a duration from 0ms to 1h with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
 ROWCAST_MAX_PAYLOAD="1GB" is not accepted; give a size from 1KB to 16MiB in bytes, KB, MB, KiB or MiB, such as 64KB
 ROWCAST_MAX_ROOMS="0" is not accepted; give a whole number from 1 to 100000
@@ -323,6 +331,22 @@ fn help_names_every_setting_with_its_default() {
 }
 
 #[test]
+fn the_readme_names_every_setting() {
+    let readme = include_str!("../../README.md");
+    let (_, table) = readme.split_once("## Configuration").expect("the section");
+    let (table, _) = table.split_once("\n## ").expect("its end");
+    let rows = table.lines().filter(|line| line.starts_with('|'));
+    let mut named: Vec<&str> = rows
+        .filter_map(|row| row.split('|').nth(1))
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .collect();
+    let mut expected: Vec<&str> = SETTINGS.iter().map(|setting| setting.name).collect();
+    named.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(named, expected);
+}
+
+#[test]
 fn the_example_file_is_the_help_and_parses() {
     let example = include_str!("../../.env.example");
     let mut named = Vec::new();
@@ -358,4 +382,117 @@ fn the_example_file_is_the_help_and_parses() {
         .collect();
     resolve(&[], &[], &uncommented).expect("the example's values are accepted");
     resolve(&[], &[], example).expect("the example itself is accepted");
+}
+
+#[test]
+fn a_dollar_in_a_password_stands_as_written_in_an_env_file() {
+    for file in [
+        "DATABASE_URL=postgres://me:pa$$w0rd$x@h/d\n",
+        "DATABASE_URL=\"postgres://me:pa$$w0rd$x@h/d\"\n",
+        "DATABASE_URL='postgres://me:pa$$w0rd$x@h/d'\n",
+    ] {
+        let config = resolve(&[], &[], file).expect("good");
+        assert_eq!(config.warnings, [""; 0], "{file}");
+        let database = config.database.expect("a database");
+        let written = "postgres://me:pa$$w0rd$x@h/d".parse().expect("a URL");
+        let shown = |options: &sqlx::postgres::PgConnectOptions| {
+            sqlx::ConnectOptions::to_url_lossy(options).to_string()
+        };
+        assert_eq!(shown(database.connect_options()), shown(&written), "{file}");
+    }
+    let replaced = "DATABASE_URL=postgres://me:pa$word@h/d\nROWCAST_POLL=${WAIT}\n";
+    let variables = [("word", "hunter2"), ("WAIT", "2s")];
+    let config = resolve(&[], &variables, replaced).expect("good");
+    assert_eq!(config.poll, Duration::from_secs(2), "braces are meant");
+    assert_eq!(config.warnings.len(), 1, "{:?}", config.warnings);
+    let warning = &config.warnings[0];
+    assert!(
+        warning.starts_with("DATABASE_URL in .env: $word was replaced"),
+        "{warning}"
+    );
+    assert!(!warning.contains("hunter2"), "{warning}");
+    // What the environment says wins over the file, so the file's value is nobody's.
+    let said = [
+        variables[0],
+        variables[1],
+        ("DATABASE_URL", "postgres://h/d"),
+    ];
+    assert_eq!(
+        resolve(&[], &said, replaced).expect("good").warnings,
+        [""; 0]
+    );
+}
+
+#[test]
+fn a_list_of_hosts_is_refused_with_the_remedy() {
+    for url in [
+        "postgres://me:hunter2@h1:5432,h2:5432/d",
+        "postgres://h1,h2/d?target_session_attrs=read-write",
+        "postgresql:///d?host=h1,h2",
+        "postgres://h/d?port=5432,5433",
+    ] {
+        let line = refused("DATABASE_URL", url);
+        assert!(line.contains("several hosts"), "{line}");
+        assert!(
+            line.contains("the one address that leads to the primary"),
+            "{line}"
+        );
+        assert!(!line.contains("hunter2"), "{line}");
+    }
+    accepted(
+        "DATABASE_URL",
+        "postgres://me:a,b@h/d,e?application_name=a,b",
+    );
+}
+
+#[test]
+fn a_session_that_cannot_write_is_refused() {
+    for fit in ["any", "read-write", "primary"] {
+        let config = accepted(
+            "DATABASE_URL",
+            &format!("postgres://h/d?target_session_attrs={fit}"),
+        );
+        assert_eq!(config.warnings, [""; 0]);
+    }
+    for unfit in ["read-only", "standby", "prefer-standby", "x"] {
+        let line = refused(
+            "DATABASE_URL",
+            &format!("postgres://h/d?target_session_attrs={unfit}"),
+        );
+        assert!(line.contains("target_session_attrs=read-write"), "{line}");
+    }
+}
+
+#[test]
+fn a_certificate_that_is_not_there_is_named() {
+    for name in ["sslrootcert", "sslcert", "sslkey"] {
+        let line = refused(
+            "DATABASE_URL",
+            &format!("postgres://h/d?{name}=/nowhere/ca.pem"),
+        );
+        assert!(
+            line.contains(name) && line.contains("/nowhere/ca.pem"),
+            "{line}"
+        );
+        accepted("DATABASE_URL", &format!("postgres://h/d?{name}=Cargo.toml"));
+    }
+}
+
+#[test]
+fn the_wait_of_migrate_is_bounded() {
+    let timeout = |args: &[&str]| {
+        let args = ["rowcast", "migrate"].iter().chain(args);
+        match Cli::try_parse_from(args).map(|cli| cli.command) {
+            Ok(Some(Command::Migrate { timeout, .. })) => Ok(timeout),
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => Err(error.to_string()),
+        }
+    };
+    assert_eq!(timeout(&[]), Ok(Duration::from_secs(60)));
+    assert_eq!(timeout(&["--timeout", "2m"]), Ok(Duration::from_secs(120)));
+    let refused = timeout(&["--timeout", "5"]).expect_err("no unit");
+    assert!(
+        refused.contains("give a duration from 1s to 1h"),
+        "{refused}"
+    );
 }

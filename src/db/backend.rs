@@ -6,8 +6,9 @@
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
-use sqlx::postgres::{PgConnection, PgQueryResult, PgRow, PgStatement, PgTypeInfo};
-use sqlx::{Connection as _, Either, Execute, Executor, Postgres, SqlStr};
+use sqlx::postgres::{PgArguments, PgConnection, PgQueryResult, PgRow, PgStatement, PgTypeInfo};
+use sqlx::query::QueryAs;
+use sqlx::{Connection as _, Either, Execute, Executor, FromRow, Postgres, SqlStr};
 
 /// A connection that runs statements.
 #[derive(Debug)]
@@ -39,6 +40,28 @@ impl<'a> Backend<'a> {
         savepoint.rollback().await?;
         Ok(done)
     }
+
+    /// Reads under settings that end with the read.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub(super) async fn read_within<T>(
+        &mut self,
+        settings: &'static str,
+        query: QueryAs<'_, Postgres, T, PgArguments>,
+    ) -> sqlx::Result<Vec<T>>
+    where
+        T: Send + Unpin + for<'r> FromRow<'r, PgRow>,
+    {
+        let named = self.named;
+        let mut scope = self.connection.begin().await?;
+        sqlx::raw_sql(settings).execute(&mut *scope).await?;
+        let rows = query
+            .fetch_all(&mut Backend::new(named, &mut scope))
+            .await?;
+        scope.rollback().await?;
+        Ok(rows)
+    }
 }
 
 /// A statement that may have to go without a name.
@@ -56,9 +79,7 @@ impl<'q, E: Execute<'q, Postgres>> Execute<'q, Postgres> for Statement<E> {
         self.statement.statement()
     }
 
-    fn take_arguments(
-        &mut self,
-    ) -> Result<Option<sqlx::postgres::PgArguments>, sqlx::error::BoxDynError> {
+    fn take_arguments(&mut self) -> Result<Option<PgArguments>, sqlx::error::BoxDynError> {
         self.statement.take_arguments()
     }
 

@@ -4,6 +4,8 @@
 //! of one snapshot, so that whoever joins with that offset misses nothing and gets nothing twice.
 //! Order: by the order column, then the primary key. Several tables are merged where all order by a point in time; a table
 //! that does not comes before those that do.
+//! A table that can't be read is left out where another one can be, and the page says so: what is broken about one table hides no
+//! other.
 //! Relies on SELECT on those tables, which their owner grants.
 
 use serde_json::value::RawValue;
@@ -31,12 +33,18 @@ use template::Solution;
 /// The bytes of a page at most, and one message more.
 const MAX_BYTES: i64 = 4 * 1024 * 1024;
 
-/// One snapshot for everything that follows. The planner is to look at each contact by itself.
+/// One snapshot for everything that follows. What decides how values become text is as in the triggers (`rowcast.function_sql`),
+/// whatever the database, the role or a pooler's other clients have set. The planner is to look at each contact by itself.
 const BEGIN: &str = "
 begin isolation level repeatable read read only;
 set local statement_timeout = '10s';
 set local timezone = 'UTC';
-set local datestyle = 'ISO';
+set local datestyle = 'ISO, MDY';
+set local intervalstyle = 'postgres';
+set local bytea_output = 'hex';
+set local extra_float_digits = 1;
+set local lc_monetary = 'C';
+set local quote_all_identifiers = off;
 set local jit = off;
 set local enable_seqscan = on;
 set local plan_cache_mode = force_custom_plan";
@@ -48,6 +56,8 @@ pub(crate) struct Page {
     pub messages: Vec<Box<RawValue>>,
     /// Whether there are older ones.
     pub more: bool,
+    /// Why tables were left out that may have messages of the room.
+    pub left_out: Vec<HistoryError>,
     /// The database at the moment of the read.
     pub state: DatabaseState,
     /// Whether everything visible then was on disk.
@@ -62,6 +72,11 @@ pub(crate) enum HistoryError {
         "no attached table has messages: attach one with on_insert => 'message:new' and a room conversation:{{column}}"
     )]
     Unattached,
+    /// What is attached is hidden from the role.
+    #[error(
+        "row security hides rows of rowcast.attached from this server's role: `rowcast doctor` says how to mend it"
+    )]
+    Hidden,
     /// There is no message of that id in the room.
     #[error("the room has no message of that id")]
     UnknownId,
@@ -91,6 +106,29 @@ pub(crate) enum HistoryError {
     Read(#[from] ReadError),
 }
 
+impl HistoryError {
+    /// The table that can't be read, where it is one and the others may be.
+    fn table(&self) -> Option<&str> {
+        match self {
+            Self::NotGranted { table, .. } => Some(table),
+            Self::Table { table, error } if is_permanent(error) => Some(table),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a statement on a table fails because of what the table is (SQLSTATE classes for data, names, rights, and what a function
+/// of the owner's raises), and not because of the moment.
+fn is_permanent(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| {
+        matches!(
+            code.get(..2),
+            Some("0A" | "21" | "22" | "2F" | "38" | "39" | "42" | "44" | "P0" | "XX")
+        )
+    })
+}
+
 impl From<sqlx::Error> for HistoryError {
     fn from(error: sqlx::Error) -> Self {
         Self::Read(error.into())
@@ -109,6 +147,34 @@ pub(crate) async fn history(
     limit: usize,
     max_payload: usize,
 ) -> Result<Page, HistoryError> {
+    let mut left_out = Vec::new();
+    loop {
+        match read(pool, room, before, limit, max_payload, &mut left_out).await {
+            Ok(Some(mut page)) => {
+                page.left_out = left_out;
+                return Ok(page);
+            }
+            // The failure ended the transaction. The next one is without that table.
+            Err(error) if error.table().is_some() => left_out.push(error),
+            Ok(None) => return Err(left_out.swap_remove(0)),
+            // The message may be in a table that was left out.
+            Err(HistoryError::UnknownId) if !left_out.is_empty() => {
+                return Err(left_out.swap_remove(0));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Reads a page of the tables that are not left out. `None` if every table that may have messages of the room is.
+async fn read(
+    pool: &Pool,
+    room: &Room,
+    before: Option<&str>,
+    limit: usize,
+    max_payload: usize,
+    left_out: &mut Vec<HistoryError>,
+) -> Result<Option<Page>, HistoryError> {
     let (mut transaction, direct) = pool.begin_with(BEGIN).await?;
     let mut on = Backend::new(direct, &mut transaction);
     let row = sqlx::query(database_state_columns!())
@@ -116,7 +182,13 @@ pub(crate) async fn history(
         .await?;
     let (state, durable) = database_state(&row)?;
     let sources = Source::all(&mut on).await?;
-    let tables = find_tables(&mut on, &sources, room).await?;
+    if sources.is_empty() && is_hidden(&mut on).await? {
+        return Err(HistoryError::Hidden);
+    }
+    let tables = find_tables(&mut on, &sources, room, left_out).await?;
+    if tables.is_empty() && !left_out.is_empty() {
+        return Ok(None);
+    }
     let anchor = match before {
         Some(id) => Some(place::find(&mut on, &tables, room, id).await?),
         None => None,
@@ -131,19 +203,28 @@ pub(crate) async fn history(
     }
     transaction.rollback().await?;
     let (messages, more) = merge::newest(lists, limit, MAX_BYTES as usize);
-    Ok(Page {
+    Ok(Some(Page {
         messages,
         more,
+        left_out: Vec::new(),
         state,
         durable,
-    })
+    }))
 }
 
-/// The attached tables that may hold messages of the room.
+/// Whether row security may be why no table is attached.
+async fn is_hidden(connection: &mut Backend<'_>) -> sqlx::Result<bool> {
+    sqlx::query_scalar("select row_security_active('rowcast.attached')")
+        .fetch_one(connection)
+        .await
+}
+
+/// The attached tables that may hold messages of the room, without those that are left out; one that may not be read is.
 async fn find_tables<'a>(
     connection: &mut Backend<'_>,
     sources: &'a [Source],
     room: &'a Room,
+    left_out: &mut Vec<HistoryError>,
 ) -> Result<Vec<Found<'a>>, HistoryError> {
     let mut feeds = false;
     let mut tables = Vec::new();
@@ -155,11 +236,16 @@ async fn find_tables<'a>(
             Solution::Only(values) => source.comparable(values),
             Solution::Several => Vec::new(),
         };
+        let table = Some(&*source.relation);
+        if left_out.iter().any(|error| error.table() == table) {
+            continue;
+        }
         if !source.readable {
-            return Err(HistoryError::NotGranted {
+            left_out.push(HistoryError::NotGranted {
                 table: source.relation.clone(),
                 role: source.role.clone(),
             });
+            continue;
         }
         if place::castable(connection, &values).await? {
             tables.push(Found { source, values });

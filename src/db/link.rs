@@ -41,7 +41,7 @@ const MARK: &str = "rowcast.connection";
 
 /// A standby shows snapshots that lack the transactions in progress: what is read there may be wrong.
 pub(super) const STANDBY: &str =
-    "the address leads to a read-only standby; Rowcast needs the primary";
+    "the database is a standby, which can't be written to: DATABASE_URL must lead to the primary";
 const LEADS_ELSEWHERE: &str = "the address leads through a connection pooler now";
 
 /// What is known of a database's address, shared by all who connect to it.

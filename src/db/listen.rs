@@ -11,8 +11,6 @@ use sqlx::postgres::{PgListener, PgNotification, PgPoolOptions};
 use tokio::time::timeout;
 
 use super::link::Link;
-use super::pools::Pool;
-use super::retry::within;
 use super::{Database, PLAIN};
 
 /// `rowcast.wake()` sends on it: the outbox has grown.
@@ -21,6 +19,8 @@ const WAKE: &str = "rowcast";
 const TYPING: &str = "rowcast_typing";
 /// Taking a resume session over sends on it.
 const SESSION: &str = "rowcast_session";
+/// Attaching and detaching send on it.
+const SOURCES: &str = "rowcast_sources";
 /// Servers send on it to hear themselves.
 const PROBE: &str = "rowcast_probe";
 
@@ -39,6 +39,8 @@ pub(crate) enum Heard {
     Typing(String),
     /// Resume sessions were taken over; for [`super::parse_takeovers`].
     Takeovers(String),
+    /// A table was attached or detached.
+    Sources,
     /// A server probes itself; what it sent.
     Probe(String),
 }
@@ -49,6 +51,7 @@ impl From<&PgNotification> for Heard {
         match notification.channel() {
             TYPING => Self::Typing(payload()),
             SESSION => Self::Takeovers(payload()),
+            SOURCES => Self::Sources,
             PROBE => Self::Probe(payload()),
             _ => Self::Wake,
         }
@@ -104,7 +107,9 @@ impl Listen {
                 .connect_lazy_with(database.linked("rowcast listener", Link::Direct, PLAIN));
             let mut listener = PgListener::connect_with(&pool).await?;
             listener.eager_reconnect(false);
-            listener.listen_all([WAKE, TYPING, SESSION, PROBE]).await?;
+            listener
+                .listen_all([WAKE, TYPING, SESSION, SOURCES, PROBE])
+                .await?;
             Ok::<_, ListenError>(listener)
         };
         Ok(Self {
@@ -140,16 +145,4 @@ impl Listen {
         }
         Ok(heard)
     }
-}
-
-/// Sends a notification that our own listener must hear.
-///
-/// # Errors
-/// The database's own.
-pub(crate) async fn send_probe(pool: &Pool, payload: &str) -> sqlx::Result<()> {
-    let send = sqlx::query("select pg_notify('rowcast_probe', $1)").bind(payload);
-    within(pool, PATIENCE, async |connection| {
-        send.execute(connection).await.map(|_| ())
-    })
-    .await
 }

@@ -1,6 +1,7 @@
-//! Numbers that the migrations have, too. A test holds both against each other.
+//! Numbers and names that the migrations have, too. A test holds both against each other.
 //!
-//! `migrations/0001_outbox.sql` explains the advisory keys, `migrations/0004_capture.sql` explains the sizes.
+//! `migrations/0001_outbox.sql` explains the advisory keys, `migrations/0004_capture.sql` explains the sizes,
+//! `migrations/0011_capture.sql` explains how a row is marked, `migrations/0012_notify.sql` when nobody is notified.
 
 /// Arguments of an advisory lock. Every reader that sleeps holds it, shared: a writer who can't have it must notify.
 macro_rules! sleeping_reader_key {
@@ -20,10 +21,20 @@ macro_rules! pruning_key {
 pub(super) const UNTRIED_ROW_BYTES: u32 = 16_384;
 /// Bytes of a payload that is sent whole at most, out of a row that is whole.
 pub(super) const WHOLE_PAYLOAD_BYTES: u32 = 16_777_216;
-/// Bytes of a payload at most that has no stand-in for a large value in it, out of a row that may have some.
-pub(super) const BOUNDED_PAYLOAD_BYTES: u32 = 4_096;
+/// The member of a row's JSON that says whether the row is whole or had values replaced.
+pub(super) const CAREFUL_MEMBER: &str =
+    "rowcast:careful, a member with a name that no column of a table can have";
+/// How the text begins that stands in for a value which can't be sent.
+pub(super) const STAND_IN: &str = "rowcast:stand-in:";
 
-pub(super) use {pruning_key, sleeping_reader_key};
+/// The share of the NOTIFY queue from which on nothing of ours is added to it.
+macro_rules! notify_queue_limit {
+    () => {
+        "0.5"
+    };
+}
+
+pub(super) use {notify_queue_limit, pruning_key, sleeping_reader_key};
 
 #[cfg(test)]
 mod tests {
@@ -36,12 +47,16 @@ mod tests {
             assert!(outbox.contains(&format!("--   ({key})  ")), "{key}");
         }
         let capture = include_str!("../../migrations/0004_capture.sql");
-        for bytes in [
-            UNTRIED_ROW_BYTES,
-            WHOLE_PAYLOAD_BYTES,
-            BOUNDED_PAYLOAD_BYTES,
-        ] {
+        for bytes in [UNTRIED_ROW_BYTES, WHOLE_PAYLOAD_BYTES] {
             assert!(capture.contains(&format!("--{bytes:>11}  ")), "{bytes}");
         }
+        let marked = include_str!("../../migrations/0011_capture.sql");
+        assert!(marked.contains(&format!("not origin ? '{CAREFUL_MEMBER}' then data")));
+        assert!(CAREFUL_MEMBER.len() > 63, "no column's name");
+        assert!(marked.contains(&format!(
+            "rpad('{STAND_IN}' || md5(value::text), 4096, '.')"
+        )));
+        let notify = include_str!("../../migrations/0012_notify.sql");
+        assert!(notify.contains(&format!("'{}'::pg_catalog.float8", notify_queue_limit!())));
     }
 }

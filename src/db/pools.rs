@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgPool, PgPoolOptions};
 use sqlx::{Postgres, SqlSafeStr, Transaction};
@@ -24,8 +25,8 @@ pub(super) const REPLAY_CONNECTIONS: u32 = 3;
 const HTTP_CONNECTIONS: u32 = 4;
 /// Statements of the demo at a time, on as many connections.
 const CHAT_CONNECTIONS: u32 = 3;
-/// All of them, with those of the reader and the listener.
-const ALL_CONNECTIONS: u32 =
+/// What one server takes at most: its pools, the reader's connection, and the listener's.
+pub(super) const SERVER_CONNECTIONS: u32 =
     MAIN_CONNECTIONS + REPLAY_CONNECTIONS + HTTP_CONNECTIONS + CHAT_CONNECTIONS + 2;
 
 /// A commit waits for the disk, whatever the database's own setting: a join is acknowledged once its row outlives a crash.
@@ -103,11 +104,9 @@ impl Pools {
 
     /// Ends every connection, once whoever has one gave it back.
     pub(crate) async fn close(&self) {
-        for pool in [&self.http, &self.chat, &self.replay, &self.main] {
-            if let Some(pool) = pool.0.pool.get() {
-                pool.close().await;
-            }
-        }
+        let pools = [&self.http, &self.chat, &self.replay, &self.main];
+        let opened = pools.into_iter().filter_map(|pool| pool.0.pool.get());
+        join_all(opened.map(PgPool::close)).await;
     }
 }
 
@@ -144,14 +143,6 @@ impl Pool {
     /// What a transaction of this pool has to set where it can't be the connection's.
     pub(super) fn settings(&self) -> Settings {
         self.0.settings
-    }
-
-    /// Who we are, and in which database.
-    pub(super) fn role_and_database(&self) -> (String, String) {
-        let options = &self.0.database.options;
-        let role = options.get_username();
-        let database = options.get_database().unwrap_or(role);
-        (role.to_owned(), database.to_owned())
     }
 
     async fn link(&self) -> sqlx::Result<Link> {
@@ -220,9 +211,9 @@ impl Pool {
 /// How many of `connections` a pool may have where `limit` connections are allowed in all.
 fn share(connections: u32, limit: Option<u32>) -> u32 {
     match limit {
-        Some(limit) if limit < ALL_CONNECTIONS => {
+        Some(limit) if limit < SERVER_CONNECTIONS => {
             let left = limit.saturating_sub(2);
-            (connections * left / (ALL_CONNECTIONS - 2)).max(1)
+            (connections * left / (SERVER_CONNECTIONS - 2)).max(1)
         }
         _ => connections,
     }
@@ -237,7 +228,7 @@ mod tests {
         let pools = [MAIN_CONNECTIONS, REPLAY_CONNECTIONS, HTTP_CONNECTIONS];
         let shares = |limit| pools.map(|connections| share(connections, limit));
         assert_eq!(shares(None), [8, 3, 4]);
-        assert_eq!(shares(Some(ALL_CONNECTIONS)), [8, 3, 4]);
+        assert_eq!(shares(Some(SERVER_CONNECTIONS)), [8, 3, 4]);
         assert_eq!(shares(Some(8)), [2, 1, 1]);
         assert_eq!(
             shares(Some(5)),

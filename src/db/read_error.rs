@@ -20,7 +20,8 @@ pub(crate) enum ReadError {
     Recovering,
 }
 
-/// Says that something waits for the database: a warning where waiting alone won't mend it.
+/// Says that something waits for the database: a warning where waiting alone won't mend it. Not for what is tried again and
+/// again by many clients, which would flood the log: the checks of `status` say that once.
 pub(crate) fn log_wait(what: &str, error: &ReadError) {
     match error {
         ReadError::Recovering => tracing::debug!("{what} waits: {error}"),

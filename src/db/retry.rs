@@ -12,6 +12,9 @@ use super::backend::Backend;
 use super::link::scoped;
 use super::pools::Pool;
 
+/// SQLSTATE read_only_sql_transaction: a standby says it, too.
+pub(super) const SQLSTATE_READ_ONLY: &str = "25006";
+
 /// One statement's work on a connection of the pool; where its backend may be shared, in a transaction of its own. A connection
 /// that does not answer in time is closed: back in the pool it would keep its place until TCP gives it up.
 pub(super) async fn within<T>(

@@ -13,16 +13,19 @@ mod store;
 mod takeover;
 
 pub(crate) use pid::{PidHash, parse_takeovers};
+pub(super) use store::rehearse;
 pub(crate) use takeover::Takeover;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::fault::{cause_of, is_refused};
 use super::pools::Pool;
 use super::query_batcher::QueryBatcher;
 use super::read_error::ReadError;
 use super::retry::within;
+use crate::status::{Check, Checks, FoundBy};
 
 /// The longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -37,9 +40,11 @@ update rowcast.sessions s
 set last_sent_offset = t.last_sent_offset, complete_to_offset = t.complete_to_offset, updated_at = now()
 from unnest($1::bytea[], $2::int8[], $3::text[], $4::text[]) as t (pid_hash, owner, last_sent_offset, complete_to_offset)
 where s.pid_hash = t.pid_hash and s.owner = t.owner";
+/// Two servers that prune at once don't wait for each other.
 const PRUNE: &str = "
 delete from rowcast.sessions where pid_hash = any(array(
-    select pid_hash from rowcast.sessions where updated_at < now() - make_interval(secs => $1) limit 5000))";
+    select pid_hash from rowcast.sessions where updated_at < now() - make_interval(secs => $1)
+    order by updated_at limit $2 for update skip locked))";
 
 /// Each room's name with one or two offsets: what the client had of the room when it was in, and, where the room was replayed
 /// on the way in, the offset that the client's own must be later than to prove that the replay has arrived.
@@ -77,16 +82,21 @@ pub(crate) struct StoredSession {
 /// Reads and writes resume sessions, many by one statement.
 pub(crate) struct Sessions {
     pool: Pool,
+    checks: Checks,
     takeovers: QueryBatcher<ResumeSession, Result<Takeover, Arc<ReadError>>>,
     stores: QueryBatcher<(ResumeSession, StoredSession), Result<bool, Arc<sqlx::Error>>>,
     touches: QueryBatcher<(ResumeSession, SessionProgress), Result<(), Arc<sqlx::Error>>>,
 }
 
 impl Sessions {
-    /// Over a pool whose commits wait until they are on disk.
-    pub(crate) fn new(pool: Pool) -> Self {
+    /// Sessions that are pruned at a time.
+    pub(crate) const MAX_PRUNED: u64 = 5_000;
+
+    /// Over a pool whose commits wait until they are on disk. What fails is written into `checks`.
+    pub(crate) fn new(pool: Pool, checks: Checks) -> Self {
         Self {
             pool,
+            checks,
             takeovers: QueryBatcher::new(CONCURRENCY, MAX_BATCH),
             stores: QueryBatcher::new(CONCURRENCY, MAX_BATCH),
             touches: QueryBatcher::new(CONCURRENCY, MAX_BATCH),
@@ -109,7 +119,26 @@ impl Sessions {
                 Ok(takeovers) => takeovers.into_iter().map(Ok).collect(),
                 Err(error) => same(&requests, error),
             };
-        self.takeovers.ask(session, together).await
+        let taken = self.takeovers.ask(session, together).await;
+        if let Err(error) = &taken
+            && let ReadError::Database(error) = &**error
+        {
+            self.failed(Check::Sessions, "the server can't look sessions up", error);
+        }
+        taken
+    }
+
+    /// Whether the self-check has found that sessions can't be stored, so that waiting is of no use.
+    pub(crate) fn known_to_fail(&self) -> bool {
+        self.checks.found(Check::Sessions, FoundBy::SelfCheck)
+    }
+
+    /// Notes that sessions can't be written or removed. Who can't connect is told by the listener and the reader.
+    fn failed(&self, check: Check, what: &str, error: &sqlx::Error) {
+        if is_refused(error) {
+            let cause = format!("{what}: {}", cause_of(error));
+            self.checks.fail(check, FoundBy::Operation, cause);
+        }
     }
 
     /// Stores what a session holds. False: another connection has taken the session over, and nothing was written.
@@ -129,7 +158,16 @@ impl Sessions {
             Ok(written) => written.into_iter().map(Ok).collect(),
             Err(error) => same(&writes, error),
         };
-        self.stores.ask((session, stored), together).await
+        let written = self.stores.ask((session, stored), together).await;
+        match &written {
+            Ok(_) => self.checks.pass(Check::Sessions, FoundBy::Operation),
+            Err(error) => self.failed(
+                Check::Sessions,
+                "the server can't store sessions, and refuses joins",
+                error,
+            ),
+        }
+        written
     }
 
     /// Writes down how far a client has been served, and that the client was connected until now.
@@ -192,16 +230,29 @@ impl Sessions {
         .await
     }
 
-    /// Removes sessions that were not touched for this long, a bounded number at a time.
+    /// [`Sessions::forget`], where the failure concerns nobody.
+    pub(crate) async fn forget_or_log(&self, session: &ResumeSession) {
+        if let Err(error) = self.forget(session).await {
+            tracing::debug!("a session that ended stays until it is pruned: {error}");
+        }
+    }
+
+    /// Removes sessions that were not touched for this long, and says how many. If there are more, `MAX_PRUNED` of them.
     ///
     /// # Errors
     /// The database's own.
-    pub(crate) async fn prune(&self, untouched: Duration) -> sqlx::Result<()> {
-        let prune = sqlx::query(PRUNE).bind(untouched.as_secs_f64());
-        within(&self.pool, PATIENCE, async |connection| {
-            prune.execute(connection).await.map(|_| ())
+    pub(crate) async fn prune(&self, untouched: Duration) -> sqlx::Result<u64> {
+        let prune = sqlx::query(PRUNE)
+            .bind(untouched.as_secs_f64())
+            .bind(Self::MAX_PRUNED.cast_signed());
+        let pruned = within(&self.pool, PATIENCE, async |connection| {
+            prune.execute(connection).await
         })
-        .await
+        .await;
+        if let Err(error) = &pruned {
+            self.failed(Check::Retention, "old sessions can't be removed", error);
+        }
+        pruned.map(|done| done.rows_affected())
     }
 }
 

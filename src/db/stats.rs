@@ -9,15 +9,13 @@ use super::retry::within;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Figures of the outbox and of NOTIFY.
+/// Figures of the outbox.
 #[derive(sqlx::FromRow, Debug)]
 pub(crate) struct Stats {
     /// Rows of the outbox, as the planner estimates them.
     pub rows: i64,
     /// Bytes on disk, indexes included.
     pub bytes: i64,
-    /// How full the cluster's NOTIFY queue is, from 0 to 1.
-    pub notify_queue: f64,
 }
 
 /// Asks for the figures.
@@ -26,8 +24,7 @@ pub(crate) struct Stats {
 /// The database's own.
 pub(crate) async fn stats(pool: &Pool) -> sqlx::Result<Stats> {
     let stats = sqlx::query_as(
-        "select greatest(reltuples, 0)::bigint as rows, pg_total_relation_size(oid) as bytes,
-                pg_notification_queue_usage() as notify_queue
+        "select greatest(reltuples, 0)::bigint as rows, pg_total_relation_size(oid) as bytes
          from pg_class where oid = 'rowcast.events'::regclass",
     );
     within(pool, PATIENCE, async |connection| {

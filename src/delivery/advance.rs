@@ -1,5 +1,6 @@
 //! How the broadcast advances, and what those who are behind it are to be given next: the hub's position, under its lock.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -60,6 +61,38 @@ impl Hub {
                     *none = Some(BroadcastPosition::new(end, 0, known));
                 }
             }
+        }
+        self.moved.send_replace(());
+    }
+
+    /// The rooms that somebody is in.
+    pub(super) fn rooms(&self) -> Vec<Room> {
+        let state = self.state();
+        let entries = state.rooms.iter();
+        let with_members = entries.filter(|(_, entry)| !entry.members.is_empty());
+        with_members.map(|(room, _)| room.clone()).collect()
+    }
+
+    /// Moves the position to `end` past events that are not broadcast. Whoever is in a room is behind from here on and gets them
+    /// from a replay, unless all of its rooms are `untouched`, which means that none of the events is theirs. One moment, so that
+    /// a join is either before it, and is brought the events, or after it, and its offset includes them.
+    pub(super) fn leave_to_replays(&self, end: Offset, untouched: &HashSet<Room>) {
+        {
+            let mut state = self.state();
+            let HubState {
+                position, rooms, ..
+            } = &mut *state;
+            let Some(position) = position.as_mut() else {
+                return;
+            };
+            let touched = rooms.iter().filter(|(room, _)| !untouched.contains(room));
+            for member in touched.flat_map(|(_, entry)| entry.members.iter()) {
+                let generation = member.state().fall_behind_at(&position.offset);
+                if let Some(generation) = generation {
+                    self.request_replay(member, generation);
+                }
+            }
+            position.pass_over(end);
         }
         self.moved.send_replace(());
     }

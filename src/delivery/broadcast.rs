@@ -1,9 +1,11 @@
 //! Sends each event to every live subscriber of its room: the reader's sink.
 //!
-//! An event is encoded once, and every subscriber gets the same bytes; it is not encoded at all where nobody is in the room.
+//! An event is encoded at most once for all subscribers whose transports write its bytes themselves, and not at all where nobody
+//! is in the room. Transports that go through socketioxide's queue have it encoded again there.
 //! Guarantees: in the order of the batch, and nobody is waited for. Whoever can't take an event is behind from there on, and
 //! gets it out of the outbox (`replay`).
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::batch::Batch;
@@ -106,6 +108,12 @@ impl Broadcast {
         }
     }
 
+    /// Moves past a large read, of whose events none is broadcast.
+    pub(super) fn leave_events_to_replays(&self, end: Offset, untouched: &HashSet<Room>) {
+        self.hub.leave_to_replays(end, untouched);
+        self.notifier.notify_all();
+    }
+
     /// Tells the members of rooms to reload them.
     pub(super) fn send_reload(&self, rooms: &Affected, reason: &str) {
         tracing::warn!("clients are told to reload: {reason}");
@@ -140,6 +148,14 @@ impl EventSink for Broadcast {
             lag.dec();
         }
         self.hub.finish_batch(batch.end());
+    }
+
+    fn rooms(&self) -> Vec<Room> {
+        self.hub.rooms()
+    }
+
+    async fn leave_to_replays(&mut self, end: Offset, untouched: HashSet<Room>) {
+        self.leave_events_to_replays(end, &untouched);
     }
 
     async fn resync(&mut self, rooms: Affected, reason: &'static str) {

@@ -4,7 +4,7 @@
 //! position gets every later event of the room. The lock is held for a moment only; sending to many happens outside it.
 //! What is done under it stands in `advance` and `set_back` (broadcast and replays), `rooms` (joins and leaves) and `typing`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{mpsc, watch};
@@ -38,6 +38,8 @@ pub(crate) struct Hub {
 pub(super) struct HubState {
     pub(super) subscribers: HashMap<u64, Arc<Subscriber>>,
     pub(super) rooms: HashMap<Room, RoomState>,
+    /// The rooms in which somebody types, and perhaps some where nobody does any more: looked at for what has expired.
+    pub(super) typing_rooms: HashSet<Room>,
     /// `None` until the reader has found where the database is.
     pub(super) position: Option<BroadcastPosition>,
 }

@@ -74,6 +74,12 @@ impl BroadcastPosition {
         }
     }
 
+    /// Moves to `end` past events that are not broadcast, and so are not at hand either.
+    pub(super) fn pass_over(&mut self, end: Offset) {
+        self.recent = RecentEvents::since(end.seen.ceiling().clone());
+        self.offset = Arc::new(end);
+    }
+
     /// Whether somebody who has this may still come to events that were broadcast before.
     pub(super) fn may_repeat_after(&self, seen: &Seen) -> bool {
         !seen.floor().covers(&self.repeated_to)

@@ -121,7 +121,7 @@ impl<S: ReplaySource> Replay<S> {
                 WalkStep::Sent => {}
                 WalkStep::Done(outcome) => return outcome,
                 WalkStep::Backlogged { taken_bytes } => {
-                    if !self.wait_for_drain(subscriber, taken_bytes).await {
+                    if !self.wait_until_taken(subscriber, taken_bytes).await {
                         return walk.ended();
                     }
                 }
@@ -146,7 +146,7 @@ impl<S: ReplaySource> Replay<S> {
                     continue;
                 }
             }
-            ahead.restart();
+            ahead.reset();
         }
     }
 
@@ -170,7 +170,7 @@ impl<S: ReplaySource> Replay<S> {
 
     /// Waits until little waits for the client, and it has taken more than `taken_bytes`. False: it has gone, or was cut
     /// because it takes nothing.
-    async fn wait_for_drain(&self, subscriber: &Subscriber, taken_bytes: Option<u64>) -> bool {
+    async fn wait_until_taken(&self, subscriber: &Subscriber, taken_bytes: Option<u64>) -> bool {
         let mut pause = Duration::from_millis(1);
         let (mut last_taken, mut since) = (taken_bytes.unwrap_or_default(), Instant::now());
         loop {
@@ -219,7 +219,7 @@ impl AheadWait {
     }
 
     /// The client is not ahead any more.
-    fn restart(&mut self) {
+    fn reset(&mut self) {
         self.since = Instant::now();
     }
 }

@@ -17,6 +17,8 @@ pub(crate) enum JoinError {
     TooManyRooms(usize),
     /// The reader has not found yet where the database is.
     NotStarted,
+    /// The broadcast did not come in time to where the subscriber is already. Ask again.
+    StillWaiting,
 }
 
 /// How a join without a replay ended.
@@ -45,6 +47,8 @@ pub(super) enum JoinProgress {
     Behind,
     /// What it has seen of the room is ahead of the broadcast.
     WaitForBroadcast,
+    /// The broadcast has to come to where the subscriber is already, or comes again to events from before a crash.
+    Wait,
     /// What it has seen can't be compared with what there is.
     Lost,
     /// These events of the room are missing.
@@ -61,12 +65,38 @@ impl Hub {
         subscriber: &Arc<Subscriber>,
         room: &Room,
     ) -> Result<Joined, JoinError> {
+        self.enter(subscriber, room, false)
+    }
+
+    /// The same for one that has missed something which can't be brought, as the answer is to say. Until the answer was given
+    /// ([`Subscriber::with_join_offset`]) or the join refused ([`Subscriber::refuse_unproven_join`]), no event that the
+    /// subscriber is sent has an offset to come back with: its connection may be lost before it has the answer.
+    ///
+    /// # Errors
+    /// As [`Self::join`].
+    pub(crate) fn join_unproven(
+        &self,
+        subscriber: &Arc<Subscriber>,
+        room: &Room,
+    ) -> Result<Joined, JoinError> {
+        self.enter(subscriber, room, true)
+    }
+
+    fn enter(
+        &self,
+        subscriber: &Arc<Subscriber>,
+        room: &Room,
+        is_unproven: bool,
+    ) -> Result<Joined, JoinError> {
         let _order = self.typing_order();
         let mut state = self.state();
         if !state.subscribers.contains_key(&subscriber.id) {
             return Ok(Joined::Gone);
         }
         if subscriber.is_in(room) {
+            if is_unproven {
+                subscriber.state().await_reload();
+            }
             return Ok(Joined::Already);
         }
         self.check_room_count(subscriber)?;
@@ -75,8 +105,12 @@ impl Hub {
             return Ok(Joined::Wait);
         }
         self.send_pending(position, subscriber);
-        let here = position.offset.clone();
-        self.add_member(&mut state, subscriber, Membership::new(room.clone(), here));
+        let mut joined = Membership::new(room.clone(), position.offset.clone());
+        if is_unproven {
+            joined.must_be_after = Some(joined.at.clone());
+            subscriber.state().await_reload();
+        }
+        self.add_member(&mut state, subscriber, joined);
         Ok(Joined::Entered)
     }
 
@@ -106,7 +140,7 @@ impl Hub {
             return Ok(JoinProgress::Behind);
         }
         if position.keeps_waiting(subscriber) {
-            return Ok(JoinProgress::WaitForBroadcast);
+            return Ok(JoinProgress::Wait);
         }
         match position.next_replay_action(have, |event| event.event.room == *room) {
             ReplayAction::Reached => {}

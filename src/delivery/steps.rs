@@ -1,6 +1,6 @@
 //! Delivery one small step at a time, for the model: what runs at once on a server's threads is driven here in any order.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::batch::Batch;
@@ -20,20 +20,31 @@ enum Call {
     Deliver(Batch),
     Resync(Affected, &'static str),
     Restart(Offset, Arc<[u64]>),
+    LeaveToReplays(Offset, HashSet<Room>),
 }
 
 /// The sink that the reader's half is given: it only takes notes for [`StepBroadcast`].
-#[derive(Clone, Default)]
-pub(crate) struct StepSink(Arc<Mutex<VecDeque<Call>>>);
+#[derive(Clone)]
+pub(crate) struct StepSink {
+    calls: Arc<Mutex<VecDeque<Call>>>,
+    hub: Arc<Hub>,
+}
 
 impl StepSink {
+    pub(crate) fn new(hub: &Arc<Hub>) -> Self {
+        Self {
+            calls: Arc::default(),
+            hub: hub.clone(),
+        }
+    }
+
     fn push(&self, call: Call) {
-        let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         calls.push_back(call);
     }
 
     fn pop(&self) -> Option<Call> {
-        let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         calls.pop_front()
     }
 }
@@ -41,6 +52,14 @@ impl StepSink {
 impl EventSink for StepSink {
     async fn deliver(&mut self, batch: Batch) {
         self.push(Call::Deliver(batch));
+    }
+
+    fn rooms(&self) -> Vec<Room> {
+        self.hub.rooms()
+    }
+
+    async fn leave_to_replays(&mut self, end: Offset, untouched: HashSet<Room>) {
+        self.push(Call::LeaveToReplays(end, untouched));
     }
 
     async fn resync(&mut self, rooms: Affected, reason: &'static str) {
@@ -105,6 +124,9 @@ impl StepBroadcast {
             }
             Some(Call::Resync(rooms, reason)) => self.broadcast.send_reload(&rooms, reason),
             Some(Call::Restart(head, recovered)) => self.broadcast.restart_at(head, &recovered),
+            Some(Call::LeaveToReplays(end, untouched)) => {
+                self.broadcast.leave_events_to_replays(end, &untouched);
+            }
         }
         true
     }

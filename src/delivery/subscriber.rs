@@ -49,16 +49,30 @@ impl Subscriber {
 
     /// Calls `answer` with the offset that a join of this room is to be answered with, and lets no event be sent before
     /// it returns. That is what the subscriber had of the room when it was joined, or what it was sent since. With the
-    /// offset comes whether the subscriber was to reload the room since it joined.
-    pub(crate) fn with_join_offset(&self, room: &Room, answer: impl FnOnce(&Offset, bool)) {
-        let state = self.state();
+    /// offset comes whether the subscriber is to reload the room: because of how it joined, or of what came since.
+    pub(crate) fn with_join_offset(
+        &self,
+        room: &Room,
+        is_unproven: bool,
+        answer: impl FnOnce(&Offset, bool),
+    ) {
+        let mut state = self.state();
         // It may have left again in the same breath.
         let joined = state.membership(room);
         let joined_at = joined
             .map(|joined| &joined.at)
             .filter(|at| !state.complete_to_offset.seen.reaches(&at.seen));
         let offset = joined_at.unwrap_or(&state.complete_to_offset);
-        answer(offset, joined.is_some_and(|joined| joined.is_reloaded));
+        let is_reloaded = joined.is_some_and(|joined| joined.is_reloaded);
+        answer(offset, is_unproven || is_reloaded);
+        if is_unproven {
+            state.untold_reloads -= 1;
+        }
+    }
+
+    /// A join by [`Hub::join_unproven`](super::Hub::join_unproven) is refused after all.
+    pub(crate) fn refuse_unproven_join(&self) {
+        self.state().untold_reloads -= 1;
     }
 }
 
@@ -109,6 +123,8 @@ pub(crate) struct DeliveryState {
     /// The offset of the last event that was sent: what a stock client comes back with if it has got everything. `None`
     /// after it was told to reload, until the next event.
     pub(super) last_sent_offset: Option<Arc<Offset>>,
+    /// Joins that left something out, and whose answers, which say so, were not given yet.
+    untold_reloads: u32,
     mode: Mode,
     generation: ReplayGeneration,
 }
@@ -141,6 +157,7 @@ impl DeliveryState {
             rooms: Vec::new(),
             last_sent_offset: Some(offset.clone()),
             complete_to_offset: offset,
+            untold_reloads: 0,
             mode,
             generation: ReplayGeneration::default(),
         }
@@ -179,10 +196,22 @@ impl DeliveryState {
     }
 
     /// Whether an offset can't say what the subscriber has had: some of the events that come again after a crash, and lie
-    /// beyond the offset, are among that.
+    /// beyond the offset, are among that; or something is missing that it was not told of yet.
     pub(super) fn is_inexact(&self, offset: &Offset, repeated_to: &Snapshot) -> bool {
-        !offset.seen.floor().covers(repeated_to)
-            && self.rooms.iter().any(|joined| joined.has_repeated)
+        let has_repeated = || self.rooms.iter().any(|joined| joined.has_repeated);
+        self.has_untold_reload() || !offset.seen.floor().covers(repeated_to) && has_repeated()
+    }
+
+    /// Whether it is in a room without something that it was not told of yet. A client that comes back with the offset of an
+    /// event from before the telling may never have been told.
+    pub(super) fn has_untold_reload(&self) -> bool {
+        self.untold_reloads > 0
+    }
+
+    /// It is, or is about to be, in this room without something: the answer to the join is to tell it.
+    pub(super) fn await_reload(&mut self) {
+        self.untold_reloads += 1;
+        self.last_sent_offset = None;
     }
 
     /// Whether the broadcast is still to send it the event of this number, if that is of one of its rooms.
@@ -231,6 +260,15 @@ impl DeliveryState {
         self.generation.0 = self.generation.0.wrapping_add(1);
     }
 
+    /// A live one, which has had everything up to `here`, is behind from here on. `None`: it was behind already.
+    pub(super) fn fall_behind_at(&mut self, here: &Arc<Offset>) -> Option<ReplayGeneration> {
+        if self.is_behind() {
+            return None;
+        }
+        self.fall_behind(here);
+        self.replay_generation()
+    }
+
     /// Whether it has more than the broadcast: a crash has set that back, or it came from another server.
     pub(super) fn is_ahead_of(&self, position: &Offset) -> bool {
         !position.seen.reaches(&self.complete_to_offset.seen)
@@ -269,15 +307,14 @@ impl DeliveryState {
     }
 }
 
-/// A copy of this offset that a resume always refuses, so that a client which comes back with it is told to reload: it is one
-/// from before the last crash, of events that were not on disk.
+/// A copy of this offset that no resume and no join takes for proof, so that a client which comes back with it is told to
+/// reload: it is of no database that there is.
 pub(super) fn not_resumable(offset: &Offset) -> Offset {
     Offset {
         epoch: Epoch {
-            crashes: offset.epoch.crashes.saturating_sub(1),
+            value: !offset.epoch.value,
             ..offset.epoch
         },
-        durable: false,
         ..offset.clone()
     }
 }

@@ -46,6 +46,9 @@ impl Hub {
             let change = entry.typers.set(typer, typing.then(Instant::now));
             let change = (entry.members.clone(), change, room.clone());
             state.forget_if_empty(room);
+            if typing {
+                state.typing_rooms.insert(room.clone());
+            }
             change
         };
         self.relay_typing([change]);
@@ -57,23 +60,20 @@ impl Hub {
         let _order = self.typing_order();
         let changes: Vec<_> = {
             let mut state = self.state();
-            let typing: Vec<Room> = state
-                .rooms
-                .iter()
-                .filter(|(_, room)| !room.typers.is_empty())
-                .map(|(name, _)| name.clone())
-                .collect();
-            typing
-                .into_iter()
-                .filter_map(|name| {
-                    let room = state.rooms.get_mut(&name)?;
-                    let change = room.typers.expire(now);
-                    next = next.into_iter().chain(room.typers.next_expiry()).min();
-                    let change = (room.members.clone(), change, name.clone());
-                    state.forget_if_empty(&name);
-                    Some(change)
-                })
-                .collect()
+            let typing = std::mem::take(&mut state.typing_rooms);
+            let changes = typing.into_iter().filter_map(|name| {
+                let room = state.rooms.get_mut(&name)?;
+                let change = room.typers.expire(now);
+                let due = room.typers.next_expiry();
+                next = next.into_iter().chain(due).min();
+                let change = (room.members.clone(), change, name.clone());
+                state.forget_if_empty(&name);
+                if due.is_some() {
+                    state.typing_rooms.insert(name);
+                }
+                Some(change)
+            });
+            changes.collect()
         };
         self.relay_typing(changes);
         next
@@ -109,12 +109,15 @@ pub(crate) async fn run(
     mut notified: mpsc::Receiver<String>,
     stop: CancellationToken,
 ) {
+    let mut due = Instant::now();
     loop {
         let now = Instant::now();
-        let pause_ends = now + EXPIRY_PAUSE;
-        let due = hub
-            .expire_typing(now)
-            .map_or(pause_ends, |next| next.min(pause_ends));
+        // Notifications in between change nothing of what has expired.
+        if now >= due {
+            let pause_ends = now + EXPIRY_PAUSE;
+            let next = hub.expire_typing(now);
+            due = next.map_or(pause_ends, |next| next.min(pause_ends));
+        }
         tokio::select! {
             () = stop.cancelled() => return,
             () = sleep_until(due) => {}
@@ -178,8 +181,12 @@ mod tests {
             .expect("joined");
         relay_notified(&hub, r#"{"contactId":"42","typing":true}"#);
         relay_notified(&hub, "nonsense");
+        hub.join(&ana.subscriber, &Room::from("quiet"))
+            .expect("joined");
+        assert_eq!(hub.state().typing_rooms, [Room::from(ROOM)].into());
         assert!(hub.expire_typing(Instant::now()).is_some());
         assert_eq!(hub.expire_typing(Instant::now() + TTL), None);
+        assert!(hub.state().typing_rooms.is_empty(), "nothing is looked at");
         assert_eq!(ana.sent_names(), ["typing:start", "typing:stop"]);
     }
 }

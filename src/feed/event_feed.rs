@@ -5,7 +5,8 @@ use std::future::Future;
 use futures_util::stream::BoxStream;
 
 use crate::db::{Follow, FollowError, Head, ReadPart};
-use crate::offset::Seen;
+use crate::event::Room;
+use crate::offset::{Seen, Snapshot};
 
 /// Events as they are committed, and what the reader tells writers.
 pub(crate) trait EventFeed: Send {
@@ -14,8 +15,20 @@ pub(crate) trait EventFeed: Send {
 
     /// Connects anew, and says where the database is.
     fn connect(&mut self) -> impl Future<Output = Result<Head, Self::Error>> + Send;
-    /// Reads everything that `from` misses, in at least one part.
-    fn read<'a>(&'a mut self, from: &Seen) -> BoxStream<'a, Result<ReadPart, Self::Error>>;
+    /// Reads everything that `from` misses, in at least one part. A read that `may_be_large` has one part without an event where
+    /// there is too much to be handed over, and that part says so.
+    fn read<'a>(
+        &'a mut self,
+        from: &Seen,
+        may_be_large: bool,
+    ) -> BoxStream<'a, Result<ReadPart, Self::Error>>;
+    /// Waits until everything that is visible is on disk, and says which of these rooms have an event that `before` does not
+    /// see.
+    fn flush_and_find_rooms(
+        &mut self,
+        before: &Snapshot,
+        rooms: &[Room],
+    ) -> impl Future<Output = Result<Vec<Room>, Self::Error>> + Send;
     /// Asks writers to notify from now on; false when that can't be had right now.
     fn enable_notify(&mut self) -> impl Future<Output = Result<bool, Self::Error>> + Send;
     /// Tells writers that nobody needs to be notified.
@@ -33,8 +46,20 @@ impl EventFeed for Follow {
         Self::connect(self).await
     }
 
-    fn read<'a>(&'a mut self, from: &Seen) -> BoxStream<'a, Result<ReadPart, FollowError>> {
-        Self::read(self, from)
+    fn read<'a>(
+        &'a mut self,
+        from: &Seen,
+        may_be_large: bool,
+    ) -> BoxStream<'a, Result<ReadPart, FollowError>> {
+        Self::read(self, from, may_be_large)
+    }
+
+    async fn flush_and_find_rooms(
+        &mut self,
+        before: &Snapshot,
+        rooms: &[Room],
+    ) -> Result<Vec<Room>, FollowError> {
+        Self::flush_and_find_rooms(self, before, rooms).await
     }
 
     async fn enable_notify(&mut self) -> Result<bool, FollowError> {

@@ -7,13 +7,15 @@
 mod outbox;
 
 use futures_util::stream::{self, BoxStream, StreamExt as _};
+use std::collections::HashSet;
 use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::event_feed::EventFeed;
 use crate::db::{Head, ReadPart};
 use crate::delivery::{Affected, Batch, EventSink};
-use crate::offset::{Offset, Seen};
+use crate::event::Room;
+use crate::offset::{Offset, Seen, Snapshot};
 
 pub(super) use outbox::{Call, Outbox, Transaction};
 
@@ -50,9 +52,21 @@ impl EventFeed for FakeDatabase {
         self.at_once(Outbox::connect)
     }
 
-    fn read<'a>(&'a mut self, from: &Seen) -> BoxStream<'a, Result<ReadPart, &'static str>> {
-        let parts = self.at_once(|outbox| outbox.read(from));
+    fn read<'a>(
+        &'a mut self,
+        from: &Seen,
+        may_be_large: bool,
+    ) -> BoxStream<'a, Result<ReadPart, &'static str>> {
+        let parts = self.at_once(|outbox| outbox.read(from, may_be_large));
         stream::iter(parts).boxed()
+    }
+
+    async fn flush_and_find_rooms(
+        &mut self,
+        before: &Snapshot,
+        rooms: &[Room],
+    ) -> Result<Vec<Room>, &'static str> {
+        self.at_once(|outbox| outbox.flush_and_find_rooms(before, rooms))
     }
 
     async fn enable_notify(&mut self) -> Result<bool, &'static str> {
@@ -89,21 +103,36 @@ pub(super) enum Handed {
     Batch(Batch),
     Resync(Affected),
     Restart(Offset),
+    LeftToReplays(Offset, Vec<Room>),
 }
 
 /// A sink that writes everything down.
 #[derive(Clone, Default)]
-pub(super) struct FakeSink(pub(super) watch::Sender<Vec<Handed>>);
+pub(super) struct FakeSink {
+    pub(super) handed: watch::Sender<Vec<Handed>>,
+    /// The rooms that somebody is in.
+    pub(super) rooms: Vec<Room>,
+}
 
 impl FakeSink {
     fn take(&self, handed: Handed) {
-        self.0.send_modify(|all| all.push(handed));
+        self.handed.send_modify(|all| all.push(handed));
     }
 }
 
 impl EventSink for FakeSink {
     async fn deliver(&mut self, batch: Batch) {
         self.take(Handed::Batch(batch));
+    }
+
+    fn rooms(&self) -> Vec<Room> {
+        self.rooms.clone()
+    }
+
+    async fn leave_to_replays(&mut self, end: Offset, untouched: HashSet<Room>) {
+        let mut untouched: Vec<Room> = untouched.into_iter().collect();
+        untouched.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+        self.take(Handed::LeftToReplays(end, untouched));
     }
 
     async fn resync(&mut self, rooms: Affected, _reason: &'static str) {
@@ -119,7 +148,7 @@ impl EventSink for FakeSink {
 pub(super) fn delivered_ids(handed: &[Handed]) -> Vec<i64> {
     let batches = handed.iter().filter_map(|handed| match handed {
         Handed::Batch(batch) => Some(&batch.events),
-        Handed::Resync(_) | Handed::Restart(_) => None,
+        Handed::Resync(_) | Handed::Restart(_) | Handed::LeftToReplays(..) => None,
     });
     let news = batches.flatten().filter(|event| !event.repeated);
     news.map(|event| event.event.id).collect()

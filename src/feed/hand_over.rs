@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::crash_guard::{CrashGuard, EventIdentity, ReadFrom};
 use crate::db::{Head, LogPosition, ReadPart};
 use crate::delivery::{Affected, Batch, BatchEvent, EventSink};
+use crate::event::Room;
 use crate::offset::{Offset, Seen, Snapshot};
 
 const PRUNED_UNREAD: &str = "events were pruned before this server had read them";
@@ -45,6 +46,11 @@ impl ReadUnderWay {
             begun: false,
             events: 0,
         }
+    }
+
+    /// What was seen before it.
+    pub(crate) fn before(&self) -> &Snapshot {
+        &self.before
     }
 
     /// How many events were handed over.
@@ -140,6 +146,37 @@ impl<K: EventSink> HandOver<K> {
             complete,
         };
         self.deliver(batch, position).await;
+    }
+
+    /// Whether a read may be left to the replays, instead of being handed over: not where it finishes a batch, nor where the sink
+    /// is to be told of a crash, or of events that come again after one.
+    pub(crate) fn may_be_large(&self, position: &Offset) -> bool {
+        matches!(position.seen, Seen::All(_)) && !self.crash_untold && !self.guard.expects_repeats()
+    }
+
+    /// The rooms of which somebody may be waiting for events.
+    pub(crate) fn rooms(&self) -> Vec<Room> {
+        self.sink.rooms()
+    }
+
+    /// Moves past a large read, and leaves its events to the replays. Everything that it sees is on disk, and of the rooms that
+    /// were `asked` about these were `found` to have an event since.
+    pub(crate) async fn leave_to_replays(
+        &mut self,
+        read: &ReadUnderWay,
+        mut part: ReadPart,
+        asked: Vec<Room>,
+        found: &[Room],
+        position: &mut Offset,
+    ) {
+        part.log.flushed = part.log.flushed.max(part.log.written);
+        self.begin_read(read, &part).await;
+        *position = Offset::all(position.epoch, self.durable, part.snapshot.clone());
+        let untouched = asked.into_iter().filter(|room| !found.contains(room));
+        self.sink
+            .leave_to_replays(position.clone(), untouched.collect())
+            .await;
+        self.guard.end_read(&part.snapshot);
     }
 
     async fn begin_read(&mut self, read: &ReadUnderWay, part: &ReadPart) {

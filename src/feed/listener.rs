@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::backoff::Backoff;
 use crate::db::{Database, Heard, Listen, ListenError};
 use crate::metrics::Metrics;
-use crate::status::ListenerStatus;
+use crate::status::{ListenerStatus, NotifyQueueStatus};
 
 /// Behind a pooler there is nothing to listen to, until the address leads elsewhere.
 const POOLED_PAUSE: Duration = Duration::from_secs(5);
@@ -30,8 +30,12 @@ pub(crate) struct Listener {
     pub typing: mpsc::Sender<String>,
     /// Takes what is said of resume sessions that were taken over.
     pub takeovers: mpsc::Sender<String>,
+    /// Says that a table was attached or detached.
+    pub sources: watch::Sender<()>,
     /// Takes what the listener knows of itself.
     pub status: watch::Sender<ListenerStatus>,
+    /// Whether anything can be notified at all.
+    pub notify_queue: watch::Receiver<NotifyQueueStatus>,
     /// Begins the payload of this server's probes.
     pub server_name: String,
     /// What is counted.
@@ -42,13 +46,16 @@ impl Listener {
     /// Listens until `stop`, for ever trying again.
     pub(crate) async fn run(self, stop: CancellationToken) {
         let mut backoff = Backoff::default();
+        let mut queue = self.notify_queue.clone();
         loop {
-            let error = tokio::select! {
+            let failed = tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                error = self.listen(&mut backoff) => error,
+                error = self.listen(&mut backoff) => Some(error),
+                // Nobody is told to read what a transaction that failed has put there. Whoever listens would keep it there.
+                Ok(_) = queue.wait_for(|queue| queue.full) => None,
             };
-            if matches!(error, ListenError::Pooled) {
+            if matches!(failed, Some(ListenError::Pooled)) {
                 // Where the address leads is said once, by whoever finds it out.
                 self.status.send_replace(ListenerStatus {
                     pooled: true,
@@ -60,12 +67,20 @@ impl Listener {
             if self.status.send_replace(ListenerStatus::default()).bound {
                 self.metrics.listener_reconnects.inc();
             }
+            let error = failed.map_or_else(
+                || "the NOTIFY queue is full".to_owned(),
+                |error| error.to_string(),
+            );
             let pause = backoff.next();
             tracing::warn!(
                 retry_in_ms = pause.as_millis() as u64,
                 "listening failed, the reader polls meanwhile: {error}"
             );
             let _ = timeout(pause, stop.cancelled()).await;
+            tokio::select! {
+                () = stop.cancelled() => break,
+                _ = queue.wait_for(|queue| !queue.full) => {}
+            }
         }
     }
 
@@ -81,6 +96,7 @@ impl Listener {
             status.pooled = false;
         });
         self.wake.send_replace(());
+        self.sources.send_replace(());
         loop {
             match listen.next().await {
                 Ok(heard) => {
@@ -104,6 +120,9 @@ impl Listener {
                 self.status.send_modify(|status| status.probed = Some(now));
             }
             Heard::Probe(_) => {}
+            Heard::Sources => {
+                self.sources.send_replace(());
+            }
             Heard::Typing(payload) => {
                 // Typing is transient: under a flood it is dropped rather than let it hold up the wakes.
                 if self.typing.try_send(payload).is_err() {

@@ -1,44 +1,108 @@
 //! Asks the database for what can't be seen from inside.
 //!
 //! Sends a notification of our own, which the listener must hear: a connection that is up and hears nothing is the
-//! failure that no other check finds. And takes the outbox's figures for the metrics.
+//! failure that no other check finds. Says how full the queue of notifications is, and once when that becomes a trouble and
+//! once when it is over. And takes the outbox's figures for the metrics.
 
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::db::{Pool, send_probe, stats};
+use crate::db::{Pool, notify_queue_holder, send_probe, stats};
 use crate::metrics::Metrics;
+use crate::status::NotifyQueueStatus;
 
 const PAUSE: Duration = Duration::from_secs(3);
 /// Every so many probes, the figures.
 const FIGURES: u64 = 5;
 
-/// Probes until `stop`. `server_name` begins the payload, so that servers on one database tell their probes apart.
-pub(crate) async fn run(
+/// Sends probes, and takes figures.
+pub(crate) struct Probe {
     pool: Pool,
     server_name: String,
+    queue: watch::Sender<NotifyQueueStatus>,
     metrics: Metrics,
-    stop: CancellationToken,
-) {
-    let mut tick = interval(PAUSE);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    for count in 0_u64.. {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = tick.tick() => {}
-        }
-        let probed = timeout(PAUSE, send_probe(&pool, &format!("{server_name}:{count}"))).await;
-        if let Ok(Err(error)) = probed {
-            tracing::debug!("the self-probe could not be sent: {error}");
-        }
-        if count.is_multiple_of(FIGURES)
-            && let Ok(Ok(stats)) = timeout(PAUSE, stats(&pool)).await
-        {
-            metrics.outbox_rows.set(stats.rows);
-            metrics.outbox_bytes.set(stats.bytes);
-            metrics.notify_queue.set(stats.notify_queue);
+}
+
+impl Probe {
+    /// A probe, and what it will say of the queue. `server_name` begins the payload, so that servers on one database tell their
+    /// probes apart.
+    pub(crate) fn new(
+        pool: Pool,
+        server_name: String,
+        metrics: Metrics,
+    ) -> (Self, watch::Receiver<NotifyQueueStatus>) {
+        let (queue, status) = watch::channel(NotifyQueueStatus::default());
+        let probe = Self {
+            pool,
+            server_name,
+            queue,
+            metrics,
+        };
+        (probe, status)
+    }
+
+    /// Probes until `stop`.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        let mut tick = interval(PAUSE);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        for count in 0_u64.. {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = tick.tick() => {}
+            }
+            let payload = format!("{}:{count}", self.server_name);
+            match timeout(PAUSE, send_probe(&self.pool, &payload)).await {
+                Ok(Ok(Some(usage))) => self.note_queue(usage).await,
+                Ok(Err(error)) => tracing::debug!("the self-probe could not be sent: {error}"),
+                Ok(Ok(None)) | Err(_) => {}
+            }
+            if count.is_multiple_of(FIGURES)
+                && let Ok(Ok(stats)) = timeout(PAUSE, stats(&self.pool)).await
+            {
+                self.metrics.outbox_rows.set(stats.rows);
+                self.metrics.outbox_bytes.set(stats.bytes);
+            }
         }
     }
+
+    /// Publishes how full the queue is; asks who holds it up where that matters.
+    async fn note_queue(&self, usage: f64) {
+        self.metrics.notify_queue.set(usage);
+        let was_in_trouble = self.queue.borrow().trouble.is_some();
+        if usage == 0.0 && !was_in_trouble {
+            return;
+        }
+        let Ok(Ok((held_up, holder))) = timeout(PAUSE, notify_queue_holder(&self.pool)).await
+        else {
+            return;
+        };
+        let trouble = held_up.then(|| trouble(usage, holder.as_deref()));
+        match (&trouble, was_in_trouble) {
+            (Some(trouble), false) => tracing::warn!("{trouble}"),
+            (None, true) => tracing::info!(
+                usage,
+                "the NOTIFY queue has room again: writers wake the reader as before"
+            ),
+            _ => {}
+        }
+        let full = usage >= 1.0;
+        self.queue.send_replace(NotifyQueueStatus { full, trouble });
+    }
+}
+
+/// One line with the cause and the remedy.
+fn trouble(usage: f64, holder: Option<&str>) -> String {
+    let holder = holder.map_or_else(
+        || "find it in pg_stat_activity, state 'idle in transaction'".to_owned(),
+        |holder| format!("probably {holder}"),
+    );
+    format!(
+        "the NOTIFY queue is {:.0} % full, so nothing of ours is added to it: events wait for the poll, typing from SQL is lost, \
+         and back ends that notify themselves fail when it is full. A session that listens does not read: {holder}. \
+         Remedy: select pg_terminate_backend(<its pid>);",
+        usage * 100.0
+    )
 }

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::event_feed::EventFeed;
 use super::hand_over::{HandOver, ReadUnderWay};
 use crate::backoff::Backoff;
+use crate::db::ReadPart;
 use crate::delivery::EventSink;
 use crate::metrics::{Metrics, WakeSource};
 use crate::offset::{Offset, Seen};
@@ -132,6 +133,7 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
         }
         self.status.send_replace(ReaderStatus {
             caught_up: Some(Instant::now()),
+            moved: Some(Instant::now()),
             failing: None,
         });
         Ok(events)
@@ -139,13 +141,48 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
 
     async fn read_once(&mut self, position: &mut Offset) -> Result<usize, F::Error> {
         let mut read = ReadUnderWay::from(position);
-        let mut parts = self.feed.read(&position.seen);
+        let may_be_large = self.hand_over.may_be_large(position);
+        let mut parts = self.feed.read(&position.seen, may_be_large);
+        let mut large = None;
         while let Some(part) = parts.try_next().await? {
+            if part.is_large {
+                large = Some(part);
+                continue;
+            }
             self.hand_over.hand_over(&mut read, part, position).await;
+            let now = Instant::now();
+            self.status.send_modify(|status| status.moved = Some(now));
         }
         drop(parts);
+        if let Some(part) = large {
+            self.leave_to_replays(&read, part, position).await?;
+        }
         self.metrics.events_read.inc_by(read.events() as u64);
         Ok(read.events())
+    }
+
+    /// A read found more than is to be handed over: those who want it get it from replays, and the reader goes on behind it at
+    /// once, so that nobody else waits.
+    async fn leave_to_replays(
+        &mut self,
+        read: &ReadUnderWay,
+        part: ReadPart,
+        position: &mut Offset,
+    ) -> Result<(), F::Error> {
+        let asked = self.hand_over.rooms();
+        let found = self
+            .feed
+            .flush_and_find_rooms(read.before(), &asked)
+            .await?;
+        tracing::debug!(
+            rooms = found.len(),
+            "a large commit is left to replays, for the rooms that it has events of"
+        );
+        self.hand_over
+            .leave_to_replays(read, part, asked, &found, position)
+            .await;
+        self.metrics.large_reads.inc();
+        Ok(())
     }
 
     /// Takes the key and makes sure that no writer tested it too early. False: there is too much to do to sleep.
@@ -184,7 +221,7 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
         position: &mut Offset,
         stop: &CancellationToken,
     ) -> Result<(), F::Error> {
-        let (mut close, mut crowds) = (0, 0);
+        let (mut near, mut crowds) = (0, 0);
         let mut last = Instant::now();
         loop {
             let source = tokio::select! {
@@ -197,12 +234,12 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
             self.metrics.wakes(source);
             let events = self.read(position).await?;
             if last.elapsed() >= CLOSE_GAP {
-                (close, crowds) = (0, 0);
+                (near, crowds) = (0, 0);
             }
             last = Instant::now();
-            close += 1;
-            if close >= CLOSE_WAKES {
-                close = 0;
+            near += 1;
+            if near >= CLOSE_WAKES {
+                near = 0;
                 let crowded = self.feed.writers().await? >= CROWD;
                 crowds = if crowded { crowds + 1 } else { 0 };
             }

@@ -1,7 +1,7 @@
 //! Keeps the outbox as short as the retention says.
 //!
-//! Owns the clock of the pruning; the rule of what may go is [`Pruner`]'s. A failure is logged and tried again:
-//! a longer outbox is harmless, a shorter one is not.
+//! Owns the clock of the pruning; the rule of what may go is [`Pruner`]'s. A failure is reported and tried again: a longer
+//! outbox is harmless for a while, a shorter one is not.
 
 use std::time::Duration;
 
@@ -10,30 +10,32 @@ use tokio_util::sync::CancellationToken;
 
 use crate::db::Pruner;
 use crate::metrics::Metrics;
+use crate::status::{Check, Checks, FoundBy};
 
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Prunes until `stop`.
-pub(crate) async fn run(mut pruner: Pruner, metrics: Metrics, stop: CancellationToken) {
-    let mut failing = false;
+pub(crate) async fn run(
+    mut pruner: Pruner,
+    metrics: Metrics,
+    checks: Checks,
+    stop: CancellationToken,
+) {
     while !stop.is_cancelled() {
-        let removed = match pruner.prune().await {
-            Ok(removed) => {
-                failing = false;
-                metrics.pruned.inc_by(removed);
-                removed
+        let has_more = match pruner.prune().await {
+            Ok(pruned) => {
+                checks.pass(Check::Retention, FoundBy::Operation);
+                metrics.pruned.inc_by(pruned.removed);
+                pruned.has_more
             }
             Err(error) => {
-                if !failing {
-                    tracing::warn!(
-                        "pruning the outbox failed, it is tried again each second: {error}"
-                    );
-                }
-                failing = true;
-                0
+                let cause =
+                    format!("old events can't be removed, it is tried each second: {error}");
+                checks.fail(Check::Retention, FoundBy::Operation, cause);
+                false
             }
         };
-        if !Pruner::is_full(removed) {
+        if !has_more {
             let _ = timeout(PAUSE, stop.cancelled()).await;
         }
     }

@@ -81,6 +81,12 @@ impl Api {
 
     /// Logs why a request failed, now and then, and says what the client is told.
     pub(crate) fn failed(&self, error: &dyn std::fmt::Display) -> Error {
+        self.complain("a request over HTTP failed", error);
+        Error::Database
+    }
+
+    /// Logs something about requests, now and then.
+    pub(super) fn complain(&self, what: &str, error: &dyn std::fmt::Display) {
         let now = Instant::now();
         let mut last = self
             .complained
@@ -88,9 +94,8 @@ impl Api {
             .unwrap_or_else(PoisonError::into_inner);
         if last.is_none_or(|last| now - last >= COMPLAINT_PAUSE) {
             *last = Some(now);
-            tracing::warn!("a request over HTTP failed: {error}");
+            tracing::warn!("{what}: {error}");
         }
-        Error::Database
     }
 }
 

@@ -1,8 +1,9 @@
 //! `/readyz`: whether what is committed now would reach a client now.
 //!
-//! Ready means that the listener is bound, the reader has lately found everything there was, and a notification of our
-//! own has come round. It says what fails, in words. Behind a connection pooler, where the poll alone delivers, it is ready and
-//! says what that costs.
+//! Ready means that the listener is bound, the reader has lately found everything there was, a notification of our own has come
+//! round, and no check of `status` fails. It says what fails, in words. A check that is merely degraded is named, too, in an
+//! answer that is still 200: taking the server out of service would make it worse. So is an attached table that is not captured as
+//! it should be, and a connection pooler, behind which the poll alone delivers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,13 +11,16 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::http_error::json_response;
-use crate::status::{ListenerStatus, PROBE_LIMIT, ReaderStatus};
+use crate::status::{
+    Check, Checks, ListenerStatus, NotifyQueueStatus, PROBE_LIMIT, ReaderStatus, Severity,
+    SourcesStatus,
+};
 
 /// How far behind the reader may be, beyond two polls; and how long it may fail.
 const LAG_LIMIT: Duration = Duration::from_secs(2);
@@ -28,21 +32,41 @@ const POOLED: &str = "DATABASE_URL leads through a connection pooler: events com
 pub(crate) struct Health {
     listener: watch::Receiver<ListenerStatus>,
     reader: watch::Receiver<ReaderStatus>,
+    sources: watch::Receiver<SourcesStatus>,
+    checks: Checks,
+    notify_queue: watch::Receiver<NotifyQueueStatus>,
     draining: CancellationToken,
     lag_limit: Duration,
 }
 
+/// The checks that are made here; those of `status` come on top.
+const OWN_CHECKS: [&str; 7] = [
+    "drain",
+    "listener",
+    "pooler",
+    "reader",
+    "probe",
+    "sources",
+    "notify_queue",
+];
+
 impl Health {
-    /// Watches the listener, and a reader that reads every `poll` at least.
+    /// Watches the listener, a reader that reads every `poll` at least, and the attached tables.
     pub(crate) fn new(
         listener: watch::Receiver<ListenerStatus>,
         reader: watch::Receiver<ReaderStatus>,
+        sources: watch::Receiver<SourcesStatus>,
+        checks: Checks,
+        notify_queue: watch::Receiver<NotifyQueueStatus>,
         draining: CancellationToken,
         poll: Duration,
     ) -> Self {
         Self {
             listener,
             reader,
+            sources,
+            checks,
+            notify_queue,
             draining,
             lag_limit: poll * 2 + LAG_LIMIT,
         }
@@ -53,17 +77,8 @@ impl Health {
         self.reader.borrow().caught_up.map(|at| at.elapsed())
     }
 
-    /// What works, and not as it should, by name.
-    fn degraded(&self) -> Map<String, serde_json::Value> {
-        let mut degraded = Map::new();
-        if self.listener.borrow().pooled {
-            degraded.insert("pooler".into(), POOLED.into());
-        }
-        degraded
-    }
-
     /// What fails, by name; empty when ready.
-    fn failing(&self) -> Map<String, serde_json::Value> {
+    fn failing(&self) -> Map<String, Value> {
         let mut failing = Map::new();
         if self.draining.is_cancelled() {
             failing.insert("drain".into(), "the server is stopping".into());
@@ -72,8 +87,10 @@ impl Health {
         if !listener.bound && !listener.pooled {
             failing.insert("listener".into(), "LISTEN is not in force".into());
         }
-        let failing_for = self.reader.borrow().failing.map(|since| since.elapsed());
-        match self.lag() {
+        let reader = *self.reader.borrow();
+        let failing_for = reader.failing.map(|since| since.elapsed());
+        // A long read that comes further is no fault.
+        match reader.moved.map(|at| at.elapsed()) {
             _ if failing_for.is_some_and(|time| time > LAG_LIMIT) => {
                 failing.insert("reader".into(), "the outbox can't be read".into());
             }
@@ -91,23 +108,62 @@ impl Health {
                 "no notification of our own has come round lately".into(),
             );
         }
+        failing.extend(self.found(Severity::Failing));
         failing
+    }
+
+    /// What is amiss while events are delivered, by name; empty when nothing is.
+    fn degraded(&self) -> Map<String, Value> {
+        let mut degraded: Map<_, _> = self.found(Severity::Degraded).collect();
+        if self.listener.borrow().pooled {
+            degraded.insert("pooler".into(), POOLED.into());
+        }
+        let sources = self.sources.borrow();
+        if let Some(failing) = &sources.failing {
+            degraded.insert("sources".into(), failing.as_str().into());
+        } else if !sources.problems.is_empty() {
+            degraded.insert("sources".into(), json!(sources.problems));
+        }
+        if let Some(trouble) = &self.notify_queue.borrow().trouble {
+            degraded.insert("notify_queue".into(), trouble.as_str().into());
+        }
+        degraded
+    }
+
+    /// The checks of `status` that fail and are that severe.
+    fn found(&self, severity: Severity) -> impl Iterator<Item = (String, serde_json::Value)> {
+        let failing = self.checks.failing().into_iter();
+        failing
+            .filter(move |(check, _)| check.severity() == severity)
+            .map(|(check, cause)| (check.name().to_owned(), cause.into()))
+    }
+
+    /// Every check, and whether it passes.
+    pub(crate) fn by_check(&self) -> Vec<(&'static str, bool)> {
+        let mut failing = self.failing();
+        failing.extend(self.degraded());
+        let names = Check::ALL.iter().map(|check| check.name());
+        OWN_CHECKS
+            .into_iter()
+            .chain(names)
+            .map(|name| (name, !failing.contains_key(name)))
+            .collect()
     }
 }
 
 pub(super) async fn readyz(State(health): State<Arc<Health>>) -> Response {
     let failing = health.failing();
-    if failing.is_empty() {
-        let mut ready = json!({ "status": "ready" });
-        let degraded = health.degraded();
-        if !degraded.is_empty() {
-            ready["degraded"] = degraded.into();
+    let degraded = health.degraded();
+    let (status, word) = match (failing.is_empty(), degraded.is_empty()) {
+        (true, true) => (StatusCode::OK, "ready"),
+        (true, false) => (StatusCode::OK, "degraded"),
+        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "unready"),
+    };
+    let mut body = json!({ "status": word });
+    for (member, checks) in [("failing", failing), ("degraded", degraded)] {
+        if !checks.is_empty() {
+            body[member] = checks.into();
         }
-        json_response(StatusCode::OK, &ready)
-    } else {
-        json_response(
-            StatusCode::SERVICE_UNAVAILABLE,
-            &json!({ "status": "unready", "failing": failing }),
-        )
     }
+    json_response(status, &body)
 }

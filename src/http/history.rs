@@ -23,6 +23,8 @@ struct Body {
     messages: Vec<Box<RawValue>>,
     offset: String,
     more: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    incomplete: bool,
 }
 
 pub(super) async fn answer(
@@ -46,17 +48,22 @@ pub(super) async fn answer(
             )),
             error => api.failed(&error),
         })?;
+    for error in &page.left_out {
+        api.complain("history is read without a table", error);
+    }
+    let incomplete = !page.left_out.is_empty();
     let mut tag = ETag::new(&uri, page.state.epoch, api.retention);
     for message in &page.messages {
         tag.cover(message.get().as_bytes());
     }
-    tag.cover(&[u8::from(page.more)]);
+    tag.cover(&[u8::from(page.more), u8::from(incomplete)]);
     Ok(tagged(&tag.finish(), &headers, || {
         let offset = Offset::all(page.state.epoch, page.durable, page.state.snapshot);
         let body = Body {
             messages: page.messages,
             offset: offset.pack(),
             more: page.more,
+            incomplete,
         };
         serde_json::to_string(&body).expect("its parts are JSON")
     }))

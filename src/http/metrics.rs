@@ -17,12 +17,12 @@ use crate::http_error::Error;
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 struct Admin {
-    registry: Registry,
+    registry: Arc<Registry>,
     measure: Box<dyn Fn() + Send + Sync>,
 }
 
 /// The admin routes. `measure` brings up to date what is only known when asked.
-pub(crate) fn admin(registry: Registry, measure: impl Fn() + Send + Sync + 'static) -> Router {
+pub(crate) fn admin(registry: Arc<Registry>, measure: impl Fn() + Send + Sync + 'static) -> Router {
     let admin = Arc::new(Admin {
         registry,
         measure: Box::new(measure),

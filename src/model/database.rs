@@ -232,8 +232,13 @@ impl Database {
             .filter(|event| !event.undone && !event.pruned)
     }
 
-    /// A read of the reader's, in parts.
-    pub(super) fn read(&self, from: &Seen, random: &mut Random) -> Vec<ReadPart> {
+    /// A read of the reader's, in parts. One that `may_be_large` is, if it has more than a few events.
+    pub(super) fn read(
+        &self,
+        from: &Seen,
+        may_be_large: bool,
+        random: &mut Random,
+    ) -> Vec<ReadPart> {
         let snapshot = match from {
             Seen::All(_) => self.snapshot(),
             Seen::Part { batch, .. } => batch.clone(),
@@ -243,6 +248,10 @@ impl Database {
             .filter(|event| snapshot.sees(event.xid) && from.misses(event.xid, event.id))
             .collect();
         found.sort_by_key(|event| event.id);
+        let is_large = may_be_large && found.len() > random.below(8);
+        if is_large {
+            found.clear();
+        }
         let mut parts = Vec::new();
         loop {
             let rest = found.split_off(found.len().min(1 + random.below(3)));
@@ -253,12 +262,23 @@ impl Database {
                 synced: found.iter().all(|event| event.sync),
                 events: found.into_iter().map(Committed::to_event).collect(),
                 complete: rest.is_empty(),
+                is_large,
             });
             if rest.is_empty() {
                 return parts;
             }
             found = rest;
         }
+    }
+
+    /// Puts everything on disk, and says which rooms have an event that `before` does not see.
+    pub(super) fn flush_and_find_rooms(&mut self, before: &Snapshot, rooms: &[Room]) -> Vec<Room> {
+        self.log.flushed = self.log.written;
+        let has_event = |room: &&Room| {
+            let mut visible = self.visible();
+            visible.any(|event| event.room == **room && !before.sees(event.xid))
+        };
+        rooms.iter().filter(has_event).cloned().collect()
     }
 
     /// A read of a replay's.

@@ -59,6 +59,13 @@ struct Running {
     join: Option<(u64, Room)>,
 }
 
+struct LargeRead {
+    read: ReadUnderWay,
+    part: ReadPart,
+    asked: Vec<Room>,
+    found: Option<Vec<Room>>,
+}
+
 /// One life of the server.
 struct Server {
     hub: Arc<Hub>,
@@ -70,6 +77,8 @@ struct Server {
     /// Whether the reader knows of the last crash.
     connected: bool,
     read: Option<(ReadUnderWay, VecDeque<ReadPart>)>,
+    /// A large read, with the rooms that were asked about and those that were found to have an event.
+    large: Option<LargeRead>,
     replays: Vec<Running>,
     connections: HashMap<u64, Connection>,
 }
@@ -77,7 +86,7 @@ struct Server {
 impl Server {
     fn new() -> Self {
         let (hub, behind) = Hub::new(ROOMS, watch::Sender::default(), Metrics::new().0);
-        let sink = StepSink::default();
+        let sink = StepSink::new(&hub);
         Self {
             broadcast: StepBroadcast::new(&hub, sink.clone()),
             hub,
@@ -87,6 +96,7 @@ impl Server {
             position: None,
             connected: false,
             read: None,
+            large: None,
             replays: Vec::new(),
             connections: HashMap::new(),
         }
@@ -197,6 +207,7 @@ impl World {
         let open = self.server.connections.values();
         self.server.connected
             && self.server.read.is_none()
+            && self.server.large.is_none()
             && self.server.replays.is_empty()
             && self
                 .server
@@ -218,16 +229,39 @@ impl World {
             let connected = server.hand_over.connected(position, head).now_or_never();
             server.position = connected;
             trace(|| format!("the reader goes on from {:?}", server.position));
+            let seen = server
+                .position
+                .as_ref()
+                .map(|position| position.seen.ceiling());
+            let is_there = seen.is_some_and(|seen| self.database.snapshot().covers(seen));
+            assert!(
+                is_there,
+                "the reader goes on from what a crash has undone: {seen:?}"
+            );
             server.connected = true;
             return;
         }
+        if self.large_read_goes_on() {
+            return;
+        }
+        let server = &mut self.server;
         let position = server.position.as_mut().expect("the reader is connected");
         match &mut server.read {
             None => {
-                let parts = self.database.read(&position.seen, &mut self.random);
+                let may_be_large = server.hand_over.may_be_large(position);
+                let random = &mut self.random;
+                let parts = self.database.read(&position.seen, may_be_large, random);
                 server.read = Some((ReadUnderWay::from(position), parts.into()));
             }
             Some((read, parts)) => match parts.pop_front() {
+                Some(part) if part.is_large => {
+                    server.large = Some(LargeRead {
+                        read: ReadUnderWay::from(position),
+                        part,
+                        asked: server.hand_over.rooms(),
+                        found: None,
+                    });
+                }
                 Some(part) => {
                     trace(|| format!("the reader hands over {part:?}"));
                     let handed = server.hand_over.hand_over(read, part, position);
@@ -236,6 +270,31 @@ impl World {
                 None => server.read = None,
             },
         }
+    }
+
+    /// The next step of a large read. False: there is none.
+    fn large_read_goes_on(&mut self) -> bool {
+        let server = &mut self.server;
+        let Some(mut large) = server.large.take() else {
+            return false;
+        };
+        let Some(found) = &large.found else {
+            let before = large.read.before();
+            large.found = Some(self.database.flush_and_find_rooms(before, &large.asked));
+            server.large = Some(large);
+            return true;
+        };
+        trace(|| format!("the reader leaves {found:?} to replays: {:?}", large.part));
+        let position = server.position.as_mut().expect("the reader is connected");
+        let left = server.hand_over.leave_to_replays(
+            &large.read,
+            large.part,
+            large.asked,
+            found,
+            position,
+        );
+        left.now_or_never().expect("it waits for nobody");
+        true
     }
 
     fn replays_go_on(&mut self) {
@@ -293,7 +352,7 @@ impl World {
             JoinReplayOutcome::Lost => true,
         };
         if lost {
-            match self.server.hub.join(&connection.subscriber, &room) {
+            match self.server.hub.join_unproven(&connection.subscriber, &room) {
                 Ok(Joined::Gone) => return,
                 // It would ask again. Here it comes back.
                 Ok(Joined::Wait) => {
@@ -423,11 +482,11 @@ impl World {
                     let at = self.database.clock;
                     connection
                         .subscriber
-                        .with_join_offset(&room, |offset, reload| {
+                        .with_join_offset(&room, lost, |offset, lost| {
                             connection.wire.push(Sent::Joined {
                                 room: room.clone(),
                                 offset: offset.clone(),
-                                lost: lost || reload,
+                                lost,
                                 at,
                             });
                         });
@@ -577,7 +636,7 @@ impl World {
         trace(|| "the database crashes".to_owned());
         self.database.crash();
         self.server.connected = false;
-        self.server.read = None;
+        (self.server.read, self.server.large) = (None, None);
     }
 
     /// Retention removes what the reader has read.

@@ -9,7 +9,7 @@ use super::inbox::Inbox;
 use super::protocol::Refusal;
 use crate::auth::Identity;
 use crate::db::ResumeSession;
-use crate::delivery::{Subscriber, SubscriberTransport as _};
+use crate::delivery::{SendOutcome, Subscriber, SubscriberTransport as _};
 use crate::transport::{Ack, ClientTransport};
 
 /// A connected client.
@@ -22,6 +22,8 @@ pub(super) struct Client {
     pub(super) transport: Arc<ClientTransport>,
     /// Whether the database may have a row for the resume session, which it has from the first join on.
     session_stored: AtomicBool,
+    /// Whether the client has disconnected on purpose, and so the row is to be gone.
+    has_left: AtomicBool,
     /// Whether the row has other rooms than the client is in, because the database was away when they changed.
     session_dirty: AtomicBool,
 }
@@ -43,6 +45,7 @@ impl Client {
             subscriber,
             transport,
             session_stored: AtomicBool::new(session_stored),
+            has_left: AtomicBool::new(false),
             session_dirty: AtomicBool::new(false),
         }
     }
@@ -60,6 +63,14 @@ impl Client {
         self.session_stored.store(true, Ordering::Relaxed);
     }
 
+    pub(super) fn has_left(&self) -> bool {
+        self.has_left.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn set_left(&self) {
+        self.has_left.store(true, Ordering::SeqCst);
+    }
+
     pub(super) fn is_session_dirty(&self) -> bool {
         self.session_dirty.load(Ordering::Relaxed)
     }
@@ -72,7 +83,10 @@ impl Client {
     pub(super) fn refuse(&self, refusal: &Refusal, ack: Ack) {
         match ack {
             Ack::None => {
-                self.transport.send(&refusal.event());
+                // As with an answer that is not taken: the client would take its event for handled.
+                if self.transport.send(&refusal.event()) != SendOutcome::Sent {
+                    self.transport.close();
+                }
             }
             ack => self.transport.answer(ack, &refusal.ack()),
         }

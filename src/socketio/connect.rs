@@ -200,7 +200,7 @@ impl<S: ReplaySource> Connector<S> {
                 self.hub()
                     .restore(&client.subscriber, resumed.rooms.clone());
                 // Stored before anything is replayed: what the client's present offset has proved, a later one may not.
-                if !resumed.must_store || self.requests.store_session(client).await {
+                if !resumed.must_store || self.requests.store_session(client).await.is_ok() {
                     self.hub().start_replay(&client.subscriber);
                 } else {
                     client.transport.close();
@@ -223,6 +223,10 @@ impl<S: ReplaySource> Connector<S> {
         };
         client.inbox.close();
         self.engine.unregister(id, &client.transport);
+        if matches!(reason, DisconnectReason::ClientNSDisconnect) {
+            // A store that is under way lands later than the removal below, and then removes the row itself.
+            client.set_left();
+        }
         let progress = self.hub().remove(&client.subscriber);
         let Some(progress) = progress else {
             return;

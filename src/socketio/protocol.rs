@@ -43,6 +43,10 @@ pub(super) enum Refusal {
     Forbidden(&'static str),
     #[error("the database can't be reached, try again")]
     Unavailable,
+    #[error(
+        "the server can't store sessions at the moment, so it can't let you in: its log and /readyz say why; try again"
+    )]
+    CantStore,
     #[error("a socket may be in {0} rooms, leave one first")]
     TooManyRooms(usize),
     #[error("too many events, slow down")]
@@ -55,12 +59,21 @@ impl Refusal {
         Self::BadRequest(format!("unknown event: {known} are accepted"))
     }
 
+    /// A join that can't be stored: Postgres refused it, or can't be reached.
+    pub(super) fn not_stored(is_refused: bool) -> Self {
+        if is_refused {
+            Self::CantStore
+        } else {
+            Self::Unavailable
+        }
+    }
+
     /// The stable code that clients may test.
     pub(super) fn code(&self) -> &'static str {
         match self {
             Self::BadRequest(_) => "bad_request",
             Self::Forbidden(_) => "forbidden",
-            Self::Unavailable => "unavailable",
+            Self::Unavailable | Self::CantStore => "unavailable",
             Self::TooManyRooms(_) => "too_many_rooms",
             Self::TooManyRequests => "too_many_requests",
         }
@@ -85,7 +98,7 @@ impl From<JoinError> for Refusal {
     fn from(error: JoinError) -> Self {
         match error {
             JoinError::TooManyRooms(max_rooms) => Self::TooManyRooms(max_rooms),
-            JoinError::NotStarted => Self::Unavailable,
+            JoinError::NotStarted | JoinError::StillWaiting => Self::Unavailable,
         }
     }
 }

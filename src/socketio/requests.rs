@@ -19,19 +19,22 @@ use super::protocol::{self, JoinArgs, Refusal, Request};
 use super::session::store::stored_session;
 use crate::auth::{self, Denied};
 use crate::backoff::Backoff;
-use crate::db::Sessions;
+use crate::db::{Sessions, is_refused, is_transient};
 use crate::delivery::{
-    Hub, JoinReplayOutcome, Joined, Replay, ReplaySource, SubscriberTransport as _,
+    Hub, JoinReplayOutcome, Joined, Outgoing, Replay, ReplaySource, SubscriberTransport as _,
 };
 use crate::event::Room;
 use crate::metrics::Join;
 use crate::offset::Offset;
 use crate::transport::Ack;
 
-/// How long a join waits for a database that is away, before it is refused.
+/// How long a join, a leave or a resume waits for a database that is away, and a join for the broadcast, before it is refused. A
+/// resume that is refused ends the connection.
 const STORE_PATIENCE: Duration = Duration::from_secs(5);
 /// Between two attempts of a join that has to wait for the broadcast.
 const WAIT_PAUSE: Duration = Duration::from_millis(20);
+/// What a client is told that asked for no answer, where the offset that it joined with proves nothing.
+const UNPROVEN: &str = "the offset of the join proves nothing";
 /// Answers that may wait for one store.
 const MAX_UNSTORED: usize = 64;
 
@@ -173,7 +176,12 @@ impl<S: ReplaySource> Requests<S> {
         }
         let begun = Instant::now();
         let entered = loop {
-            match self.hub.join(&client.subscriber, &room)? {
+            let joined = if resync {
+                self.hub.join_unproven(&client.subscriber, &room)
+            } else {
+                self.hub.join(&client.subscriber, &room)
+            };
+            match joined? {
                 Joined::Entered => break true,
                 Joined::Already => break false,
                 Joined::Gone => return Ok(None),
@@ -215,31 +223,38 @@ impl<S: ReplaySource> Requests<S> {
             return;
         }
         let stored = self.store_session(client).await;
-        client.set_session_dirty(!stored);
+        client.set_session_dirty(stored.is_err());
         for answer in pending.drain(..) {
             match answer {
-                PendingAnswer::Leave(ack) if stored => {
-                    client.transport.answer(ack, &json!({ "ok": true }));
-                }
-                PendingAnswer::Leave(ack) => client.refuse(&Refusal::Unavailable, ack),
-                PendingAnswer::Join { room, ack, result } if stored => {
-                    self.acknowledge(client, &room, ack, result);
-                }
-                PendingAnswer::Join { room, ack, result } => {
-                    if result.entered {
-                        self.hub.leave(&client.subscriber, &room);
+                PendingAnswer::Leave(ack) => match &stored {
+                    Ok(()) => client.transport.answer(ack, &json!({ "ok": true })),
+                    Err(refusal) => client.refuse(refusal, ack),
+                },
+                PendingAnswer::Join { room, ack, result } => match &stored {
+                    Ok(()) => self.acknowledge(client, &room, ack, result),
+                    Err(refusal) => {
+                        if result.entered {
+                            self.hub.leave(&client.subscriber, &room);
+                        }
+                        if result.resync {
+                            client.subscriber.refuse_unproven_join();
+                        }
+                        self.hub.metrics.joins(Join::Unavailable);
+                        client.refuse(refusal, ack);
                     }
-                    self.hub.metrics.joins(Join::Unavailable);
-                    client.refuse(&Refusal::Unavailable, ack);
-                }
+                },
             }
         }
     }
 
     fn acknowledge(&self, client: &Client, room: &Room, ack: Ack, result: JoinResult) {
-        let mut resync = result.resync;
-        client.subscriber.with_join_offset(room, |offset, reload| {
-            resync |= reload;
+        let mut resync = false;
+        let subscriber = &client.subscriber;
+        subscriber.with_join_offset(room, result.resync, |offset, reload| {
+            resync = reload;
+            if resync && matches!(ack, Ack::None) {
+                return self.hub.send(subscriber, &Outgoing::resync(room, UNPROVEN));
+            }
             let mut answer = json!({
                 "ok": true,
                 "room": room.as_str(),
@@ -256,32 +271,39 @@ impl<S: ReplaySource> Requests<S> {
             .joins(if resync { Join::Resync } else { Join::Joined });
     }
 
-    /// Stores the rooms that the client is in. False: it is gone, or the database was away for too long.
-    pub(super) async fn store_session(&self, client: &Arc<Client>) -> bool {
+    /// Stores the rooms that the client is in. Refused where the client is gone, or the database is away or won't take it.
+    pub(super) async fn store_session(&self, client: &Arc<Client>) -> Result<(), Refusal> {
         // A client that is gone keeps the session that it had.
         let Some(stored) = stored_session(&self.hub, &client.subscriber) else {
-            return false;
+            return Err(Refusal::Unavailable);
         };
         client.set_session_stored();
         let (begun, mut backoff) = (Instant::now(), Backoff::default());
         while !client.transport.was_closed() {
             let write = self.sessions.store(client.session.clone(), stored.clone());
             match write.await {
-                Ok(true) => return true,
+                Ok(true) => {
+                    if client.has_left() {
+                        self.sessions.forget_or_log(&client.session).await;
+                    }
+                    return Ok(());
+                }
                 Ok(false) => {
                     tracing::debug!(connection = client.id(), "its session was taken over");
                     client.transport.close();
                 }
                 Err(error) => {
                     tracing::debug!(connection = client.id(), "its session waits: {error}");
-                    if begun.elapsed() >= STORE_PATIENCE {
-                        return false;
+                    let left = STORE_PATIENCE.saturating_sub(begun.elapsed());
+                    let hopeless = !is_transient(&error) || self.sessions.known_to_fail();
+                    if hopeless || left.is_zero() {
+                        return Err(Refusal::not_stored(is_refused(&error)));
                     }
-                    sleep(backoff.next()).await;
+                    sleep(backoff.next().min(left)).await;
                 }
             }
         }
-        false
+        Err(Refusal::Unavailable)
     }
 }
 
@@ -289,7 +311,7 @@ fn join_label(refusal: &Refusal) -> Join {
     match refusal {
         Refusal::Forbidden(_) => Join::Forbidden,
         Refusal::TooManyRooms(_) => Join::TooManyRooms,
-        Refusal::Unavailable => Join::Unavailable,
+        Refusal::Unavailable | Refusal::CantStore => Join::Unavailable,
         Refusal::BadRequest(_) | Refusal::TooManyRequests => Join::BadRequest,
     }
 }

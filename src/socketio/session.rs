@@ -3,17 +3,18 @@
 //! - `resume`: decides whether a client that comes back can be given exactly what it missed
 //! - `store`: what is stored of a connected client
 //! - `owners`: which connection of this server has which resume session
-//! - `takeover`: the connected clients, and the task that looks after their resume sessions
+//! - `clients`: the connected clients; `keeper`: the task that looks after their resume sessions
 //!
 //! The rows are `db::sessions`'s.
 
+mod clients;
+mod keeper;
 mod owners;
 pub(crate) mod resume;
 pub(crate) mod store;
-mod takeover;
 
-pub(super) use takeover::Clients;
-pub(crate) use takeover::SessionKeeper;
+pub(super) use clients::Clients;
+pub(crate) use keeper::SessionKeeper;
 
 #[cfg(test)]
 pub(crate) use owners::SessionOwners;

@@ -1,13 +1,14 @@
 //! The way of events and answers to one client.
 //!
 //! There are two ways. An engine session that was a WebSocket from its first byte is written to directly, through its
-//! [`Connection`]. One that began by polling goes through socketioxide's queue, also after its upgrade to a WebSocket. A client
-//! keeps to one way, so that its events stay in order.
-//! Guarantees that what waits for the client is bounded in bytes, and that an event which is not accepted is reported
-//! ([`SendOutcome::Full`], [`SendOutcome::Closed`]), never dropped in silence.
+//! [`Connection`]. One that began by polling, which is a stock client's default, goes through socketioxide's queue, also after
+//! its upgrade to a WebSocket. A client keeps to one way, so that its events stay in order.
+//! Guarantees that events which wait for the client are bounded in bytes, and that one which is not accepted is reported to the
+//! caller ([`SendOutcome::Full`], [`SendOutcome::Closed`]). An answer that is not accepted ends the connection. In the queue
+//! answers are bounded by its number of packets only.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 use socketioxide::extract::{AckSender, SocketRef};
@@ -15,13 +16,11 @@ use socketioxide::{SendError, SocketError, TransportType};
 
 use super::connection::Connection;
 use super::encode;
+use super::engine_queue::{EngineQueue, MAX_QUEUED_BYTES};
 use super::query::query_value;
 use crate::delivery::{Backlog, Outgoing, SendOutcome, SubscriberTransport};
 use crate::metrics::Transport;
 
-/// Bytes of events that may wait in socketioxide's queue. The queue itself is bounded by a number of packets; with events of a
-/// usual size this bound is reached first, and leaves room for answers.
-const MAX_QUEUED_BYTES: usize = 128 * 1024;
 /// A replay pauses when so many bytes wait in a connection.
 const PAUSE_AT_BYTES: usize = 256 * 1024;
 
@@ -48,16 +47,6 @@ pub(crate) struct ClientTransport {
 enum Way {
     Direct(Arc<Connection>),
     Queue(EngineQueue),
-}
-
-/// Counts what goes through socketioxide's queue, which does not say how full it is: what waits is what went in minus what came
-/// out. An answer to a poll empties the queue, so an error in the count never grows.
-#[derive(Default)]
-struct EngineQueue {
-    queued_bytes: AtomicU64,
-    polled_bytes: AtomicU64,
-    /// The connection that the engine session was upgraded to, and the bytes that had been written to it before.
-    upgraded: OnceLock<(Arc<Connection>, u64)>,
 }
 
 /// The connection of a socket whose engine session was a WebSocket from its first byte; `None` for one that began by polling.
@@ -118,8 +107,7 @@ impl ClientTransport {
                 connection.send(encode::ack(id, answer)) == SendOutcome::Sent
             }
             Way::Queue(queue) => {
-                let bytes = encode::ack(id, answer).len() as u64;
-                queue.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
+                queue.add(encode::ack(id, answer).len());
                 sender.send(answer).is_ok()
             }
         };
@@ -129,20 +117,17 @@ impl ClientTransport {
         }
     }
 
-    /// A poll has been answered: its answer has everything that was queued.
-    pub(super) fn poll_answered(&self) {
+    /// An answer to a poll has everything that was queued.
+    pub(super) fn poll_emptied_queue(&self) {
         if let Way::Queue(queue) = &self.way {
-            let queued = queue.queued_bytes.load(Ordering::Relaxed);
-            queue.polled_bytes.fetch_max(queued, Ordering::Relaxed);
+            queue.poll_emptied();
         }
     }
 
     /// The engine session is being upgraded to this connection.
     pub(super) fn set_upgraded(&self, connection: &Arc<Connection>) {
         if let Way::Queue(queue) = &self.way {
-            let _ = queue
-                .upgraded
-                .set((connection.clone(), connection.meter().1));
+            queue.set_upgraded(connection);
         }
     }
 
@@ -152,18 +137,17 @@ impl ClientTransport {
         if waiting > 0 && waiting + bytes > MAX_QUEUED_BYTES {
             return SendOutcome::Full;
         }
+        queue.add(bytes);
         let (name, payload) = (event.name(), event.payload());
         let emitted = match event.offset() {
             Some(offset) => self.socket.emit(name, &(payload, offset)),
             None => self.socket.emit(name, payload),
         };
+        if emitted.is_err() {
+            queue.take_back(bytes);
+        }
         match emitted {
-            Ok(()) => {
-                queue
-                    .queued_bytes
-                    .fetch_add(bytes as u64, Ordering::Relaxed);
-                SendOutcome::Sent
-            }
+            Ok(()) => SendOutcome::Sent,
             Err(SendError::Socket(SocketError::InternalChannelFull)) => SendOutcome::Full,
             Err(_) => SendOutcome::Closed,
         }
@@ -208,29 +192,11 @@ impl SubscriberTransport for ClientTransport {
             // Not `disconnect()`: after the server's DISCONNECT packet a stock client never comes back. A client that polls
             // is told at its next request that its engine session is unknown, and connects anew.
             Way::Queue(queue) => {
-                if let Some((connection, _)) = queue.upgraded.get() {
+                if let Some(connection) = queue.upgraded() {
                     connection.cut();
                 }
             }
         }
         true
-    }
-}
-
-impl EngineQueue {
-    fn backlog(&self) -> Backlog {
-        let written = self.upgraded.get().map_or(0, |(connection, before)| {
-            connection.meter().1.saturating_sub(*before)
-        });
-        let taken_bytes = self.polled_bytes.load(Ordering::Relaxed) + written;
-        let waiting = self
-            .queued_bytes
-            .load(Ordering::Relaxed)
-            .saturating_sub(taken_bytes);
-        Backlog {
-            waiting_bytes: usize::try_from(waiting).unwrap_or(usize::MAX),
-            taken_bytes,
-            pause_at_bytes: MAX_QUEUED_BYTES / 2,
-        }
     }
 }

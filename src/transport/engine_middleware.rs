@@ -105,8 +105,10 @@ async fn session_request(
         return run_bounded(request, next, gate.handshake_timeout).await;
     }
     let response = next.run(request).await;
-    if let Some(client) = client {
-        client.poll_answered();
+    if let Some(client) = client
+        && poll_answer::emptied_queue(&response)
+    {
+        client.poll_emptied_queue();
     }
     match gate.sessions.pending_pid(session) {
         Some(pid) => {

@@ -4,7 +4,7 @@
 //! socketioxide can't put there. And while the engine is being closed, it refuses newcomers in a way that makes a stock client
 //! give up for ever; that answer is replaced by one that makes the client try again.
 
-use axum::body::to_bytes;
+use axum::body::{HttpBody as _, to_bytes};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
@@ -12,6 +12,18 @@ use super::frame;
 
 /// Between the packets of an answer to a poll (Engine.IO protocol v4, "HTTP long-polling").
 const PACKET_SEPARATOR: u8 = 0x1e;
+
+/// Whether an answer to a poll has what was queued for the client. One of a single byte is a bare packet of the engine's, and
+/// has no event: while the engine session is being upgraded, the engine answers each poll with NOOP, and what is queued waits
+/// for the WebSocket.
+pub(super) fn emptied_queue(response: &Response) -> bool {
+    let is_bare = response
+        .body()
+        .size_hint()
+        .upper()
+        .is_some_and(|bytes| bytes <= 1);
+    response.status() == StatusCode::OK && !is_bare
+}
 
 /// The answer, unless it would make a newcomer give up for ever: then one that makes it try again.
 pub(super) async fn unless_closing(response: Response) -> Response {
@@ -79,6 +91,17 @@ mod tests {
         );
         let (answer, found) = with_pid("42[\"40\"]".into_response(), "p").await;
         assert_eq!((body(answer).await.as_str(), found), ("42[\"40\"]", false));
+    }
+
+    #[test]
+    fn a_bare_packet_of_the_engine_has_emptied_nothing() {
+        for body in ["", "6", "2"] {
+            assert!(!emptied_queue(&body.into_response()), "{body:?}");
+        }
+        assert!(!emptied_queue(&unknown_session()));
+        for body in ["42[]", "6\u{1e}42[\"a\"]"] {
+            assert!(emptied_queue(&body.into_response()), "{body:?}");
+        }
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 //!
 //! Owns the listening socket. Each request carries as extensions the peer's address and its connection; the broadcast writes
 //! to a connection that became a WebSocket. The time that a request's head may take is bounded.
+//! The routes may be replaced while it serves: a request is answered by those that there are when it comes.
 //! On stop it closes the listening socket first, then lets the answers under way finish.
 
 use std::convert::Infallible;
@@ -15,6 +16,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -39,10 +41,10 @@ const UNTAKEN_MS: u32 = 20_000;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub IpAddr);
 
-/// Serves `router` on `listener` until `stop`, then until the answers under way are out.
+/// Serves `routes` on `listener` until `stop`, then until the answers under way are out.
 pub(crate) async fn serve(
     listener: TcpListener,
-    router: Router,
+    routes: watch::Receiver<Router>,
     head_timeout: Duration,
     stop: CancellationToken,
 ) {
@@ -57,9 +59,9 @@ pub(crate) async fn serve(
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((tcp, peer)) => {
-                    let router = router.clone();
+                    let routes = routes.clone();
                     let stop = stop.clone();
-                    connections.spawn(connection(tcp, Peer(peer.ip()), router, head_timeout, stop));
+                    connections.spawn(serve_connection(tcp, Peer(peer.ip()), routes, head_timeout, stop));
                 }
                 Err(error) => {
                     tracing::warn!("a connection could not be accepted: {error}");
@@ -72,10 +74,10 @@ pub(crate) async fn serve(
     while connections.join_next().await.is_some() {}
 }
 
-async fn connection(
+async fn serve_connection(
     tcp: TcpStream,
     peer: Peer,
-    router: Router,
+    routes: watch::Receiver<Router>,
     head_timeout: Duration,
     stop: CancellationToken,
 ) {
@@ -91,7 +93,7 @@ async fn connection(
         request.extensions_mut().insert(connection.clone());
         request.extensions_mut().insert(peer);
         request.extensions_mut().insert(offered.clone());
-        let router = router.clone();
+        let router = routes.borrow().clone();
         async move {
             Ok::<_, Infallible>(
                 router
@@ -101,17 +103,17 @@ async fn connection(
             )
         }
     });
-    let connection = http1::Builder::new()
+    let http = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(head_timeout)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
-    tokio::pin!(connection);
+    tokio::pin!(http);
     let ended = tokio::select! {
-        ended = &mut connection => ended,
+        ended = &mut http => ended,
         () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+            http.as_mut().graceful_shutdown();
+            http.await
         }
     };
     match ended {

@@ -2,7 +2,7 @@
 //!
 //! Each of their reads also writes the backlog, and each of their writes goes through it, so that their frames and those of the
 //! broadcast stay whole and in order. The CONNECT packet gets its pid on its way through `poll_write`.
-//! Guarantees that a slow client never blocks a task of engineioxide's once the broadcast writes to the connection.
+//! Guarantees that a slow consumer never blocks a task of engineioxide's once the broadcast writes to the connection.
 
 use std::collections::VecDeque;
 use std::io;

@@ -9,6 +9,7 @@ mod front;
 mod frontend;
 mod next;
 mod operate;
+mod own_migration;
 mod page;
 mod production;
 mod proxies;

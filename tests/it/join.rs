@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::harness::client::only;
+use crate::harness::raw::offset_of;
 use crate::harness::wait::{until, within};
-use crate::harness::{Scene, Wire};
+use crate::harness::{Scene, Wire, database};
 
 #[tokio::test]
 async fn a_join_is_answered_with_the_room_and_an_offset() {
@@ -297,4 +298,43 @@ fn assert_bad_request(error: &Value, event: &str, arguments: &Value) {
     assert_eq!(error["code"], "bad_request", "{event} {arguments}: {error}");
     let message = error["message"].as_str().unwrap_or_default();
     assert!(!message.is_empty(), "{event} {arguments}: {error}");
+}
+
+/// The answer says what is missing. Where the connection is lost before the answer, what came since must not pass for all.
+#[tokio::test]
+async fn a_join_that_left_something_out_and_was_never_answered_is_told_to_whoever_comes_back() {
+    let scene = Scene::new().await;
+    let unproven = json!([{"contactId": "42", "after": "nothing that we gave"}]);
+    let mut wire = Wire::connect(scene.server.address()).await;
+    let mut other = scene.database.connection().await;
+    database::run(&mut other, "begin; lock table rowcast.sessions").await;
+    wire.emit("join:conversation", &unproven, Some(1)).await;
+    until("the join to wait for its session", async || {
+        let waits = "select count(*) from pg_locks where not granted and relation = 'rowcast.sessions'::regclass";
+        (scene.database.value(waits).await != "0").then_some(())
+    })
+    .await;
+    scene.database.say("42", "before the answer").await;
+    let event = wire
+        .find("the event", |frame| frame.contains("before the answer"))
+        .await;
+    drop(wire);
+    database::run(&mut other, "commit").await;
+
+    let mut again = Wire::connect(scene.server.address()).await;
+    let after = json!([{"contactId": "42", "after": offset_of(&event)}]);
+    let answer = again.ask("join:conversation", &after, 1).await;
+    assert_eq!(answer["resync"], true, "{answer}");
+}
+
+#[tokio::test]
+async fn a_join_that_left_something_out_and_asked_for_no_answer_is_told_by_an_event() {
+    let scene = Scene::new().await;
+    let mut wire = Wire::connect(scene.server.address()).await;
+    let unproven = json!([{"contactId": "42", "after": "nothing that we gave"}]);
+    wire.emit("join:conversation", &unproven, None).await;
+    wire.find("the telling", |frame| {
+        frame.contains("rowcast:resync") && frame.contains("42")
+    })
+    .await;
 }

@@ -133,7 +133,7 @@ async fn sessions_end_with_a_goodbye_or_with_the_retention() {
     .await;
 }
 
-/// What is replayed of a room to a slow client ends where it leaves.
+/// What is replayed of a room to a slow consumer ends where it leaves.
 #[tokio::test]
 async fn a_room_that_is_left_and_joined_again_during_a_replay_repeats_nothing() {
     const EVENTS: usize = 600;

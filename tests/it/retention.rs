@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
+use crate::harness::raw::Wire;
 use crate::harness::wait::{until, until_for};
 use crate::harness::{Scene, Server, say};
 
@@ -99,4 +100,63 @@ async fn a_server_that_was_away_for_longer_than_the_retention_says_so() {
     scene.database.say("42", "after").await;
     assert_eq!(client.next().await.body(), "after");
     drop(other);
+}
+
+#[tokio::test]
+async fn rows_that_are_stamped_in_the_future_keep_nothing_else_from_being_pruned() {
+    let scene = Scene::with(&[SHORT]).await;
+    let write =
+        "insert into rowcast.events (room, event, data, at) select 'conversation:42', 'e', '{}'";
+    let future = format!("{write}, now() + interval '1 year' from generate_series(1, 5100)");
+    scene.database.run(&future).await;
+    let old = format!("{write}, now() - interval '1 day' from generate_series(1, 300)");
+    scene.database.run(&old).await;
+    let left = "select count(*) from rowcast.events";
+    until("what is old to go", async || {
+        (scene.database.value(left).await == "5100").then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn sessions_are_pruned_until_none_is_too_old() {
+    let scene = Scene::with(&[("ROWCAST_RETENTION", "10s")]).await;
+    let mut client = scene.joined("42").await;
+    let many = "insert into rowcast.sessions (pid_hash, identity, owner, last_sent_offset, complete_to_offset, updated_at)
+        select int4send(n), 'anonymous', n, '', '', now() - interval '1 hour' from generate_series(1, 12000) n";
+    scene.database.run(many).await;
+    until("old sessions to go", async || {
+        let left = scene
+            .database
+            .value("select count(*) from rowcast.sessions");
+        (left.await == "1").then_some(())
+    })
+    .await;
+    let pruned = scene.server.metric("rowcast_pruned_sessions_total", &[]);
+    assert!(pruned.await >= 12_000.0);
+    scene.database.say("42", "still there").await;
+    assert_eq!(client.next().await.body(), "still there");
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_right_after_it_joined_leaves_no_session() {
+    let scene = Scene::new().await;
+    for _ in 0..40 {
+        let mut wire = Wire::connect(scene.server.address()).await;
+        let join = serde_json::json!(["42"]);
+        wire.emit("join:conversation", &join, Some(1)).await;
+        wire.send("41").await;
+    }
+    // This one is stored after all of them.
+    let mut last = Wire::connect(scene.server.address()).await;
+    last.ask("join:conversation", &serde_json::json!(["42"]), 1)
+        .await;
+    until("the sessions of those who left to go", async || {
+        let left = scene
+            .database
+            .value("select count(*) from rowcast.sessions");
+        let sockets = scene.server.metric("rowcast_sockets", &[]).await;
+        (left.await == "1" && sockets == 1.0).then_some(())
+    })
+    .await;
 }

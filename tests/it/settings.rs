@@ -4,7 +4,7 @@ use crate::harness::{Database, Launch, Scratch, Server};
 
 #[tokio::test]
 async fn a_bad_value_stops_the_start_with_one_line() {
-    let cases: [(&str, &str, &[&str]); 15] = [
+    let cases: [(&str, &str, &[&str]); 16] = [
         ("PORT", "70000", &["PORT", "70000", "65535"]),
         ("PORT", "http", &["PORT", "http"]),
         ("HOST", "not a host", &["HOST", "not a host"]),
@@ -21,6 +21,11 @@ async fn a_bad_value_stops_the_start_with_one_line() {
         ("ROWCAST_ADMIN", "3002", &["ROWCAST_ADMIN", "3002"]),
         ("ROWCAST_POLL", "5", &["ROWCAST_POLL", "5", "1h"]),
         ("ROWCAST_RETENTION", "soon", &["ROWCAST_RETENTION", "soon"]),
+        (
+            "ROWCAST_MIGRATE",
+            "never",
+            &["ROWCAST_MIGRATE", "never", "auto or off"],
+        ),
         ("ROWCAST_DRAIN", "-1s", &["ROWCAST_DRAIN", "-1s"]),
         (
             "ROWCAST_MAX_PAYLOAD",
@@ -117,6 +122,7 @@ async fn help_names_every_setting_with_its_default() {
         ("--rowcast-auth", ""),
         ("--rowcast-retention", "24h"),
         ("--rowcast-poll", "1s"),
+        ("--rowcast-migrate", "auto"),
         ("--rowcast-data-dir", ""),
         ("--rowcast-pg-bindir", ""),
         ("--rowcast-log", "info"),

@@ -5,27 +5,27 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::harness::wait::{until, until_for};
-use crate::harness::{Proxy, Scene};
+use crate::harness::{Polling, Proxy, Scene, Wire};
 
 /// With rows of 20 KB, more than the kernel, the server's bound and a queue of packets hold together.
 const EVENTS: usize = 2_000;
 
 #[tokio::test]
 async fn a_websocket_that_reads_too_slowly_is_cut_and_comes_back() {
-    a_slow_client_is_cut_and_comes_back(json!(["websocket"])).await;
+    a_slow_consumer_is_cut_and_comes_back(json!(["websocket"])).await;
 }
 
 #[tokio::test]
 async fn a_polling_client_that_reads_too_slowly_is_cut_and_comes_back() {
-    a_slow_client_is_cut_and_comes_back(json!(["polling"])).await;
+    a_slow_consumer_is_cut_and_comes_back(json!(["polling"])).await;
 }
 
 #[tokio::test]
 async fn an_upgraded_client_that_reads_too_slowly_is_cut_and_comes_back() {
-    a_slow_client_is_cut_and_comes_back(json!(["polling", "websocket"])).await;
+    a_slow_consumer_is_cut_and_comes_back(json!(["polling", "websocket"])).await;
 }
 
-async fn a_slow_client_is_cut_and_comes_back(transports: Value) {
+async fn a_slow_consumer_is_cut_and_comes_back(transports: Value) {
     let scene = Scene::new().await;
     let mut bystander = scene.joined("42").await;
     let network = Proxy::to(scene.server.address()).await;
@@ -89,6 +89,53 @@ async fn a_slow_client_is_cut_and_comes_back(transports: Value) {
         number += 1;
     }
     assert_eq!(number, EVENTS);
+}
+
+/// While an engine session is being upgraded, its polls are answered with a bare NOOP, and what is queued stays queued. Taken
+/// for an empty queue, it would let as much wait again.
+#[tokio::test]
+async fn what_waits_for_the_end_of_an_upgrade_is_bounded() {
+    let scene = Scene::new().await;
+    let polling = Polling::connect(scene.server.address()).await;
+    polling
+        .find("rowcast:ready", |packet| packet.contains("rowcast:ready"))
+        .await;
+    polling.post(r#"421["join:conversation","42"]"#).await;
+    polling
+        .find("the join", |packet| packet.starts_with("431"))
+        .await;
+
+    let (held, mut websocket) = tokio::join!(polling.poll(), Wire::upgrade(&polling));
+    assert_eq!(held.body, "6", "the upgrade has begun");
+    let body = "x".repeat(20_000);
+    for number in 0..5 {
+        scene.database.say("42", &format!("{number} {body}")).await;
+    }
+    scene
+        .server
+        .counted("rowcast_deliveries_total", &[], 5.0)
+        .await;
+    assert_eq!(polling.poll().await.body, "6");
+    for number in 5..10 {
+        scene.database.say("42", &format!("{number} {body}")).await;
+    }
+    scene
+        .server
+        .counted("rowcast_fell_behind_total", &[], 1.0)
+        .await;
+
+    websocket.send("2probe").await;
+    assert_eq!(websocket.frame().await.as_deref(), Some("3probe"));
+    websocket.send("5").await;
+    for number in 0..10 {
+        let frame = websocket.frame().await.expect("an event");
+        let said = format!("{number} xxx");
+        assert!(
+            frame.contains(&said),
+            "{said}: {}",
+            &frame[..frame.len().min(200)]
+        );
+    }
 }
 
 /// Its TCP connection is alive and its program hangs. It must be removed, however much is buffered for it.

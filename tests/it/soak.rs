@@ -14,7 +14,7 @@ use crate::harness::ledger::Ledger;
 use crate::harness::trial::{BUSY, fence, judge};
 use crate::harness::witness::Witness;
 use crate::harness::writers::{Habit, Hand, Writers};
-use crate::harness::{Database, Kind, Postgres, Proxy, Server, Stock};
+use crate::harness::{Database, Kind, Launch, Postgres, Proxy, Server, Stock};
 
 /// Long enough for a few faults.
 const SMOKE: Duration = Duration::from_secs(6);
@@ -31,6 +31,8 @@ struct Soak {
     servers: Vec<Server>,
     _stock: Stock,
     database: Database,
+    /// The database as the servers' role sees it.
+    server_url: String,
     postgres: Postgres,
     faults: u64,
 }
@@ -100,10 +102,11 @@ fn setting(name: &str) -> Option<u64> {
 impl Soak {
     async fn new(seed: u64) -> Self {
         let (postgres, database) = Postgres::with_chat().await;
+        let server_url = server_role(&database).await;
         let mut servers = Vec::new();
         let mut networks = Vec::new();
         for _ in 0..2 {
-            servers.push(Server::with(&database, &BUSY).await);
+            servers.push(start(&server_url).await);
         }
         for number in 0..3 {
             let server = number % servers.len();
@@ -137,8 +140,28 @@ impl Soak {
             servers,
             _stock: stock,
             database,
+            server_url,
             postgres,
             faults: 0,
         }
     }
+}
+
+/// A role that may do what a server must, so that a right of it can be taken away. Returns its URL.
+async fn server_role(database: &Database) -> String {
+    database.run("create role soak_server login").await;
+    Launch::command(["grant", "soak_server", "--apply"])
+        .database(&database.url)
+        .succeed()
+        .await;
+    database.url_as("soak_server")
+}
+
+/// A server of that role.
+async fn start(url: &str) -> Server {
+    let launch = Launch::serve().database(url);
+    let launch = BUSY
+        .iter()
+        .fold(launch, |launch, (name, value)| launch.env(name, value));
+    launch.start().await
 }

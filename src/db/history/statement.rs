@@ -7,7 +7,7 @@
 use sqlx::{Postgres, QueryBuilder};
 
 use super::source::{Column, Source, Values};
-use crate::db::numbers::{BOUNDED_PAYLOAD_BYTES, UNTRIED_ROW_BYTES, WHOLE_PAYLOAD_BYTES};
+use crate::db::numbers::{CAREFUL_MEMBER, STAND_IN, UNTRIED_ROW_BYTES, WHOLE_PAYLOAD_BYTES};
 
 /// Which rows of a table.
 pub(super) struct Scope<'a> {
@@ -49,11 +49,11 @@ pub(super) fn page(
     // As capture decides what is sent whole.
     sql.push_bind(max_payload)
         .push(format_args!(
-            ", case careful when 'whole' then {WHOLE_PAYLOAD_BYTES}
-                            when 'bounded' then {BOUNDED_PAYLOAD_BYTES} end) then row::text
+            ", {WHOLE_PAYLOAD_BYTES})
+                    and (careful is distinct from 'bounded' or strpos(row::text, '{STAND_IN}') = 0) then row::text
                     else rowcast.truncate_payload(row)::text end as body
              from (
-               select row_number() over () as place, time, after ->> 'rowcast:careful' as careful, ",
+               select row_number() over () as place, time, after ->> '{CAREFUL_MEMBER}' as careful, ",
         ))
         .push(&source.row_sql)
         .push(" as row from (select a.after, ")

@@ -7,7 +7,9 @@
 //! Relies on the caller to connect anew after every error: a read that broke off leaves a connection that nobody may use.
 
 mod connected;
+mod large;
 mod reading;
+mod skipped;
 
 pub(crate) use reading::{LogPosition, ReadPart};
 
@@ -29,10 +31,14 @@ use crate::metrics::Metrics;
 use crate::offset::{BadSnapshot, Epoch, Seen, Snapshot};
 use connected::{Connected, SETTINGS};
 use reading::Reading;
+use skipped::Skipped;
 
 /// The longest wait for an answer: a half-open connection must not hang the reader.
 const PATIENCE: Duration = Duration::from_secs(30);
-
+/// A read of more events, or of more bytes as they are stored, yields none of them if it may be large: handing them over would
+/// keep what comes after them waiting.
+const LARGE_EVENTS: i64 = 10_000;
+const LARGE_BYTES: i64 = 32 * 1024 * 1024;
 /// Counts the transactions that have written an event and are not over. Each of them may have tested the key while no reader
 /// held it, and then notifies nobody.
 const WRITERS: &str = "
@@ -46,7 +52,7 @@ const HEAD: &str =
 const HEAD_BLINDLY: &str = "select pg_current_snapshot()::text, 0::int8";
 /// A commit that waits for the disk, and so for every commit before it: a crash can no longer undo what `HEAD` saw.
 const FLUSH: &str = "
-begin;
+begin read write;
 set local synchronous_commit = local;
 update rowcast.epoch set only_row = true;
 commit";
@@ -110,6 +116,7 @@ pub(crate) struct Follow {
     max_payload: i32,
     metrics: Metrics,
     connection: Option<Connected>,
+    skipped: Skipped,
     /// For a read's first row.
     patience: Duration,
     /// What the database does not tell is said once.
@@ -124,6 +131,7 @@ impl Follow {
             max_payload: max_payload.try_into().unwrap_or(i32::MAX),
             metrics,
             connection: None,
+            skipped: Skipped::default(),
             patience: PATIENCE,
             refusals_said: false,
         }
@@ -178,20 +186,23 @@ impl Follow {
     }
 
     /// Reads everything that `from` misses, in at least one part. A batch that `from` is in the middle of is finished
-    /// under its own snapshot, and nothing else is read then.
+    /// under its own snapshot, and nothing else is read then. With `may_be_large` a read that finds very much yields one part
+    /// that says so, without an event.
     pub(crate) fn read<'a>(
         &'a mut self,
         from: &Seen,
+        may_be_large: bool,
     ) -> BoxStream<'a, Result<ReadPart, FollowError>> {
         let Some(connected) = &mut self.connection else {
             return stream::once(ready(Err(sqlx::Error::WorkerCrashed.into()))).boxed();
         };
         let reading = Reading {
             epoch: connected.epoch,
-            rows: connected.rows(from, self.max_payload),
+            rows: connected.rows(from, self.max_payload, may_be_large),
             next: None,
             patience: &mut self.patience,
             metrics: &self.metrics,
+            skipped: &mut self.skipped,
         };
         stream::try_unfold(Some(reading), async |reading| {
             let Some(mut reading) = reading else {

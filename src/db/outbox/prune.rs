@@ -5,12 +5,16 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::db::numbers::pruning_key;
 use crate::db::pools::Pool;
 use crate::db::retry::within;
 
 /// Rows that one statement removes at most: its transaction is short, and vacuum does not wait for it.
 const BATCH: i64 = 5_000;
+/// Rows that are looked at where the next one was too young a moment ago.
+const PROBE: i64 = 100;
 /// The longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -25,12 +29,12 @@ with claimed as (
     pruning_key!(),
     ") as mine
 ), old as (
-    select id from rowcast.events where (select mine from claimed) order by id limit $3
+    select id, at from rowcast.events where (select mine from claimed) and id > $4 order by id limit $3
 ), gone as (
     delete from rowcast.events e using old
     where e.id = old.id and e.at < clock_timestamp() - make_interval(secs => $1)
       and pg_visible_in_snapshot(e.xid, $2::text::pg_snapshot)
-    returning e.xid
+    returning e.id, e.xid
 ), bounds as (
     select coalesce(pg_snapshot_xmax(pruned)::text::bigint, 0) as before,
            (select max(xid::text::bigint) + 1 from gone) as now
@@ -50,8 +54,17 @@ with claimed as (
         (select string_agg(xid::text, ',' order by xid) from unseen))::pg_snapshot
     from bounds where now is not null
 )
-select count(*) from gone"
+select (select count(*) from gone), (select count(*) from old), coalesce(
+    (select min(id) - 1 from old
+     where at <= clock_timestamp() and not exists (select from gone where gone.id = old.id)),
+    (select max(id) from old))"
 );
+
+/// After so long it begins at the first row again, for the sake of rows that were passed over: stamped in the future, or
+/// committed late.
+const SWEEP: Duration = Duration::from_secs(600);
+/// The longest pause after there was no row at all.
+const EMPTY_PAUSE: Duration = Duration::from_secs(15);
 
 /// Prunes, and remembers snapshots in order to know since when an event has been visible.
 pub(crate) struct Pruner {
@@ -59,7 +72,25 @@ pub(crate) struct Pruner {
     retention: Duration,
     /// How long an event is left alone after it became visible.
     grace: Duration,
-    snapshots: std::collections::VecDeque<(tokio::time::Instant, String)>,
+    snapshots: std::collections::VecDeque<(Instant, String)>,
+    /// Every row up to this id was removed, or passed over because it is stamped in the future: what is removed stays in the
+    /// index until vacuum may take it, and is not to be walked past each time.
+    reached: i64,
+    /// Whether the next row was too young last time.
+    is_at_young: bool,
+    /// When the first row was looked at last.
+    swept: Option<Instant>,
+    /// Nothing is to be done before, because there was no row.
+    empty_until: Option<Instant>,
+}
+
+/// What one prune did.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Pruned {
+    /// Events that were removed.
+    pub removed: u64,
+    /// Whether another prune should follow at once.
+    pub has_more: bool,
 }
 
 impl Pruner {
@@ -71,15 +102,22 @@ impl Pruner {
             retention,
             grace,
             snapshots: std::collections::VecDeque::new(),
+            reached: i64::MIN,
+            is_at_young: false,
+            swept: None,
+            empty_until: None,
         }
     }
 
-    /// Removes one batch at most and says how many events it held.
+    /// Looks at one batch of rows at most, and removes of it what is old.
     ///
     /// # Errors
     /// The database's own; nothing was removed then.
-    pub(crate) async fn prune(&mut self) -> sqlx::Result<u64> {
-        let now = tokio::time::Instant::now();
+    pub(crate) async fn prune(&mut self) -> sqlx::Result<Pruned> {
+        let now = Instant::now();
+        if self.empty_until.is_some_and(|until| now < until) {
+            return Ok(Pruned::default());
+        }
         if self
             .snapshots
             .back()
@@ -105,21 +143,31 @@ impl Pruner {
             .front()
             .filter(|(at, _)| now - *at >= self.grace)
         else {
-            return Ok(0);
+            return Ok(Pruned::default());
         };
-        let prune = sqlx::query_scalar(PRUNE)
+        if self.swept.is_none_or(|at| now - at >= SWEEP) {
+            (self.swept, self.reached) = (Some(now), i64::MIN);
+        }
+        let limit = if self.is_at_young { PROBE } else { BATCH };
+        let prune = sqlx::query_as(PRUNE)
             .bind(self.retention.as_secs_f64())
             .bind(seen)
-            .bind(BATCH);
-        let removed: i64 = within(&self.pool, PATIENCE, async |connection| {
-            prune.fetch_one(connection).await
+            .bind(limit)
+            .bind(self.reached);
+        let (removed, looked_at, reached): (i64, i64, Option<i64>) =
+            within(&self.pool, PATIENCE, async |connection| {
+                prune.fetch_one(connection).await
+            })
+            .await?;
+        let before = self.reached;
+        self.reached = reached.unwrap_or(before);
+        self.is_at_young = removed == 0 && self.reached == before;
+        // Also where another server is at it.
+        let is_empty = looked_at == 0;
+        self.empty_until = is_empty.then(|| now + EMPTY_PAUSE.min(self.retention / 2));
+        Ok(Pruned {
+            removed: removed.unsigned_abs(),
+            has_more: looked_at == limit && !self.is_at_young,
         })
-        .await?;
-        Ok(removed.unsigned_abs())
-    }
-
-    /// Whether the last batch was full, so that another should follow at once.
-    pub(crate) fn is_full(removed: u64) -> bool {
-        removed == BATCH.unsigned_abs()
     }
 }

@@ -20,12 +20,14 @@ use crate::offset::{ReplayPage, RoomRange, Snapshot};
 /// The longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Events of one read at most, and their bytes. A compressed payload counts ten times its stored size.
-const MAX_EVENTS: usize = 4_000;
+pub(super) const MAX_EVENTS: usize = 4_000;
 const MAX_BYTES: i64 = 2 * 1024 * 1024;
 
 /// Of each range, transactions that were in progress at its beginning are looked up one by one, later ones as a range of the
-/// same index. `offset 0` and `id + 0` keep the planner from the other ways that statistics may show it: along the primary key, past
-/// all other rooms' events, in order to have them sorted. Sizes are looked up for what is left.
+/// same index. Where a range has more than a page's events (`is_long`), its transactions are looked up one by one, too: each has
+/// its events in the order of their ids, so a page of a transaction with a million events costs no more than one of a few.
+/// `offset 0` and `id + 0` keep the planner from walking the primary key, past the events of every other room, in order to have
+/// them sorted.
 const REPLAY_PAGE: &str = concat!(
     "
 with want as materialized (
@@ -33,24 +35,56 @@ with want as materialized (
            coalesce(batch, pg_current_snapshot()) as batch, after, upto
     from unnest($1::text[], $2::text[]::pg_snapshot[], $3::text[]::pg_snapshot[], $4::int8[], $5::int8[])
       as w (room, before, batch, after, upto)
-), ids as materialized (
-    select distinct id from want w
+), measured as materialized (
+    select w.*, (
+        select count(*) > $6
+        from (
+            (select from rowcast.events e where e.room = w.room and e.xid >= w.xmax limit $6 + 1)
+            union all
+            (select from rowcast.events e where e.room = w.room and e.xid = any(w.xip) limit $6 + 1)
+        ) e
+    ) as is_long
+    from want w
+), found as materialized (
+    select distinct on (id) id from measured w
     cross join lateral (
         select id from (
-            select id, xid from rowcast.events e where e.room = w.room and e.xid >= w.xmax
+            select e.id, e.xid from rowcast.events e
+            where not w.is_long and e.room = w.room and e.xid >= w.xmax and e.id + 0 > w.after and e.id + 0 <= w.upto
             union all
-            select id, xid from rowcast.events e where e.room = w.room and e.xid = any(w.xip) and e.xid < w.xmax
+            select e.id, e.xid from rowcast.events e
+            where not w.is_long and e.room = w.room and e.xid = any(w.xip) and e.id + 0 > w.after and e.id + 0 <= w.upto
+            union all
+            select e.id, t.xid from (
+                with recursive later (xid) as (
+                    (select e.xid from rowcast.events e
+                     where w.is_long and e.room = w.room and e.xid >= w.xmax order by e.xid limit 1)
+                    union all
+                    select (select e.xid from rowcast.events e
+                            where e.room = w.room and e.xid > later.xid order by e.xid limit 1)
+                    from later where later.xid is not null
+                )
+                select xid from later where xid is not null
+                union all
+                select xid from unnest(w.xip) x (xid) where w.is_long
+            ) t
+            cross join lateral (
+                select e.id from rowcast.events e
+                where e.room = w.room and e.xid = t.xid and e.id > w.after and e.id <= w.upto
+                order by e.id limit $6 + 1
+            ) e
+            where pg_visible_in_snapshot(t.xid, w.batch)
             offset 0
         ) e
-        where e.id + 0 > w.after and e.id + 0 <= w.upto and pg_visible_in_snapshot(e.xid, w.batch)
+        where pg_visible_in_snapshot(e.xid, w.batch)
         order by id limit $6 + 1
     ) e
     order by id limit $6 + 1
-), found as materialized (
+), sized as (
     select id, pg_column_size(data)::int8 * case when pg_column_compression(data) is null then 1 else 10 end as size
-    from ids join rowcast.events e using (id)
+    from found join rowcast.events using (id)
 ), picked as (
-    select id, row_number() over (order by id) as place, sum(size) over (order by id) - size as bytes_before from found
+    select id, row_number() over (order by id) as place, sum(size) over (order by id) - size as bytes_before from sized
 ), present as materialized (",
     database_state_columns!(),
     ")

@@ -14,7 +14,9 @@ use crate::event::Event;
 /// Why a row can't be sent.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unusable {
-    #[error("it has no room (a column of the room's template is null or gone)")]
+    #[error(
+        "it has no room (a column of the room's template is null, empty, gone, or longer than 500 bytes)"
+    )]
     NoRoom,
     #[error(transparent)]
     Unreadable(#[from] sqlx::Error),

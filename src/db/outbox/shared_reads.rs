@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::replay_page::replay_page;
+use super::replay_page::{MAX_EVENTS, replay_page};
 use crate::db::pools::{Pool, REPLAY_CONNECTIONS};
 use crate::db::query_batcher::QueryBatcher;
 use crate::db::read_error::ReadError;
@@ -17,8 +17,6 @@ use crate::offset::{ReplayPage, RoomRange, Snapshot};
 
 /// Clients that share a read, and rooms of one read.
 const MAX_CLIENTS: usize = 500;
-/// Events of one read.
-const EVENTS: usize = 4_000;
 
 /// What was read, or why not; the same for everybody who shared the read.
 pub(crate) type Read = Result<Arc<ReplayPage>, Arc<ReadError>>;
@@ -48,7 +46,7 @@ impl SharedReads {
         self.batcher
             .ask(ranges, async |asked| {
                 let count = asked.len();
-                let read = replay_page(&self.pool, &merge(asked), EVENTS, self.max_payload)
+                let read = replay_page(&self.pool, &merge(asked), MAX_EVENTS, self.max_payload)
                     .await
                     .map(Arc::new)
                     .map_err(Arc::new);

@@ -18,6 +18,25 @@ set rooms = excluded.rooms, last_sent_offset = excluded.last_sent_offset,
 where sessions.owner = excluded.owner
 returning pid_hash, owner";
 
+/// Stores a session that is nobody's, and takes it back: fails where a join would.
+///
+/// # Errors
+/// The database's own.
+pub(in crate::db) async fn rehearse(pool: &Pool) -> sqlx::Result<()> {
+    let hash: [u8; 16] = rand::random();
+    within(pool, PATIENCE, async |connection| {
+        let store = sqlx::query(STORE)
+            .bind([hash.as_slice()].as_slice())
+            .bind(["rehearsal"].as_slice())
+            .bind([0_i64].as_slice())
+            .bind(["{}"].as_slice())
+            .bind([""].as_slice())
+            .bind([""].as_slice());
+        connection.attempt(store).await?.map(|_| ())
+    })
+    .await
+}
+
 type Write = (ResumeSession, StoredSession);
 
 /// Stores the sessions, and says of each write, in their order, whether its connection still owns the session.

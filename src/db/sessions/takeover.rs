@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use sqlx::{Row as _, postgres::PgRow};
 
 use super::{PATIENCE, ResumeSession, SessionProgress, StoredSession, column, hashes};
+use crate::db::numbers::notify_queue_limit;
 use crate::db::outbox::{database_state, database_state_columns};
 use crate::db::pools::Pool;
 use crate::db::read_error::ReadError;
@@ -16,7 +17,7 @@ use crate::db::retry::within;
 use crate::offset::DatabaseState;
 
 /// `$1`, `$2` and `$3` are one row each: the pid's hash, the identity and the new owner. The notification is split, because the
-/// payload of one is limited to 8,000 bytes. The state of the database is in every row, also where no session was found.
+/// payload of one is limited to 8,000 bytes; it is left out where the queue is filling up, which would fail the takeover. The state of the database is in every row, also where no session was found.
 const TAKE_OVER: &str = concat!(
     "
 with asked as (
@@ -33,6 +34,9 @@ with asked as (
         select string_agg(encode(pid_hash, 'hex') || ':' || owner, ',') as entries
         from (select *, row_number() over () / 100 as page from taken) t group by page
     ) pages
+    where pg_notification_queue_usage() < ",
+    notify_queue_limit!(),
+    "
 ), present as (",
     database_state_columns!(),
     ")

@@ -103,3 +103,36 @@ fn a_replay_is_started_for_whoever_is_behind_alone() {
     let ours = ben.subscriber.state().replay_generation();
     assert_eq!(ours, Some(generation));
 }
+
+#[test]
+fn what_is_left_to_replays_makes_behind_whom_it_concerns_and_nobody_else() {
+    let (hub, mut behind) = hub_at(10);
+    let (ana, ben, cem) = (
+        Fake::live(&hub, 1),
+        Fake::live(&hub, 2),
+        Fake::live(&hub, 3),
+    );
+    hub.join(&ana.subscriber, &"a".into()).expect("joined");
+    hub.join(&ben.subscriber, &"b".into()).expect("joined");
+    let untouched = ["b".into()].into();
+    let asked = hub.rooms();
+    assert_eq!(asked.len(), 2);
+    // Nobody has asked about this room, so it may have something.
+    hub.join(&cem.subscriber, &"c".into()).expect("joined");
+    hub.leave_to_replays((*offset_at(20)).clone(), &untouched);
+    let mut requested = Vec::new();
+    while let Ok((subscriber, _)) = behind.0.try_recv() {
+        requested.push(subscriber.id);
+    }
+    requested.sort_unstable();
+    assert_eq!(requested, [1, 3]);
+    assert!(!ben.subscriber.state().is_behind());
+    let begun = (*offset_at(10)).clone();
+    assert_eq!(progress(&hub, &ana).1, begun, "it has what it had");
+    assert_eq!(progress(&hub, &ben).1, (*offset_at(20)).clone());
+    // Whoever joins now has missed nothing.
+    let dan = Fake::live(&hub, 4);
+    hub.join(&dan.subscriber, &"a".into()).expect("joined");
+    assert_eq!(progress(&hub, &dan).1, (*offset_at(20)).clone());
+    assert!(!dan.subscriber.state().is_behind());
+}

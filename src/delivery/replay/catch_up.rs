@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::walk::{Progress, ReplayWalk, StepEvents, WalkStep, is_backlogged};
+use super::walk::{ReplayWalk, StepEvents, StepState, WalkStep, is_backlogged};
 use crate::delivery::hub::Hub;
 use crate::delivery::outgoing::Outgoing;
 use crate::delivery::position::ReplayAction;
@@ -17,7 +17,7 @@ pub(crate) struct CatchUp {
     hub: Arc<Hub>,
     subscriber: Arc<Subscriber>,
     generation: ReplayGeneration,
-    progress: Progress,
+    state: StepState,
 }
 
 impl CatchUp {
@@ -30,7 +30,7 @@ impl CatchUp {
             hub,
             subscriber,
             generation,
-            progress: Progress::default(),
+            state: StepState::default(),
         }
     }
 
@@ -54,7 +54,7 @@ impl CatchUp {
                         .map(|joined| joined.room.clone())
                         .collect()
                 };
-                self.progress.begin(step, rooms)
+                self.state.begin(step, rooms)
             }
         }
     }
@@ -70,7 +70,7 @@ impl CatchUp {
         };
         let transport = &*self.subscriber.transport;
         if is_backlogged(transport) {
-            self.progress = Progress::Sending(events);
+            self.state = StepState::Sending(events);
             return WalkStep::Backlogged { taken_bytes: None };
         }
         let offset = Arc::new(offset);
@@ -95,7 +95,7 @@ impl CatchUp {
                 SendOutcome::Closed => return WalkStep::Done(()),
                 SendOutcome::Full => {
                     drop(state);
-                    self.progress = Progress::Sending(events);
+                    self.state = StepState::Sending(events);
                     return WalkStep::Backlogged {
                         taken_bytes: Some(taken_bytes),
                     };
@@ -105,7 +105,7 @@ impl CatchUp {
         state.complete_to_offset = offset;
         drop(state);
         events.pop();
-        self.progress = Progress::Sending(events);
+        self.state = StepState::Sending(events);
         WalkStep::Sent
     }
 
@@ -132,16 +132,16 @@ impl ReplayWalk for CatchUp {
     type Outcome = ();
 
     fn advance(&mut self) -> WalkStep<()> {
-        match std::mem::take(&mut self.progress) {
-            Progress::Between => self.next_step(),
+        match std::mem::take(&mut self.state) {
+            StepState::Between => self.next_step(),
             // Nobody has brought the page: the step is looked for again.
-            Progress::Reading(_) => WalkStep::Sent,
-            Progress::Sending(events) => self.send_next(events),
+            StepState::Reading(_) => WalkStep::Sent,
+            StepState::Sending(events) => self.send_next(events),
         }
     }
 
     fn take_page(&mut self, page: &ReplayPage) -> Option<()> {
-        let step = self.progress.take_reading()?;
+        let step = self.state.take_reading()?;
         if let Some(reason) = self.continuity_lost(page) {
             self.give_up(&reason);
             return Some(());
@@ -150,7 +150,7 @@ impl ReplayWalk for CatchUp {
             let state = self.subscriber.state();
             StepEvents::of_page(step, page, |event| state.wants(event))
         };
-        self.progress = Progress::Sending(events);
+        self.state = StepState::Sending(events);
         None
     }
 

@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 
-use super::walk::{Progress, ReplayWalk, StepEvents, WalkStep, is_backlogged};
+use super::walk::{ReplayWalk, StepEvents, StepState, WalkStep, is_backlogged};
 use crate::delivery::hub::Hub;
 use crate::delivery::outgoing::Outgoing;
 use crate::delivery::rooms::{JoinError, JoinProgress};
-use crate::delivery::subscriber::Subscriber;
+use crate::delivery::subscriber::{Subscriber, not_resumable};
 use crate::delivery::subscriber_transport::SendOutcome;
 use crate::event::Room;
 use crate::offset::{JoiningRoom, Offset, ReplayPage};
@@ -42,7 +42,9 @@ pub(crate) struct JoinReplay {
     /// The same after the last event that was sent, if one was.
     last_replayed: Option<Arc<Offset>>,
     replayed: u64,
-    progress: Progress,
+    /// Whether the last wait was for what it has of the room, and not for the subscriber.
+    is_itself_ahead: bool,
+    state: StepState,
 }
 
 impl JoinReplay {
@@ -65,7 +67,8 @@ impl JoinReplay {
             },
             last_replayed: None,
             replayed: 0,
-            progress: Progress::default(),
+            is_itself_ahead: false,
+            state: StepState::default(),
         }
     }
 
@@ -79,9 +82,16 @@ impl JoinReplay {
         let outcome = match joined {
             Err(error) => Err(error),
             Ok(JoinProgress::Behind) => return WalkStep::Behind,
-            Ok(JoinProgress::WaitForBroadcast) => return WalkStep::WaitForBroadcast,
+            Ok(JoinProgress::WaitForBroadcast) => {
+                self.is_itself_ahead = true;
+                return WalkStep::WaitForBroadcast;
+            }
+            Ok(JoinProgress::Wait) => {
+                self.is_itself_ahead = false;
+                return WalkStep::WaitForBroadcast;
+            }
             Ok(JoinProgress::Replay(step)) => {
-                return self.progress.begin(step, || vec![self.room.clone()]);
+                return self.state.begin(step, || vec![self.room.clone()]);
             }
             Ok(JoinProgress::Entered) => Ok(JoinReplayOutcome::Entered {
                 replayed: self.replayed,
@@ -107,7 +117,7 @@ impl JoinReplay {
         };
         let transport = &*self.subscriber.transport;
         if is_backlogged(transport) {
-            self.progress = Progress::Sending(events);
+            self.state = StepState::Sending(events);
             return WalkStep::Backlogged { taken_bytes: None };
         }
         let taken_bytes = transport.backlog().taken_bytes;
@@ -129,12 +139,20 @@ impl JoinReplay {
             joining_room: Some(Box::new(joining)),
             ..(*state.complete_to_offset).clone()
         };
-        match transport.send(&Outgoing::stored(event, &offset)) {
-            SendOutcome::Sent => state.last_sent_offset = Some(Arc::new(offset)),
+        let is_resumable = !state.has_untold_reload();
+        let outgoing = if is_resumable {
+            Outgoing::stored(event, &offset)
+        } else {
+            Outgoing::stored(event, &not_resumable(&offset))
+        };
+        match transport.send(&outgoing) {
+            SendOutcome::Sent => {
+                state.last_sent_offset = is_resumable.then(|| Arc::new(offset));
+            }
             SendOutcome::Closed => return WalkStep::Done(Ok(JoinReplayOutcome::Gone)),
             SendOutcome::Full => {
                 drop(state);
-                self.progress = Progress::Sending(events);
+                self.state = StepState::Sending(events);
                 return WalkStep::Backlogged {
                     taken_bytes: Some(taken_bytes),
                 };
@@ -145,7 +163,7 @@ impl JoinReplay {
         self.replayed += 1;
         self.last_replayed = Some(Arc::new(here));
         events.pop();
-        self.progress = Progress::Sending(events);
+        self.state = StepState::Sending(events);
         WalkStep::Sent
     }
 }
@@ -154,16 +172,16 @@ impl ReplayWalk for JoinReplay {
     type Outcome = Outcome;
 
     fn advance(&mut self) -> WalkStep<Outcome> {
-        match std::mem::take(&mut self.progress) {
-            Progress::Between => self.next_step(),
+        match std::mem::take(&mut self.state) {
+            StepState::Between => self.next_step(),
             // Nobody has brought the page: the step is looked for again.
-            Progress::Reading(_) => WalkStep::Sent,
-            Progress::Sending(events) => self.send_next(events),
+            StepState::Reading(_) => WalkStep::Sent,
+            StepState::Sending(events) => self.send_next(events),
         }
     }
 
     fn take_page(&mut self, page: &ReplayPage) -> Option<Outcome> {
-        let step = self.progress.take_reading()?;
+        let step = self.state.take_reading()?;
         if self
             .have
             .check_continuity(&self.have.seen, &page.state)
@@ -172,12 +190,18 @@ impl ReplayWalk for JoinReplay {
             return Some(Ok(JoinReplayOutcome::Lost));
         }
         let events = StepEvents::of_page(step, page, |event| event.room == self.room);
-        self.progress = Progress::Sending(events);
+        self.state = StepState::Sending(events);
         None
     }
 
     fn stays_ahead(&mut self) -> Outcome {
-        Ok(JoinReplayOutcome::Lost)
+        // What the offset says is not in doubt where only the subscriber has to wait. But what was replayed already would be
+        // replayed again.
+        if self.is_itself_ahead || self.last_replayed.is_some() {
+            Ok(JoinReplayOutcome::Lost)
+        } else {
+            Err(JoinError::StillWaiting)
+        }
     }
 
     fn ended(&mut self) -> Outcome {

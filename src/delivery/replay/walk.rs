@@ -45,7 +45,7 @@ pub(in crate::delivery) trait ReplayWalk {
 
 /// Where a walk stands.
 #[derive(Debug, Default)]
-pub(super) enum Progress {
+pub(super) enum StepState {
     /// The next step is to be looked for.
     #[default]
     Between,
@@ -55,7 +55,7 @@ pub(super) enum Progress {
     Sending(StepEvents),
 }
 
-impl Progress {
+impl StepState {
     /// Begins a step, of the events of `rooms`.
     pub(super) fn begin<T>(
         &mut self,
@@ -208,17 +208,17 @@ mod tests {
     fn events_at_hand_are_sent_without_a_read() {
         let mut step = step(None);
         step.events = Some(vec![event(2, 11, "r")]);
-        let mut progress = Progress::default();
-        let begun: WalkStep<()> = progress.begin(step, || panic!("nobody reads"));
+        let mut state = StepState::default();
+        let begun: WalkStep<()> = state.begin(step, || panic!("nobody reads"));
         assert!(matches!(begun, WalkStep::Sent));
-        assert!(progress.take_reading().is_none());
+        assert!(state.take_reading().is_none());
     }
 
     #[test]
     fn a_read_is_of_the_steps_range_in_each_room() {
-        let mut progress = Progress::default();
+        let mut state = StepState::default();
         let rooms = || vec!["a".into(), "b".into()];
-        let WalkStep::<()>::NeedsPage(ranges) = progress.begin(step(Some(9)), rooms) else {
+        let WalkStep::<()>::NeedsPage(ranges) = state.begin(step(Some(9)), rooms) else {
             panic!("nothing is at hand");
         };
         let range = |room: &str, upto| RoomRange {
@@ -229,8 +229,8 @@ mod tests {
             upto,
         };
         assert_eq!(ranges, [range("a", 9), range("b", 9)]);
-        assert!(progress.take_reading().is_some());
-        assert!(progress.take_reading().is_none(), "once");
+        assert!(state.take_reading().is_some());
+        assert!(state.take_reading().is_none(), "once");
         let whole = ranges_of(&step(None), ["a".into()]);
         assert_eq!(whole, [range("a", i64::MAX)]);
     }

@@ -217,3 +217,24 @@ fn a_room_that_was_replayed_is_joined_at_the_last_event_of_the_replay() {
     assert_eq!(joined.at, replayed);
     assert_eq!(joined.must_be_after, Some(offset_at(20)));
 }
+
+#[test]
+fn until_a_join_that_left_something_out_is_answered_no_offset_can_be_come_back_with() {
+    let (hub, _behind) = hub_at(10);
+    let ana = Fake::live(&hub, 1);
+    let joined = hub.join_unproven(&ana.subscriber, &"a".into());
+    assert_eq!(joined, Ok(Joined::Entered));
+    let stored = hub.rooms_and_progress(&ana.subscriber).expect("connected");
+    assert_eq!(stored.0[0].must_be_after, Some(offset_at(10)));
+    assert_eq!(stored.1.last_sent_offset, None, "it was sent before");
+    assert_eq!(send(&hub, &pass(&hub, &batch(10, 20, &[(1, 11, "a")]))), 1);
+    assert_eq!(ana.subscriber.state().last_sent_offset, None);
+    hub.finish_batch((*offset_at(20)).clone());
+
+    let mut told = false;
+    ana.subscriber
+        .with_join_offset(&"a".into(), true, |_, reload| told = reload);
+    assert!(told);
+    assert_eq!(send(&hub, &pass(&hub, &batch(20, 30, &[(2, 21, "a")]))), 1);
+    assert!(ana.subscriber.state().last_sent_offset.is_some());
+}

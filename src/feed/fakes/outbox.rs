@@ -1,5 +1,7 @@
 //! The fake database's outbox: its transactions, its log and its snapshots, and what a test has in mind for the reader.
 
+mod reads;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +10,7 @@ use serde_json::value::RawValue;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::db::{Head, LogPosition, ReadPart};
+use crate::db::{Head, LogPosition};
 use crate::event::Event;
 use crate::offset::{Epoch, Seen, Snapshot};
 
@@ -17,6 +19,7 @@ use crate::offset::{Epoch, Seen, Snapshot};
 pub(in crate::feed) enum Call {
     Connect,
     Read,
+    FlushAndFindRooms,
     EnableNotify,
     DisableNotify,
     Writers,
@@ -64,6 +67,8 @@ pub(in crate::feed) struct Outbox {
     /// Commits are on disk at once.
     pub(in crate::feed) flushes: bool,
     pub(in crate::feed) events_in_a_part: usize,
+    /// A read of more events is large.
+    pub(in crate::feed) large_events: usize,
     /// The next read breaks off after so many parts, and the database is down.
     pub(in crate::feed) breaks_after_parts: Option<usize>,
     script: VecDeque<(Call, Action)>,
@@ -95,6 +100,7 @@ impl Outbox {
             is_down: false,
             flushes: true,
             events_in_a_part: 256,
+            large_events: usize::MAX,
             breaks_after_parts: None,
             script: VecDeque::new(),
             connection: Connection::Failed,
@@ -205,7 +211,8 @@ impl Outbox {
     /// Whether the reader has made sure that nothing is missing, and waits.
     pub(in crate::feed) fn is_asleep(&self) -> bool {
         let last = self.calls.last().map(|(call, _)| *call);
-        self.key_held && self.at_work.is_empty() && last == Some(Call::Read)
+        let has_read = matches!(last, Some(Call::Read | Call::FlushAndFindRooms));
+        self.key_held && self.at_work.is_empty() && has_read
     }
 
     fn snapshot(&self) -> Snapshot {
@@ -247,53 +254,5 @@ impl Outbox {
             snapshot: Arc::new(self.snapshot()),
             log_written: self.log.written,
         })
-    }
-
-    /// What a read yields.
-    pub(in crate::feed) fn read(&mut self, from: &Seen) -> Vec<Result<ReadPart, &'static str>> {
-        self.reads_from.push(from.clone());
-        match self.call(Call::Read) {
-            Ok(()) => self.parts(from),
-            Err(error) => vec![Err(error)],
-        }
-    }
-
-    fn parts(&mut self, from: &Seen) -> Vec<Result<ReadPart, &'static str>> {
-        let (snapshot, after) = match from {
-            Seen::All(_) => (Arc::new(self.snapshot()), i64::MIN),
-            Seen::Part { batch, id, .. } => (batch.clone(), *id),
-        };
-        let is_fresh = |event: &Event| {
-            event.id > after && snapshot.sees(event.xid) && !from.floor().sees(event.xid)
-        };
-        let found: Vec<_> = self
-            .rows
-            .iter()
-            .filter(|row| row.committed.is_some() && is_fresh(&row.event))
-            .map(|row| row.event.clone())
-            .collect();
-        let mut parts: Vec<_> = found
-            .chunks(self.events_in_a_part)
-            .map(<[_]>::to_vec)
-            .collect();
-        parts.resize_with(parts.len().max(1), Vec::new);
-        let last = parts.len() - 1;
-        let part = |(index, events)| {
-            Ok(ReadPart {
-                snapshot: snapshot.clone(),
-                log: self.log,
-                pruned: self.pruned.clone(),
-                events,
-                synced: self.flushes,
-                complete: index == last,
-            })
-        };
-        let mut parts: Vec<_> = parts.into_iter().enumerate().map(part).collect();
-        if let Some(count) = self.breaks_after_parts.take() {
-            parts.truncate(count);
-            parts.push(Err("the read broke off"));
-            (self.connection, self.key_held, self.is_down) = (Connection::Failed, false, true);
-        }
-        parts
     }
 }

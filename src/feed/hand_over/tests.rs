@@ -43,12 +43,13 @@ fn part(xmax: u64, log: LogPosition, ids: &[i64], complete: bool) -> ReadPart {
         events: ids.iter().map(|id| Arc::new(event(*id))).collect(),
         synced: false,
         complete,
+        is_large: false,
     }
 }
 
 /// What was handed over since the last look: of each batch the ids that are not repeated, and whether it ends its read.
 fn batches(sink: &FakeSink) -> Vec<(Vec<i64>, bool)> {
-    let handed = sink.0.send_replace(Vec::new());
+    let handed = sink.handed.send_replace(Vec::new());
     let batches = handed.into_iter().filter_map(|handed| match handed {
         Handed::Batch(batch) => Some((
             batch
@@ -59,7 +60,7 @@ fn batches(sink: &FakeSink) -> Vec<(Vec<i64>, bool)> {
                 .collect(),
             batch.complete,
         )),
-        Handed::Resync(_) | Handed::Restart(_) => None,
+        Handed::Resync(_) | Handed::Restart(_) | Handed::LeftToReplays(..) => None,
     });
     batches.collect()
 }

@@ -10,6 +10,7 @@ use crate::feed::fakes::{
 };
 
 mod failures;
+mod large;
 mod sleeping;
 
 /// What no test waits for.
@@ -32,7 +33,11 @@ struct Running {
 
 impl Running {
     fn start(database: &FakeDatabase, poll: Duration) -> Self {
-        let (sink, stop) = (FakeSink::default(), CancellationToken::new());
+        Self::start_with(database, FakeSink::default(), poll)
+    }
+
+    fn start_with(database: &FakeDatabase, sink: FakeSink, poll: Duration) -> Self {
+        let stop = CancellationToken::new();
         let (sender, status) = watch::channel(ReaderStatus::default());
         let reader = Reader::new(
             database.clone(),
@@ -68,7 +73,7 @@ impl Running {
     }
 
     async fn until_delivered(&self, events: usize) {
-        let mut handed = self.sink.0.subscribe();
+        let mut handed = self.sink.handed.subscribe();
         let fact = handed.wait_for(|handed| delivered_ids(handed).len() >= events);
         wait_for(&format!("{events} events"), async { drop(fact.await) }).await;
     }
@@ -78,7 +83,7 @@ impl Running {
     async fn end(mut self) -> Vec<Handed> {
         self.until("the reader to sleep", Outbox::is_asleep).await;
         self.database.at_once(|outbox| outbox.write("last"));
-        let mut handed = self.sink.0.subscribe();
+        let mut handed = self.sink.handed.subscribe();
         let is_last = |handed: &Handed| matches!(handed, Handed::Batch(batch) if batch.events.iter().any(|event| event.event.room.as_str() == "last"));
         let fact = handed.wait_for(|handed| handed.iter().any(is_last));
         wait_for("the last event", async { drop(fact.await) }).await;
@@ -86,6 +91,6 @@ impl Running {
         let ended = wait_for("the reader's end", self.reader.join_next()).await;
         ended.expect("it ran").expect("it does not panic");
         assert_eq!(self.database.outbox.borrow().count(Call::Close), 1);
-        self.sink.0.borrow().clone()
+        self.sink.handed.borrow().clone()
     }
 }

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use super::{Connector, Refused};
 use crate::auth::Identity;
 use crate::backoff::Backoff;
-use crate::db::{PidHash, ResumeSession, log_wait};
+use crate::db::{PidHash, ResumeSession};
 use crate::delivery::ReplaySource;
 use crate::socketio::session::resume::{self, ResumeOutcome, ResumeRequest};
 
@@ -58,14 +58,13 @@ impl<S: ReplaySource> Connector<S> {
             match sessions.take_over(session.clone()).await {
                 Ok(takeover) => {
                     let outcome = resume::evaluate(takeover, request, identity).await;
-                    if let ResumeOutcome::Lost { .. } = outcome
-                        && let Err(error) = sessions.forget(session).await
-                    {
-                        tracing::debug!("a session that ended stays until it is pruned: {error}");
+                    if let ResumeOutcome::Lost { .. } = outcome {
+                        sessions.forget_or_log(session).await;
                     }
                     return Ok(outcome);
                 }
-                Err(error) => log_wait("a client that comes back", &error),
+                // `Sessions` has told the checks, which log it once for all clients.
+                Err(error) => tracing::debug!("a client that comes back waits: {error}"),
             }
             sleep(backoff.next()).await;
             // Taking a resume session over for a connection that has ended would get in the way of the client's next one.

@@ -75,7 +75,7 @@ async fn a_client_that_is_always_behind_gets_on() {
         let so_far = witness.read(|view| view.events);
         until_for(
             Duration::from_secs(60),
-            "a slow client to get on",
+            "a slow consumer to get on",
             async || (witness.read(|view| view.events) >= so_far + 50).then_some(()),
         )
         .await;

@@ -8,7 +8,8 @@ use super::frontend::{node, typescript};
 use super::page::block;
 use super::production::Production;
 use super::tools::{Running, folder, program, write};
-use crate::harness::wait::within;
+use crate::harness::wait::{until, within};
+use crate::harness::{Launch, http};
 
 #[tokio::test]
 async fn nginx_carries_all_that_a_client_needs() {
@@ -119,6 +120,22 @@ async fn health_is_asked_as_the_guide_says() {
         .env("PORT", port);
     let said = super::tools::ended(bash).await.unwrap();
     assert!(said.contains(r#"{"status":"ready"}"#), "{said}");
+}
+
+#[tokio::test]
+async fn a_server_without_its_database_says_what_the_guide_shows() {
+    let shown = block("Health checks", "json");
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = nobody.local_addr().expect("it is bound").port();
+    drop(nobody);
+    let url = format!("postgres://app@127.0.0.1:{port}/app");
+    let server = Launch::serve().database(&url).spawn();
+    let (address, _) = server.listening().await;
+    until(format!("/readyz to say {shown}"), async || {
+        let answer = http::get(&address, "/readyz", &[]).await;
+        (answer.status == 503 && answer.body.trim() == shown.trim()).then_some(())
+    })
+    .await;
 }
 
 /// Half of an answer comes through before the other half is written.

@@ -45,6 +45,21 @@ impl Wire {
         Ok(Self { socket: shaken?.0 })
     }
 
+    /// A websocket to which a session that polls is to be upgraded, past its handshake. The client has to probe it.
+    pub(crate) async fn upgrade(polling: &Polling) -> Self {
+        let path = polling
+            .path
+            .replace("transport=polling", "transport=websocket");
+        let url = format!("ws://{}{path}", polling.address);
+        let request = url.into_client_request().expect("a request");
+        let stream = TcpStream::connect(&polling.address).await;
+        let stream = stream.expect("the server accepts");
+        let shaken = within("the websocket handshake", client_async(request, stream)).await;
+        Self {
+            socket: shaken.expect("the server upgrades").0,
+        }
+    }
+
     /// A websocket on which nothing was said yet but the server's `0{...}`.
     pub(crate) async fn open(address: &str) -> Self {
         let mut wire = Self::dial(address, &[]).await.expect("no refusal");
@@ -214,6 +229,21 @@ impl Polling {
     /// Sends packets.
     pub(crate) async fn post(&self, body: &str) -> http::Response {
         http::post(&self.address, &self.path, body).await
+    }
+
+    /// Polls until a packet like that comes.
+    pub(crate) async fn find(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+        let packets = async {
+            loop {
+                let answer = self.poll().await;
+                assert_eq!(answer.status, 200, "{answer:?}");
+                let found = answer.body.split('\u{1e}').find(|packet| wanted(packet));
+                if let Some(packet) = found {
+                    return packet.to_owned();
+                }
+            }
+        };
+        within(what, packets).await
     }
 
     /// Asks for packets, answering a ping by the way.

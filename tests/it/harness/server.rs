@@ -77,6 +77,17 @@ impl Server {
             .expect("ready once");
     }
 
+    /// Waits until the ports are open, and says where the public and the admin listener are. The server may not be ready yet.
+    pub(crate) async fn listening(&self) -> (String, String) {
+        let open = self
+            .log("the ports to be open", |line| {
+                line["message"] == "listening, not ready yet"
+            })
+            .await;
+        let text = |field: &str| open[field].as_str().unwrap_or_default().to_owned();
+        (text("address"), text("admin"))
+    }
+
     /// Every log line so far, as it was written.
     pub(crate) fn lines(&self) -> Vec<String> {
         self.lines.lock().expect("no panic while locked").clone()

@@ -68,7 +68,8 @@ pub(super) fn crates(sources: &[Source]) -> Vec<String> {
         for name in forbidden {
             for line in lines_with(&source.code, name) {
                 found.push(format!(
-                    "{}:{line}: {name} has no business here",
+                    "{}:{line}: {name} has no business here: move the code, or name the file in NEVER or SQLX of \
+                     tests/it/layers/limits.rs with its reason",
                     source.file
                 ));
             }
@@ -97,7 +98,11 @@ pub(super) fn sql(sources: &[Source]) -> Vec<String> {
             let statements = source.strings.iter().filter(|(_, text)| is_sql(text));
             statements.map(|(line, text)| {
                 let text: String = text.trim().chars().take(60).collect();
-                format!("{}:{line}: SQL belongs into src/db: {text}", source.file)
+                format!(
+                    "{}:{line}: SQL belongs into src/db, in a function that is called from here; a file that only shows a \
+                     statement is named in SQL of tests/it/layers/limits.rs with its reason: {text}",
+                    source.file
+                )
             })
         })
         .collect()
@@ -124,7 +129,7 @@ pub(super) fn lengths(sources: &[Source]) -> Vec<String> {
         let file = &source.file;
         if source.lines > MAX_LINES && !is_listed(file, &LONG_FILES) {
             found.push(format!(
-                "{file}: {} lines, {MAX_LINES} are allowed",
+                "{file}: {} lines, {MAX_LINES} are allowed: split it by what it owns, or move its tests to a file of their own",
                 source.lines
             ));
         }

@@ -5,11 +5,18 @@ use std::time::Duration;
 use rand::RngExt as _;
 use rustix::process::Signal;
 
-use super::{Open, Soak};
-use crate::harness::Server;
-use crate::harness::trial::BUSY;
+use super::{Open, Soak, start};
 use crate::harness::wait::until_for;
 use crate::harness::writers::Hand;
+
+/// What a server needs, and what it is without for a while.
+const RIGHTS: [&str; 5] = [
+    "insert, update on rowcast.sessions",
+    "select on rowcast.events",
+    "delete on rowcast.events",
+    "select on rowcast.attached",
+    "select on public.messages",
+];
 
 impl Soak {
     /// Breaks something, and lets some events pass.
@@ -21,8 +28,10 @@ impl Soak {
             11..20 => self.terminate_backends().await,
             20..22 => self.postgres(Signal::INT).await,
             22..24 => self.postgres(Signal::QUIT).await,
-            24..32 => self.transaction().await,
-            32..40 => self.travel(),
+            24..26 => self.rights().await,
+            26 => self.large_commit().await,
+            27..34 => self.transaction().await,
+            34..40 => self.travel(),
             40..70 => self.network(),
             _ => self.witness(),
         }
@@ -86,7 +95,7 @@ impl Soak {
         if self.random.random_bool(0.5) {
             self.ledger.more(30).await;
         }
-        self.servers[number] = Server::with(&self.database, &BUSY).await;
+        self.servers[number] = start(&self.server_url).await;
         for network in self
             .networks
             .iter()
@@ -113,6 +122,34 @@ impl Soak {
             async || sqlx::query("select 1").execute(pool).await.ok(),
         )
         .await;
+    }
+
+    /// Somebody takes a right away from the servers' role, and gives it back.
+    async fn rights(&mut self) {
+        let right = RIGHTS[self.random.random_range(0..RIGHTS.len())];
+        self.database
+            .run(&format!("revoke {right} from soak_server"))
+            .await;
+        let events = self.random.random_range(10..200);
+        self.ledger.more(events).await;
+        self.database
+            .run(&format!("grant {right} to soak_server"))
+            .await;
+    }
+
+    /// A backfill, most of it for a room that nobody is in.
+    async fn large_commit(&mut self) {
+        let Some(mut hand) = Hand::on(&self.database.url, &self.ledger).await else {
+            return;
+        };
+        let rows = self.random.random_range(2_000..15_000);
+        hand.run("begin").await.expect("a transaction");
+        let mut keys = hand.import("nobody", "backfill", rows).await.expect("rows");
+        for contact in ["a", "d"] {
+            let more = hand.import(contact, "backfill", rows / 20).await;
+            keys.extend(more.expect("rows"));
+        }
+        commit(Open { hand, keys }).await;
     }
 
     async fn transaction(&mut self) {

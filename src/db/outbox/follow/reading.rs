@@ -10,6 +10,7 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use tokio::time::timeout;
 
+use super::skipped::Skipped;
 use super::{FollowError, PATIENCE};
 use crate::db::link::STANDBY;
 use crate::db::outbox::epoch::removed_events;
@@ -60,6 +61,8 @@ pub(crate) struct ReadPart {
     pub synced: bool,
     /// Whether the read ends with this part.
     pub complete: bool,
+    /// Whether the read found so much that it has read nothing of it. It has one part then, which has no event.
+    pub is_large: bool,
 }
 
 /// A read that is under way.
@@ -71,6 +74,7 @@ pub(super) struct Reading<'a> {
     pub(super) next: Option<PgRow>,
     pub(super) patience: &'a mut Duration,
     pub(super) metrics: &'a Metrics,
+    pub(super) skipped: &'a mut Skipped,
 }
 
 impl Reading<'_> {
@@ -98,6 +102,7 @@ impl Reading<'_> {
             events: Vec::new(),
             synced: true,
             complete: false,
+            is_large: first.try_get("is_large")?,
         };
         let (mut row, mut bytes) = (first, 0);
         loop {
@@ -113,6 +118,7 @@ impl Reading<'_> {
             }
             match timeout(PATIENCE, self.rows.try_next()).await?? {
                 None => {
+                    self.skipped.log();
                     part.complete = true;
                     return Ok(part);
                 }
@@ -137,12 +143,8 @@ impl Reading<'_> {
     }
 
     /// An event that is left out is counted and logged, never passed over in silence.
-    fn log_unusable(&self, id: i64, row: &PgRow, why: &Unusable) {
+    fn log_unusable(&mut self, id: i64, row: &PgRow, why: &Unusable) {
         self.metrics.capture_errors.inc();
-        tracing::warn!(
-            id,
-            source = row::source(row),
-            "an event can't be sent and is skipped: {why}"
-        );
+        self.skipped.note(id, row::source(row), why);
     }
 }

@@ -106,8 +106,22 @@ fn what_can_not_be_told_any_more_is_lost_and_nothing_is_entered() {
     page.state.pruned = Some(snapshot(15));
     let lost = Some(Ok(JoinReplayOutcome::Lost));
     assert_eq!(walk.take_page(&page), lost);
-    assert_eq!(Some(walk.stays_ahead()), lost);
     assert!(ana.sent_ids().is_empty() && !ana.subscriber.is_in(&"r".into()));
+}
+
+#[test]
+fn an_offset_is_not_lost_because_its_client_has_to_wait() {
+    let (hub, _behind) = hub_at(20);
+    let ana = Fake::live(&hub, 1);
+    let mut walk = join(&hub, &ana, 30);
+    assert!(matches!(advance(&mut walk), WalkStep::WaitForBroadcast));
+    let lost = Ok(JoinReplayOutcome::Lost);
+    assert_eq!(walk.stays_ahead(), lost, "nobody has seen what it has");
+    // What the broadcast comes to again after a crash is told to those who were there.
+    hub.set_back((*offset_at(20)).clone(), &[].into(), snapshot(25));
+    let mut walk = join(&hub, &ana, 20);
+    assert!(matches!(advance(&mut walk), WalkStep::WaitForBroadcast));
+    assert_eq!(walk.stays_ahead(), Err(JoinError::StillWaiting));
 }
 
 #[test]

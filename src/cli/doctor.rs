@@ -1,0 +1,85 @@
+//! `rowcast doctor`: what is wrong with the database and with this machine, and how to mend it.
+//!
+//! `db` looks at the database; the limits of this process are looked at here. Prints a line for each check, with what it means and
+//! what to paste where it is not well, or all of it as JSON. The exit code is the worst level.
+
+use std::process::ExitCode;
+
+use rustix::process::{Resource, getrlimit};
+use serde_json::json;
+
+use super::find_database::reach_database;
+use crate::config::Config;
+use crate::db::{Doctor, Finding, Level};
+
+/// Files beside one for each socket: connections of the database, listeners, logs.
+const FEW_FILES: u64 = 4_096;
+const WIDTH: usize = 9;
+const CHECK_WIDTH: usize = 13;
+
+/// Looks, prints, and returns 0, 1 or 2: all is well, a warning, a failure.
+///
+/// # Errors
+/// None: what goes wrong is a finding.
+#[expect(clippy::print_stdout, reason = "the command's answer")]
+pub(crate) async fn doctor(config: &Config, as_json: bool) -> anyhow::Result<ExitCode> {
+    let mut findings = match reach_database(config).await {
+        Ok((database, embedded)) => {
+            let doctor = Doctor::new(database, config.retention, config.database.is_none());
+            let findings = doctor.examine().await;
+            if let Some(embedded) = embedded {
+                embedded.stop().await?;
+            }
+            findings
+        }
+        Err(error) => {
+            let means =
+                "Without a database there is nothing to serve, and nothing else to look at.";
+            vec![Finding::failure("connection", format!("{error:#}"), means)]
+        }
+    };
+    let after_disk = findings.iter().position(|f| f.check == "clock");
+    findings.insert(after_disk.unwrap_or(findings.len()), file_limit());
+    let worst = findings.iter().map(|finding| finding.level).max();
+    let worst = worst.unwrap_or(Level::Ok);
+    if as_json {
+        let report = json!({ "status": worst, "findings": findings });
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        for finding in &findings {
+            print!("{}", lines(finding));
+        }
+    }
+    Ok(ExitCode::from(worst as u8))
+}
+
+fn file_limit() -> Finding {
+    let Some(limit) = getrlimit(Resource::Nofile).current else {
+        return Finding::ok("file_limit", "no limit of open files in this shell");
+    };
+    let said = format!("{limit} open files, in this shell");
+    if limit < FEW_FILES {
+        let means = "Each socket of a client is a file; beyond the limit nobody can connect.";
+        Finding::warning("file_limit", said, means)
+            .paste("ulimit -n 65536 # before rowcast serve; LimitNOFILE=65536 in a systemd unit")
+    } else {
+        Finding::ok("file_limit", said)
+    }
+}
+
+/// A finding as a person reads it.
+fn lines(finding: &Finding) -> String {
+    let level = match finding.level {
+        Level::Ok => "ok",
+        Level::Warning => "warning",
+        Level::Failure => "failure",
+    };
+    let check = finding.check;
+    let mut lines = format!("{level:WIDTH$}{check:CHECK_WIDTH$} {}\n", finding.said);
+    for more in [&finding.means, &finding.paste] {
+        for line in more.lines() {
+            lines += &format!("{:1$}{line}\n", "", WIDTH + CHECK_WIDTH + 1);
+        }
+    }
+    lines
+}

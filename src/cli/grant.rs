@@ -1,0 +1,51 @@
+//! `rowcast grant`: the rights of a role, printed or given.
+
+use std::process::ExitCode;
+
+use super::find_database::reach_database;
+use crate::config::{Config, GrantArgs};
+use crate::db::{Wanted, apply_grants, grants_for};
+
+/// Prints every grant, or runs them. What is refused is printed with the reason, for somebody else to run, and the exit code is 1.
+///
+/// # Errors
+/// There is no such role or schema, or the database can't be reached.
+#[expect(clippy::print_stdout, reason = "the command's answer")]
+pub(crate) async fn grant(config: &Config, args: &GrantArgs) -> anyhow::Result<ExitCode> {
+    let wanted = Wanted {
+        serve: args.serve || !(args.attach || args.emit),
+        attach: args.attach,
+        emit: args.emit,
+    };
+    let (database, embedded) = reach_database(config).await?;
+    let done = async {
+        let mut grants = grants_for(&database, &args.role, wanted).await?;
+        if args.apply {
+            apply_grants(&database, &mut grants).await?;
+        }
+        Ok::<_, anyhow::Error>(grants)
+    };
+    let done = done.await;
+    if let Some(embedded) = embedded {
+        embedded.stop().await?;
+    }
+    let grants = done?;
+    for grant in &grants {
+        match &grant.refused {
+            Some(why) => println!("{} -- NOT GIVEN: {why}", grant.sql),
+            None => println!("{}", grant.sql),
+        }
+    }
+    let refused = grants
+        .iter()
+        .filter(|grant| grant.refused.is_some())
+        .count();
+    if refused > 0 {
+        println!(
+            "-- {refused} of {} were not given: let the owner of the object, or a superuser, run them",
+            grants.len()
+        );
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(ExitCode::SUCCESS)
+}

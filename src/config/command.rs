@@ -1,0 +1,72 @@
+//! The commands, and their own arguments.
+//!
+//! Owns what `rowcast --help` says of each. Settings are no arguments of a command: they hold for all.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+use super::quantity;
+
+/// What the process is to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Subcommand)]
+pub(crate) enum Command {
+    /// Broadcast the database's events to Socket.IO clients (the default)
+    #[default]
+    Serve,
+    /// Create or update Rowcast's tables, then exit
+    Migrate {
+        /// Also the optional chat tables, messages and message_statuses
+        #[arg(long)]
+        chat: bool,
+        /// How long to wait for the database and for locks, such as 30s or 5m
+        #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = patience)]
+        timeout: Duration,
+    },
+    /// Ask the server on HOST and PORT whether it is ready; exit 1 when it is not
+    Healthcheck,
+    /// Print every setting, its value and where it came from, and connect to nothing; exit 2 when one is bad
+    Check,
+    /// Look at everything that can be wrong with the database, and say how to mend it
+    ///
+    /// Changes nothing, ends within a minute or two whatever hangs, and may run beside a server. Exit 0 when all is well, 1 when
+    /// the worst is a warning, 2 when something does not work.
+    Doctor {
+        /// One JSON object: status and findings, each with check, level, said, means, paste
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the grants by which a role may serve (nothing said), attach tables, or emit events
+    Grant(GrantArgs),
+    /// List the attached tables, with their rooms, events and problems
+    Sources {
+        /// One JSON array
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// The arguments of [`Command::Grant`].
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub(crate) struct GrantArgs {
+    /// The role, as it is called in Postgres
+    pub role: String,
+    /// To run rowcast serve, and pg_dump; this is meant where nothing is said
+    #[arg(long)]
+    pub serve: bool,
+    /// To call rowcast.attach and rowcast.detach for its own tables, and to dump the database
+    #[arg(long)]
+    pub attach: bool,
+    /// To call rowcast.emit and rowcast.typing
+    #[arg(long)]
+    pub emit: bool,
+    /// Run them, as the role of DATABASE_URL; exit 1 when one is refused
+    #[arg(long)]
+    pub apply: bool,
+}
+
+/// How long a command may wait.
+fn patience(text: &str) -> Result<Duration, String> {
+    let bounds = quantity::PATIENCE;
+    quantity::duration(text, bounds).map_err(|refusal| refusal.to_string())
+}

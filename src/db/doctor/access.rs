@@ -1,0 +1,113 @@
+//! What the role may do, and what it may see: rights on our schema and the attached tables, and row security on both.
+
+use serde::Deserialize;
+
+use super::{Doctor, Finding};
+use crate::db::rights::{Hidden, Missing, hidden_sql, missing_sql};
+use crate::status::Severity;
+
+/// Attached tables that the server can't read, with the statements that let it.
+const UNREADABLE: &str = "
+select format('%I.%I', n.nspname, c.relname) as name, quote_ident(current_user) as role,
+       format('grant usage on schema %I to %I; grant select on %I.%I to %I;', n.nspname, current_user, n.nspname, c.relname, current_user) as remedy
+from rowcast.sources s join pg_class c on c.oid = s.relation join pg_namespace n on n.oid = c.relnamespace
+where not (has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select'))
+order by 1";
+
+/// Attached tables of which row security hides rows from the server's role. That there are policies is their owner's business;
+/// that history may lack rows is ours to say.
+const HIDDEN_SOURCES: &str = "
+select format('%I.%I', n.nspname, c.relname) as name, quote_ident(current_user) as role,
+       exists (select from pg_policy p where p.polrelid = c.oid and p.polcmd in ('*', 'r')) as has_policy
+from rowcast.sources s join pg_class c on c.oid = s.relation join pg_namespace n on n.oid = c.relnamespace
+where row_security_active(c.oid)
+  and (exists (select from pg_policy p where p.polrelid = c.oid and not p.polpermissive and p.polcmd in ('*', 'r'))
+    or not exists (
+      select from pg_policy p where p.polrelid = c.oid and p.polpermissive and p.polcmd in ('*', 'r')
+        and pg_get_expr(p.polqual, p.polrelid) = 'true'
+        and exists (select from unnest(p.polroles) as role where role = 0 or pg_has_role(role, 'usage'))))
+order by 1";
+
+#[derive(Deserialize)]
+struct Table {
+    name: String,
+    role: String,
+    #[serde(default)]
+    remedy: String,
+    #[serde(default)]
+    has_policy: bool,
+}
+
+impl Doctor {
+    /// Each right that is missing, and one line where none is.
+    pub(super) async fn rights(&mut self) {
+        let missing = self.rows(&missing_sql()).await;
+        let missing = missing.map(|missing: Vec<Missing>| {
+            missing
+                .iter()
+                .map(|missing| {
+                    let right = missing.right();
+                    let means = format!("Without it {}.", right.without);
+                    let finding = match right.check.severity() {
+                        Severity::Failing => Finding::failure("rights", missing.said(), means),
+                        Severity::Degraded => Finding::warning("rights", missing.said(), means),
+                    };
+                    finding.paste(missing.remedy())
+                })
+                .collect::<Vec<_>>()
+        });
+        let all_there = missing.as_ref().is_ok_and(Vec::is_empty);
+        self.conclude("rights", missing);
+        if !all_there {
+            return;
+        }
+        let unreadable = self.rows(UNREADABLE).await;
+        let unreadable = unreadable.map(|tables: Vec<Table>| {
+            if tables.is_empty() {
+                return vec![Finding::ok("rights", "all that a server needs")];
+            }
+            let line = |table: Table| {
+                let said = format!("{} may not read {}", table.role, table.name);
+                let means = "Its events go out, and its history is answered with 503.";
+                Finding::warning("rights", said, means).paste(table.remedy)
+            };
+            tables.into_iter().map(line).collect()
+        });
+        self.conclude("rights", unreadable);
+    }
+
+    pub(super) async fn row_security(&mut self) {
+        let ours = self.rows(&hidden_sql()).await;
+        let ours = ours.map(|hidden: Vec<Hidden>| {
+            let line = |hidden: &Hidden| {
+                let means = "The server takes a hidden row for one that isn't there: no event, no session, no attached table.";
+                Finding::failure("row_security", hidden.said(), means).paste(hidden.remedy())
+            };
+            hidden.iter().map(line).collect::<Vec<_>>()
+        });
+        let mut none = ours.as_ref().is_ok_and(Vec::is_empty);
+        self.conclude("row_security", ours);
+        let theirs = self.rows(HIDDEN_SOURCES).await;
+        let theirs = theirs.map(|tables: Vec<Table>| {
+            let line = |Table {
+                            name,
+                            role,
+                            has_policy,
+                            ..
+                        }: Table| {
+                let what = if has_policy { "may hide" } else { "hides all" };
+                let said = format!("row security {what} rows of {name} from {role}");
+                let means = "Events go out all the same; history lacks the rows that are hidden.";
+                Finding::warning("row_security", said, means).paste(format!(
+                    "create policy rowcast_server on {name} for select to {role} using (true);"
+                ))
+            };
+            tables.into_iter().map(line).collect::<Vec<_>>()
+        });
+        none &= theirs.as_ref().is_ok_and(Vec::is_empty);
+        self.conclude("row_security", theirs);
+        if none {
+            self.add(Finding::ok("row_security", "hides nothing from the role"));
+        }
+    }
+}

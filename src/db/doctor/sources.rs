@@ -1,0 +1,172 @@
+//! The attached tables: what keeps them from being captured, and the indexes by which history finds a room's rows.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Doctor, Finding};
+use crate::db::{Database, cause_of};
+
+const SOURCES: &str = "
+select source, coalesce(relation::text, '') as relation, room, events, coalesce(order_column, '') as order_column, problems
+from rowcast.sources order by source";
+
+/// Tables whose history has no index that begins with the columns of the room and goes on with what history is sorted by. Where the
+/// room names no column, the index begins with the order. A column of the order that is one of the room's has one value.
+const UNINDEXED: &str = "
+with source as (
+  select s.relation as oid, s.room_columns,
+         array(select name from unnest(array_remove(s.order_column || s.key_columns, null)) with ordinality as o (name, place)
+               where name <> all (s.room_columns) group by name order by min(place)) as sorted
+  from rowcast.sources s
+  where s.relation is not null and 'insert: message:new' = any (s.events)
+    and not exists (select from unnest(s.room_columns || s.key_columns || s.order_column) as name where name is not null
+      and not exists (select from pg_attribute where attrelid = s.relation and attname = name and not attisdropped))
+), found as (
+  select source.*, i.leading,
+         i.leading[1 : cardinality(room_columns)] @> room_columns and cardinality(i.leading) >= cardinality(room_columns) as by_room,
+         sorted = '{}' or i.leading[cardinality(room_columns) + 1] = sorted[1] as by_order
+  from source left join lateral (
+    select array(select coalesce(a.attname::text, '') from unnest(x.indkey) with ordinality as k (attnum, place)
+                 left join pg_attribute a on a.attrelid = x.indrelid and a.attnum = k.attnum and k.attnum <> 0
+                 where k.place <= x.indnkeyatts order by k.place) as leading
+    from pg_index x where x.indrelid = source.oid and x.indisvalid and x.indpred is null
+  ) i on true
+)
+select format('%I.%I', n.nspname, c.relname) as name, c.reltuples::float8 as rows,
+       array_to_string(room_columns, ', ') as room,
+       coalesce(bool_or(by_room), false) as by_room,
+       format('create index concurrently on %I.%I (%s);', n.nspname, c.relname,
+         (select string_agg(quote_ident(name), ', ') from unnest(room_columns || sorted) as name)) as remedy
+from found join pg_class c using (oid) join pg_namespace n on n.oid = c.relnamespace
+where room_columns || sorted <> '{}'
+group by n.nspname, c.relname, c.reltuples, room_columns, sorted
+having not coalesce(bool_or(by_room and by_order), false)
+order by 1";
+
+/// An attached table.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct SourceEntry {
+    /// The name that it was attached by.
+    pub source: String,
+    /// The table that it is now; empty where that is gone.
+    pub relation: String,
+    /// The room's template.
+    pub room: String,
+    /// What becomes an event, and which.
+    pub events: Vec<String>,
+    /// What history is sorted by; empty for the key alone.
+    pub order_column: String,
+    /// What is amiss.
+    pub problems: Vec<String>,
+}
+
+/// The attached tables.
+///
+/// # Errors
+/// The database's own, in words.
+pub(crate) async fn list_sources(database: &Database) -> anyhow::Result<Vec<SourceEntry>> {
+    let mut doctor = Doctor::new(database.clone(), std::time::Duration::ZERO, false);
+    doctor.connection = Some(super::open(database).await.map_err(|error| {
+        anyhow::anyhow!(
+            "{} can't be used: {}",
+            database.describe(),
+            cause_of(&error)
+        )
+    })?);
+    let listed = doctor.rows(SOURCES).await;
+    listed.map_err(|why| anyhow::anyhow!("the attached tables can't be read: {}", why.0))
+}
+
+impl Doctor {
+    pub(super) async fn sources(&mut self) {
+        let asked = self.rows(SOURCES).await;
+        let found = asked.map(|sources: Vec<SourceEntry>| {
+            if sources.is_empty() {
+                return vec![Finding::warning(
+                    "sources",
+                    "no table is attached",
+                    "There are no events but those that rowcast.emit makes.",
+                )
+                .paste("select rowcast.attach('public.messages', room => 'conversation:{contact_id}', on_insert => 'message:new');")];
+            }
+            let mut findings: Vec<_> = sources
+                .iter()
+                .flat_map(|source| source.problems.iter().map(move |problem| (source, problem)))
+                .map(|(source, problem)| {
+                    let means = "The table is not captured as it was attached: changes of it are missing among the events.";
+                    let again = format!("-- attach {} again as your migration does, or: select rowcast.detach('{}');", source.source, source.source.replace('\'', "''"));
+                    let paste = mend(source, problem).unwrap_or(again);
+                    Finding::failure("sources", format!("{}: {problem}", source.source), means)
+                        .paste(paste)
+                })
+                .collect();
+            if findings.is_empty() {
+                let names: Vec<_> = sources.iter().map(|source| &*source.source).collect();
+                findings.push(Finding::ok(
+                    "sources",
+                    format!("{} attached: {}", names.len(), names.join(", ")),
+                ));
+            }
+            findings
+        });
+        self.conclude("sources", found);
+    }
+
+    pub(super) async fn indexes(&mut self) {
+        #[derive(Deserialize)]
+        struct Unindexed {
+            name: String,
+            rows: f64,
+            room: String,
+            by_room: bool,
+            remedy: String,
+        }
+        let asked = self.rows(UNINDEXED).await;
+        let found = asked.map(|tables: Vec<Unindexed>| {
+            if tables.is_empty() {
+                return vec![Finding::ok(
+                    "indexes",
+                    "history has the indexes that it needs",
+                )];
+            }
+            let line = |table: Unindexed| {
+                let said = if table.by_room {
+                    format!(
+                        "the index of {} on {} does not go on with the order of history",
+                        table.name, table.room
+                    )
+                } else {
+                    format!(
+                        "{} has no index for history by {}",
+                        table.name,
+                        if table.room.is_empty() {
+                            "its order"
+                        } else {
+                            &table.room
+                        }
+                    )
+                };
+                let means = format!(
+                    "A page of history reads {}: {:.0} rows now.",
+                    if table.by_room {
+                        "all rows of its room"
+                    } else {
+                        "the whole table"
+                    },
+                    table.rows.max(0.0)
+                );
+                Finding::warning("indexes", said, means).paste(table.remedy)
+            };
+            tables.into_iter().map(line).collect()
+        });
+        self.conclude("indexes", found);
+    }
+}
+
+/// What mends a problem that needs no more than one statement.
+fn mend(source: &SourceEntry, problem: &str) -> Option<String> {
+    let trigger = problem
+        .strip_prefix("the trigger ")?
+        .strip_suffix(" is disabled")?;
+    let table = &source.relation;
+    Some(format!("alter table {table} enable trigger {trigger};"))
+}

@@ -1,0 +1,132 @@
+//! Whether a commit is heard at once: LISTEN and NOTIFY, the trigger that wakes, and the servers that listen.
+
+use serde::Deserialize;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::{Answer, Doctor, Finding, PATIENCE, Unanswered, lasting, open};
+use crate::db::numbers::sleeping_reader_key;
+use crate::db::{Heard, Listen, cause_of};
+
+impl Doctor {
+    /// Sends a notification as a server's self-probe does, and waits until it comes round.
+    pub(super) async fn listen(&mut self) {
+        if self.shared {
+            // Tried, it would stay in force on a connection that others get next.
+            self.add(Finding::failure(
+                "listen",
+                "not tried, since the pooler shares its connections",
+                "Nobody is woken: events wait for the poll, and /readyz says 503.",
+            ));
+            return;
+        }
+        let found = match timeout(PATIENCE, self.round_trip()).await {
+            Ok(found) => found,
+            Err(_) => Ok(None),
+        };
+        let means = "Nobody is woken: events wait for the poll, and /readyz says 503. A pooler in transaction mode, or a proxy that \
+             drops what a server sends by itself.";
+        let found = found.map(|took| {
+            vec![match took {
+                Some(took) => Finding::ok(
+                    "listen",
+                    format!("a notification comes round in {} ms", took.as_millis()),
+                ),
+                None => Finding::failure(
+                    "listen",
+                    "a notification of our own did not come round",
+                    means,
+                )
+                .paste("# let DATABASE_URL lead to Postgres itself"),
+            }]
+        });
+        self.conclude("listen", found);
+    }
+
+    async fn round_trip(&mut self) -> Answer<Option<std::time::Duration>> {
+        let mut listen = Listen::begin(&self.database)
+            .await
+            .map_err(|error| Unanswered(format!("LISTEN failed: {error}")))?;
+        let mut sender = open(&self.database)
+            .await
+            .map_err(|error| Unanswered(cause_of(&error)))?;
+        let payload = format!("doctor:{:016x}", rand::random::<u64>());
+        let begun = Instant::now();
+        let deadline = begun + PATIENCE / 2;
+        sqlx::query("select pg_notify('rowcast_probe', $1)")
+            .persistent(false)
+            .bind(&payload)
+            .execute(&mut sender)
+            .await
+            .map_err(|error| Unanswered(cause_of(&error)))?;
+        while let Ok(heard) = timeout_at(deadline, listen.next()).await {
+            let heard = heard.map_err(|error| Unanswered(error.to_string()))?;
+            if heard.contains(&Heard::Probe(payload.clone())) {
+                return Ok(Some(begun.elapsed()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the outbox wakes anybody, and whether anybody is there to be woken.
+    pub(super) async fn wake(&mut self) {
+        #[derive(Deserialize)]
+        struct Wake {
+            enabled: Option<String>,
+            asleep: i64,
+        }
+        let key = sleeping_reader_key!().replace(", ", " and objid = ");
+        let query = format!(
+            "select (select t.tgenabled::text from pg_trigger t join pg_class c on c.oid = t.tgrelid join pg_namespace n on n.oid = c.relnamespace
+                     where n.nspname = 'rowcast' and c.relname = 'events' and t.tgname = 'wake') as enabled,
+                    (select count(*) from pg_locks where locktype = 'advisory' and classid = {key}
+                     and database = (select oid from pg_database where datname = current_database())) as asleep"
+        );
+        let asked = self.row(&query).await;
+        let found = asked.map(|Wake { enabled, asleep }| {
+            let enable = "alter table rowcast.events enable trigger wake;";
+            let means = "Nobody is notified, so each event waits for the poll (ROWCAST_POLL). That is the poll-only mode; leave it \
+                 if it is meant.";
+            vec![match enabled.as_deref() {
+                None => Finding::failure("wake", "the trigger wake is not on rowcast.events", means)
+                    .paste("create trigger wake after insert on rowcast.events for each statement execute function rowcast.wake();"),
+                Some("D" | "R") => {
+                    Finding::warning("wake", "the trigger wake is disabled", means).paste(enable)
+                }
+                Some(_) => Finding::ok(
+                    "wake",
+                    format!("writers wake whoever sleeps; {asleep} asleep now"),
+                ),
+            }]
+        });
+        self.conclude("wake", found);
+    }
+
+    /// The servers on this database. Each has one connection of a reader.
+    pub(super) async fn servers(&mut self) {
+        #[derive(Deserialize)]
+        struct Server {
+            address: String,
+            since: f64,
+        }
+        let asked = self
+            .rows("select coalesce(host(client_addr), 'this machine') as address,
+                          extract(epoch from clock_timestamp() - coalesce(backend_start, clock_timestamp()))::float8 as since
+                   from pg_stat_activity where datname = current_database() and application_name = 'rowcast reader' order by 2 desc")
+            .await;
+        let found = asked.map(|servers: Vec<Server>| {
+            let each = servers
+                .iter()
+                .map(|s| format!("{} for {}", s.address, lasting(s.since)));
+            let each: Vec<_> = each.collect();
+            vec![if each.is_empty() {
+                Finding::ok("servers", "none reads this database")
+            } else {
+                Finding::ok(
+                    "servers",
+                    format!("{} on this database: {}", each.len(), each.join(", ")),
+                )
+            }]
+        });
+        self.conclude("servers", found);
+    }
+}

@@ -1,0 +1,49 @@
+//! What the database said, for a person: without the names of its source files, and with the remedy where there is one.
+
+use super::retry::SQLSTATE_READ_ONLY;
+
+/// SQLSTATE, Postgres manual, appendix A.
+const INSUFFICIENT_PRIVILEGE: &str = "42501";
+const DISK_FULL: &str = "53100";
+
+/// Whether it is the connection that failed, and not what was asked.
+pub(super) fn is_about_the_connection(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolClosed => true,
+        sqlx::Error::Database(e) => e
+            .code()
+            .is_some_and(|code| matches!(code.get(..2), Some("08" | "57"))),
+        _ => false,
+    }
+}
+
+/// Whether Postgres was asked and said no: it is there, and won't do this.
+pub(crate) fn is_refused(error: &sqlx::Error) -> bool {
+    !is_about_the_connection(error) && error.as_database_error().is_some()
+}
+
+/// What failed, in words.
+pub(crate) fn cause_of(error: &sqlx::Error) -> String {
+    let Some(said) = error.as_database_error() else {
+        return match error {
+            sqlx::Error::PoolTimedOut => {
+                "Postgres gave no connection or no answer in time".to_owned()
+            }
+            error => error.to_string(),
+        };
+    };
+    let remedy = match said.code().as_deref() {
+        Some(INSUFFICIENT_PRIVILEGE) => {
+            "; `rowcast doctor` names the right, `rowcast grant` prints it"
+        }
+        Some(DISK_FULL) => "; make room on the disk of Postgres",
+        Some(SQLSTATE_READ_ONLY) => {
+            "; the database takes no writes: a standby, or default_transaction_read_only"
+        }
+        _ => "",
+    };
+    format!("{}{remedy}", said.message())
+}

@@ -1,0 +1,196 @@
+//! The rights of a role, as statements: to serve, to attach tables, to emit.
+//!
+//! Owns what `rowcast grant` prints and runs. What a server needs comes from `rights`; the rest follows from the catalog: the
+//! attached tables and their schemas, the functions' signatures, and who owns the schema `rowcast`, whose rights `attach` runs with.
+//! Guarantees that every name is quoted by Postgres, and that no right is given beyond what was asked for.
+
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
+use tokio::time::timeout;
+
+use super::rights::{Kind, SERVE};
+use super::{CONNECT_PATIENCE, Database, cause_of};
+
+/// What a role is to be able to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// To run `rowcast serve`.
+    pub serve: bool,
+    /// To call `rowcast.attach` and `rowcast.detach`, for its own tables.
+    pub attach: bool,
+    /// To call `rowcast.emit` and `rowcast.typing`.
+    pub emit: bool,
+}
+
+/// A statement, and whether and why it could not be run.
+#[derive(Clone, Debug)]
+pub(crate) struct Grant {
+    /// The statement, with its semicolon.
+    pub sql: String,
+    /// What Postgres said to it.
+    pub refused: Option<String>,
+}
+
+/// The tables that were attached, and their schemas. `$1` is the role.
+const ATTACHED: &str = "
+select format('grant usage on schema %I to %I;', n.nspname, $1) as sql
+from rowcast.sources s join pg_class c on c.oid = s.relation join pg_namespace n on n.oid = c.relnamespace
+group by n.nspname
+union all
+select format('grant select on %I.%I to %I;', n.nspname, c.relname, $1)
+from rowcast.sources s join pg_class c on c.oid = s.relation join pg_namespace n on n.oid = c.relnamespace
+order by 1 desc";
+
+/// What the owner of the schema `rowcast` needs, because `attach` runs as that role: TRIGGER on the tables of the role `$1`, those
+/// that come later included. Nothing, where that owner is a superuser or the role itself.
+const OF_THE_OWNER: &str = "
+with owner as (
+  select o.rolname from pg_namespace n join pg_roles o on o.oid = n.nspowner
+  where n.nspname = 'rowcast' and not o.rolsuper and o.rolname <> $1
+), theirs as (
+  select n.oid, n.nspname, c.relname, n.nspowner from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  where c.relkind in ('r', 'p') and pg_get_userbyid(c.relowner) = $1
+    and n.nspname not in ('rowcast', 'pg_catalog', 'information_schema') and n.nspname !~ '^pg_'
+)
+select distinct 1 as place, format('grant usage on schema %I to %I;', nspname, rolname) as sql from theirs, owner
+union all
+select 2, format('grant trigger on %s to %I;', string_agg(format('%I.%I', nspname, relname), ', ' order by nspname, relname), rolname)
+from theirs, owner group by rolname
+union all
+select 3, format('alter default privileges for role %I grant trigger on tables to %I;', $1, rolname) from owner
+order by 1, 2";
+
+/// The functions of these names, each as GRANT names it.
+const FUNCTIONS: &str = "
+select format('function rowcast.%I(%s)', p.proname, pg_get_function_identity_arguments(p.oid))
+from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+where n.nspname = 'rowcast' and p.proname = any ($1) order by 1";
+
+/// Every grant that the role needs for what is wanted.
+///
+/// # Errors
+/// There is no such role, or no schema `rowcast`; the database's own.
+pub(crate) async fn grants_for(
+    database: &Database,
+    role: &str,
+    wanted: Wanted,
+) -> anyhow::Result<Vec<Grant>> {
+    let mut connection = connect(database).await?;
+    let quoted = quoted_role(&mut connection, role).await?;
+    let mut statements = vec![format!("grant usage on schema rowcast to {quoted};")];
+    if wanted.serve {
+        for (name, privileges) in tables() {
+            statements.push(format!("grant {privileges} on rowcast.{name} to {quoted};"));
+        }
+        let functions = SERVE.iter().filter(|right| right.kind == Kind::Function);
+        let functions: Vec<_> = functions.map(|right| right.name).collect();
+        statements.extend(execute(&mut connection, &functions, &quoted).await?);
+        let attached = sqlx::query_scalar(ATTACHED).bind(role);
+        statements.extend(attached.fetch_all(&mut connection).await?);
+    }
+    if wanted.serve || wanted.attach {
+        // pg_dump locks every table and reads every sequence.
+        statements.push(format!(
+            "grant select on all tables in schema rowcast to {quoted};"
+        ));
+        statements.push(format!(
+            "grant select on all sequences in schema rowcast to {quoted};"
+        ));
+    }
+    if wanted.attach {
+        statements.extend(execute(&mut connection, &["attach", "detach"], &quoted).await?);
+        let of_the_owner: Vec<(i32, String)> = sqlx::query_as(OF_THE_OWNER)
+            .bind(role)
+            .fetch_all(&mut connection)
+            .await?;
+        statements.extend(of_the_owner.into_iter().map(|(_, sql)| sql));
+    }
+    if wanted.emit {
+        statements.extend(execute(&mut connection, &["emit", "typing"], &quoted).await?);
+    }
+    connection.close().await?;
+    let grant = |sql| Grant { sql, refused: None };
+    Ok(statements.into_iter().map(grant).collect())
+}
+
+/// Runs the statements one by one, and notes which were refused: each may need another owner.
+///
+/// # Errors
+/// The connection's; what was run stays.
+pub(crate) async fn apply_grants(database: &Database, grants: &mut [Grant]) -> anyhow::Result<()> {
+    let mut connection = connect(database).await?;
+    for grant in grants {
+        let ran = sqlx::raw_sql(AssertSqlSafe(grant.sql.clone()))
+            .execute(&mut connection)
+            .await;
+        match ran {
+            Ok(_) => {}
+            Err(error) if error.as_database_error().is_some() => {
+                grant.refused = Some(cause_of(&error));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    connection.close().await?;
+    Ok(())
+}
+
+/// Each table with all that a server needs of it.
+fn tables() -> Vec<(&'static str, String)> {
+    let mut tables: Vec<(&'static str, String)> = Vec::new();
+    for right in SERVE.iter().filter(|right| right.kind == Kind::Table) {
+        let privileges = right.privileges.join(", ");
+        match tables.iter_mut().find(|(name, _)| *name == right.name) {
+            Some((_, all)) => *all += &format!(", {privileges}"),
+            None => tables.push((right.name, privileges)),
+        }
+    }
+    // Whether there is a record of migrations depends on who applied them; `all tables` covers it.
+    tables.retain(|(name, _)| *name != "migrations");
+    tables
+}
+
+async fn execute(
+    connection: &mut PgConnection,
+    functions: &[&str],
+    role: &str,
+) -> sqlx::Result<Vec<String>> {
+    let found: Vec<String> = sqlx::query_scalar(FUNCTIONS)
+        .bind(functions)
+        .fetch_all(connection)
+        .await?;
+    let grant = |function: String| format!("grant execute on {function} to {role};");
+    Ok(found.into_iter().map(grant).collect())
+}
+
+async fn connect(database: &Database) -> anyhow::Result<PgConnection> {
+    let connected = timeout(CONNECT_PATIENCE, database.named("rowcast grant").connect())
+        .await
+        .map_err(|_| anyhow::anyhow!("{} did not answer in time", database.describe()))?;
+    connected.map_err(|error| {
+        anyhow::anyhow!(
+            "{} can't be used: {}",
+            database.describe(),
+            cause_of(&error)
+        )
+    })
+}
+
+async fn quoted_role(connection: &mut PgConnection, role: &str) -> anyhow::Result<String> {
+    let (quoted, exists, schema): (String, bool, bool) = sqlx::query_as(
+        "select quote_ident($1), exists (select from pg_roles where rolname = $1),
+                exists (select from pg_namespace where nspname = 'rowcast')",
+    )
+    .bind(role)
+    .fetch_one(connection)
+    .await?;
+    anyhow::ensure!(
+        exists,
+        "there is no role {quoted}; make it first: create role {quoted} login password '...';"
+    );
+    anyhow::ensure!(
+        schema,
+        "there is no schema rowcast in this database; make it first: rowcast migrate"
+    );
+    Ok(quoted)
+}

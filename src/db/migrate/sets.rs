@@ -1,0 +1,175 @@
+//! The two sets of migrations, and which of one a database lacks.
+//!
+//! The chat tables have a record of their own: a database without them is complete.
+
+use std::fmt;
+
+use anyhow::anyhow;
+use sqlx::FromRow as _;
+use sqlx::migrate::{MigrateError, Migration, Migrator};
+use sqlx::postgres::PgConnection;
+
+use super::value;
+
+/// SQLSTATEs of a record that is not there, Postgres manual, appendix A: undefined table, and no such schema.
+const NO_RECORD: [&str; 2] = ["42P01", "3F000"];
+
+const CORE_APPLIED: &str =
+    "select version, checksum from rowcast.migrations where success order by version";
+const CHAT_APPLIED: &str =
+    "select version, checksum from rowcast.chat_migrations where success order by version";
+/// Whether the record is of tables that are gone: their schema was dropped, and the record has stayed.
+const CHAT_GONE: &str = "
+select to_regclass('public.messages') is null and to_regclass('public.message_statuses') is null";
+/// The same, where one of them is missed too.
+const CHAT_NOT_WHOLE: &str = "
+select to_regclass('public.messages') is null or to_regclass('public.message_statuses') is null";
+
+static CORE: Migrator = sqlx::migrate!();
+static CHAT: Migrator = sqlx::migrate!("migrations/chat");
+
+/// Migrations that are applied in their order.
+pub(super) struct Set {
+    migrator: &'static Migrator,
+    /// What they make, in words.
+    pub(super) what: &'static str,
+    /// The record of those that were applied.
+    pub(super) record: &'static str,
+    applied: &'static str,
+    gone: Option<&'static str>,
+    /// The command that applies them.
+    command: &'static str,
+}
+
+/// Everything that the server needs.
+pub(super) fn core() -> Set {
+    Set {
+        migrator: &CORE,
+        what: "the schema rowcast",
+        record: "rowcast.migrations",
+        applied: CORE_APPLIED,
+        gone: None,
+        command: "rowcast migrate",
+    }
+}
+
+/// The optional chat tables; `whole` asks for all of them.
+pub(super) fn chat(whole: bool) -> Set {
+    Set {
+        migrator: &CHAT,
+        what: "the chat tables",
+        record: "rowcast.chat_migrations",
+        applied: CHAT_APPLIED,
+        gone: Some(if whole { CHAT_NOT_WHOLE } else { CHAT_GONE }),
+        command: "rowcast migrate --chat",
+    }
+}
+
+/// A migration that a database lacks. Prints as its file is called, without the ending.
+pub(super) struct Missing {
+    pub(super) migration: &'static Migration,
+    /// The record says that all were applied, but what they made is gone: they begin anew.
+    pub(super) begins_anew: bool,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.migration.description.replace(' ', "_");
+        write!(f, "{:04}_{name}", self.migration.version)
+    }
+}
+
+impl Set {
+    /// What the database lacks, in order. Where nothing is missing no right is needed but to read the record, so that a server
+    /// may run as a role that can create nothing.
+    pub(super) async fn missing(
+        &self,
+        connection: &mut PgConnection,
+    ) -> Result<Vec<Missing>, MigrateError> {
+        let applied = self.applied(connection).await?;
+        let known = |version| self.migrator.iter().find(|ours| ours.version == version);
+        for (version, checksum) in &applied {
+            match known(*version) {
+                Some(ours) if *ours.checksum != **checksum => {
+                    return Err(MigrateError::VersionMismatch(*version));
+                }
+                Some(_) => {}
+                None => return Err(MigrateError::VersionMissing(*version)),
+            }
+        }
+        let begins_anew = !applied.is_empty() && self.is_gone(connection).await?;
+        let is_applied = |ours: &Migration| applied.iter().any(|(v, _)| *v == ours.version);
+        let missing = self
+            .migrator
+            .iter()
+            .filter(|ours| begins_anew || !is_applied(ours))
+            .map(|migration| Missing {
+                migration,
+                begins_anew,
+            });
+        Ok(missing.collect())
+    }
+
+    async fn applied(
+        &self,
+        connection: &mut PgConnection,
+    ) -> Result<Vec<(i64, Vec<u8>)>, MigrateError> {
+        match sqlx::raw_sql(self.applied).fetch_all(connection).await {
+            Ok(applied) => {
+                let read = |row| <(i64, Vec<u8>)>::from_row(row);
+                Ok(applied.iter().map(read).collect::<sqlx::Result<_>>()?)
+            }
+            Err(sqlx::Error::Database(e))
+                if e.code().is_some_and(|code| NO_RECORD.contains(&&*code)) =>
+            {
+                Ok(Vec::new())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn is_gone(&self, connection: &mut PgConnection) -> sqlx::Result<bool> {
+        match self.gone {
+            Some(gone) => value(connection, gone).await,
+            None => Ok(false),
+        }
+    }
+
+    /// That these are missing, where they may not be applied.
+    pub(super) fn are_missing(&self, missing: &[Missing]) -> anyhow::Error {
+        let names: Vec<_> = missing.iter().map(ToString::to_string).collect();
+        anyhow!(
+            "{}: not up to date, and ROWCAST_MIGRATE=off keeps the server from applying what is missing: {}; run `{}`, as the \
+             role that owns the schema, before the server",
+            self.what,
+            names.join(", "),
+            self.command
+        )
+    }
+}
+
+/// What a record of applied migrations lacks, or has too much.
+pub(in crate::db) enum Pending {
+    /// They are the ones that are compiled in.
+    None,
+    /// So many are not applied yet.
+    Missing(usize),
+    /// This one is not compiled in, or with another text.
+    Unknown(i64),
+}
+
+/// Compares the versions that were applied, and their checksums in hexadecimal, with those that are compiled in.
+pub(in crate::db) fn pending(applied: &[(i64, String)]) -> Pending {
+    let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+    let ours: Vec<_> = CORE
+        .iter()
+        .map(|migration| (migration.version, hex(&migration.checksum)))
+        .collect();
+    if let Some((version, _)) = applied.iter().find(|one| !ours.contains(one)) {
+        return Pending::Unknown(*version);
+    }
+    match ours.len() - applied.len() {
+        0 => Pending::None,
+        missing => Pending::Missing(missing),
+    }
+}

@@ -1,0 +1,130 @@
+//! What a server finds out about itself in the database: its rights, row security, whether writes are taken, whether a join can
+//! be stored.
+//!
+//! Writes each outcome into [`Checks`]. Refuses to judge where the database can't be reached: the listener and the reader say so.
+
+use std::time::Duration;
+
+use sqlx::AssertSqlSafe;
+
+use super::fault::{cause_of, is_about_the_connection};
+use super::pools::Pool;
+use super::retry::within;
+use super::rights::{Hidden, Missing, hidden_sql, missing_sql};
+use super::sessions::rehearse;
+use crate::status::{Check, Checks, FoundBy};
+
+/// The longest wait for an answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// One row: what the catalog says.
+#[derive(serde::Deserialize)]
+struct Look {
+    standby: bool,
+    read_only: bool,
+    missing: Vec<Missing>,
+    hidden: Vec<Hidden>,
+}
+
+/// Looks, and writes down what it finds.
+pub(crate) struct SelfCheck {
+    pool: Pool,
+    checks: Checks,
+    look: String,
+}
+
+impl SelfCheck {
+    /// Over the pool that sessions are stored with.
+    pub(crate) fn new(pool: Pool, checks: Checks) -> Self {
+        let look = format!(
+            "select json_build_object(
+               'standby', pg_is_in_recovery(),
+               'read_only', current_setting('transaction_read_only')::bool,
+               'missing', (select coalesce(json_agg(m), '[]') from ({}) m),
+               'hidden', (select coalesce(json_agg(h), '[]') from ({}) h))::text",
+            missing_sql(),
+            hidden_sql()
+        );
+        Self { pool, checks, look }
+    }
+
+    /// Asks the catalog. Writes nothing to the database.
+    pub(crate) async fn look(&self) {
+        let look = sqlx::query_scalar::<_, String>(AssertSqlSafe(self.look.clone()));
+        let answer = within(&self.pool, PATIENCE, async |connection| {
+            look.fetch_one(connection).await
+        })
+        .await;
+        let look = match answer {
+            Ok(answer) => serde_json::from_str::<Look>(&answer).expect("the statement's own shape"),
+            Err(error) => {
+                tracing::debug!("the self-check could not look: {error}");
+                return;
+            }
+        };
+        let writes = if look.standby {
+            Some("the database takes no writes: this is a standby; let DATABASE_URL lead to the primary".to_owned())
+        } else if look.read_only {
+            Some(
+                "the database takes no writes: default_transaction_read_only is on for this role or database; \
+                 alter role or alter database ... reset default_transaction_read_only"
+                    .to_owned(),
+            )
+        } else {
+            None
+        };
+        self.found(Check::Writes, writes);
+        let hidden: Vec<_> = look
+            .hidden
+            .iter()
+            .map(|hidden| format!("{}: {}", hidden.said(), hidden.remedy()))
+            .collect();
+        self.found(Check::RowSecurity, joined(&hidden));
+        for check in [
+            Check::Rights,
+            Check::Sessions,
+            Check::Retention,
+            Check::History,
+        ] {
+            let missing = look.missing.iter().filter(|m| m.right().check == check);
+            let lines: Vec<_> = missing.map(Missing::line).collect();
+            // Whether sessions can be stored is for the rehearsal to say, as long as no right is missing.
+            if check != Check::Sessions || !lines.is_empty() {
+                self.found(check, joined(&lines));
+            }
+        }
+    }
+
+    /// Does what a join does, and takes it back.
+    pub(crate) async fn rehearse(&self) {
+        match rehearse(&self.pool).await {
+            Ok(()) => {
+                self.found(Check::Sessions, None);
+                self.checks.pass(Check::Sessions, FoundBy::Operation);
+            }
+            Err(error) if is_about_the_connection(&error) => {
+                tracing::debug!("the self-check could not rehearse a join: {error}");
+            }
+            // What the look found says more than Postgres does.
+            Err(_) if self.checks.found(Check::Sessions, FoundBy::SelfCheck) => {}
+            Err(error) => self.found(
+                Check::Sessions,
+                Some(format!(
+                    "the server can't store sessions, and refuses joins: {}",
+                    cause_of(&error)
+                )),
+            ),
+        }
+    }
+
+    fn found(&self, check: Check, fault: Option<String>) {
+        match fault {
+            Some(cause) => self.checks.fail(check, FoundBy::SelfCheck, cause),
+            None => self.checks.pass(check, FoundBy::SelfCheck),
+        }
+    }
+}
+
+fn joined(lines: &[String]) -> Option<String> {
+    (!lines.is_empty()).then(|| lines.join("; "))
+}

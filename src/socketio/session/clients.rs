@@ -1,0 +1,71 @@
+//! The connected clients of this server, and which of them has which resume session.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::owners::SessionOwners;
+use super::store::session_progress;
+use crate::db::{PidHash, ResumeSession, SessionProgress};
+use crate::delivery::Hub;
+use crate::metrics::{Metrics, Transport};
+use crate::socketio::client::Client;
+
+/// The connected clients, by their numbers, and which of them has which resume session.
+#[derive(Default)]
+pub(in crate::socketio) struct Clients {
+    by_id: Mutex<HashMap<u64, Arc<Client>>>,
+    owners: SessionOwners,
+}
+
+impl Clients {
+    fn by_id(&self) -> MutexGuard<'_, HashMap<u64, Arc<Client>>> {
+        self.by_id.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a client. The one that had its resume session is closed.
+    pub(in crate::socketio) fn add(&self, client: &Arc<Client>) {
+        self.by_id().insert(client.id(), client.clone());
+        self.owners.claim(&client.session, client.transport.clone());
+    }
+
+    /// Removes a client.
+    pub(in crate::socketio) fn remove(&self, id: u64) -> Option<Arc<Client>> {
+        let client = self.by_id().remove(&id)?;
+        self.owners.release(&client.session);
+        Some(client)
+    }
+
+    /// A resume session was taken over, perhaps on another server: the connection that had it here is closed.
+    pub(super) fn end_others(&self, pid: PidHash, owner: i64) {
+        self.owners.end_others(pid, owner);
+    }
+
+    /// Every connected client.
+    pub(in crate::socketio) fn all(&self) -> Vec<Arc<Client>> {
+        self.by_id().values().cloned().collect()
+    }
+
+    /// Every resume session that is stored, and how far its client was served.
+    pub(in crate::socketio) fn progress(&self, hub: &Hub) -> Vec<(ResumeSession, SessionProgress)> {
+        self.all()
+            .into_iter()
+            .filter(|client| client.has_stored_session())
+            .filter_map(|client| {
+                let progress = hub.progress(&client.subscriber)?;
+                Some((client.session.clone(), session_progress(&progress)))
+            })
+            .collect()
+    }
+
+    /// Counts the clients for the metrics.
+    pub(in crate::socketio) fn measure(&self, metrics: &Metrics) {
+        let clients = self.all();
+        for kind in [Transport::Websocket, Transport::Polling] {
+            let count = clients
+                .iter()
+                .filter(|client| client.transport.kind() == kind)
+                .count();
+            metrics.sockets(kind, count as i64);
+        }
+    }
+}
