@@ -12,7 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A policy's text can't be had while somebody alters its table; that is waited for briefly.
 const LIMITS: &str = "
-set transaction read only;
+set local transaction read only;
 set local jit = off;
 set local lock_timeout = '1s';
 set local statement_timeout = '5s'";

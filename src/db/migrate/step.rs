@@ -26,7 +26,7 @@ const REFUSABLE: [&str; 2] = [
 
 /// A pooler, a role or a database may have other settings; these are the transaction's own.
 const BEGIN: &str = "
-set transaction isolation level read committed read write;
+set local transaction isolation level read committed read write;
 set local lock_timeout = '50ms';
 set local statement_timeout = 0";
 /// Creating what is there already would need the right to create.
