@@ -33,6 +33,7 @@ mod batch;
 mod broadcast;
 mod broadcast_event;
 mod hub;
+mod membership;
 mod outgoing;
 mod position;
 mod recent;
@@ -56,6 +57,7 @@ pub(crate) use broadcast::Broadcast;
 #[cfg(test)]
 pub(crate) use hub::BehindReceiver;
 pub(crate) use hub::Hub;
+pub(crate) use membership::Membership;
 pub(crate) use outgoing::Outgoing;
 pub(crate) use replay::{JoinReplayOutcome, ReadFailed, Replay, ReplaySource};
 pub(crate) use room_notifier::RoomNotifier;
@@ -63,6 +65,6 @@ pub(crate) use rooms::{JoinError, Joined};
 pub(crate) use sink::{Affected, EventSink};
 #[cfg(test)]
 pub(crate) use steps::{ReplayStepped, StepBroadcast, StepReplay, StepSink};
-pub(crate) use subscriber::{DeliveryState, Membership, Progress, Subscriber};
+pub(crate) use subscriber::{DeliveryState, Progress, Subscriber};
 pub(crate) use subscriber_transport::{Backlog, SendOutcome, SubscriberTransport};
 pub(crate) use typing::run as run_typing;

@@ -40,13 +40,14 @@ use crate::config::Limits;
 use crate::db::Sessions;
 use crate::delivery::{Hub, Replay, ReplaySource, SubscriberTransport as _};
 use crate::metrics::Metrics;
-use crate::transport::{EngineGate, EngineSessions, engine_middleware};
+use crate::transport::{EngineGate, OpenSession, Opener, engine_middleware};
 use connect::{Admitted, Connector};
 use requests::Requests;
 use session::Clients;
 
-/// Packets that may wait in socketioxide for a polling client.
-const QUEUE_PACKETS: usize = 1024;
+/// Packets that may wait in socketioxide for a polling client. So many that a client's bytes reach their bound first: an upgrade
+/// needs a place in the queue.
+const QUEUE_PACKETS: usize = 4096;
 /// The engine asks each client whether it is there: the pause between two pings, and the wait for the answer. A client that does
 /// not answer, because it is gone or hangs, is ended by the engine after the sum of both.
 const PING_INTERVAL: Duration = Duration::from_secs(25);
@@ -87,6 +88,32 @@ pub(crate) struct SocketServerParts<S> {
     pub metrics: Metrics,
 }
 
+fn engine_gate(
+    open: OpenSession,
+    origin_policy: &OriginPolicy,
+    limits: &Limits,
+    draining: CancellationToken,
+    metrics: &Metrics,
+) -> EngineGate {
+    let origin_policy = origin_policy.clone();
+    EngineGate {
+        handshake_timeout: limits.handshake_timeout,
+        opener: Opener {
+            open,
+            max_message_bytes: limits.max_message_bytes,
+            probe_timeout: limits.handshake_timeout,
+            metrics: metrics.clone(),
+        },
+        check_origin: Arc::new(move |headers| {
+            let _only_logged = origin_policy.may_connect(headers);
+        }),
+        sessions: Arc::default(),
+        draining,
+        closing: Arc::default(),
+        metrics: metrics.clone(),
+    }
+}
+
 impl SocketServer {
     /// Builds the server and the service that answers at `/socket.io`.
     pub(crate) fn new<S: ReplaySource>(parts: SocketServerParts<S>) -> (Self, MethodRouter) {
@@ -110,21 +137,13 @@ impl SocketServer {
             .connect_timeout(limits.handshake_timeout)
             .upgrade_timeout(limits.handshake_timeout)
             .build_svc();
-        let engine = Arc::new(EngineSessions::default());
-        let opener = service.clone();
-        let gate = EngineGate {
-            handshake_timeout: limits.handshake_timeout,
-            max_message_bytes: limits.max_message_bytes,
-            sessions: engine.clone(),
-            open: Arc::new(move |stream, request| {
-                if let Err(error) = opener.call((stream, request)).into_inner() {
-                    tracing::debug!("the engine refused a connection: {error}");
-                }
-            }),
-            draining,
-            closing: Arc::default(),
-            metrics: metrics.clone(),
-        };
+        let engine_service = service.clone();
+        let open: OpenSession = Arc::new(move |stream, request| {
+            if let Err(error) = engine_service.call((stream, request)).into_inner() {
+                tracing::debug!("the engine refused a connection: {error}");
+            }
+        });
+        let gate = engine_gate(open, &origin_policy, &limits, draining, &metrics);
         let server = Self {
             io,
             hub: hub.clone(),
@@ -140,7 +159,6 @@ impl SocketServer {
                 sessions,
             },
             clients: server.clients.clone(),
-            engine,
             origin_policy,
             limits,
             metrics,

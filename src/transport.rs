@@ -6,33 +6,44 @@
 //!
 //! - `server`: accepts connections and serves HTTP
 //! - `connection`: one TCP connection as a place to write frames; `stream`: the same one as hyper and engineioxide see it
-//! - `handshake`, `opening`, `upgrade_task`: how a connection becomes a WebSocket
-//! - `engine_middleware`: the requests at `/socket.io`, before the engine sees them; `poll_answer`: the engine's answers to
-//!   polling clients; `engine_sessions`: what is known of an engine session by its id
+//! - `handshake`, `opening`, `probe`, `upgrade_task`: how a connection becomes a WebSocket
+//! - `engine_middleware`: the requests at `/socket.io`, before the engine sees them, with what they need in `engine_gate`;
+//!   `polling`: those of a session that polls;
+//!   `poll_answer`: the engine's answers to them; `engine_error`: what refused requests are answered
+//! - `engine_session`, `engine_sessions`: what is known of an engine session, by itself and by its id
 //! - `client_transport`: implements [`SubscriberTransport`](crate::delivery::SubscriberTransport); `engine_queue`: how much
 //!   waits in socketioxide's queue for a client that began by polling
+//! - `incoming`, `client_packet`: what clients send, checked and made readable
 //! - `encode`, `frame`, `query`: packets, WebSocket frames, query parameters
 //!
 //! Relies on `delivery` for what is sent, and knows nothing of rooms, resume sessions, or the database.
 
+mod client_packet;
 mod client_transport;
 mod connection;
 mod encode;
+mod engine_error;
+mod engine_gate;
 mod engine_middleware;
 mod engine_queue;
+mod engine_session;
 mod engine_sessions;
 mod frame;
 mod handshake;
+mod incoming;
 mod opening;
 mod poll_answer;
+mod polling;
+mod probe;
 mod query;
 mod server;
 mod stream;
 mod upgrade_task;
 
-pub(crate) use client_transport::{Ack, ClientTransport, own_connection};
+pub(crate) use client_transport::{Ack, ClientTransport, engine_session, own_connection};
 pub(crate) use connection::Connection;
-pub(crate) use engine_middleware::{EngineGate, engine_middleware};
-pub(crate) use engine_sessions::EngineSessions;
-pub(crate) use opening::HandshakeTimer;
+pub(crate) use engine_gate::EngineGate;
+pub(crate) use engine_middleware::engine_middleware;
+pub(crate) use engine_session::Turn;
+pub(crate) use opening::{OpenSession, Opener};
 pub(crate) use server::{Peer, serve};

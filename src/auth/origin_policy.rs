@@ -4,26 +4,47 @@
 //! localhost. Any other name may have been made to point here by a stranger, whose page then has both headers alike (DNS
 //! rebinding): a name must be in `FRONTEND_URL`.
 
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
 use axum::http::{HeaderMap, HeaderValue, header};
+use tokio::time::Instant;
 use url::{Host, Url};
 
 use crate::config::Origins;
+
+/// Of an origin in the log.
+const MAX_SHOWN_BYTES: usize = 100;
+/// Between two lines of the log about pages that were refused.
+const COMPLAINT_PAUSE: Duration = Duration::from_secs(10);
 
 /// Which pages of a browser may connect, and write.
 #[derive(Clone, Debug)]
 pub(crate) struct OriginPolicy {
     named: Origins,
     own: bool,
+    refusals: Arc<Mutex<Refusals>>,
+}
+
+/// Pages that were refused. A page that may not connect tries again and again.
+#[derive(Debug, Default)]
+struct Refusals {
+    told: Option<Instant>,
+    untold: u64,
 }
 
 impl OriginPolicy {
     /// Those that the operator `named`, and `own` ones or not.
     pub(crate) fn new(named: Origins, own: bool) -> Self {
-        Self { named, own }
+        Self {
+            named,
+            own,
+            refusals: Arc::default(),
+        }
     }
 
     /// May the page that sent these headers connect? Only browsers send an origin, and only they need the check.
-    pub(super) fn may_connect(&self, headers: &HeaderMap) -> bool {
+    pub(crate) fn may_connect(&self, headers: &HeaderMap) -> bool {
         self.allows(headers, |origin| self.named.allows(origin))
     }
 
@@ -36,11 +57,38 @@ impl OriginPolicy {
     }
 
     fn allows(&self, headers: &HeaderMap, is_named: impl Fn(&str) -> bool) -> bool {
-        match headers.get(header::ORIGIN).map(HeaderValue::to_str) {
-            None => true,
-            Some(Ok(origin)) => is_named(origin) || (self.own && is_own(origin, headers)),
-            Some(Err(_)) => false,
+        let Some(origin) = headers.get(header::ORIGIN) else {
+            return true;
+        };
+        let allowed = origin
+            .to_str()
+            .is_ok_and(|origin| is_named(origin) || (self.own && is_own(origin, headers)));
+        if !allowed {
+            self.complain(origin);
         }
+        allowed
+    }
+
+    /// Says which page was refused, and where it would be allowed. Sampled.
+    fn complain(&self, origin: &HeaderValue) {
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        refusals.untold += 1;
+        if refusals
+            .told
+            .is_some_and(|told| told.elapsed() < COMPLAINT_PAUSE)
+        {
+            return;
+        }
+        refusals.told = Some(Instant::now());
+        let count = std::mem::take(&mut refusals.untold);
+        // The header is a stranger's: what is not plain text in it is written as escapes, and its length is bounded.
+        let shown = &origin.as_bytes()[..origin.len().min(MAX_SHOWN_BYTES)];
+        let shown = shown.escape_ascii().to_string();
+        tracing::warn!(
+            count,
+            origin = shown,
+            "refused the page of {shown}: if it is yours, add it to FRONTEND_URL"
+        );
     }
 }
 

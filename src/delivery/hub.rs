@@ -9,9 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{mpsc, watch};
 
+use super::membership::Membership;
 use super::outgoing::Outgoing;
 use super::position::BroadcastPosition;
-use super::subscriber::{Membership, Progress, ReplayGeneration, Subscriber};
+use super::subscriber::{Progress, ReplayGeneration, Subscriber};
 use super::subscriber_transport::SendOutcome;
 use super::typers::Typers;
 use crate::event::Room;

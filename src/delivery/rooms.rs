@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::hub::{Hub, HubState, Members, RoomState};
+use super::membership::Membership;
 use super::position::{BroadcastPosition, ReplayAction, ReplayStep};
-use super::subscriber::{Membership, Subscriber};
+use super::subscriber::Subscriber;
 use super::typers::{Typer, TypingChange};
 use crate::event::Room;
 use crate::metrics::Limit;

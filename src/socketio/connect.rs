@@ -7,10 +7,11 @@
 //! Guarantees: at most one connection of this server has a resume session; the earlier one is closed.
 
 mod begin_session;
+mod departure;
 mod entrance;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
 
 use serde_json::Value;
 use socketioxide::extract::{AckSender, SocketRef};
@@ -32,9 +33,8 @@ use crate::delivery::{
 };
 use crate::event::Room;
 use crate::metrics::{Connect, Metrics};
-use crate::transport::{
-    ClientTransport, Connection, EngineSessions, HandshakeTimer, own_connection,
-};
+use crate::transport::{ClientTransport, Connection, engine_session, own_connection};
+use departure::Departure;
 use entrance::Entrance;
 
 /// Why a connection is turned away: the `connect_error` message that the client sees.
@@ -51,7 +51,6 @@ pub(super) enum Refused {
 pub(super) struct Connector<S> {
     pub(super) requests: Requests<S>,
     pub(super) clients: Arc<Clients>,
-    pub(super) engine: Arc<EngineSessions>,
     pub(super) origin_policy: OriginPolicy,
     pub(super) limits: Limits,
     pub(super) metrics: Metrics,
@@ -81,22 +80,26 @@ impl<S: ReplaySource> Connector<S> {
     ) -> Result<(), Refused> {
         let identity = auth::authenticate(socket.req_parts(), &self.origin_policy)
             .inspect_err(|_| self.metrics.connects(Connect::Refused))?;
-        if let Some(timer) = socket.req_parts().extensions.get::<Arc<HandshakeTimer>>() {
-            timer.set_connected();
-        }
+        let engine_session = engine_session(socket);
+        let turn = match engine_session {
+            Some(session) => {
+                session.set_connected();
+                // A client that left the namespace a moment ago must not find its resume session before that has ended.
+                Some(session.turn().await)
+            }
+            None => None,
+        };
         let connection = own_connection(socket);
         let has_ended = || connection.as_ref().is_some_and(|own| own.is_cut());
         let request = auth.as_ref().and_then(ResumeRequest::of);
         let (pid, session, outcome) = self.begin_session(request, &identity, has_ended).await?;
 
         let inbox = Inbox::new(self.limits.max_event_rate, self.metrics.clone());
-        let entrance = Entrance::new(inbox);
-        match &connection {
-            Some(connection) => connection.open(&pid),
-            None => {
-                let owner: Weak<Entrance> = Arc::downgrade(&entrance);
-                self.engine.expect_connect(socket.id.as_str(), &pid, owner);
-            }
+        let entrance = Entrance::new(inbox, turn);
+        match (&connection, engine_session) {
+            (Some(connection), _) => connection.open(&pid),
+            (None, Some(session)) => session.expect_connect(&pid),
+            (None, None) => {}
         }
         self.handle_events(socket, entrance.clone());
         socket.extensions.insert(Admitted {
@@ -155,11 +158,13 @@ impl<S: ReplaySource> Connector<S> {
         let client = Client::new(identity, session, inbox, subscriber, transport, resumed);
         let client = Arc::new(client);
         entrance.set_client(&client);
-        let connector = self.clone();
-        socket.on_disconnect(async move |_: SocketRef, reason: DisconnectReason| {
+        let (connector, leaving) = (self.clone(), entrance.clone());
+        socket.on_disconnect(Departure(async move |reason: DisconnectReason| {
             connector.see_off(id, reason).await;
-        });
+            leaving.end_turn();
+        }));
         if !self.register(&client) {
+            entrance.end_turn();
             return client.inbox.close();
         }
         tracing::debug!(connection = id, "connected");
@@ -174,12 +179,10 @@ impl<S: ReplaySource> Connector<S> {
     /// Makes a client known everywhere, and ends the one that had its session. False: it went away meanwhile.
     fn register(&self, client: &Arc<Client>) -> bool {
         self.clients.add(client);
-        self.engine.register(client.id(), &client.transport);
         self.hub().add(&client.subscriber);
         // Looked at last: whoever is gone by now may have been seen off before it was known.
         if !client.transport.is_connected() {
             self.clients.remove(client.id());
-            self.engine.unregister(client.id(), &client.transport);
             self.hub().remove(&client.subscriber);
             return false;
         }
@@ -222,8 +225,8 @@ impl<S: ReplaySource> Connector<S> {
             return;
         };
         client.inbox.close();
-        self.engine.unregister(id, &client.transport);
-        if matches!(reason, DisconnectReason::ClientNSDisconnect) {
+        let on_purpose = reason == DisconnectReason::ClientNSDisconnect;
+        if on_purpose {
             // A store that is under way lands later than the removal below, and then removes the row itself.
             client.set_left();
         }
@@ -236,13 +239,11 @@ impl<S: ReplaySource> Connector<S> {
             return;
         }
         let (sessions, session) = (&self.requests.sessions, client.session.clone());
-        let done = match reason {
-            DisconnectReason::ClientNSDisconnect => {
-                sessions.forget(&session).await.map_err(Arc::new)
-            }
-            _ => sessions.touch(session, session_progress(&progress)).await,
-        };
-        if let Err(error) = done {
+        if on_purpose {
+            return sessions.forget_or_log(&session).await;
+        }
+        let stored = sessions.touch(session, session_progress(&progress)).await;
+        if let Err(error) = stored {
             tracing::debug!("the session of a connection that ended stays as it was: {error}");
         }
     }

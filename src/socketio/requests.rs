@@ -5,6 +5,8 @@
 //! together.
 //! Guarantees that answers come in the order of the events, and that a join which can't be stored is undone and refused.
 
+mod join;
+
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,18 +17,15 @@ use tokio::time::{Instant, sleep};
 
 use super::client::Client;
 use super::packet::Incoming;
-use super::protocol::{self, JoinArgs, Refusal, Request};
+use super::protocol::{self, Refusal, Request};
 use super::session::store::stored_session;
-use crate::auth::{self, Denied};
 use crate::backoff::Backoff;
 use crate::db::{Sessions, is_refused, is_transient};
-use crate::delivery::{
-    Hub, JoinReplayOutcome, Joined, Outgoing, Replay, ReplaySource, SubscriberTransport as _,
-};
+use crate::delivery::{Hub, Outgoing, Replay, ReplaySource, SubscriberTransport as _};
 use crate::event::Room;
 use crate::metrics::Join;
-use crate::offset::Offset;
 use crate::transport::Ack;
+use join::JoinResult;
 
 /// How long a join, a leave or a resume waits for a database that is away, and a join for the broadcast, before it is refused. A
 /// resume that is refused ends the connection.
@@ -43,15 +42,6 @@ pub(super) struct Requests<S> {
     pub(super) hub: Arc<Hub>,
     pub(super) replay: Arc<Replay<S>>,
     pub(super) sessions: Arc<Sessions>,
-}
-
-/// How a join went.
-#[derive(Clone, Copy)]
-struct JoinResult {
-    /// Whether the client was not in the room before.
-    entered: bool,
-    replayed: u64,
-    resync: bool,
 }
 
 /// An answer that waits until the resume session is stored.
@@ -145,76 +135,6 @@ impl<S: ReplaySource> Requests<S> {
         } else {
             Err(Refusal::Forbidden("join the conversation first"))
         }
-    }
-
-    /// Enters the room, with a replay if the client gave an offset. `None`: the client has gone.
-    async fn join(
-        &self,
-        client: &Arc<Client>,
-        args: Result<Vec<Value>, Refusal>,
-    ) -> Result<Option<(Room, JoinResult)>, Refusal> {
-        let JoinArgs { contact, after } = JoinArgs::parse(&args?)?;
-        let room = contact.room();
-        auth::may_join(&client.identity, &room)
-            .await
-            .map_err(|Denied| Refusal::Forbidden("not allowed"))?;
-        let mut resync = false;
-        if let Some(after) = after {
-            match self.join_after(client, &room, &after).await? {
-                JoinReplayOutcome::Entered { replayed } => {
-                    let result = JoinResult {
-                        entered: true,
-                        replayed,
-                        resync: false,
-                    };
-                    return Ok(Some((room, result)));
-                }
-                JoinReplayOutcome::Already => {}
-                JoinReplayOutcome::Gone => return Ok(None),
-                JoinReplayOutcome::Lost => resync = true,
-            }
-        }
-        let begun = Instant::now();
-        let entered = loop {
-            let joined = if resync {
-                self.hub.join_unproven(&client.subscriber, &room)
-            } else {
-                self.hub.join(&client.subscriber, &room)
-            };
-            match joined? {
-                Joined::Entered => break true,
-                Joined::Already => break false,
-                Joined::Gone => return Ok(None),
-                Joined::Wait if client.transport.is_closed() => return Ok(None),
-                Joined::Wait if begun.elapsed() >= STORE_PATIENCE => {
-                    return Err(Refusal::Unavailable);
-                }
-                Joined::Wait => {
-                    self.hub.wake_reader();
-                    sleep(WAIT_PAUSE).await;
-                }
-            }
-        };
-        let result = JoinResult {
-            entered,
-            replayed: 0,
-            resync,
-        };
-        Ok(Some((room, result)))
-    }
-
-    async fn join_after(
-        &self,
-        client: &Client,
-        room: &Room,
-        after: &str,
-    ) -> Result<JoinReplayOutcome, Refusal> {
-        let (here, _) = self.hub.position().ok_or(Refusal::Unavailable)?;
-        let Ok(after) = Offset::unpack(after, here.epoch.value) else {
-            return Ok(JoinReplayOutcome::Lost);
-        };
-        let joined = self.replay.join_after(&client.subscriber, room, &after);
-        Ok(joined.await?)
     }
 
     /// Stores the resume session, and gives the answers that waited for that.

@@ -17,7 +17,7 @@ use socketioxide::{SendError, SocketError, TransportType};
 use super::connection::Connection;
 use super::encode;
 use super::engine_queue::{EngineQueue, MAX_QUEUED_BYTES};
-use super::query::query_value;
+use super::engine_session::EngineSession;
 use crate::delivery::{Backlog, Outgoing, SendOutcome, SubscriberTransport};
 use crate::metrics::Transport;
 
@@ -46,18 +46,17 @@ pub(crate) struct ClientTransport {
 
 enum Way {
     Direct(Arc<Connection>),
-    Queue(EngineQueue),
+    Queue(Arc<EngineQueue>),
 }
 
 /// The connection of a socket whose engine session was a WebSocket from its first byte; `None` for one that began by polling.
 pub(crate) fn own_connection(socket: &SocketRef) -> Option<Arc<Connection>> {
-    let request = socket.req_parts();
-    let websocket = query_value(&request.uri, "transport") == Some("websocket");
-    request
-        .extensions
-        .get::<Arc<Connection>>()
-        .filter(|_| websocket)
-        .cloned()
+    socket.req_parts().extensions.get().cloned()
+}
+
+/// The engine session that carries a socket.
+pub(crate) fn engine_session(socket: &SocketRef) -> Option<&Arc<EngineSession>> {
+    socket.req_parts().extensions.get()
 }
 
 impl ClientTransport {
@@ -65,7 +64,13 @@ impl ClientTransport {
     pub(crate) fn new(socket: SocketRef, connection: Option<Arc<Connection>>) -> Arc<Self> {
         let way = match connection {
             Some(connection) => Way::Direct(connection),
-            None => Way::Queue(EngineQueue::default()),
+            None => {
+                let queue = Arc::<EngineQueue>::default();
+                if let Some(session) = engine_session(&socket) {
+                    session.register(&queue);
+                }
+                Way::Queue(queue)
+            }
         };
         Arc::new(Self {
             socket,
@@ -82,11 +87,6 @@ impl ClientTransport {
     /// Whether the socket is connected, as far as the engine knows.
     pub(crate) fn is_connected(&self) -> bool {
         self.socket.connected()
-    }
-
-    /// The id of the engine session, which requests name. A secret: never logged, never shown.
-    pub(crate) fn engine_session_id(&self) -> &str {
-        self.socket.id.as_str()
     }
 
     /// How the client is connected now.
@@ -114,20 +114,6 @@ impl ClientTransport {
         if !sent {
             // The client would wait for an answer that never comes.
             self.close();
-        }
-    }
-
-    /// An answer to a poll has everything that was queued.
-    pub(super) fn poll_emptied_queue(&self) {
-        if let Way::Queue(queue) = &self.way {
-            queue.poll_emptied();
-        }
-    }
-
-    /// The engine session is being upgraded to this connection.
-    pub(super) fn set_upgraded(&self, connection: &Arc<Connection>) {
-        if let Way::Queue(queue) = &self.way {
-            queue.set_upgraded(connection);
         }
     }
 
@@ -194,6 +180,9 @@ impl SubscriberTransport for ClientTransport {
             Way::Queue(queue) => {
                 if let Some(connection) = queue.upgraded() {
                     connection.cut();
+                }
+                if let Some(session) = engine_session(&self.socket) {
+                    session.end();
                 }
             }
         }

@@ -21,6 +21,8 @@ use std::task::{Context, Poll, Waker};
 use bytes::{Buf as _, Bytes};
 use tokio::net::TcpStream;
 
+use super::frame;
+use super::incoming::{CloseCode, Incoming};
 use crate::delivery::SendOutcome;
 
 /// What may wait for a client that reads slowly, in bytes; one larger frame may stand alone.
@@ -44,11 +46,17 @@ pub(super) struct Out {
     /// Frames of the broadcast that wait until engineioxide has written CONNECT.
     pub(super) held: VecDeque<Bytes>,
     pub(super) phase: Phase,
-    /// For the CONNECT packet that is to pass.
-    pub(super) pid: Option<Box<str>>,
+    /// For the CONNECT packets that are to pass, in their order.
+    pub(super) pids: VecDeque<Box<str>>,
+    /// What the OPEN packet that is to pass announces as the largest message.
+    pub(super) announced: Option<usize>,
+    /// What the client sends, once the connection is a WebSocket.
+    pub(super) incoming: Option<Box<Incoming>>,
+    /// The engine is about to answer a probe that was answered already.
+    pub(super) swallows_probe: bool,
     /// Bytes that the kernel has accepted since the beginning: they tell whether the client makes progress.
     written: u64,
-    /// Bytes that hyper had read beyond the handshake: they are read before those that the kernel holds.
+    /// Read before anything that the kernel or `incoming` holds.
     pub(super) unread: Bytes,
     pub(super) reader: Option<Waker>,
     pub(super) writer: Option<Waker>,
@@ -63,6 +71,9 @@ pub(super) enum Phase {
     Opening,
     /// CONNECT has passed: frames of the broadcast are written as they come.
     Open,
+    /// A close frame was written, and nothing else is: what the client still sends is read and dropped, so that the frame
+    /// reaches it.
+    Closing,
     /// Nothing is written any more.
     Cut,
 }
@@ -85,20 +96,25 @@ impl Connection {
         // It is open already if a client has left the namespace and connects anew on the same transport.
         if matches!(out.phase, Phase::Foreign | Phase::Open) {
             out.phase = Phase::Opening;
-            out.pid = Some(pid.into());
         }
+        out.pids.push_back(pid.into());
     }
 
     /// Gives the next CONNECT packet this pid, and changes nothing else.
-    pub(super) fn set_pid(&self, pid: &str) {
-        self.out().pid = Some(pid.into());
+    pub(super) fn push_pid(&self, pid: &str) {
+        self.out().pids.push_back(pid.into());
+    }
+
+    /// The next OPEN packet says that the largest message has so many bytes.
+    pub(super) fn announce(&self, max_message_bytes: usize) {
+        self.out().announced = Some(max_message_bytes);
     }
 
     /// Sends a whole WebSocket frame.
     pub(super) fn send(&self, frame: Bytes) -> SendOutcome {
         let mut out = self.out();
         match out.phase {
-            Phase::Cut | Phase::Foreign => return SendOutcome::Closed,
+            Phase::Cut | Phase::Closing | Phase::Foreign => return SendOutcome::Closed,
             Phase::Opening => {
                 let held: usize = out.held.iter().map(Bytes::len).sum();
                 if held + frame.len() > MAX_BACKLOG_BYTES && held > 0 {
@@ -135,12 +151,26 @@ impl Connection {
 
     /// Whether it has ended.
     pub(crate) fn is_cut(&self) -> bool {
-        self.out().phase == Phase::Cut
+        matches!(self.out().phase, Phase::Cut | Phase::Closing)
     }
 
     /// Ends the transport at once: the client sees it closed, and reconnects by itself.
     pub(super) fn cut(&self) {
         self.cut_now(&mut self.out());
+    }
+
+    /// Tells the client why the connection ends. What it sends from now on is dropped, until it closes its side.
+    pub(super) fn close_now(&self, out: &mut Out, code: CloseCode) {
+        let frame = frame::close(code as u16);
+        let written = self.write_past(out, &frame);
+        if written < frame.len() {
+            out.push(frame.slice(written..));
+        }
+        if out.phase != Phase::Cut {
+            out.phase = Phase::Closing;
+        }
+        out.held = VecDeque::new();
+        out.incoming = None;
     }
 
     pub(super) fn cut_now(&self, out: &mut Out) {

@@ -1,10 +1,13 @@
 //! WebSocket frames as a server writes them: unmasked, unfragmented (RFC 6455, section 5.2). No I/O.
 //!
-//! Also changes frames of engineioxide's on their way out: it adds the pid to CONNECT. Relies on being given whole frames.
+//! Also changes frames of engineioxide's on their way out: CONNECT gets its pid, OPEN the largest message that is taken. Relies on
+//! being given whole frames.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 
 const FINAL_TEXT: u8 = 0x81;
+const FINAL_CLOSE: u8 = 0x88;
+const FINAL_PONG: u8 = 0x8a;
 
 /// A text frame around `payload`.
 pub(super) fn text(payload: &[&[u8]]) -> Bytes {
@@ -26,6 +29,45 @@ pub(super) fn text(payload: &[&[u8]]) -> Bytes {
         frame.put_slice(part);
     }
     frame.freeze()
+}
+
+/// A close frame with this code (RFC 6455, section 5.5.1).
+pub(super) fn close(code: u16) -> Bytes {
+    let [high, low] = code.to_be_bytes();
+    Bytes::copy_from_slice(&[FINAL_CLOSE, 2, high, low])
+}
+
+/// A close frame without a code.
+pub(super) const CLOSE: &[u8] = &[FINAL_CLOSE, 0];
+
+/// A pong with the payload of the ping, which is at most 125 bytes.
+pub(super) fn pong(payload: &[u8]) -> Bytes {
+    [&[FINAL_PONG, payload.len() as u8], payload]
+        .concat()
+        .into()
+}
+
+/// The answer to a probe (Engine.IO protocol v4, "Upgrade").
+pub(super) fn probe_answer() -> Bytes {
+    text(&[b"3probe"])
+}
+
+/// This whole frame of an OPEN packet with another `maxPayload`; `None` for any other frame.
+pub(super) fn with_max_payload(frame: &[u8], max_payload: usize) -> Option<Bytes> {
+    let (payload, b"") = split(frame)? else {
+        return None;
+    };
+    Some(text(&[
+        open_with_max_payload(payload, max_payload)?.as_bytes()
+    ]))
+}
+
+/// An OPEN packet (`0{"sid":"...", ..}`: Engine.IO protocol v4, "Handshake") with another `maxPayload`.
+pub(super) fn open_with_max_payload(packet: &[u8], max_payload: usize) -> Option<String> {
+    let open = std::str::from_utf8(packet).ok()?;
+    let (before, after) = open.strip_prefix('0')?.split_once("\"maxPayload\":")?;
+    let after = after.trim_start_matches(|char: char| char.is_ascii_digit());
+    Some(format!("0{before}\"maxPayload\":{max_payload}{after}"))
 }
 
 /// These whole frames with the pid in the CONNECT packet, if that is among them.
@@ -80,10 +122,10 @@ fn split(frames: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// A Socket.IO CONNECT packet to the main namespace (`40{"sid":"..."}`: Engine.IO message, Socket.IO protocol v5,
-/// "Connection to a namespace") with the pid beside the sid; `None` for any other packet.
+/// "Connection to a namespace") with the pid beside the sid; `None` for any other packet, and for one that has a pid.
 pub(super) fn connect_with_pid(packet: &[u8], pid: &str) -> Option<Vec<u8>> {
     let object = packet.strip_prefix(b"40")?.strip_suffix(b"}")?;
-    object.starts_with(b"{\"sid\":").then_some(())?;
+    (object.starts_with(b"{\"sid\":") && !object.contains(&b',')).then_some(())?;
     Some(
         [
             packet.strip_suffix(b"}")?,

@@ -2,24 +2,25 @@
 //!
 //! The engine holds the request for as long as its session lives. So the request is cut down to what is read later: each header
 //! is a slice of hyper's read buffer, and one of them would hold all of that buffer in memory.
-//! The request carries a timer, because socketioxide closes a connection that never sends CONNECT and tells nobody: the timer
-//! counts such a handshake. A request that opens a WebSocket is answered by us, and the engine is given the bare connection
-//! (`handshake`).
+//! The request carries what is known of the session (`engine_session`). A request that opens a WebSocket is answered by us, and
+//! the engine is given the bare connection (`handshake`): at once, or, if it is the upgrade of a session that polls, when the
+//! client has been probed (`probe`).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
-use axum::response::Response;
-use tokio::time::Instant;
+use axum::response::{IntoResponse as _, Response};
 
 use super::connection::Connection;
-use super::handshake;
+use super::engine_error::EngineError;
+use super::engine_session::EngineSession;
+use super::incoming::Incoming;
 use super::stream::ConnectionStream;
 use super::upgrade_task::UpgradeTask;
-use crate::metrics::{Limit, Metrics};
+use super::{handshake, probe};
+use crate::metrics::Metrics;
 
 /// Opens an engine session on a connection that has become a WebSocket.
 pub(crate) type OpenSession = Arc<dyn Fn(ConnectionStream, axum::http::Request<()>) + Send + Sync>;
@@ -39,43 +40,29 @@ const KEPT_BY_THE_ENGINE: [HeaderName; 4] = [
     header::UPGRADE,
 ];
 
-/// One handshake. It is counted if it is dropped after its time limit and CONNECT has not come.
-pub(crate) struct HandshakeTimer {
-    due: Instant,
-    connected: AtomicBool,
-    metrics: Metrics,
-}
-
-impl HandshakeTimer {
-    pub(super) fn start(limit: Duration, metrics: Metrics) -> Arc<Self> {
-        Arc::new(Self {
-            due: Instant::now() + limit,
-            connected: AtomicBool::new(false),
-            metrics,
-        })
-    }
-
-    /// CONNECT has come.
-    pub(crate) fn set_connected(&self) {
-        self.connected.store(true, Ordering::Relaxed);
-    }
-}
-
-impl Drop for HandshakeTimer {
-    fn drop(&mut self) {
-        if !self.connected.load(Ordering::Relaxed) && Instant::now() >= self.due {
-            self.metrics.limits(Limit::HandshakeTime);
-        }
-    }
+/// What a request that opens a WebSocket needs.
+#[derive(Clone)]
+pub(crate) struct Opener {
+    /// Opens an engine session.
+    pub open: OpenSession,
+    /// Bytes of a message.
+    pub max_message_bytes: usize,
+    /// How long a probe may take.
+    pub probe_timeout: Duration,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 /// Answers the handshake, and gives the connection to the engine when the answer has been written.
 pub(super) fn open_websocket(
     mut request: Request,
-    timer: Arc<HandshakeTimer>,
-    open: OpenSession,
+    session: Arc<EngineSession>,
+    opener: Opener,
 ) -> Response {
-    let answer = handshake::accept(&request);
+    let answer = match handshake::accept(&request) {
+        Ok(answer) => answer,
+        Err(refusal) => return *refusal,
+    };
     let extensions = request.extensions_mut();
     let (connection, upgrade_task) = (
         extensions.remove::<Arc<Connection>>(),
@@ -84,19 +71,65 @@ pub(super) fn open_websocket(
     let mut opening = axum::http::Request::new(());
     *opening.uri_mut() = Uri::from_static("/socket.io/?EIO=4&transport=websocket");
     *opening.headers_mut() = only(request.headers(), &KEPT_BY_US);
-    opening.extensions_mut().insert(timer);
+    opening.extensions_mut().insert(session);
     if let Some(connection) = connection {
         opening.extensions_mut().insert(connection);
     }
     let upgrade = hyper::upgrade::on(request);
     if let Some(upgrade_task) = upgrade_task {
         upgrade_task.set(async move {
-            if let Some(stream) = handshake::taken_back(upgrade).await {
-                open(stream, opening);
+            if let Some((stream, early)) = handshake::taken_back(upgrade).await {
+                stream.connection().announce(opener.max_message_bytes);
+                stream.begin_websocket(incoming(&early, &opener), b"");
+                (opener.open)(stream, opening);
             }
         });
     }
     answer
+}
+
+/// Answers the handshake of an upgrade, probes the client, and gives the connection to the engine if that went well.
+pub(super) fn upgrade(
+    mut request: Request,
+    id: &str,
+    session: Arc<EngineSession>,
+    opener: Opener,
+) -> Response {
+    let answer = match handshake::accept(&request) {
+        Ok(answer) => answer,
+        Err(refusal) => return *refusal,
+    };
+    let Ok(uri) = format!("/socket.io/?EIO=4&transport=websocket&sid={id}").parse::<Uri>() else {
+        return EngineError::UnknownSession.into_response();
+    };
+    let upgrade_task = request.extensions_mut().remove::<UpgradeTask>();
+    let upgrade = hyper::upgrade::on(request);
+    if let Some(upgrade_task) = upgrade_task {
+        upgrade_task.set(async move {
+            let Some((stream, early)) = handshake::taken_back(upgrade).await else {
+                return;
+            };
+            // As the reference server does with a second one beside it.
+            if !session.begin_probe() {
+                return probe::refuse(stream, None).await;
+            }
+            let incoming = incoming(&early, &opener);
+            let probed = probe::run(stream, incoming, opener.probe_timeout, &session).await;
+            if let Some(stream) = probed {
+                let mut request = axum::http::Request::new(());
+                *request.uri_mut() = uri;
+                (opener.open)(stream, request);
+            }
+        });
+    }
+    answer
+}
+
+/// What the client sends, with the bytes that came together with the handshake.
+fn incoming(early: &[u8], opener: &Opener) -> Incoming {
+    let mut incoming = Incoming::new(opener.max_message_bytes, opener.metrics.clone());
+    incoming.push(early);
+    incoming
 }
 
 /// Cuts a request down to what is read later.

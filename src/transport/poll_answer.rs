@@ -1,21 +1,30 @@
 //! The engine's answers to polls, and what is changed in them on their way out.
 //!
 //! An answer to a poll holds the packets that waited for a polling client. If CONNECT is among them, it gets its pid, which
-//! socketioxide can't put there. And while the engine is being closed, it refuses newcomers in a way that makes a stock client
-//! give up for ever; that answer is replaced by one that makes the client try again.
+//! socketioxide can't put there. And while the engine is being closed, it answers in ways that make clients give up for ever:
+//! newcomers are refused, and who is connected is sent a CLOSE packet, after which python-socketio does not come back. Such an
+//! answer is replaced by one that makes the client try again.
+
+use std::borrow::Cow;
 
 use axum::body::{HttpBody as _, to_bytes};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
+use serde_json::Value;
+
+use super::engine_error::EngineError;
 use super::frame;
 
 /// Between the packets of an answer to a poll (Engine.IO protocol v4, "HTTP long-polling").
 const PACKET_SEPARATOR: u8 = 0x1e;
 
+/// Engine.IO's CLOSE packet.
+const CLOSE: &[u8] = b"1";
+
 /// Whether an answer to a poll has what was queued for the client. One of a single byte is a bare packet of the engine's, and
-/// has no event: while the engine session is being upgraded, the engine answers each poll with NOOP, and what is queued waits
-/// for the WebSocket.
+/// has no event: as soon as the engine hears of an upgrade it answers a poll that waits with NOOP, and what is queued waits for
+/// the WebSocket.
 pub(super) fn emptied_queue(response: &Response) -> bool {
     let is_bare = response
         .body()
@@ -25,54 +34,72 @@ pub(super) fn emptied_queue(response: &Response) -> bool {
     response.status() == StatusCode::OK && !is_bare
 }
 
-/// The answer, unless it would make a newcomer give up for ever: then one that makes it try again.
+/// The answer, unless it would make a client give up for ever: then one that makes it try again.
 pub(super) async fn unless_closing(response: Response) -> Response {
     let (head, body) = response.into_parts();
     match to_bytes(body, usize::MAX).await {
         Ok(body)
             if body
                 .split(|byte| *byte == PACKET_SEPARATOR)
-                .any(|packet| packet == frame::CLOSING) =>
+                .any(|packet| packet == frame::CLOSING || packet == CLOSE) =>
         {
-            unknown_session()
+            EngineError::UnknownSession.into_response()
         }
         Ok(body) => Response::from_parts(head, body.into()),
-        Err(_) => unknown_session(),
+        Err(_) => EngineError::UnknownSession.into_response(),
     }
 }
 
-/// The answer with the pid in the CONNECT packet, and whether that was in it.
-pub(super) async fn with_pid(response: Response, pid: &str) -> (Response, bool) {
+/// The answer with a pid in each CONNECT packet, in their order, as long as there are pids.
+pub(super) async fn with_pids(
+    response: Response,
+    mut next_pid: impl FnMut() -> Option<Box<str>>,
+) -> Response {
     let (mut head, body) = response.into_parts();
     let Ok(body) = to_bytes(body, usize::MAX).await else {
-        return (StatusCode::INTERNAL_SERVER_ERROR.into_response(), false);
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
-    let mut packets: Vec<&[u8]> = body.split(|byte| *byte == PACKET_SEPARATOR).collect();
-    let connect = packets.iter().enumerate().find_map(|(index, packet)| {
-        frame::connect_with_pid(packet, pid).map(|connect| (index, connect))
+    let mut is_changed = false;
+    let packets = body.split(|byte| *byte == PACKET_SEPARATOR).map(|packet| {
+        if frame::connect_with_pid(packet, "").is_none() {
+            return Cow::Borrowed(packet);
+        }
+        let connect = next_pid().and_then(|pid| frame::connect_with_pid(packet, &pid));
+        is_changed |= connect.is_some();
+        connect.map_or(Cow::Borrowed(packet), Cow::Owned)
     });
-    let Some((index, connect)) = connect else {
-        return (Response::from_parts(head, body.into()), false);
-    };
-    packets[index] = &connect;
-    let changed = packets.join(&PACKET_SEPARATOR);
+    let packets: Vec<_> = packets.collect();
+    if !is_changed {
+        return Response::from_parts(head, body.into());
+    }
     head.headers.remove(header::CONTENT_LENGTH);
-    (Response::from_parts(head, changed.into()), true)
+    Response::from_parts(head, packets.join(&PACKET_SEPARATOR).into())
 }
 
-/// What Engine.IO answers to a request of an engine session that has ended; a stock client then connects anew.
-pub(super) fn unknown_session() -> Response {
-    let body = r#"{"code":1,"message":"Session ID unknown"}"#;
-    (
-        StatusCode::BAD_REQUEST,
-        [(header::CONTENT_TYPE, "application/json")],
-        body,
-    )
-        .into_response()
+/// The answer to the request that opened a session, with `max_payload` as the largest message that is taken, and the session's id.
+/// `None` as the id: the request was refused.
+pub(super) async fn opened(response: Response, max_payload: usize) -> (Response, Option<String>) {
+    if response.status() != StatusCode::OK {
+        return (response, None);
+    }
+    let (mut head, body) = response.into_parts();
+    let Ok(body) = to_bytes(body, usize::MAX).await else {
+        return (StatusCode::INTERNAL_SERVER_ERROR.into_response(), None);
+    };
+    let Some(open) = frame::open_with_max_payload(&body, max_payload) else {
+        return (Response::from_parts(head, body.into()), None);
+    };
+    head.headers.remove(header::CONTENT_LENGTH);
+    let id = serde_json::from_str(&open[1..])
+        .ok()
+        .and_then(|open: Value| Some(open["sid"].as_str()?.to_owned()));
+    (Response::from_parts(head, open.into()), id)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
     use super::*;
 
     async fn body(response: Response) -> String {
@@ -82,15 +109,17 @@ mod tests {
 
     #[tokio::test]
     async fn connect_gets_its_pid_among_other_packets() {
-        let answer = "2\u{1e}40{\"sid\":\"s\"}\u{1e}42[\"a\"]".into_response();
-        let (answer, found) = with_pid(answer, "p").await;
-        assert!(found);
+        let mut pids: VecDeque<Box<str>> = ["p", "q", "r"].map(Into::into).into();
+        let packets = ["2", "40{\"sid\":\"s\"}", "42[\"a\"]", "40{\"sid\":\"s\"}"];
+        let answer = packets.join("\u{1e}").into_response();
+        let answer = with_pids(answer, || pids.pop_front()).await;
         assert_eq!(
             body(answer).await,
-            "2\u{1e}40{\"sid\":\"s\",\"pid\":\"p\"}\u{1e}42[\"a\"]"
+            "2\u{1e}40{\"sid\":\"s\",\"pid\":\"p\"}\u{1e}42[\"a\"]\u{1e}40{\"sid\":\"s\",\"pid\":\"q\"}"
         );
-        let (answer, found) = with_pid("42[\"40\"]".into_response(), "p").await;
-        assert_eq!((body(answer).await.as_str(), found), ("42[\"40\"]", false));
+        let answer = with_pids("42[\"40\"]".into_response(), || pids.pop_front()).await;
+        assert_eq!(body(answer).await, "42[\"40\"]");
+        assert_eq!(pids.len(), 1, "one is left for the next CONNECT");
     }
 
     #[test]
@@ -98,7 +127,7 @@ mod tests {
         for body in ["", "6", "2"] {
             assert!(!emptied_queue(&body.into_response()), "{body:?}");
         }
-        assert!(!emptied_queue(&unknown_session()));
+        assert!(!emptied_queue(&EngineError::UnknownSession.into_response()));
         for body in ["42[]", "6\u{1e}42[\"a\"]"] {
             assert!(emptied_queue(&body.into_response()), "{body:?}");
         }
@@ -107,8 +136,10 @@ mod tests {
     #[tokio::test]
     async fn a_newcomer_is_not_sent_away_for_good() {
         let closing = std::str::from_utf8(frame::CLOSING).expect("text");
-        let answer = unless_closing(format!("6\u{1e}{closing}").into_response()).await;
-        assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+        for last in [closing, "1"] {
+            let answer = unless_closing(format!("6\u{1e}{last}").into_response()).await;
+            assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+        }
         let answer = unless_closing("6".into_response()).await;
         assert_eq!(answer.status(), StatusCode::OK);
     }

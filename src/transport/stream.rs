@@ -1,9 +1,11 @@
 //! The connection as hyper and engineioxide see it: a stream like any other.
 //!
 //! Each of their reads also writes the backlog, and each of their writes goes through it, so that their frames and those of the
-//! broadcast stay whole and in order. The CONNECT packet gets its pid on its way through `poll_write`.
+//! broadcast stay whole and in order. The CONNECT packet gets its pid on its way through `poll_write`, and what the client sends
+//! on a WebSocket is checked on its way through `poll_read`.
 //! Guarantees that a slow consumer never blocks a task of engineioxide's once the broadcast writes to the connection.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
@@ -13,8 +15,13 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::connection::{BUSY_BACKLOG_BYTES, Connection, MAX_BACKLOG_BYTES, Phase};
+use super::client_packet;
+use super::connection::{BUSY_BACKLOG_BYTES, Connection, MAX_BACKLOG_BYTES, Out, Phase};
 use super::frame;
+use super::incoming::{Incoming, Message};
+
+/// What is read of a WebSocket at once.
+const READ_BYTES: usize = 2048;
 
 /// The connection as hyper and engineioxide see it.
 pub(crate) struct ConnectionStream(Arc<Connection>);
@@ -25,9 +32,21 @@ impl ConnectionStream {
         Self(connection)
     }
 
-    /// Gives back bytes that were read already: the next read returns them first.
-    pub(super) fn read_already(&self, bytes: &[u8]) {
-        self.0.out().unread = Bytes::copy_from_slice(bytes);
+    /// The connection that this is the stream of.
+    pub(super) fn connection(&self) -> &Arc<Connection> {
+        &self.0
+    }
+
+    /// From now on the client sends WebSocket frames. `first` is read before those that `incoming` has.
+    pub(super) fn begin_websocket(&self, incoming: Incoming, first: &[u8]) {
+        let mut out = self.0.out();
+        out.unread = Bytes::copy_from_slice(first);
+        out.incoming = Some(Box::new(incoming));
+    }
+
+    /// Keeps the engine's answer to a probe from the client, who has had one.
+    pub(super) fn swallow_probe_answer(&self) {
+        self.0.out().swallows_probe = true;
     }
 }
 
@@ -38,10 +57,22 @@ impl AsyncRead for ConnectionStream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let connection = &*self.0;
-        {
-            let mut out = connection.out();
+        let mut out = connection.out();
+        if !out.backlog.is_empty() {
+            connection.poll_backlog(&mut out, cx);
+        }
+        loop {
+            // Also of a connection that was cut: the engine must see the end of a probe that it was promised.
+            if !out.unread.is_empty() {
+                let taken = out.unread.len().min(buf.remaining());
+                buf.put_slice(&out.unread.split_to(taken));
+                return Poll::Ready(Ok(()));
+            }
             if out.phase == Phase::Cut {
                 return Poll::Ready(Ok(()));
+            }
+            if connection.read_incoming(&mut out) {
+                continue;
             }
             if out
                 .reader
@@ -50,21 +81,23 @@ impl AsyncRead for ConnectionStream {
             {
                 out.reader = Some(cx.waker().clone());
             }
-            if !out.backlog.is_empty() {
-                connection.poll_backlog(&mut out, cx);
-            }
-            if !out.unread.is_empty() {
-                let taken = out.unread.len().min(buf.remaining());
-                buf.put_slice(&out.unread.split_to(taken));
-                return Poll::Ready(Ok(()));
-            }
-        }
-        loop {
             std::task::ready!(connection.tcp.poll_read_ready(cx))?;
-            match connection.tcp.try_read(buf.initialize_unfilled()) {
-                Ok(read) => {
+            let whole = out.incoming.is_none() && out.phase != Phase::Closing;
+            let mut own = [0; READ_BYTES];
+            let into = if whole {
+                buf.initialize_unfilled()
+            } else {
+                &mut own[..]
+            };
+            match connection.tcp.try_read(into) {
+                Ok(read) if whole || read == 0 => {
                     buf.advance(read);
                     return Poll::Ready(Ok(()));
+                }
+                Ok(read) => {
+                    if let Some(incoming) = &mut out.incoming {
+                        incoming.push(&own[..read]);
+                    }
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                 Err(e) => return Poll::Ready(Err(e)),
@@ -84,8 +117,15 @@ impl AsyncWrite for ConnectionStream {
         if !out.backlog.is_empty() {
             connection.poll_backlog(&mut out, cx);
         }
-        if out.phase == Phase::Cut {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        if out.swallows_probe && bytes == frame::probe_answer() {
+            out.swallows_probe = false;
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        match out.phase {
+            Phase::Cut => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+            // The client has been told the end, and may be told nothing after it.
+            Phase::Closing => return Poll::Ready(Ok(bytes.len())),
+            Phase::Foreign | Phase::Opening | Phase::Open => {}
         }
         // Once the broadcast writes to the connection, engineioxide must not wait: its writer can't be cancelled while it does,
         // so the engine session of a client that stopped reading would never end.
@@ -102,18 +142,11 @@ impl AsyncWrite for ConnectionStream {
             connection.cut_now(&mut out);
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        let connect = match &out.pid {
-            Some(pid) => frame::with_pid(bytes, pid),
-            None => None,
-        };
-        let connected = connect.is_some();
-        let packets = connect.as_deref().unwrap_or(bytes);
+        let (changed, connected) = out.change(bytes);
+        let packets = changed.as_deref().unwrap_or(bytes);
         let written = connection.write_past(&mut out, packets);
         if written < packets.len() {
             out.push(Bytes::copy_from_slice(&packets[written..]));
-        }
-        if connected {
-            out.pid = None;
         }
         if connected && out.phase == Phase::Opening {
             out.phase = Phase::Open;
@@ -144,6 +177,60 @@ impl AsyncWrite for ConnectionStream {
         }
         let _ = rustix::net::shutdown(&connection.tcp, rustix::net::Shutdown::Write);
         Poll::Ready(Ok(()))
+    }
+}
+
+impl Connection {
+    /// Puts the messages that have come whole where the engine reads them. False: none has, or there must not be any more.
+    fn read_incoming(&self, out: &mut Out) -> bool {
+        let Some(incoming) = &mut out.incoming else {
+            return false;
+        };
+        let read = incoming.next();
+        match read {
+            Ok(Some(message)) => {
+                out.unread = as_the_engine_reads(message).to_client_frame();
+                true
+            }
+            Ok(None) => false,
+            Err(code) => {
+                self.close_now(out, code);
+                false
+            }
+        }
+    }
+}
+
+fn as_the_engine_reads(message: Message) -> Message {
+    let Message::Text(text) = &message else {
+        return message;
+    };
+    match std::str::from_utf8(text).map(client_packet::readable) {
+        Ok(Cow::Owned(changed)) => Message::Text(changed.into()),
+        Ok(Cow::Borrowed(_)) | Err(_) => message,
+    }
+}
+
+impl Out {
+    /// These frames of the engine's with what is changed in them, if anything is; and whether CONNECT is among them.
+    fn change(&mut self, frames: &[u8]) -> (Option<Bytes>, bool) {
+        if let Some(max_payload) = self.announced.take() {
+            let open = frame::with_max_payload(frames, max_payload);
+            if open.is_some() {
+                return (open, false);
+            }
+        }
+        let mut changed: Option<Bytes> = None;
+        while let Some(pid) = self.pids.front() {
+            let before = changed.as_deref().unwrap_or(frames);
+            let Some(with_pid) = frame::with_pid(before, pid) else {
+                break;
+            };
+            self.pids.pop_front();
+            changed = Some(with_pid);
+        }
+        let connected = changed.is_some();
+        (changed, connected)
     }
 }
 

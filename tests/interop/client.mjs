@@ -4,6 +4,7 @@
 // named by the number that `connect` gave it. Nothing is interpreted here: the tests judge.
 //
 //   {op:"connect", client, url, options, emit?:[{event,args,ack?}]}   emit: sent without waiting for the connection
+//                                                                     options.library: another version of the package
 //   {op:"emit", client, event, args, ack?, live?}                     ack: a number that comes back with the answer
 //                                                                     live: not at all while it is not connected
 //   {op:"cut", client}                                                closes the transport, as a lost network does
@@ -11,8 +12,11 @@
 //
 //   {client, saw:"connect", recovered}   {client, saw:"disconnect", reason}   {client, saw:"event", event, args}
 //   {client, saw:"connect_error", message, active}   {client, saw:"ack", ack, args}
+import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
-import { io } from "socket.io-client";
+import { io as current } from "socket.io-client";
+
+const require = createRequire(import.meta.url);
 
 const clients = new Map();
 const tell = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
@@ -24,7 +28,8 @@ function emit(socket, { client, event, args, ack, live }) {
 }
 
 const commands = {
-  connect({ client, url, options, emit: first = [] }) {
+  connect({ client, url, options: { library, ...options }, emit: first = [] }) {
+    const io = library ? require(library).io : current;
     const socket = io(url, { forceNew: true, reconnectionDelay: 20, reconnectionDelayMax: 100, ...options });
     clients.set(client, socket);
     socket.on("connect", () => tell({ client, saw: "connect", recovered: socket.recovered }));

@@ -19,3 +19,5 @@ mod tools;
     reason = "it stands in the guide as a back end would have it"
 )]
 mod whatsapp;
+
+pub(crate) use tools::program;

@@ -4,6 +4,7 @@
 //! npm, Postgres is Postgres; `raw` and `http` are for what those would never do.
 
 pub(crate) mod api;
+pub(crate) mod bare;
 pub(crate) mod browser;
 pub(crate) mod client;
 pub(crate) mod cluster;

@@ -224,7 +224,8 @@ async fn sources_lists_what_is_attached_and_what_is_amiss() {
     let json: Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!(json[0]["source"], "public.messages", "{json}");
     assert_eq!(
-        json[0]["problems"][0], "the trigger rowcast_insert is disabled",
+        json[0]["problems"][0],
+        "the trigger rowcast_insert is disabled: alter table public.messages enable trigger rowcast_insert",
         "{json}"
     );
     database.run("select rowcast.detach('messages')").await;

@@ -94,7 +94,7 @@ impl Doctor {
                 .map(|(source, problem)| {
                     let means = "The table is not captured as it was attached: changes of it are missing among the events.";
                     let again = format!("-- attach {} again as your migration does, or: select rowcast.detach('{}');", source.source, source.source.replace('\'', "''"));
-                    let paste = mend(source, problem).unwrap_or(again);
+                    let paste = mend(problem).unwrap_or(again);
                     Finding::failure("sources", format!("{}: {problem}", source.source), means)
                         .paste(paste)
                 })
@@ -162,11 +162,12 @@ impl Doctor {
     }
 }
 
-/// What mends a problem that needs no more than one statement.
-fn mend(source: &SourceEntry, problem: &str) -> Option<String> {
-    let trigger = problem
-        .strip_prefix("the trigger ")?
-        .strip_suffix(" is disabled")?;
-    let table = &source.relation;
-    Some(format!("alter table {table} enable trigger {trigger};"))
+/// The statement with which a problem ends, if it ends with one.
+fn mend(problem: &str) -> Option<String> {
+    let (_, mend) = problem.rsplit_once(": ")?;
+    let statement = mend.split(", or ").next()?;
+    ["alter ", "grant ", "drop "]
+        .iter()
+        .any(|verb| statement.starts_with(verb))
+        .then(|| format!("{statement};"))
 }

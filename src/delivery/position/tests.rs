@@ -3,8 +3,9 @@ use tokio::sync::watch;
 use super::*;
 use crate::delivery::fakes::{EPOCH, Fake, batch, broadcast_event, hub_at, offset_at, snapshot};
 use crate::delivery::hub::Hub;
+use crate::delivery::membership::Membership;
 use crate::delivery::sink::Affected;
-use crate::delivery::subscriber::{Membership, ReplayGeneration};
+use crate::delivery::subscriber::ReplayGeneration;
 use crate::event::Room;
 use crate::metrics::Metrics;
 

@@ -5,7 +5,7 @@
 //! remembered as a flood, and the connection is ended once it is connected.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use socketioxide::extract::AckSender;
 use tokio::time::Instant;
@@ -14,6 +14,7 @@ use crate::socketio::client::Client;
 use crate::socketio::inbox::{Inbox, Pushed};
 use crate::socketio::packet::Packet;
 use crate::socketio::protocol::Refusal;
+use crate::transport::Turn;
 
 /// The inbox of a socket, and its client once there is one.
 pub(super) struct Entrance {
@@ -22,11 +23,14 @@ pub(super) struct Entrance {
     client: OnceLock<Weak<Client>>,
     /// Set when an event was dropped because nobody could be told that it is refused.
     flooded: AtomicBool,
+    /// The socket's turn on its engine session, until it has been seen off.
+    turn: Mutex<Option<Turn>>,
 }
 
 impl Entrance {
-    pub(super) fn new(inbox: Arc<Inbox>) -> Arc<Self> {
+    pub(super) fn new(inbox: Arc<Inbox>, turn: Option<Turn>) -> Arc<Self> {
         Arc::new(Self {
+            turn: Mutex::new(turn),
             inbox,
             client: OnceLock::new(),
             flooded: AtomicBool::new(false),
@@ -41,6 +45,12 @@ impl Entrance {
 
     pub(super) fn client(&self) -> Option<Arc<Client>> {
         self.client.get()?.upgrade()
+    }
+
+    /// The socket has been seen off: the client may connect anew on the same engine session.
+    pub(super) fn end_turn(&self) {
+        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        *turn = None;
     }
 
     /// Whether an event was dropped without an answer: the client must not take it for handled.

@@ -2,7 +2,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpSocket;
 
 use super::*;
+use crate::metrics::Metrics;
 use crate::transport::frame;
+use crate::transport::incoming::Message;
 use crate::transport::stream::ConnectionStream;
 
 const CONNECT: &[u8] = br#"40{"sid":"x"}"#;
@@ -128,16 +130,93 @@ async fn a_cut_wakes_whoever_reads() {
     assert_eq!(tokio::join!(reader, cut).0, 0);
 }
 
+/// A text frame as a client sends it.
+fn from_client(text: &'static str) -> Bytes {
+    Message::Text(Bytes::from_static(text.as_bytes())).to_client_frame()
+}
+
 #[tokio::test]
 async fn what_came_with_the_handshake_is_read_first() {
     let (_wire, mut stream, mut client) = open().await;
-    stream.read_already(b"early");
-    client.write_all(b" late").await.expect("written");
-    let mut first = [0; 3];
-    stream.read_exact(&mut first).await.expect("the first");
-    let mut rest = [0; 7];
-    stream.read_exact(&mut rest).await.expect("the rest");
-    assert_eq!([&first[..], &rest].concat(), b"early late");
+    let mut incoming = Incoming::new(100, Metrics::new().0);
+    incoming.push(&from_client("early"));
+    stream.begin_websocket(incoming, b"first");
+    client
+        .write_all(&from_client("late"))
+        .await
+        .expect("written");
+    let expected = [&b"first"[..], &from_client("early"), &from_client("late")].concat();
+    let mut got = vec![0; expected.len()];
+    stream.read_exact(&mut got).await.expect("all of it");
+    assert_eq!(got, expected);
+}
+
+#[tokio::test]
+async fn what_a_client_may_not_send_is_told_by_a_code_and_read_no_further() {
+    let (connection, mut stream, mut client) = open().await;
+    stream.begin_websocket(Incoming::new(100, Metrics::new().0), b"");
+    let long: &'static str = "x".repeat(101).leak();
+    let sent = [
+        &from_client("fine")[..],
+        &from_client(long),
+        &from_client("late"),
+    ]
+    .concat();
+    client.write_all(&sent).await.expect("written");
+    let mut fine = vec![0; from_client("fine").len()];
+    stream.read_exact(&mut fine).await.expect("the first");
+    let reader = async { stream.read(&mut [0; 1]).await.expect("no error") };
+    let peer = async {
+        assert_eq!(read(&mut client, 4).await, &frame::close(1009)[..]);
+        assert!(connection.is_cut());
+        assert_eq!(connection.send(frame::text(&[b"no"])), SendOutcome::Closed);
+        client.shutdown().await.expect("its side is closed");
+    };
+    assert_eq!(tokio::join!(reader, peer).0, 0, "the engine sees the end");
+}
+
+#[tokio::test]
+async fn the_engine_hears_of_an_upgrade_as_if_it_came_now() {
+    let (connection, mut stream, mut client) = connected().await;
+    connection.push_pid("p");
+    stream.begin_websocket(Incoming::new(100, Metrics::new().0), b"2probe");
+    stream.swallow_probe_answer();
+    connection.cut();
+    let mut probe = [0; 6];
+    stream
+        .read_exact(&mut probe)
+        .await
+        .expect("also of one that is gone");
+    stream
+        .write_all(&frame::probe_answer())
+        .await
+        .expect("swallowed");
+    assert!(stream.write_all(&frame::probe_answer()).await.is_err());
+    let mut got = Vec::new();
+    client.read_to_end(&mut got).await.expect("the end");
+    assert!(got.is_empty());
+}
+
+#[tokio::test]
+async fn each_connect_gets_its_pid_and_open_the_limit() {
+    let (connection, mut stream, mut client) = connected().await;
+    connection.announce(64_000);
+    connection.push_pid("p");
+    connection.push_pid("q");
+    let open = frame::text(&[br#"0{"maxPayload":1,"sid":"x"}"#]);
+    let connect = frame::text(&[CONNECT]);
+    stream.write_all(&open).await.expect("written");
+    stream
+        .write_all(&[&connect[..], &connect].concat())
+        .await
+        .expect("written");
+    let expected = [
+        &frame::text(&[br#"0{"maxPayload":64000,"sid":"x"}"#])[..],
+        &frame::text(&[GREETED]),
+        &frame::text(&[br#"40{"sid":"x","pid":"q"}"#]),
+    ]
+    .concat();
+    assert_eq!(read(&mut client, expected.len()).await, expected);
 }
 
 #[tokio::test]

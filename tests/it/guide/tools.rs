@@ -35,7 +35,7 @@ pub(super) fn write(folder: &Scratch, name: &str, text: &str) {
     clippy::disallowed_methods,
     reason = "the guide's programs are added to the test's PATH"
 )]
-pub(super) fn program(name: &str, folder: &Path) -> Command {
+pub(crate) fn program(name: &str, folder: &Path) -> Command {
     let guide = repository(".cache/guide");
     let own = env::var("PATH").expect("a PATH");
     let python = guide.join("python/bin");

@@ -27,6 +27,8 @@ pub(crate) enum Websockets {
     Refused,
     /// Nothing that the server sends on them goes through.
     Silent,
+    /// They end with the server's first answer.
+    CutAfterTheAnswer,
 }
 
 /// A port of its own that leads to a server. Gone with the value.
@@ -246,6 +248,10 @@ async fn downwards(
             sleep(now.delay).await;
         }
         client.write_all(&buffer[..read]).await?;
+        let cut = weather.borrow().websockets == Websockets::CutAfterTheAnswer;
+        if cut && websocket.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         so_far += read as u64;
         carried.fetch_add(read as u64, Ordering::Relaxed);
     }

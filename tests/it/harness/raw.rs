@@ -47,10 +47,7 @@ impl Wire {
 
     /// A websocket to which a session that polls is to be upgraded, past its handshake. The client has to probe it.
     pub(crate) async fn upgrade(polling: &Polling) -> Self {
-        let path = polling
-            .path
-            .replace("transport=polling", "transport=websocket");
-        let url = format!("ws://{}{path}", polling.address);
+        let url = format!("ws://{}{}", polling.address, polling.upgrade_path());
         let request = url.into_client_request().expect("a request");
         let stream = TcpStream::connect(&polling.address).await;
         let stream = stream.expect("the server accepts");
@@ -226,24 +223,45 @@ impl Polling {
         polling
     }
 
-    /// Sends packets.
-    pub(crate) async fn post(&self, body: &str) -> http::Response {
-        http::post(&self.address, &self.path, body).await
+    /// A connected client, past its `rowcast:ready`.
+    pub(crate) async fn ready(address: &str) -> Self {
+        let polling = Self::connect(address).await;
+        polling.until("rowcast:ready").await;
+        polling
     }
 
-    /// Polls until a packet like that comes.
-    pub(crate) async fn find(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
-        let packets = async {
+    /// Polls until a packet has this in it.
+    pub(crate) async fn until(&self, wanted: &str) -> String {
+        let packet = async {
             loop {
                 let answer = self.poll().await;
-                assert_eq!(answer.status, 200, "{answer:?}");
-                let found = answer.body.split('\u{1e}').find(|packet| wanted(packet));
-                if let Some(packet) = found {
+                assert_eq!(answer.status, 200, "a test waited for {wanted}: {answer:?}");
+                let mut packets = answer.body.split('\u{1e}');
+                if packets.clone().any(|packet| packet == "2") {
+                    self.post("3").await;
+                }
+                if let Some(packet) = packets.find(|packet| packet.contains(wanted)) {
                     return packet.to_owned();
                 }
             }
         };
-        within(what, packets).await
+        within(format!("a packet with {wanted}"), packet).await
+    }
+
+    /// The path of its requests.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The path of its upgrade to a WebSocket.
+    pub(crate) fn upgrade_path(&self) -> String {
+        self.path
+            .replace("transport=polling", "transport=websocket")
+    }
+
+    /// Sends packets.
+    pub(crate) async fn post(&self, body: &str) -> http::Response {
+        http::post(&self.address, &self.path, body).await
     }
 
     /// Asks for packets, answering a ping by the way.

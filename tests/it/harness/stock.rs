@@ -34,15 +34,21 @@ pub(super) struct Pipe {
 impl Stock {
     /// Starts Node.
     pub(crate) fn start() -> Self {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop");
         install();
-        let mut node = Command::new("node")
-            .arg("client.mjs")
+        let mut node = Command::new("node");
+        node.arg("client.mjs");
+        Self::drive(node)
+    }
+
+    /// Starts a program that speaks as `client.mjs` does.
+    pub(crate) fn drive(mut program: Command) -> Self {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop");
+        let mut node = program
             .current_dir(&folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .expect("node is installed");
+            .expect("it is installed");
         let stdout = node.stdout.take().expect("stdout is piped");
         let pipe = Arc::new(Pipe {
             stdin: Mutex::new(node.stdin.take()),
@@ -169,7 +175,11 @@ pub(super) fn install() {
         let lock = File::create(Path::new(env!("CARGO_TARGET_TMPDIR")).join("npm.lock"))
             .expect("a lock file can be made");
         lock.lock().expect("flock");
-        if root.join("node_modules/playwright-core").exists() {
+        let last = [
+            "node_modules/playwright-core",
+            "node_modules/socket.io-client-4.6",
+        ];
+        if last.iter().all(|package| root.join(package).exists()) {
             return;
         }
         let status = Command::new("npm")

@@ -1,0 +1,95 @@
+//! How a client enters a room: by its offset, if it gave one that proves something, else from now on.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+use super::{Requests, STORE_PATIENCE, WAIT_PAUSE};
+use crate::auth::{self, Denied};
+use crate::delivery::{JoinReplayOutcome, Joined, ReplaySource, SubscriberTransport as _};
+use crate::event::Room;
+use crate::offset::Offset;
+use crate::socketio::client::Client;
+use crate::socketio::protocol::{JoinArgs, Refusal};
+
+/// How a join went.
+#[derive(Clone, Copy)]
+pub(super) struct JoinResult {
+    /// Whether the client was not in the room before.
+    pub(super) entered: bool,
+    pub(super) replayed: u64,
+    pub(super) resync: bool,
+}
+
+impl<S: ReplaySource> Requests<S> {
+    /// Enters the room, with a replay if the client gave an offset. `None`: the client has gone.
+    pub(super) async fn join(
+        &self,
+        client: &Arc<Client>,
+        args: Result<Vec<Value>, Refusal>,
+    ) -> Result<Option<(Room, JoinResult)>, Refusal> {
+        let JoinArgs { contact, after } = JoinArgs::parse(&args?)?;
+        let room = contact.room();
+        auth::may_join(&client.identity, &room)
+            .await
+            .map_err(|Denied| Refusal::Forbidden("not allowed"))?;
+        let mut resync = false;
+        if let Some(after) = after {
+            match self.join_after(client, &room, &after).await? {
+                JoinReplayOutcome::Entered { replayed } => {
+                    let result = JoinResult {
+                        entered: true,
+                        replayed,
+                        resync: false,
+                    };
+                    return Ok(Some((room, result)));
+                }
+                JoinReplayOutcome::Already => {}
+                JoinReplayOutcome::Gone => return Ok(None),
+                JoinReplayOutcome::Lost => resync = true,
+            }
+        }
+        let begun = Instant::now();
+        let entered = loop {
+            let joined = if resync {
+                self.hub.join_unproven(&client.subscriber, &room)
+            } else {
+                self.hub.join(&client.subscriber, &room)
+            };
+            match joined? {
+                Joined::Entered => break true,
+                Joined::Already => break false,
+                Joined::Gone => return Ok(None),
+                Joined::Wait if client.transport.is_closed() => return Ok(None),
+                Joined::Wait if begun.elapsed() >= STORE_PATIENCE => {
+                    return Err(Refusal::Unavailable);
+                }
+                Joined::Wait => {
+                    self.hub.wake_reader();
+                    sleep(WAIT_PAUSE).await;
+                }
+            }
+        };
+        let result = JoinResult {
+            entered,
+            replayed: 0,
+            resync,
+        };
+        Ok(Some((room, result)))
+    }
+
+    async fn join_after(
+        &self,
+        client: &Client,
+        room: &Room,
+        after: &str,
+    ) -> Result<JoinReplayOutcome, Refusal> {
+        let (here, _) = self.hub.position().ok_or(Refusal::Unavailable)?;
+        let Ok(after) = Offset::unpack(after, here.epoch.value) else {
+            return Ok(JoinReplayOutcome::Lost);
+        };
+        let joined = self.replay.join_after(&client.subscriber, room, &after);
+        Ok(joined.await?)
+    }
+}

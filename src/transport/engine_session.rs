@@ -1,0 +1,239 @@
+//! One engine session, for as long as the engine has it: an extension of the request that opened it.
+//!
+//! Owns what the engine does not offer: a timer for the handshake, the turn of the session's sockets, and for a session that
+//! polls, what its requests and its upgrade have to know of each other.
+//! Guarantees that one socket of an engine session is seen off before the next one is let in; that the probe of an upgrade which
+//! fails leaves the session as it was; and that the pids of CONNECT packets go out in the packets' order.
+
+mod polling_state;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, MutexGuard};
+use std::time::Duration;
+
+use tokio::sync::OwnedMutexGuard;
+use tokio::time::Instant;
+
+use super::connection::Connection;
+use super::engine_queue::EngineQueue;
+use crate::metrics::{Limit, Metrics};
+pub(super) use polling_state::Interrupt;
+use polling_state::{Polling, PollingState, Upgrade};
+
+/// The turn of one socket of an engine session, until it is dropped.
+pub(crate) type Turn = OwnedMutexGuard<()>;
+
+/// One engine session.
+pub(crate) struct EngineSession {
+    handshake_due: Instant,
+    connected: AtomicBool,
+    metrics: Metrics,
+    /// Held by the socket that is connected. A client may leave the namespace and connect anew on one engine session.
+    turn: Arc<tokio::sync::Mutex<()>>,
+    /// `None` for a session that was a WebSocket from its first byte.
+    polling: Option<Box<Polling>>,
+}
+
+impl EngineSession {
+    /// A session that is a WebSocket from its first byte.
+    pub(super) fn websocket(handshake_limit: Duration, metrics: Metrics) -> Arc<Self> {
+        Self::new(handshake_limit, metrics, None)
+    }
+
+    /// A session that begins by polling.
+    pub(super) fn polling(handshake_limit: Duration, metrics: Metrics) -> Arc<Self> {
+        Self::new(handshake_limit, metrics, Some(Box::default()))
+    }
+
+    fn new(limit: Duration, metrics: Metrics, polling: Option<Box<Polling>>) -> Arc<Self> {
+        Arc::new(Self {
+            handshake_due: Instant::now() + limit,
+            connected: AtomicBool::new(false),
+            metrics,
+            turn: Arc::default(),
+            polling,
+        })
+    }
+
+    /// CONNECT has come.
+    pub(crate) fn set_connected(&self) {
+        self.connected.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits until the socket before this one, if there was one, has been seen off.
+    pub(crate) async fn turn(&self) -> Turn {
+        self.turn.clone().lock_owned().await
+    }
+
+    /// Says which pid the next CONNECT packet is to carry, of a session that began by polling.
+    pub(crate) fn expect_connect(&self, pid: &str) {
+        let Some(mut state) = self.state() else {
+            return;
+        };
+        match &state.upgrade {
+            Upgrade::Done(connection) => {
+                if let Some(connection) = connection.upgrade() {
+                    connection.push_pid(pid);
+                }
+            }
+            _ => state.pids.push_back(pid.into()),
+        }
+    }
+
+    /// A socket is connected, and sends through this queue.
+    pub(super) fn register(&self, queue: &Arc<EngineQueue>) {
+        let Some(mut state) = self.state() else {
+            return;
+        };
+        state.queue = Some(Arc::downgrade(queue));
+        if let Upgrade::Done(connection) = &state.upgrade
+            && let Some(connection) = connection.upgrade()
+        {
+            queue.set_upgraded(&connection);
+        }
+    }
+
+    /// Ends the session: its client is told to connect anew. After a DISCONNECT packet a stock client would never come back.
+    pub(super) fn end(&self) {
+        if let Some(mut state) = self.state() {
+            state.ended = true;
+        }
+        self.wake_poll();
+    }
+
+    /// Whether the session goes on over a WebSocket.
+    pub(super) fn is_upgraded(&self) -> bool {
+        self.state()
+            .is_some_and(|state| matches!(state.upgrade, Upgrade::Done(_)))
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.state().is_some_and(|state| state.ended)
+    }
+
+    /// Has this called when the engine lets go of the session, which must be one that polls.
+    pub(super) fn on_end(&self, call: impl Fn() + Send + Sync + 'static) {
+        if let Some(polling) = &self.polling {
+            let _ = polling.on_end.set(Box::new(call));
+        }
+    }
+
+    /// An answer to a poll has everything that was queued.
+    pub(super) fn poll_emptied(&self) {
+        let queue = self.state().and_then(|state| state.queue.clone());
+        if let Some(queue) = queue.and_then(|queue| queue.upgrade()) {
+            queue.poll_emptied();
+        }
+    }
+
+    /// Whether a CONNECT packet is expected.
+    pub(super) fn expects_connect(&self) -> bool {
+        self.state().is_some_and(|state| !state.pids.is_empty())
+    }
+
+    /// The pid for the CONNECT packet that is being sent.
+    pub(super) fn take_pid(&self) -> Option<Box<str>> {
+        self.state()?.pids.pop_front()
+    }
+
+    /// Begins a POST. `None`: another one is under way.
+    pub(super) fn begin_post(self: &Arc<Self>) -> Option<PostGuard> {
+        let mut state = self.state()?;
+        let is_first = !std::mem::replace(&mut state.posting, true);
+        is_first.then(|| PostGuard(self.clone()))
+    }
+
+    /// Waits until a poll has to be answered although the engine has nothing for the client.
+    pub(super) async fn interrupted(&self) -> Interrupt {
+        match &self.polling {
+            Some(polling) => polling.interrupted().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// A WebSocket has been opened for this session. False: it has one already.
+    pub(super) fn begin_probe(&self) -> bool {
+        let Some(mut state) = self.state() else {
+            return false;
+        };
+        let is_first = matches!(state.upgrade, Upgrade::None) && !state.ended;
+        if is_first {
+            state.upgrade = Upgrade::Probing;
+        }
+        is_first
+    }
+
+    /// The client's probe has been answered.
+    pub(super) fn set_probed(&self) {
+        self.set_upgrade(Upgrade::Probed);
+        self.wake_poll();
+    }
+
+    /// The probe has failed: the session goes on by polling.
+    pub(super) fn end_probe(&self) {
+        self.set_upgrade(Upgrade::None);
+    }
+
+    fn set_upgrade(&self, upgrade: Upgrade) {
+        if let Some(mut state) = self.state() {
+            state.upgrade = upgrade;
+        }
+    }
+
+    /// The session goes on over this connection. False: the session has ended.
+    pub(super) fn upgrade_to(&self, connection: &Arc<Connection>) -> bool {
+        let Some(mut state) = self.state() else {
+            return false;
+        };
+        if state.ended {
+            return false;
+        }
+        for pid in state.pids.drain(..) {
+            connection.push_pid(&pid);
+        }
+        state.upgrade = Upgrade::Done(Arc::downgrade(connection));
+        let queue = state.queue.clone();
+        drop(state);
+        if let Some(queue) = queue.and_then(|queue| queue.upgrade()) {
+            queue.set_upgraded(connection);
+        }
+        self.wake_poll();
+        true
+    }
+
+    fn state(&self) -> Option<MutexGuard<'_, PollingState>> {
+        self.polling.as_ref().map(|polling| polling.state())
+    }
+
+    fn wake_poll(&self) {
+        if let Some(polling) = &self.polling {
+            polling.changed.notify_waiters();
+        }
+    }
+}
+
+impl Drop for EngineSession {
+    fn drop(&mut self) {
+        if !self.connected.load(Ordering::Relaxed) && Instant::now() >= self.handshake_due {
+            self.metrics.limits(Limit::HandshakeTime);
+        }
+        let on_end = self
+            .polling
+            .as_mut()
+            .and_then(|polling| polling.on_end.take());
+        if let Some(on_end) = on_end {
+            on_end();
+        }
+    }
+}
+
+/// A POST that is under way, until it is dropped.
+pub(super) struct PostGuard(Arc<EngineSession>);
+
+impl Drop for PostGuard {
+    fn drop(&mut self) {
+        if let Some(mut state) = self.0.state() {
+            state.posting = false;
+        }
+    }
+}
