@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 /// Every migration with the SHA-256 of its file.
-const RELEASED: [(&str, &str); 18] = [
+const RELEASED: [(&str, &str); 19] = [
     (
         "0001_outbox.sql",
         "8a202595a90dd4209fe9dbe4f22e364183d8b0135bb5b410841f0276d3ed3af4",
@@ -77,6 +77,10 @@ const RELEASED: [(&str, &str); 18] = [
     (
         "0021_problems.sql",
         "61dc6f2568a47b4e76aed5f3fd1289ee55aa0f26451d7a00fbf0811404193892",
+    ),
+    (
+        "0022_flushed.sql",
+        "e69a6579ea7a4d775378b2ef37829e1283e24ea31788c5f562ba8c5c9a9fdb04",
     ),
     (
         "chat/0001_chat.sql",
