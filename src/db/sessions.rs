@@ -128,9 +128,11 @@ impl Sessions {
         taken
     }
 
-    /// Whether the self-check has found that sessions can't be stored, so that waiting is of no use.
+    /// Whether the self-check has found that sessions can't be stored, or nothing can, so that waiting is of no use.
     pub(crate) fn known_to_fail(&self) -> bool {
-        self.checks.found(Check::Sessions, FoundBy::SelfCheck)
+        [Check::Sessions, Check::Writes]
+            .iter()
+            .any(|check| self.checks.found(*check, FoundBy::SelfCheck))
     }
 
     /// Notes that sessions can't be written or removed. Who can't connect is told by the listener and the reader.

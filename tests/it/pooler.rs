@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
+use serde_json::json;
 use sqlx::{Connection as _, PgConnection};
 
+use crate::harness::raw::Wire;
 use crate::harness::wait::until_for;
 use crate::harness::{Database, Launch, Pooler, Postgres, Stock, database};
 
@@ -176,4 +178,33 @@ async fn a_server_follows_an_address_that_leads_elsewhere() {
     let mut client = stock.joined(&server, "42").await;
     direct.say("42", "hello").await;
     assert_eq!(client.event("message:new").await.body(), "hello");
+}
+
+/// More than the reader hands over in one read: the rooms get it by replays, each event once and in order.
+#[tokio::test]
+async fn a_large_commit_arrives_through_a_pooler() {
+    const ROWS: usize = 12_000;
+    let (postgres, direct) = Postgres::with_chat().await;
+    let pooler = Pooler::start(&postgres, "transaction", 2, TOLERANT).await;
+    let server = Launch::serve()
+        .database(&pooler.url())
+        .env("ROWCAST_POLL", "200ms")
+        .start()
+        .await;
+    let mut wire = Wire::connect(server.address()).await;
+    let joined = wire.ask("join:conversation", &json!(["42"]), 1).await;
+    assert_eq!(joined["ok"], true, "{joined}");
+    let import = format!(
+        "insert into messages (contact_id, body) select '42', n::text from generate_series(1, {ROWS}) n"
+    );
+    direct.run(&import).await;
+    for expected in 1..=ROWS {
+        let frame = wire.find("a message", |frame| frame.contains("message:new"));
+        let body = format!("\"body\":\"{expected}\"");
+        let frame = frame.await;
+        assert!(frame.contains(&body), "{expected}: {frame}");
+    }
+    let large = server.metric("rowcast_large_reads_total", &[]).await;
+    assert!(large >= 1.0, "it was read as a large one");
+    use_as_the_application_does(&pooler.url(), 2).await;
 }
