@@ -33,7 +33,7 @@ watch: node ## Print a conversation's events: make watch ROOM=42 SERVER=http://1
 	@node tests/interop/watch.mjs $(or $(ROOM),42) $(SERVER)
 
 test: demo ## Run every test (ARGS is handed to the test runner)
-	@$(call setup,rust postgres browser guide) && scripts/test $(ARGS)
+	@$(call setup,rust postgres browser pooler guide) && scripts/test $(ARGS)
 
 test-all: test ## Run every test, then those of the database on Postgres 14 to 18
 	@$(call setup,rust) && scripts/test-majors

@@ -82,3 +82,14 @@ ensure_guide() {
     ensure_python
     ensure_next
 }
+
+# PgBouncer's package starts a service, so it is unpacked, and only the libraries that it needs are installed.
+ensure_pooler() {
+    if has pgbouncer || [ -x /usr/sbin/pgbouncer ] || [ -x "$guide/bin/pgbouncer" ]; then return; fi
+    as=$(apt_rights) || die 'PgBouncer is missing and may not be installed: install it'
+    say 'Unpacking pgbouncer (apt-get)'
+    apt-cache show pgbouncer >/dev/null 2>&1 || "$as" apt-get update -qq >&2
+    # shellcheck disable=SC2046
+    apt_install "$as" $(apt-cache depends pgbouncer | awk '$1 == "Depends:" && $2 ~ /^lib/ { print $2 }')
+    unpack_from_apt pgbouncer pgbouncer || die 'PgBouncer could not be fetched: install it'
+}

@@ -6,6 +6,8 @@
 //! - `outbox`: what the reader follows, what replays and HTTP read, and what is pruned
 //! - `sessions`: the resume sessions; `history`: the messages of a room, read from the attached tables
 //! - `listen`: LISTEN; `notify_queue`: the notification by which a server probes itself, and how full the queue of all is
+//! - `link`: whether a pooler is between us and the database, and what may be kept in a session then
+//! - `backend`: a connection as statements run on it
 //! - `pools`: the connections, by what they are for; `query_batcher`: many questions in one statement
 //! - `retry`: which errors pass by themselves; `read_error`: why a read failed
 //! - `prepare`, `migrate`: waiting for the database, and its schema
@@ -13,18 +15,23 @@
 //! - `doctor`: everything that can be wrong, for `rowcast doctor`; `grants`: the rights of a role, as statements
 //! - `sources`: the attached tables and their problems; `stats`: the figures for the metrics; `chat`: the demo's tables
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
-/// Some connections of the database.
-pub(crate) use sqlx::postgres::PgPool as Pool;
+use sqlx::{Connection as _, PgConnection};
+use tokio::time::timeout;
 
+use link::{Link, LinkState, Settings};
+
+mod backend;
 mod chat;
 mod doctor;
 mod fault;
 mod grants;
 mod history;
+mod link;
 mod listen;
 mod migrate;
 mod notify_queue;
@@ -52,7 +59,7 @@ pub(crate) use notify_queue::{notify_queue_holder, send_probe};
 pub(crate) use outbox::{
     Follow, FollowError, Head, LogPosition, Pruner, ReadPart, SharedReads, replay_page,
 };
-pub(crate) use pools::Pools;
+pub(crate) use pools::{Pool, Pools};
 pub(crate) use prepare::prepare;
 pub(crate) use read_error::log_wait;
 pub(crate) use retry::is_transient;
@@ -70,15 +77,24 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub(crate) struct Database {
     options: PgConnectOptions,
+    link: Arc<LinkState>,
     /// Transactions are read only unless we say otherwise: that is the database's, or the role's, own setting.
     is_read_only_by_default: bool,
 }
+
+/// For a connection that has no setting of its own.
+const PLAIN: Settings = Settings {
+    local: &[],
+    read_only: false,
+};
 
 impl Database {
     /// Takes the options as they come from the URL.
     pub(crate) fn new(options: PgConnectOptions) -> Self {
         Self {
-            options,
+            // Poolers refuse this parameter unless told otherwise, and Postgres's default says every number exactly, too.
+            options: options.extra_float_digits(None),
+            link: Arc::new(LinkState::new()),
             is_read_only_by_default: false,
         }
     }
@@ -92,15 +108,74 @@ impl Database {
             .disable_statement_logging()
     }
 
+    /// The options for a connection over this link. Where a backend may be another one each time, statements have no names.
+    fn linked(&self, name: &str, link: Link, settings: Settings) -> PgConnectOptions {
+        match link {
+            Link::Direct => {
+                let writable = self.is_read_only_by_default;
+                let writable = writable.then_some(("default_transaction_read_only", "off"));
+                let options = self.named(name).options(writable);
+                self.link.direct(options, settings)
+            }
+            Link::Pooled => self.named(name).statement_cache_capacity(0),
+        }
+    }
+
+    /// What is between us and the database; found out if it is not known.
+    async fn link(&self) -> sqlx::Result<Link> {
+        if let Some(link) = self.link.known() {
+            return Ok(link);
+        }
+        let _turn = self.link.finding.lock().await;
+        match self.link.known() {
+            Some(link) => Ok(link),
+            None => self.find_link().await,
+        }
+    }
+
+    async fn find_link(&self) -> sqlx::Result<Link> {
+        let direct = self.linked("rowcast", Link::Direct, PLAIN);
+        let connected = match connect(direct).await {
+            Err(error) if link::may_refuse_options(&error) => {
+                // Refused again, it was not for the options.
+                let plain = self.linked("rowcast", Link::Pooled, PLAIN);
+                connect(plain).await.map_err(|_| error)
+            }
+            connected => connected,
+        };
+        let mut connection = connected?;
+        let link = self.link.prove(&mut connection).await?;
+        // Postgres notices by itself when the socket closes.
+        let _ = connection.close().await;
+        self.link.found(link);
+        Ok(link)
+    }
+
+    /// Opens a connection outside any pool, and says over which link. Whoever opens one anew has lost one, so pools give up theirs.
+    ///
+    /// # Errors
+    /// The database's own, or that of the network.
+    async fn open(&self, name: &str, settings: Settings) -> sqlx::Result<(PgConnection, Link)> {
+        let link = match self.link().await? {
+            // It may be another server's address by now.
+            Link::Pooled => self.find_link().await?,
+            Link::Direct => Link::Direct,
+        };
+        let opened = connect(self.linked(name, link, settings)).await;
+        let mut connection = opened.inspect_err(|_| self.link.forget())?;
+        if link == Link::Direct {
+            self.link.require_direct(&mut connection).await?;
+        }
+        Ok((connection, link))
+    }
+
     /// Makes every connection from here on one that may write, whatever is set for the database or for the role. False: that was
-    /// done before. It is a startup parameter, which some poolers refuse, so it is sent only where it is needed.
+    /// done before. It is sent only where it is needed; over a pooler each transaction says it by itself.
     fn make_writable(&mut self) -> bool {
         if self.is_read_only_by_default {
             return false;
         }
         self.is_read_only_by_default = true;
-        let options = self.options.clone();
-        self.options = options.options([("default_transaction_read_only", "off")]);
         true
     }
 
@@ -124,4 +199,10 @@ impl Database {
             ),
         }
     }
+}
+
+async fn connect(options: PgConnectOptions) -> sqlx::Result<PgConnection> {
+    timeout(CONNECT_PATIENCE, options.connect())
+        .await
+        .map_err(|_| sqlx::Error::PoolTimedOut)?
 }

@@ -20,6 +20,8 @@ pub(crate) const PROBE_LIMIT: Duration = Duration::from_secs(8);
 pub(crate) struct ListenerStatus {
     /// Whether LISTEN is in force.
     pub bound: bool,
+    /// Whether a connection pooler is in the way: there is no LISTEN, and the poll delivers.
+    pub pooled: bool,
     /// When the last self-probe came round.
     pub probed: Option<Instant>,
 }

@@ -61,7 +61,7 @@ pub(super) async fn start(
         metrics: metrics.clone(),
     };
     tasks.start("listener", StopPhase::Rest, |stop| listener.run(stop));
-    let bound = listener_state.wait_for(|status| status.bound);
+    let bound = listener_state.wait_for(|status| status.bound || status.pooled);
     if timeout(LISTEN_PATIENCE, bound).await.is_err() {
         tracing::warn!("LISTEN is not in force yet: events are delivered by the poll meanwhile");
     }
@@ -153,7 +153,7 @@ impl Feed {
     /// Waits until a notification of our own has come round, for a while.
     pub(super) async fn wait_for_probe(&self) {
         let mut listener = self.listener.clone();
-        let probed = listener.wait_for(|status| status.probed.is_some());
+        let probed = listener.wait_for(|status| status.probed.is_some() || status.pooled);
         if timeout(LISTEN_PATIENCE, probed).await.is_err() {
             tracing::warn!(
                 "no notification of our own has come round yet: /readyz says 503 until one does"

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use sqlx::PgConnection;
-use sqlx::postgres::PgPool;
 use sqlx::types::Json;
 
+use super::backend::Backend;
+use super::pools::Pool;
 use super::retry::within;
 use crate::event::ContactId;
 
@@ -114,12 +114,12 @@ impl From<sqlx::Error> for ChatError {
 
 /// The chat tables of a database, over a few connections of their own.
 pub(crate) struct Chat {
-    pool: PgPool,
+    pool: Pool,
 }
 
 impl Chat {
     /// Those that `pool` reaches.
-    pub(crate) fn new(pool: PgPool) -> Self {
+    pub(crate) fn new(pool: Pool) -> Self {
         Self { pool }
     }
 
@@ -212,7 +212,7 @@ impl Chat {
 
     async fn within<T>(
         &self,
-        work: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
+        work: impl AsyncFnOnce(&mut Backend<'_>) -> sqlx::Result<T>,
     ) -> Result<T, ChatError> {
         Ok(within(&self.pool, PATIENCE, work).await?)
     }

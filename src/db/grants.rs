@@ -8,6 +8,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 use tokio::time::timeout;
 
+use super::backend::Backend;
 use super::rights::{Kind, SERVE};
 use super::{CONNECT_PATIENCE, Database, cause_of};
 
@@ -76,7 +77,10 @@ pub(crate) async fn grants_for(
     wanted: Wanted,
 ) -> anyhow::Result<Vec<Grant>> {
     let mut connection = connect(database).await?;
-    let quoted = quoted_role(&mut connection, role).await?;
+    let mut transaction = connection.begin().await?;
+    // Without names of statements, which a pooler would keep.
+    let mut on = Backend::new(false, &mut transaction);
+    let quoted = quoted_role(&mut on, role).await?;
     let mut statements = vec![format!("grant usage on schema rowcast to {quoted};")];
     if wanted.serve {
         for (name, privileges) in tables() {
@@ -84,9 +88,9 @@ pub(crate) async fn grants_for(
         }
         let functions = SERVE.iter().filter(|right| right.kind == Kind::Function);
         let functions: Vec<_> = functions.map(|right| right.name).collect();
-        statements.extend(execute(&mut connection, &functions, &quoted).await?);
+        statements.extend(execute(&mut on, &functions, &quoted).await?);
         let attached = sqlx::query_scalar(ATTACHED).bind(role);
-        statements.extend(attached.fetch_all(&mut connection).await?);
+        statements.extend(attached.fetch_all(&mut on).await?);
     }
     if wanted.serve || wanted.attach {
         // pg_dump locks every table and reads every sequence.
@@ -98,16 +102,17 @@ pub(crate) async fn grants_for(
         ));
     }
     if wanted.attach {
-        statements.extend(execute(&mut connection, &["attach", "detach"], &quoted).await?);
+        statements.extend(execute(&mut on, &["attach", "detach"], &quoted).await?);
         let of_the_owner: Vec<(i32, String)> = sqlx::query_as(OF_THE_OWNER)
             .bind(role)
-            .fetch_all(&mut connection)
+            .fetch_all(&mut on)
             .await?;
         statements.extend(of_the_owner.into_iter().map(|(_, sql)| sql));
     }
     if wanted.emit {
-        statements.extend(execute(&mut connection, &["emit", "typing"], &quoted).await?);
+        statements.extend(execute(&mut on, &["emit", "typing"], &quoted).await?);
     }
+    transaction.rollback().await?;
     connection.close().await?;
     let grant = |sql| Grant { sql, refused: None };
     Ok(statements.into_iter().map(grant).collect())
@@ -151,13 +156,13 @@ fn tables() -> Vec<(&'static str, String)> {
 }
 
 async fn execute(
-    connection: &mut PgConnection,
+    on: &mut Backend<'_>,
     functions: &[&str],
     role: &str,
 ) -> sqlx::Result<Vec<String>> {
     let found: Vec<String> = sqlx::query_scalar(FUNCTIONS)
         .bind(functions)
-        .fetch_all(connection)
+        .fetch_all(on)
         .await?;
     let grant = |function: String| format!("grant execute on {function} to {role};");
     Ok(found.into_iter().map(grant).collect())
@@ -176,13 +181,13 @@ async fn connect(database: &Database) -> anyhow::Result<PgConnection> {
     })
 }
 
-async fn quoted_role(connection: &mut PgConnection, role: &str) -> anyhow::Result<String> {
+async fn quoted_role(on: &mut Backend<'_>, role: &str) -> anyhow::Result<String> {
     let (quoted, exists, schema): (String, bool, bool) = sqlx::query_as(
         "select quote_ident($1), exists (select from pg_roles where rolname = $1),
                 exists (select from pg_namespace where nspname = 'rowcast')",
     )
     .bind(role)
-    .fetch_one(connection)
+    .fetch_one(on)
     .await?;
     anyhow::ensure!(
         exists,

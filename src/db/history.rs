@@ -10,9 +10,10 @@
 
 use serde_json::value::RawValue;
 use sqlx::Row as _;
-use sqlx::postgres::{PgConnection, PgPool};
 
+use super::backend::Backend;
 use super::outbox::{database_state, database_state_columns};
+use super::pools::Pool;
 use super::read_error::ReadError;
 use crate::event::Room;
 use crate::offset::DatabaseState;
@@ -140,7 +141,7 @@ impl From<sqlx::Error> for HistoryError {
 /// # Errors
 /// See [`HistoryError`].
 pub(crate) async fn history(
-    pool: &PgPool,
+    pool: &Pool,
     room: &Room,
     before: Option<&str>,
     limit: usize,
@@ -167,28 +168,29 @@ pub(crate) async fn history(
 
 /// Reads a page of the tables that are not left out. `None` if every table that may have messages of the room is.
 async fn read(
-    pool: &PgPool,
+    pool: &Pool,
     room: &Room,
     before: Option<&str>,
     limit: usize,
     max_payload: usize,
     left_out: &mut Vec<HistoryError>,
 ) -> Result<Option<Page>, HistoryError> {
-    let mut transaction = pool.begin_with(BEGIN).await?;
+    let (mut transaction, direct) = pool.begin_with(BEGIN).await?;
+    let mut on = Backend::new(direct, &mut transaction);
     let row = sqlx::query(database_state_columns!())
-        .fetch_one(&mut *transaction)
+        .fetch_one(&mut on)
         .await?;
     let (state, durable) = database_state(&row)?;
-    let sources = Source::all(&mut transaction).await?;
-    if sources.is_empty() && is_hidden(&mut transaction).await? {
+    let sources = Source::all(&mut on).await?;
+    if sources.is_empty() && is_hidden(&mut on).await? {
         return Err(HistoryError::Hidden);
     }
-    let tables = find_tables(&mut transaction, &sources, room, left_out).await?;
+    let tables = find_tables(&mut on, &sources, room, left_out).await?;
     if tables.is_empty() && !left_out.is_empty() {
         return Ok(None);
     }
     let anchor = match before {
-        Some(id) => Some(place::find(&mut transaction, &tables, room, id).await?),
+        Some(id) => Some(place::find(&mut on, &tables, room, id).await?),
         None => None,
     };
     let max_payload = i32::try_from(max_payload).unwrap_or(i32::MAX);
@@ -196,7 +198,7 @@ async fn read(
     for (index, table) in tables.iter().enumerate() {
         if let Some(only) = place::older(&tables, index, anchor.as_ref()) {
             let scope = table.scope(room, only);
-            lists.push(read_list(&mut transaction, table, &scope, limit, max_payload).await?);
+            lists.push(read_list(&mut on, table, &scope, limit, max_payload).await?);
         }
     }
     transaction.rollback().await?;
@@ -211,7 +213,7 @@ async fn read(
 }
 
 /// Whether row security may be why no table is attached.
-async fn is_hidden(connection: &mut PgConnection) -> sqlx::Result<bool> {
+async fn is_hidden(connection: &mut Backend<'_>) -> sqlx::Result<bool> {
     sqlx::query_scalar("select row_security_active('rowcast.attached')")
         .fetch_one(connection)
         .await
@@ -219,7 +221,7 @@ async fn is_hidden(connection: &mut PgConnection) -> sqlx::Result<bool> {
 
 /// The attached tables that may hold messages of the room, without those that are left out; one that may not be read is.
 async fn find_tables<'a>(
-    connection: &mut PgConnection,
+    connection: &mut Backend<'_>,
     sources: &'a [Source],
     room: &'a Room,
     left_out: &mut Vec<HistoryError>,
@@ -257,7 +259,7 @@ async fn find_tables<'a>(
 
 /// The newest messages of one table, one more than the page holds, so that the page knows whether there are more.
 async fn read_list(
-    connection: &mut PgConnection,
+    connection: &mut Backend<'_>,
     table: &Found<'_>,
     scope: &Scope<'_>,
     limit: usize,

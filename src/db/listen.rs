@@ -10,7 +10,8 @@ use futures_util::FutureExt as _;
 use sqlx::postgres::{PgListener, PgNotification, PgPoolOptions};
 use tokio::time::timeout;
 
-use super::Database;
+use super::link::Link;
+use super::{Database, PLAIN};
 
 /// `rowcast.wake()` sends on it: the outbox has grown.
 const WAKE: &str = "rowcast";
@@ -66,6 +67,9 @@ pub(crate) enum ListenError {
     /// sqlx says so.
     #[error("the connection was lost")]
     Lost,
+    /// The connection's backend may be given to others.
+    #[error("LISTEN can't be had through a connection pooler")]
+    Pooled,
     /// A half-open connection.
     #[error("no answer within {} s", PATIENCE.as_secs())]
     Silent(#[from] tokio::time::error::Elapsed),
@@ -87,17 +91,26 @@ impl Listen {
         let begin = async {
             // A pool for each connection: sqlx returns a lost one to its pool by talking to it, and until it answers,
             // which may be never, the pool has no other to give.
+            if database.link().await? == Link::Pooled {
+                // Whoever got the backend next would be sent our notifications.
+                return Err(ListenError::Pooled);
+            }
+            let proven = database.clone();
             let pool = PgPoolOptions::new()
                 .max_connections(1)
                 .min_connections(0)
                 .acquire_timeout(ACQUIRE_PATIENCE)
-                .connect_lazy_with(database.named("rowcast listener"));
+                .after_connect(move |connection, _| {
+                    let database = proven.clone();
+                    Box::pin(async move { database.link.require_direct(connection).await })
+                })
+                .connect_lazy_with(database.linked("rowcast listener", Link::Direct, PLAIN));
             let mut listener = PgListener::connect_with(&pool).await?;
             listener.eager_reconnect(false);
             listener
                 .listen_all([WAKE, TYPING, SESSION, SOURCES, PROBE])
                 .await?;
-            Ok::<_, sqlx::Error>(listener)
+            Ok::<_, ListenError>(listener)
         };
         Ok(Self {
             listener: timeout(PATIENCE, begin).await??,

@@ -17,9 +17,11 @@ use std::time::Duration;
 
 use sqlx::migrate::MigrateError;
 use sqlx::postgres::PgConnection;
+use sqlx::{Decode, Postgres, Row as _, SqlSafeStr, Type};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
+use super::link::Link;
 use super::{Database, is_transient};
 use crate::backoff::Backoff;
 use crate::status::StartStatus;
@@ -65,10 +67,20 @@ pub(super) enum NotMigrated {
     Refused(anyhow::Error),
 }
 
+/// One value, by the simple protocol: a statement without a name is left behind on no backend, whoever gets it next.
+async fn value<T>(connection: &mut PgConnection, sql: impl SqlSafeStr) -> sqlx::Result<T>
+where
+    T: Type<Postgres> + for<'r> Decode<'r, Postgres>,
+{
+    let row = sqlx::raw_sql(sql).fetch_one(connection).await?;
+    row.try_get(0)
+}
+
 /// Brings the schema `rowcast` up to date, and the chat tables if they are asked for. Adds the names of the migrations that it
 /// applies to `applied`, and tells `waiting` what it waits for.
 pub(super) async fn migrate(
     connection: &mut PgConnection,
+    link: Link,
     database: &Database,
     schema: &Schema<'_>,
     waiting: &watch::Sender<StartStatus>,
@@ -80,7 +92,7 @@ pub(super) async fn migrate(
     }
     for set in &sets {
         let failed = |error| not_migrated(&error, database, schema, set);
-        let mut patience = Patience::new(connection, database, waiting)
+        let mut patience = Patience::new(connection, link, database, waiting)
             .await
             .map_err(failed)?;
         loop {
@@ -139,11 +151,12 @@ struct Patience<'a> {
 impl<'a> Patience<'a> {
     async fn new(
         connection: &mut PgConnection,
+        link: Link,
         database: &'a Database,
         waiting: &'a watch::Sender<StartStatus>,
     ) -> Result<Self, MigrateError> {
         Ok(Self {
-            blockers: Blockers::of(connection, database).await?,
+            blockers: Blockers::of(connection, link, database).await?,
             waiting,
             backoff: Backoff::new(RETRY_FIRST, RETRY_MOST),
             tell_at: Instant::now() + TELL_FIRST,

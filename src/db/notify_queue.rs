@@ -4,9 +4,14 @@
 //! transaction, or whose client reads nothing, lets the queue fill up; once it is full, whoever notifies fails when it commits.
 //! So nothing of ours is added to a queue that is half full (`migrations/0012_notify.sql`), but for the probes.
 
-use sqlx::postgres::PgPool;
+use std::time::Duration;
 
 use super::numbers::notify_queue_limit;
+use super::pools::Pool;
+use super::retry::within;
+
+/// The longest wait for an answer.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// SQLSTATE, Postgres manual, appendix A: the queue is full.
 const PROGRAM_LIMIT_EXCEEDED: &str = "54000";
@@ -32,19 +37,22 @@ const HOLDS_IT_UP: &str = concat!(
 ///
 /// # Errors
 /// The database's own.
-pub(crate) async fn send_probe(pool: &PgPool, payload: &str) -> sqlx::Result<Option<f64>> {
-    let probed = sqlx::query_scalar(PROBE)
-        .bind(payload)
-        .fetch_one(pool)
-        .await;
+pub(crate) async fn send_probe(pool: &Pool, payload: &str) -> sqlx::Result<Option<f64>> {
+    let probe = sqlx::query_scalar(PROBE).bind(payload);
+    let probed = within(pool, PATIENCE, async |connection| {
+        probe.fetch_one(connection).await
+    })
+    .await;
     match probed {
         Err(sqlx::Error::Database(error)) => match error.code().as_deref() {
             Some(PROGRAM_LIMIT_EXCEEDED) => Ok(Some(1.0)),
-            Some(INSUFFICIENT_PRIVILEGE) => sqlx::query(PROBE_ALONE)
-                .bind(payload)
-                .execute(pool)
+            Some(INSUFFICIENT_PRIVILEGE) => {
+                let probe = sqlx::query(PROBE_ALONE).bind(payload);
+                within(pool, PATIENCE, async |connection| {
+                    probe.execute(connection).await.map(|_| None)
+                })
                 .await
-                .map(|_| None),
+            }
             _ => Err(sqlx::Error::Database(error)),
         },
         probed => probed.map(Some),
@@ -56,6 +64,9 @@ pub(crate) async fn send_probe(pool: &PgPool, payload: &str) -> sqlx::Result<Opt
 ///
 /// # Errors
 /// The database's own.
-pub(crate) async fn notify_queue_holder(pool: &PgPool) -> sqlx::Result<(bool, Option<String>)> {
-    sqlx::query_as(HOLDS_IT_UP).fetch_one(pool).await
+pub(crate) async fn notify_queue_holder(pool: &Pool) -> sqlx::Result<(bool, Option<String>)> {
+    within(pool, PATIENCE, async |connection| {
+        sqlx::query_as(HOLDS_IT_UP).fetch_one(connection).await
+    })
+    .await
 }

@@ -8,17 +8,17 @@ use std::io::ErrorKind;
 
 use anyhow::anyhow;
 use sqlx::postgres::PgConnection;
-use sqlx::{ConnectOptions as _, Connection as _};
+use sqlx::{Connection as _, Row as _};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
+use super::link::{Link, STANDBY};
 use super::migrate::{NotMigrated, Schema, migrate};
-use super::{CONNECT_PATIENCE, Database, is_transient};
+use super::{CONNECT_PATIENCE, Database, PLAIN, is_transient};
 use crate::backoff::Backoff;
 use crate::status::StartStatus;
 
-const FACTS: &str =
-    "select pg_is_in_recovery(), current_setting('default_transaction_read_only')::bool";
+const IS_READ_ONLY: &str = "select current_setting('default_transaction_read_only')::bool";
 
 /// Waits for the database and brings its schema up to date. Returns the database as it is to be connected to, and the names of
 /// the migrations that were applied. `waiting` is told what is waited for.
@@ -56,27 +56,27 @@ async fn attempt(
     waiting: &watch::Sender<StartStatus>,
     applied: &mut Vec<String>,
 ) -> Result<(), NotMigrated> {
-    let mut connection = connect(database).await?;
-    let facts = sqlx::query_as(FACTS).fetch_one(&mut connection).await;
-    let (standby, read_only): (bool, bool) = facts.map_err(|error| refusal(database, &error))?;
-    if standby {
-        let cause = "the database is a standby, which can't be written to: DATABASE_URL must lead to the primary";
-        return Err(NotMigrated::Away(cause.to_owned()));
+    let (mut connection, mut link) = connect(database).await?;
+    if link == Link::Direct {
+        let asked = sqlx::raw_sql(IS_READ_ONLY).fetch_one(&mut connection).await;
+        let read_only = asked.and_then(|row| row.try_get(0));
+        if read_only.map_err(|error| refusal(database, &error))? && database.make_writable() {
+            (connection, link) = connect(database).await?;
+        }
     }
-    if read_only && database.make_writable() {
-        connection = connect(database).await?;
-    }
-    migrate(&mut connection, database, schema, waiting, applied).await?;
+    migrate(&mut connection, link, database, schema, waiting, applied).await?;
     // What was to be done is done, and the server closes its end in any case.
     let _ = timeout(CONNECT_PATIENCE, connection.close()).await;
     Ok(())
 }
 
-async fn connect(database: &Database) -> Result<PgConnection, NotMigrated> {
-    let options = database.named("rowcast migrate");
-    match timeout(CONNECT_PATIENCE, options.connect()).await {
-        Ok(connected) => connected.map_err(|error| refusal(database, &error)),
-        Err(_) => Err(NotMigrated::Away(format!(
+async fn connect(database: &Database) -> Result<(PgConnection, Link), NotMigrated> {
+    match timeout(CONNECT_PATIENCE, database.open("rowcast migrate", PLAIN)).await {
+        Ok(Err(error)) if !matches!(error, sqlx::Error::PoolTimedOut) => {
+            Err(refusal(database, &error))
+        }
+        Ok(Ok(connected)) => Ok(connected),
+        Ok(Err(_)) | Err(_) => Err(NotMigrated::Away(format!(
             "the database can't be reached: no answer within {} s",
             CONNECT_PATIENCE.as_secs()
         ))),
@@ -98,6 +98,8 @@ fn refusal(database: &Database, error: &sqlx::Error) -> NotMigrated {
                 database.describe()
             ))
         }
+        // It says by itself what is wrong.
+        sqlx::Error::Protocol(said) if said == STANDBY => NotMigrated::Away(said.clone()),
         _ if is_transient(error) => {
             NotMigrated::Away(format!("the database can't be reached: {}", said(error)))
         }

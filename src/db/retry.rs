@@ -6,21 +6,25 @@
 
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnection, PgPool};
 use tokio::time::timeout;
+
+use super::backend::Backend;
+use super::link::scoped;
+use super::pools::Pool;
 
 /// SQLSTATE read_only_sql_transaction: a standby says it, too.
 pub(super) const SQLSTATE_READ_ONLY: &str = "25006";
 
-/// One statement's work on a connection of the pool. A connection that does not answer in time is closed: back in the
-/// pool it would keep its place until TCP gives it up.
+/// One statement's work on a connection of the pool; where its backend may be shared, in a transaction of its own. A connection
+/// that does not answer in time is closed: back in the pool it would keep its place until TCP gives it up.
 pub(super) async fn within<T>(
-    pool: &PgPool,
+    pool: &Pool,
     patience: Duration,
-    work: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
+    work: impl AsyncFnOnce(&mut Backend<'_>) -> sqlx::Result<T>,
 ) -> sqlx::Result<T> {
-    let mut connection = pool.acquire().await?;
-    match timeout(patience, work(&mut connection)).await {
+    let (mut connection, link) = pool.acquire().await?;
+    let work = scoped(&mut connection, link, pool.settings(), work);
+    match timeout(patience, work).await {
         Ok(done) => done,
         Err(_) => {
             drop(connection.detach());
@@ -29,7 +33,8 @@ pub(super) async fn within<T>(
     }
 }
 
-/// Whether waiting may mend it: the server is away, starting, full, or gave up this once (SQLSTATE classes 08, 40, 53, 57).
+/// Whether waiting may mend it: the server is away, starting, full, or gave up this once (SQLSTATE classes 08, 40, 53, 57), or is
+/// read-only because another one is the primary now (25006).
 pub(crate) fn is_transient(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_)
@@ -37,7 +42,8 @@ pub(crate) fn is_transient(error: &sqlx::Error) -> bool {
         | sqlx::Error::WorkerCrashed
         | sqlx::Error::Protocol(_) => true,
         sqlx::Error::Database(e) => e.code().is_some_and(|code| {
-            matches!(code.get(..2), Some("08" | "40" | "53" | "57")) || code == "55006"
+            matches!(code.get(..2), Some("08" | "40" | "53" | "57"))
+                || matches!(&*code, "55006" | "25006")
         }),
         _ => false,
     }

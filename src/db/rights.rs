@@ -56,6 +56,7 @@ pub(super) const SERVE: &[Right] = &[
     right(Kind::Table, "attached", &["select"], Check::History, "history is refused"),
     right(Kind::Table, "sources", &["select"], Check::History, "history is refused"),
     right(Kind::Function, "truncate_payload", &["execute"], Check::Rights, "the server can't read the outbox"),
+    right(Kind::Function, "is_flushed", &["execute"], Check::Rights, "the server can't tell which offsets are good"),
     right(Kind::Function, "careful_row", &["execute"], Check::History, "history fails at a large row"),
     right(Kind::Function, "bounded_row", &["execute"], Check::History, "history fails at a large row"),
     right(Kind::Function, "bounded_value", &["execute"], Check::History, "history fails at a large row"),

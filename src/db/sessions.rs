@@ -20,9 +20,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::PgPool;
-
 use super::fault::{cause_of, is_refused};
+use super::pools::Pool;
 use super::query_batcher::QueryBatcher;
 use super::read_error::ReadError;
 use super::retry::within;
@@ -82,7 +81,7 @@ pub(crate) struct StoredSession {
 
 /// Reads and writes resume sessions, many by one statement.
 pub(crate) struct Sessions {
-    pool: PgPool,
+    pool: Pool,
     checks: Checks,
     takeovers: QueryBatcher<ResumeSession, Result<Takeover, Arc<ReadError>>>,
     stores: QueryBatcher<(ResumeSession, StoredSession), Result<bool, Arc<sqlx::Error>>>,
@@ -94,7 +93,7 @@ impl Sessions {
     pub(crate) const MAX_PRUNED: u64 = 5_000;
 
     /// Over a pool whose commits wait until they are on disk. What fails is written into `checks`.
-    pub(crate) fn new(pool: PgPool, checks: Checks) -> Self {
+    pub(crate) fn new(pool: Pool, checks: Checks) -> Self {
         Self {
             pool,
             checks,
@@ -129,9 +128,11 @@ impl Sessions {
         taken
     }
 
-    /// Whether the self-check has found that sessions can't be stored, so that waiting is of no use.
+    /// Whether the self-check has found that sessions can't be stored, or nothing can, so that waiting is of no use.
     pub(crate) fn known_to_fail(&self) -> bool {
-        self.checks.found(Check::Sessions, FoundBy::SelfCheck)
+        [Check::Sessions, Check::Writes]
+            .iter()
+            .any(|check| self.checks.found(*check, FoundBy::SelfCheck))
     }
 
     /// Notes that sessions can't be written or removed. Who can't connect is told by the listener and the reader.

@@ -5,16 +5,14 @@
 
 use std::time::Duration;
 
-use sqlx::Connection as _;
-use sqlx::postgres::PgPool;
-
+use super::pools::Pool;
 use super::retry::within;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A policy's text can't be had while somebody alters its table; that is waited for briefly.
-const BEGIN: &str = "
-begin read only;
+const LIMITS: &str = "
+set local transaction read only;
 set local jit = off;
 set local lock_timeout = '1s';
 set local statement_timeout = '5s'";
@@ -34,15 +32,10 @@ pub(crate) struct Source {
 ///
 /// # Errors
 /// The database's own, or that there was no answer in time.
-pub(crate) async fn sources(pool: &PgPool) -> sqlx::Result<Vec<Source>> {
+pub(crate) async fn sources(pool: &Pool) -> sqlx::Result<Vec<Source>> {
     within(pool, PATIENCE, async |connection| {
-        let mut transaction = connection.begin_with(BEGIN).await?;
-        let sources =
-            sqlx::query_as("select source, room, problems from rowcast.sources order by 1")
-                .fetch_all(&mut *transaction)
-                .await?;
-        transaction.rollback().await?;
-        Ok(sources)
+        let read = sqlx::query_as("select source, room, problems from rowcast.sources order by 1");
+        connection.read_within(LIMITS, read).await
     })
     .await
 }

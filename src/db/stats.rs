@@ -2,7 +2,12 @@
 //!
 //! All of them are cheap: the number of rows is the planner's estimate, never a count.
 
-use sqlx::postgres::PgPool;
+use std::time::Duration;
+
+use super::pools::Pool;
+use super::retry::within;
+
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Figures of the outbox.
 #[derive(sqlx::FromRow, Debug)]
@@ -17,11 +22,13 @@ pub(crate) struct Stats {
 ///
 /// # Errors
 /// The database's own.
-pub(crate) async fn stats(pool: &PgPool) -> sqlx::Result<Stats> {
-    sqlx::query_as(
+pub(crate) async fn stats(pool: &Pool) -> sqlx::Result<Stats> {
+    let stats = sqlx::query_as(
         "select greatest(reltuples, 0)::bigint as rows, pg_total_relation_size(oid) as bytes
          from pg_class where oid = 'rowcast.events'::regclass",
-    )
-    .fetch_one(pool)
+    );
+    within(pool, PATIENCE, async |connection| {
+        stats.fetch_one(connection).await
+    })
     .await
 }

@@ -6,6 +6,8 @@
 //! was committed while nobody listened was announced to nobody.
 //! Correctness never depends on this module: without it the reader still polls.
 
+use std::time::Duration;
+
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -14,6 +16,9 @@ use crate::backoff::Backoff;
 use crate::db::{Database, Heard, Listen, ListenError};
 use crate::metrics::Metrics;
 use crate::status::{ListenerStatus, NotifyQueueStatus};
+
+/// Behind a pooler there is nothing to listen to, until the address leads elsewhere.
+const POOLED_PAUSE: Duration = Duration::from_secs(5);
 
 /// Where what is heard goes.
 pub(crate) struct Listener {
@@ -43,15 +48,29 @@ impl Listener {
         let mut backoff = Backoff::default();
         let mut queue = self.notify_queue.clone();
         loop {
-            let error = tokio::select! {
+            let failed = tokio::select! {
+                biased;
                 () = stop.cancelled() => break,
-                error = self.listen(&mut backoff) => error.to_string(),
+                error = self.listen(&mut backoff) => Some(error),
                 // Nobody is told to read what a transaction that failed has put there. Whoever listens would keep it there.
-                Ok(_) = queue.wait_for(|queue| queue.full) => "the NOTIFY queue is full".to_owned(),
+                Ok(_) = queue.wait_for(|queue| queue.full) => None,
             };
+            if matches!(failed, Some(ListenError::Pooled)) {
+                // Where the address leads is said once, by whoever finds it out.
+                self.status.send_replace(ListenerStatus {
+                    pooled: true,
+                    ..ListenerStatus::default()
+                });
+                let _ = timeout(POOLED_PAUSE, stop.cancelled()).await;
+                continue;
+            }
             if self.status.send_replace(ListenerStatus::default()).bound {
                 self.metrics.listener_reconnects.inc();
             }
+            let error = failed.map_or_else(
+                || "the NOTIFY queue is full".to_owned(),
+                |error| error.to_string(),
+            );
             let pause = backoff.next();
             tracing::warn!(
                 retry_in_ms = pause.as_millis() as u64,
@@ -72,7 +91,10 @@ impl Listener {
             Err(error) => return error,
         };
         backoff.reset();
-        self.status.send_modify(|status| status.bound = true);
+        self.status.send_modify(|status| {
+            status.bound = true;
+            status.pooled = false;
+        });
         self.wake.send_replace(());
         self.sources.send_replace(());
         loop {

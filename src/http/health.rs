@@ -3,7 +3,7 @@
 //! Ready means that the listener is bound, the reader has lately found everything there was, a notification of our own has come
 //! round, and no check of `status` fails. It says what fails, in words. A check that is merely degraded is named, too, in an
 //! answer that is still 200: taking the server out of service would make it worse. So is an attached table that is not captured as
-//! it should be.
+//! it should be, and a connection pooler, behind which the poll alone delivers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +25,9 @@ use crate::status::{
 /// How far behind the reader may be, beyond two polls; and how long it may fail.
 const LAG_LIMIT: Duration = Duration::from_secs(2);
 
+const POOLED: &str = "DATABASE_URL leads through a connection pooler: events come with the poll (ROWCAST_POLL) and not at once; \
+                      set it to the database's own address";
+
 /// What readiness is made of.
 pub(crate) struct Health {
     listener: watch::Receiver<ListenerStatus>,
@@ -37,9 +40,10 @@ pub(crate) struct Health {
 }
 
 /// The checks that are made here; those of `status` come on top.
-const OWN_CHECKS: [&str; 6] = [
+const OWN_CHECKS: [&str; 7] = [
     "drain",
     "listener",
+    "pooler",
     "reader",
     "probe",
     "sources",
@@ -80,7 +84,7 @@ impl Health {
             failing.insert("drain".into(), "the server is stopping".into());
         }
         let listener = *self.listener.borrow();
-        if !listener.bound {
+        if !listener.bound && !listener.pooled {
             failing.insert("listener".into(), "LISTEN is not in force".into());
         }
         let reader = *self.reader.borrow();
@@ -98,7 +102,7 @@ impl Health {
             Some(_) => {}
         }
         let recent = |at: Instant| at.elapsed() <= PROBE_LIMIT;
-        if !listener.probed.is_some_and(recent) {
+        if !listener.probed.is_some_and(recent) && !listener.pooled {
             failing.insert(
                 "probe".into(),
                 "no notification of our own has come round lately".into(),
@@ -111,6 +115,9 @@ impl Health {
     /// What is amiss while events are delivered, by name; empty when nothing is.
     fn degraded(&self) -> Map<String, Value> {
         let mut degraded: Map<_, _> = self.found(Severity::Degraded).collect();
+        if self.listener.borrow().pooled {
+            degraded.insert("pooler".into(), POOLED.into());
+        }
         let sources = self.sources.borrow();
         if let Some(failing) = &sources.failing {
             degraded.insert("sources".into(), failing.as_str().into());

@@ -33,6 +33,18 @@ impl Snapshot {
         other.xmax <= self.xmax && self.xip.iter().all(unseen_there)
     }
 
+    /// The least snapshot that sees whatever one of the two sees.
+    pub(crate) fn union(&self, other: &Self) -> Self {
+        let mut xip: Vec<u64> = self.xip.iter().chain(&other.xip).copied().collect();
+        xip.retain(|xid| !self.sees(*xid) && !other.sees(*xid));
+        xip.sort_unstable();
+        xip.dedup();
+        Self {
+            xmax: self.xmax.max(other.xmax),
+            xip,
+        }
+    }
+
     /// The oldest transaction that was not over: everything below it was.
     pub(crate) fn xmin(&self) -> u64 {
         self.xip.first().copied().unwrap_or(self.xmax)

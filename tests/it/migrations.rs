@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 /// Every migration with the SHA-256 of its file.
-const RELEASED: [(&str, &str); 17] = [
+const RELEASED: [(&str, &str); 19] = [
     (
         "0001_outbox.sql",
         "8a202595a90dd4209fe9dbe4f22e364183d8b0135bb5b410841f0276d3ed3af4",
@@ -63,6 +63,10 @@ const RELEASED: [(&str, &str); 17] = [
         "38ed821226bc5ac32a8ba5b5ba2321f3f61b47aeed1a247e911613ede0d139c4",
     ),
     (
+        "0014_databases.sql",
+        "84e40cafeee0bcefa5b81dec066645301125f3cc6b8b39aba6d01b7b6102ea74",
+    ),
+    (
         "0016_sessions_updated.sql",
         "a3fd448ec21f59685d36141c75626ab5447d1d9a9bae91ad76cdac4eb9e7e81f",
     ),
@@ -73,6 +77,10 @@ const RELEASED: [(&str, &str); 17] = [
     (
         "0021_problems.sql",
         "61dc6f2568a47b4e76aed5f3fd1289ee55aa0f26451d7a00fbf0811404193892",
+    ),
+    (
+        "0022_flushed.sql",
+        "e69a6579ea7a4d775378b2ef37829e1283e24ea31788c5f562ba8c5c9a9fdb04",
     ),
     (
         "chat/0001_chat.sql",

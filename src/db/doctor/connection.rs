@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout};
 use super::{Answer, Doctor, Finding, PATIENCE, Unanswered, open};
 use crate::db::cause_of;
 use crate::db::fault::is_refused;
+use crate::db::link::Link;
 use crate::db::migrate::{Pending, pending};
 
 /// The majors that the tests run on.
@@ -32,8 +33,8 @@ impl Doctor {
             Err(error) => {
                 let said = format!("{}: {}", self.database.describe(), cause_of(&error));
                 let means = if cause_of(&error).contains("startup parameter") {
-                    "A pooler stands there that takes no such setting: ignore_startup_parameters = extra_float_digits in \
-                     pgbouncer.ini, and pool_mode = session. Better: let DATABASE_URL lead to Postgres itself."
+                    "A pooler stands there that takes no such setting: leave it out of DATABASE_URL. Better: let DATABASE_URL \
+                     lead to Postgres itself."
                 } else if is_refused(&error) {
                     "Postgres is there and lets nobody in by this URL: the role, the password or the database is another, \
                      or pg_hba.conf has no line for it. A server exits at once."
@@ -60,7 +61,8 @@ impl Doctor {
         self.conclude("pooler", found);
     }
 
-    /// A pooler in transaction mode gives the backend that one connection has just used to the next one that asks.
+    /// A server takes each pooler for one that does. One in transaction mode gives the backend that one connection has just used to
+    /// the next one that asks.
     async fn shares_backends(&mut self) -> sqlx::Result<bool> {
         let mut first = open(&self.database).await?;
         let mut second = open(&self.database).await?;
@@ -71,7 +73,8 @@ impl Doctor {
         sqlx::raw_sql("rollback").execute(&mut second).await?;
         first.close().await?;
         second.close().await?;
-        Ok(before == other || before != after)
+        let link = self.database.link().await;
+        Ok(before == other || before != after || link.is_ok_and(|link| link == Link::Pooled))
     }
 
     pub(super) async fn version(&mut self) {
@@ -222,12 +225,12 @@ async fn backend(connection: &mut PgConnection) -> sqlx::Result<i32> {
 
 fn pooler_finding(shared: bool) -> Finding {
     if shared {
-        Finding::failure(
+        Finding::warning(
             "pooler",
-            "a pooler in transaction mode stands before Postgres",
-            "LISTEN can't work through it, so events wait for the poll, and /readyz says 503.",
+            "a pooler stands before Postgres",
+            "LISTEN can't work through it, so events come with the poll (ROWCAST_POLL), typing by SQL does not come, and /readyz says `degraded`.",
         )
-        .paste("# let DATABASE_URL lead to Postgres itself, or to a pool with pool_mode = session; writers may keep the pooler")
+        .paste("# let DATABASE_URL lead to Postgres itself; writers may keep the pooler")
     } else {
         Finding::ok("pooler", "none that shares connections")
     }

@@ -12,10 +12,10 @@ impl Doctor {
     pub(super) async fn listen(&mut self) {
         if self.shared {
             // Tried, it would stay in force on a connection that others get next.
-            self.add(Finding::failure(
+            self.add(Finding::warning(
                 "listen",
                 "not tried, since the pooler shares its connections",
-                "Nobody is woken: events wait for the poll, and /readyz says 503.",
+                "Nobody is woken: events come with the poll (ROWCAST_POLL).",
             ));
             return;
         }
@@ -23,7 +23,7 @@ impl Doctor {
             Ok(found) => found,
             Err(_) => Ok(None),
         };
-        let means = "Nobody is woken: events wait for the poll, and /readyz says 503. A pooler in transaction mode, or a proxy that \
+        let means = "Nobody is woken: events wait for the poll, and /readyz says 503. Between here and Postgres is a proxy that \
              drops what a server sends by itself.";
         let found = found.map(|took| {
             vec![match took {

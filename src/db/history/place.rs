@@ -3,13 +3,11 @@
 //! Guarantees that a value which can't be cast to a column's type finds nothing, and is no error: the cast is tried in a
 //! savepoint.
 
-use sqlx::Acquire as _;
-use sqlx::postgres::PgConnection;
-
 use super::HistoryError;
 use super::source::{Source, Values};
 use super::statement::{self, Only, Scope};
 use super::template::Solution;
+use crate::db::backend::Backend;
 use crate::event::Room;
 
 /// A table that may hold messages of the room, and where in it.
@@ -72,7 +70,7 @@ pub(super) fn older<'a>(
 }
 
 pub(super) async fn find(
-    conn: &mut PgConnection,
+    conn: &mut Backend<'_>,
     tables: &[Found<'_>],
     room: &Room,
     id: &str,
@@ -112,16 +110,13 @@ pub(super) async fn find(
 
 /// Whether each text can be a value of its column: one that can't be cast is in no row.
 pub(super) async fn castable(
-    conn: &mut PgConnection,
+    conn: &mut Backend<'_>,
     values: &Values<'_>,
 ) -> Result<bool, HistoryError> {
     let Some(mut probe) = statement::cast_probe(values) else {
         return Ok(true);
     };
-    let mut savepoint = conn.begin().await?;
-    let cast = probe.build().execute(&mut *savepoint).await;
-    savepoint.rollback().await?;
-    match cast {
+    match conn.attempt(probe.build()).await? {
         Ok(_) => Ok(true),
         Err(sqlx::Error::Database(error)) if is_data_error(&*error) => Ok(false),
         Err(error) => Err(error.into()),

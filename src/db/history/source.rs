@@ -3,10 +3,10 @@
 //! Reads `rowcast.attached` and Postgres's catalog. Guarantees that every name which becomes part of a statement is quoted by
 //! Postgres itself, here.
 
-use sqlx::postgres::PgConnection;
 use sqlx::types::Json;
 
 use super::template::Template;
+use crate::db::backend::Backend;
 
 /// The tables whose inserts are `message:new`. A table without its trigger is left out: it may be another table that was given
 /// the name of one that was dropped. A column is `comparable` if its value, written as text into a room's name, casts back to
@@ -87,7 +87,7 @@ pub(super) type Values<'a> = Vec<(&'a Column, String)>;
 
 impl Source {
     /// Every attached table whose rows are messages, in the order of their names.
-    pub(super) async fn all(conn: &mut PgConnection) -> sqlx::Result<Vec<Self>> {
+    pub(super) async fn all(conn: &mut Backend<'_>) -> sqlx::Result<Vec<Self>> {
         sqlx::query_as(SOURCES).fetch_all(conn).await
     }
 

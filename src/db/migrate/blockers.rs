@@ -11,7 +11,9 @@ use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnection;
 use tokio::time::{sleep, timeout};
 
+use super::value;
 use crate::db::Database;
+use crate::db::link::Link;
 
 /// A migration waits for 50 ms: it is asked after several times in that.
 const PAUSE: Duration = Duration::from_millis(8);
@@ -28,7 +30,7 @@ order by 5, 1 limit 5";
 /// Whoever holds up the migrations of one connection. Prints in words, with the remedy.
 pub(super) struct Blockers<'a> {
     database: &'a Database,
-    migrating: i32,
+    migrating: Option<i32>,
     asking: Option<PgConnection>,
     /// An attempt has failed. Nobody is asked before.
     is_held_up: bool,
@@ -42,13 +44,16 @@ impl<'a> Blockers<'a> {
     /// Of the migrations on `connection`.
     pub(super) async fn of(
         connection: &mut PgConnection,
+        link: Link,
         database: &'a Database,
     ) -> sqlx::Result<Self> {
         Ok(Self {
             database,
-            migrating: sqlx::query_scalar("select pg_backend_pid()")
-                .fetch_one(connection)
-                .await?,
+            migrating: match link {
+                Link::Direct => Some(value(connection, "select pg_backend_pid()").await?),
+                // Each migration may run on another backend.
+                Link::Pooled => None,
+            },
             asking: None,
             is_held_up: false,
             found: Vec::new(),
@@ -62,7 +67,7 @@ impl<'a> Blockers<'a> {
 
     /// Waits for an attempt. Looks meanwhile who holds it up, where something did so before.
     pub(super) async fn watch<T>(&mut self, attempt: impl Future<Output = T>) -> T {
-        if !self.is_held_up {
+        if !self.is_held_up || self.migrating.is_none() {
             return attempt.await;
         }
         self.connect().await;

@@ -8,6 +8,7 @@ use sqlx::postgres::PgConnectOptions;
 
 /// SQLSTATE, Postgres manual, appendix A.
 const INSUFFICIENT_PRIVILEGE: &str = "42501";
+const DUPLICATE_TABLE: &str = "42P07";
 
 /// One line that says what failed, what Postgres said, and the remedy where an operator has one.
 pub(super) fn explain(
@@ -31,6 +32,8 @@ pub(super) fn explain(
             let grant =
                 if said.contains("table migrations") || said.contains("table chat_migrations") {
                     "select on rowcast.migrations".to_owned()
+                } else if let Some((_, function)) = said.split_once("denied for function ") {
+                    format!("execute on function {function}")
                 } else if said.contains("schema public") {
                     "create on schema public".to_owned()
                 } else if said.contains("schema rowcast") {
@@ -39,6 +42,11 @@ pub(super) fn explain(
                     format!("create on database {database:?}")
                 };
             format!("; a right is missing, its owner can give it: grant {grant} to {role:?}")
+        }
+        _ if refused.and_then(|e| e.code()).as_deref() == Some(DUPLICATE_TABLE) => {
+            "; the schema rowcast is there and its record of migrations is not, as after the restore of a dump without data: run \
+             `drop schema rowcast cascade` in the database, then `rowcast migrate`, and attach your tables again; they keep their rows"
+                .to_owned()
         }
         MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..) => format!(
             "; a later version of Rowcast has migrated this database: run that one, or one after it, and not {}; to stay with \

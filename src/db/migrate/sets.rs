@@ -5,8 +5,11 @@
 use std::fmt;
 
 use anyhow::anyhow;
+use sqlx::FromRow as _;
 use sqlx::migrate::{MigrateError, Migration, Migrator};
 use sqlx::postgres::PgConnection;
+
+use super::value;
 
 /// SQLSTATEs of a record that is not there, Postgres manual, appendix A: undefined table, and no such schema.
 const NO_RECORD: [&str; 2] = ["42P01", "3F000"];
@@ -111,8 +114,11 @@ impl Set {
         &self,
         connection: &mut PgConnection,
     ) -> Result<Vec<(i64, Vec<u8>)>, MigrateError> {
-        match sqlx::query_as(self.applied).fetch_all(connection).await {
-            Ok(applied) => Ok(applied),
+        match sqlx::raw_sql(self.applied).fetch_all(connection).await {
+            Ok(applied) => {
+                let read = |row| <(i64, Vec<u8>)>::from_row(row);
+                Ok(applied.iter().map(read).collect::<sqlx::Result<_>>()?)
+            }
             Err(sqlx::Error::Database(e))
                 if e.code().is_some_and(|code| NO_RECORD.contains(&&*code)) =>
             {
@@ -124,7 +130,7 @@ impl Set {
 
     async fn is_gone(&self, connection: &mut PgConnection) -> sqlx::Result<bool> {
         match self.gone {
-            Some(gone) => sqlx::query_scalar(gone).fetch_one(connection).await,
+            Some(gone) => value(connection, gone).await,
             None => Ok(false),
         }
     }

@@ -1,26 +1,36 @@
 //! One migration, in one transaction.
 //!
+//! Does what sqlx does by the simple protocol, because a statement's name, too, would stay on a connection. What a managed service
+//! refuses to tell is left out; the first server that is told fills it in.
 //! Takes sqlx's own lock of migrations, for this transaction only: nothing of it stays on a connection that a pooler gives to
 //! others. Its waits for locks are short, because writers queue behind whoever waits for a lock on a table of theirs.
 
-use sqlx::migrate::{Migrate as _, MigrateError};
+use std::time::Instant;
+
+use sqlx::migrate::{Migrate as _, MigrateError, Migration};
 use sqlx::postgres::PgConnection;
-use sqlx::{Connection as _, Executor as _};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 
 use super::sets::{Missing, Set};
+use super::value;
+use crate::db::is_transient;
 
 /// SQLSTATE, Postgres manual, appendix A: a lock was not to be had in time.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 
+/// What a role may not be allowed to call.
+const REFUSABLE: [&str; 2] = [
+    "(select system_identifier from pg_control_system())",
+    "(select timeline_id from pg_control_checkpoint())",
+];
+
 /// A pooler, a role or a database may have other settings; these are the transaction's own.
 const BEGIN: &str = "
-set transaction isolation level read committed;
+set local transaction isolation level read committed read write;
 set local lock_timeout = '50ms';
 set local statement_timeout = 0";
-const LOCK: &str = "select pg_advisory_xact_lock($1)";
 /// Creating what is there already would need the right to create.
 const SCHEMA_EXISTS: &str = "select to_regnamespace('rowcast') is not null";
-const RECORD_EXISTS: &str = "select to_regclass($1) is not null";
 /// What the chat tables had in our schema, which would be in the way of their first migration.
 const FORGET_CHAT: &str = r"
 do $$
@@ -42,21 +52,15 @@ pub(super) async fn step(
     let mut transaction = connection.begin().await?;
     let to = &mut *transaction;
     to.execute(BEGIN).await?;
-    let database: String = sqlx::query_scalar("select current_database()")
-        .fetch_one(&mut *to)
-        .await?;
-    let key = lock_id(&database);
-    sqlx::query(LOCK).bind(key).execute(&mut *to).await?;
-    let exists: bool = sqlx::query_scalar(SCHEMA_EXISTS)
-        .fetch_one(&mut *to)
-        .await?;
+    let database: String = value(to, "select current_database()").await?;
+    let lock = format!("select pg_advisory_xact_lock({})", lock_id(&database));
+    sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut *to).await?;
+    let exists: bool = value(to, SCHEMA_EXISTS).await?;
     if !exists {
         to.create_schema_if_not_exists("rowcast").await?;
     }
-    let exists: bool = sqlx::query_scalar(RECORD_EXISTS)
-        .bind(set.record)
-        .fetch_one(&mut *to)
-        .await?;
+    let exists = format!("select to_regclass('{}') is not null", set.record);
+    let exists: bool = value(to, AssertSqlSafe(exists)).await?;
     if !exists {
         to.ensure_migrations_table(set.record).await?;
     }
@@ -66,10 +70,58 @@ pub(super) async fn step(
         if still.begins_anew {
             to.execute(FORGET_CHAT).await?;
         }
-        to.apply(set.record, still.migration).await?;
+        let failed = |error| MigrateError::ExecuteMigration(error, version);
+        apply(to, set.record, still.migration)
+            .await
+            .map_err(failed)?;
     }
     transaction.commit().await?;
     Ok(())
+}
+
+/// Runs a migration, and records it.
+async fn apply(to: &mut PgConnection, record: &str, migration: &Migration) -> sqlx::Result<()> {
+    let begun = Instant::now();
+    let mut savepoint = to.begin().await?;
+    let run = sqlx::raw_sql(migration.sql.clone());
+    match (run.execute(&mut *savepoint).await, without(migration)) {
+        (Ok(_), _) => savepoint.commit().await?,
+        (Err(refused), Some(without)) if is_refusal(&refused) => {
+            savepoint.rollback().await?;
+            tracing::debug!("a migration is applied without what Postgres refuses: {refused}");
+            let run = sqlx::raw_sql(AssertSqlSafe(without));
+            run.execute(&mut *to).await?;
+        }
+        (Err(error), _) => return Err(error),
+    }
+    let checksum = migration.checksum.iter();
+    let record = format!(
+        "insert into {record} (version, description, success, checksum, execution_time)
+         values ({}, '{}', true, decode('{}', 'hex'), {})",
+        migration.version,
+        migration.description.replace('\'', "''"),
+        checksum.map(|b| format!("{b:02x}")).collect::<String>(),
+        begun.elapsed().as_nanos()
+    );
+    sqlx::raw_sql(AssertSqlSafe(record)).execute(to).await?;
+    Ok(())
+}
+
+/// The migration without the functions that may be refused, if it calls them.
+fn without(migration: &Migration) -> Option<String> {
+    let sql = migration.sql.as_str();
+    let calls = REFUSABLE.iter().any(|function| sql.contains(function));
+    calls.then(|| {
+        REFUSABLE.iter().fold(sql.to_owned(), |sql, function| {
+            sql.replace(function, "null::int")
+        })
+    })
+}
+
+/// Whether Postgres does not do this for us, now or ever.
+fn is_refusal(error: &sqlx::Error) -> bool {
+    let said = error.as_database_error();
+    said.is_some_and(|e| e.code().as_deref() != Some(LOCK_NOT_AVAILABLE)) && !is_transient(error)
 }
 
 /// Whether an attempt ended because a lock was not to be had in time.

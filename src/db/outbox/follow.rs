@@ -3,9 +3,10 @@
 //! Guarantees: one statement sees one snapshot, so each read yields exactly the events that are visible now and were not
 //! at the offset it starts from. A read is pulled in parts (`reading`), so its size costs no memory.
 //! Owns the advisory key by which writers know that a reader sleeps and must be notified: it is held from `enable_notify` to
-//! `disable_notify`, or until the connection ends.
+//! `disable_notify`, or until the connection ends. It is never taken on a connection that goes through a pooler.
 //! Relies on the caller to connect anew after every error: a read that broke off leaves a connection that nobody may use.
 
+mod connected;
 mod large;
 mod reading;
 mod skipped;
@@ -17,15 +18,18 @@ use std::time::Duration;
 
 use futures_util::future::ready;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
-use sqlx::postgres::PgConnection;
-use sqlx::{ConnectOptions as _, Connection as _, Decode, Postgres, Type};
+use sqlx::{Connection as _, Decode, Postgres, Type};
 use tokio::time::timeout;
 
 use super::epoch;
 use crate::db::Database;
+use crate::db::backend::Backend;
+use crate::db::link::{Link, scoped};
 use crate::db::numbers::sleeping_reader_key;
+use crate::db::read_error::ReadError;
 use crate::metrics::Metrics;
 use crate::offset::{BadSnapshot, Epoch, Seen, Snapshot};
+use connected::{Connected, SETTINGS};
 use reading::Reading;
 use skipped::Skipped;
 
@@ -35,54 +39,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// keep what comes after them waiting.
 const LARGE_EVENTS: i64 = 10_000;
 const LARGE_BYTES: i64 = 32 * 1024 * 1024;
-
-/// Reads what is visible now and not visible in the snapshot `$1`. The materialised part makes the planner use the index over
-/// `xid`; without it, `order by id` makes the planner walk the whole primary key. `$2` and `$3` are given to finish a read that
-/// broke off: then only what that read saw is read, after the id that it reached.
-///
-/// Of more than `$5` events, or `$6` bytes as they are stored, none is read, and the answer says so (`is_large`); null sets no
-/// bound. A transaction that was in progress and still is, is not looked up: it may have written a million rows.
-const READ: &str = "
-with ended as materialized (
-    select array(
-        select x from pg_snapshot_xip($1::text::pg_snapshot) x where pg_visible_in_snapshot(x, pg_current_snapshot())
-    ) as xids
-), large as materialized (
-    select count(*) > $5::int8 or sum(size) > $6::int8 as is_large
-    from (
-        (select pg_column_size(data) as size from rowcast.events
-         where $5::int8 is not null and xid >= pg_snapshot_xmax($1::text::pg_snapshot)
-           and xid < pg_snapshot_xmax(pg_current_snapshot())
-         limit $5::int8 + 1)
-        union all
-        (select pg_column_size(data) from rowcast.events
-         where $5::int8 is not null and xid = any((select xids from ended)::xid8[])
-         limit $5::int8 + 1)
-    ) found
-), fresh as materialized (
-    select id, xid, at, room, event, data, source, sync
-    from rowcast.events
-    where (xid >= pg_snapshot_xmax($1::text::pg_snapshot) and xid < pg_snapshot_xmax(pg_current_snapshot())
-           or xid = any((select xids from ended)::xid8[]))
-      and (select is_large from large) is not true
-)
-select s.*, e.*
-from (
-    select coalesce($2::text, pg_current_snapshot()::text) as snapshot,
-           (pg_current_wal_insert_lsn() - '0/0')::int8 as written,
-           (pg_current_wal_flush_lsn() - '0/0')::int8 as flushed,
-           (select pruned::text from rowcast.epoch) as pruned,
-           (select is_large from large) is true as is_large
-) s
-left join (
-    select id, xid::text::int8 as xid, room, event, source, sync, (extract(epoch from at) * 1000000)::int8 as at_us,
-           case when octet_length(data::text) > $4 then rowcast.truncate_payload(data)::text else data::text end as data,
-           extract(epoch from clock_timestamp() - at)::float8 as age
-    from fresh
-    where $2::text is null or (id > $3 and pg_visible_in_snapshot(xid, $2::text::pg_snapshot))
-) e on true
-order by e.id";
-
 /// Counts the transactions that have written an event and are not over. Each of them may have tested the key while no reader
 /// held it, and then notifies nobody.
 const WRITERS: &str = "
@@ -93,6 +49,7 @@ where locktype = 'relation' and mode = 'RowExclusiveLock' and granted
 
 const HEAD: &str =
     "select pg_current_snapshot()::text, (pg_current_wal_insert_lsn() - '0/0')::int8";
+const HEAD_BLINDLY: &str = "select pg_current_snapshot()::text, 0::int8";
 /// A commit that waits for the disk, and so for every commit before it: a crash can no longer undo what `HEAD` saw.
 const FLUSH: &str = "
 begin read write;
@@ -111,16 +68,6 @@ const DISABLE_NOTIFY: &str = concat!(
     ")"
 );
 
-/// Settings of the reader's connection: each statement is planned once, and never as a sequential scan of the outbox. Its reads
-/// are never serializable, or writers who are would fail for what they have read of each other's.
-const SESSION: &str = "
-set enable_seqscan = off;
-set plan_cache_mode = force_generic_plan;
-set jit = off;
-set statement_timeout = 0;
-set default_transaction_isolation = 'read committed';
-set default_transaction_read_only = on";
-
 /// Why a read failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FollowError {
@@ -133,6 +80,21 @@ pub(crate) enum FollowError {
     /// Postgres said something that is no snapshot.
     #[error(transparent)]
     Snapshot(#[from] BadSnapshot),
+    /// Offsets of before are worth nothing.
+    #[error(
+        "a dump was restored into this database, or its outbox was truncated: everybody loads again"
+    )]
+    Replaced,
+}
+
+impl From<ReadError> for FollowError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Database(error) => Self::Database(error),
+            ReadError::Snapshot(error) => Self::Snapshot(error),
+            ReadError::Recovering => Self::Database(sqlx::Error::WorkerCrashed),
+        }
+    }
 }
 
 /// Where the database is when the reader connects.
@@ -153,10 +115,12 @@ pub(crate) struct Follow {
     database: Database,
     max_payload: i32,
     metrics: Metrics,
-    connection: Option<PgConnection>,
+    connection: Option<Connected>,
     skipped: Skipped,
     /// For a read's first row.
     patience: Duration,
+    /// What the database does not tell is said once.
+    refusals_said: bool,
 }
 
 impl Follow {
@@ -169,6 +133,7 @@ impl Follow {
             connection: None,
             skipped: Skipped::default(),
             patience: PATIENCE,
+            refusals_said: false,
         }
     }
 
@@ -178,24 +143,46 @@ impl Follow {
     /// The database's own, or that it did not answer in time.
     pub(crate) async fn connect(&mut self) -> Result<Head, FollowError> {
         self.connection = None;
-        let connect = async {
-            let mut connection = self.database.named("rowcast reader").connect().await?;
-            let (epoch, recovered) = epoch::current(&mut connection).await?;
-            let (seen, log_written): (String, i64) =
-                sqlx::query_as(HEAD).fetch_one(&mut connection).await?;
-            sqlx::raw_sql(FLUSH).execute(&mut connection).await?;
-            sqlx::raw_sql(SESSION).execute(&mut connection).await?;
-            let head = Head {
-                epoch,
-                recovered: recovered.into(),
-                snapshot: Arc::new(seen.parse()?),
-                log_written,
-            };
-            Ok::<_, FollowError>((connection, head))
-        };
-        let (connection, head) = timeout(PATIENCE, connect).await??;
-        self.connection = Some(connection);
+        let (connected, head, refused) = timeout(PATIENCE, self.find_head()).await??;
+        if !refused.is_empty() && !std::mem::replace(&mut self.refusals_said, true) {
+            tracing::warn!(
+                "Postgres does not let us call {}: all is exact but for this, that after a crash of the database, and where one of \
+                 its copies can't be told from it, clients load everything again",
+                refused.join(", ")
+            );
+        }
+        // Whatever was opened before leads, perhaps, to where the reader was.
+        self.database.link.distrust();
+        self.connection = Some(connected);
         Ok(head)
+    }
+
+    async fn find_head(&self) -> Result<(Connected, Head, Vec<&'static str>), FollowError> {
+        let (mut connection, link) = self.database.open("rowcast reader", SETTINGS).await?;
+        let current = epoch::current(&mut connection, link, SETTINGS).await?;
+        let head = if current.tells_log {
+            HEAD
+        } else {
+            HEAD_BLINDLY
+        };
+        let find =
+            async |connection: &mut Backend<'_>| sqlx::query_as(head).fetch_one(connection).await;
+        let (seen, log_written): (String, i64) =
+            scoped(&mut connection, link, SETTINGS, find).await?;
+        sqlx::raw_sql(FLUSH).execute(&mut connection).await?;
+        let connected = Connected {
+            connection,
+            link,
+            epoch: current.epoch.value.cast_signed(),
+            tells_log: current.tells_log,
+        };
+        let head = Head {
+            epoch: current.epoch,
+            recovered: current.recovered.into(),
+            snapshot: Arc::new(seen.parse()?),
+            log_written,
+        };
+        Ok((connected, head, current.refused))
     }
 
     /// Reads everything that `from` misses, in at least one part. A batch that `from` is in the middle of is finished
@@ -206,23 +193,12 @@ impl Follow {
         from: &Seen,
         may_be_large: bool,
     ) -> BoxStream<'a, Result<ReadPart, FollowError>> {
-        let Some(connection) = &mut self.connection else {
+        let Some(connected) = &mut self.connection else {
             return stream::once(ready(Err(sqlx::Error::WorkerCrashed.into()))).boxed();
         };
-        let (before, begun) = match from {
-            Seen::All(before) => (before, None),
-            Seen::Part { before, batch, id } => (before, Some((batch.to_string(), *id))),
-        };
-        let (batch, after) = begun.map_or((None, 0), |(batch, id)| (Some(batch), id));
-        let query = sqlx::query(READ)
-            .bind(before.to_string())
-            .bind(batch)
-            .bind(after)
-            .bind(self.max_payload)
-            .bind(may_be_large.then_some(LARGE_EVENTS))
-            .bind(LARGE_BYTES);
         let reading = Reading {
-            rows: query.fetch(connection),
+            epoch: connected.epoch,
+            rows: connected.rows(from, self.max_payload, may_be_large),
             next: None,
             patience: &mut self.patience,
             metrics: &self.metrics,
@@ -244,6 +220,10 @@ impl Follow {
     /// # Errors
     /// The database's own, or that it did not answer in time.
     pub(crate) async fn enable_notify(&mut self) -> Result<bool, FollowError> {
+        if self.is_pooled() {
+            // The key would stay on a backend that others get: there are no notifications, and the poll delivers.
+            return Ok(true);
+        }
         self.ask(ENABLE_NOTIFY).await
     }
 
@@ -252,6 +232,9 @@ impl Follow {
     /// # Errors
     /// The database's own, or that it did not answer in time.
     pub(crate) async fn disable_notify(&mut self) -> Result<(), FollowError> {
+        if self.is_pooled() {
+            return Ok(());
+        }
         self.ask::<bool>(DISABLE_NOTIFY).await.map(|_| ())
     }
 
@@ -260,15 +243,25 @@ impl Follow {
     /// # Errors
     /// The database's own, or that it did not answer in time.
     pub(crate) async fn writers(&mut self) -> Result<i64, FollowError> {
+        if self.is_pooled() {
+            // None of them can have tested a key that nobody takes.
+            return Ok(0);
+        }
         self.ask(WRITERS).await
     }
 
     /// Ends the connection.
     pub(crate) async fn close(&mut self) {
-        if let Some(connection) = self.connection.take() {
+        if let Some(Connected { connection, .. }) = self.connection.take() {
             // Postgres notices by itself when the socket closes; the bound is for a half-open connection.
             let _ = timeout(Duration::from_secs(1), connection.close()).await;
         }
+    }
+
+    fn is_pooled(&self) -> bool {
+        self.connection
+            .as_ref()
+            .is_some_and(|connected| connected.link == Link::Pooled)
     }
 
     /// A question with one answer.
@@ -276,7 +269,8 @@ impl Follow {
     where
         T: Send + Unpin + Type<Postgres> + for<'r> Decode<'r, Postgres>,
     {
-        let connection = self.connection.as_mut().ok_or(sqlx::Error::WorkerCrashed)?;
-        Ok(timeout(PATIENCE, sqlx::query_scalar(sql).fetch_one(connection)).await??)
+        let connected = self.connection.as_mut().ok_or(sqlx::Error::WorkerCrashed)?;
+        let asked = sqlx::query_scalar(sql).fetch_one(&mut connected.connection);
+        Ok(timeout(PATIENCE, asked).await??)
     }
 }

@@ -5,27 +5,31 @@
 
 use std::time::Duration;
 
-use sqlx::postgres::PgPool;
 use tokio::time::Instant;
 
 use crate::db::numbers::pruning_key;
+use crate::db::pools::Pool;
+use crate::db::retry::within;
 
 /// Rows that one statement removes at most: its transaction is short, and vacuum does not wait for it.
 const BATCH: i64 = 5_000;
 /// Rows that are looked at where the next one was too young a moment ago.
 const PROBE: i64 = 100;
+/// The longest wait for an answer.
+const PATIENCE: Duration = Duration::from_secs(60);
 
+/// It says first that it is the server's, also where there is nothing to remove: `rowcast.note_removal` looks.
 /// `$2` is a snapshot of a while ago: every reader has had the time to read what it sees. `rowcast.epoch.pruned` becomes the
 /// smallest snapshot that sees every event which was ever pruned. A reader or a client whose offset does not see all of that
 /// snapshot may have missed a pruned event.
 const PRUNE: &str = concat!(
     "
 with claimed as (
-    select pg_try_advisory_xact_lock(",
+    select set_config('rowcast.pruning', 'on', true) = 'on' and pg_try_advisory_xact_lock(",
     pruning_key!(),
     ") as mine
 ), old as (
-    select id, at from rowcast.events, claimed where mine and id > $4 order by id limit $3
+    select id, at from rowcast.events where (select mine from claimed) and id > $4 order by id limit $3
 ), gone as (
     delete from rowcast.events e using old
     where e.id = old.id and e.at < clock_timestamp() - make_interval(secs => $1)
@@ -64,7 +68,7 @@ const EMPTY_PAUSE: Duration = Duration::from_secs(15);
 
 /// Prunes, and remembers snapshots in order to know since when an event has been visible.
 pub(crate) struct Pruner {
-    pool: PgPool,
+    pool: Pool,
     retention: Duration,
     /// How long an event is left alone after it became visible.
     grace: Duration,
@@ -91,7 +95,7 @@ pub(crate) struct Pruned {
 
 impl Pruner {
     /// Prunes what is older than `retention`.
-    pub(crate) fn new(pool: PgPool, retention: Duration) -> Self {
+    pub(crate) fn new(pool: Pool, retention: Duration) -> Self {
         let grace = retention.min(Duration::from_secs(60));
         Self {
             pool,
@@ -119,9 +123,12 @@ impl Pruner {
             .back()
             .is_none_or(|(at, _)| now - *at >= self.grace / 8)
         {
-            let snapshot = sqlx::query_scalar("select pg_current_snapshot()::text")
-                .fetch_one(&self.pool)
-                .await?;
+            let snapshot = within(&self.pool, PATIENCE, async |connection| {
+                sqlx::query_scalar("select pg_current_snapshot()::text")
+                    .fetch_one(connection)
+                    .await
+            })
+            .await?;
             self.snapshots.push_back((now, snapshot));
         }
         while self
@@ -142,12 +149,15 @@ impl Pruner {
             (self.swept, self.reached) = (Some(now), i64::MIN);
         }
         let limit = if self.is_at_young { PROBE } else { BATCH };
-        let (removed, looked_at, reached): (i64, i64, Option<i64>) = sqlx::query_as(PRUNE)
+        let prune = sqlx::query_as(PRUNE)
             .bind(self.retention.as_secs_f64())
             .bind(seen)
             .bind(limit)
-            .bind(self.reached)
-            .fetch_one(&self.pool)
+            .bind(self.reached);
+        let (removed, looked_at, reached): (i64, i64, Option<i64>) =
+            within(&self.pool, PATIENCE, async |connection| {
+                prune.fetch_one(connection).await
+            })
             .await?;
         let before = self.reached;
         self.reached = reached.unwrap_or(before);

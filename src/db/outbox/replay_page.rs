@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::Row as _;
-use sqlx::postgres::PgPool;
 
 use super::epoch::{self, database_state_columns};
 use super::row;
+use crate::db::pools::Pool;
 use crate::db::read_error::ReadError;
 use crate::db::retry::within;
 use crate::offset::{ReplayPage, RoomRange, Snapshot};
@@ -26,7 +26,8 @@ const MAX_BYTES: i64 = 2 * 1024 * 1024;
 /// Of each range, transactions that were in progress at its beginning are looked up one by one, later ones as a range of the
 /// same index. Where a range has more than a page's events (`is_long`), its transactions are looked up one by one, too: each has
 /// its events in the order of their ids, so a page of a transaction with a million events costs no more than one of a few.
-/// `id + 0` keeps the planner from walking the primary key, past the events of every other room.
+/// `offset 0` and `id + 0` keep the planner from walking the primary key, past the events of every other room, in order to have
+/// them sorted.
 const REPLAY_PAGE: &str = concat!(
     "
 with want as materialized (
@@ -73,6 +74,7 @@ with want as materialized (
                 order by e.id limit $6 + 1
             ) e
             where pg_visible_in_snapshot(t.xid, w.batch)
+            offset 0
         ) e
         where pg_visible_in_snapshot(e.xid, w.batch)
         order by id limit $6 + 1
@@ -103,7 +105,7 @@ order by e.id"
 /// # Errors
 /// The database's own, and the moment after a crash.
 pub(crate) async fn replay_page(
-    pool: &PgPool,
+    pool: &Pool,
     ranges: &[RoomRange],
     limit: usize,
     max_payload: usize,

@@ -8,10 +8,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use sqlx::postgres::PgPool;
-
 use super::replay_page::{MAX_EVENTS, replay_page};
-use crate::db::pools::REPLAY_CONNECTIONS;
+use crate::db::pools::{Pool, REPLAY_CONNECTIONS};
 use crate::db::query_batcher::QueryBatcher;
 use crate::db::read_error::ReadError;
 use crate::event::Room;
@@ -25,14 +23,14 @@ pub(crate) type Read = Result<Arc<ReplayPage>, Arc<ReadError>>;
 
 /// Reads what was missed, for many clients by one statement.
 pub(crate) struct SharedReads {
-    pool: PgPool,
+    pool: Pool,
     max_payload: usize,
     batcher: QueryBatcher<Vec<RoomRange>, Read>,
 }
 
 impl SharedReads {
     /// Reads over the pool of replays. Payloads above `max_payload` bytes are reduced to their ids.
-    pub(crate) fn new(pool: PgPool, max_payload: usize) -> Self {
+    pub(crate) fn new(pool: Pool, max_payload: usize) -> Self {
         Self {
             pool,
             max_payload,

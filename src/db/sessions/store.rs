@@ -5,10 +5,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sqlx::Connection as _;
-use sqlx::postgres::PgPool;
-
 use super::{PATIENCE, ResumeSession, StoredSession, column, hashes};
+use crate::db::pools::Pool;
 use crate::db::retry::within;
 
 const STORE: &str = "
@@ -24,20 +22,17 @@ returning pid_hash, owner";
 ///
 /// # Errors
 /// The database's own.
-pub(in crate::db) async fn rehearse(pool: &PgPool) -> sqlx::Result<()> {
+pub(in crate::db) async fn rehearse(pool: &Pool) -> sqlx::Result<()> {
     let hash: [u8; 16] = rand::random();
     within(pool, PATIENCE, async |connection| {
-        let mut transaction = connection.begin().await?;
-        sqlx::query(STORE)
+        let store = sqlx::query(STORE)
             .bind([hash.as_slice()].as_slice())
             .bind(["rehearsal"].as_slice())
             .bind([0_i64].as_slice())
             .bind(["{}"].as_slice())
             .bind([""].as_slice())
-            .bind([""].as_slice())
-            .execute(&mut *transaction)
-            .await?;
-        transaction.rollback().await
+            .bind([""].as_slice());
+        connection.attempt(store).await?.map(|_| ())
     })
     .await
 }
@@ -45,7 +40,7 @@ pub(in crate::db) async fn rehearse(pool: &PgPool) -> sqlx::Result<()> {
 type Write = (ResumeSession, StoredSession);
 
 /// Stores the sessions, and says of each write, in their order, whether its connection still owns the session.
-pub(super) async fn store(pool: &PgPool, writes: &[Write]) -> sqlx::Result<Vec<bool>> {
+pub(super) async fn store(pool: &Pool, writes: &[Write]) -> sqlx::Result<Vec<bool>> {
     let mut written = HashSet::new();
     let mut left = last_writes(writes);
     while !left.is_empty() {
@@ -85,7 +80,7 @@ fn one_write_a_session(writes: Vec<Write>) -> (Vec<Write>, Vec<Write>) {
 }
 
 /// Stores sessions that are named once each. Returns those that were written, each by its pid's hash and its owner.
-async fn store_distinct(pool: &PgPool, writes: Vec<Write>) -> sqlx::Result<Vec<(Vec<u8>, i64)>> {
+async fn store_distinct(pool: &Pool, writes: Vec<Write>) -> sqlx::Result<Vec<(Vec<u8>, i64)>> {
     let (sessions, stored): (Vec<ResumeSession>, Vec<StoredSession>) = writes.into_iter().unzip();
     let query = sqlx::query_as(STORE)
         .bind(hashes(&sessions))

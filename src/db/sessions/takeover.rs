@@ -6,12 +6,12 @@
 
 use std::collections::HashMap;
 
-use sqlx::postgres::PgPool;
 use sqlx::{Row as _, postgres::PgRow};
 
 use super::{PATIENCE, ResumeSession, SessionProgress, StoredSession, column, hashes};
 use crate::db::numbers::notify_queue_limit;
 use crate::db::outbox::{database_state, database_state_columns};
+use crate::db::pools::Pool;
 use crate::db::read_error::ReadError;
 use crate::db::retry::within;
 use crate::offset::DatabaseState;
@@ -54,7 +54,7 @@ pub(crate) struct Takeover {
 
 /// Answers the requests in their order.
 pub(super) async fn take_over(
-    pool: &PgPool,
+    pool: &Pool,
     requests: &[ResumeSession],
 ) -> Result<Vec<Takeover>, ReadError> {
     let query = sqlx::query(TAKE_OVER)

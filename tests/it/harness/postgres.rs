@@ -245,7 +245,7 @@ pub(crate) fn binaries() -> PathBuf {
 }
 
 /// Somebody who is not root.
-fn unprivileged() -> (u32, u32) {
+pub(super) fn unprivileged() -> (u32, u32) {
     let passwd = fs::read_to_string("/etc/passwd").expect("a list of users");
     let find = |name: &str| {
         let line = passwd

@@ -2,7 +2,9 @@
 
 use tokio::time::timeout;
 
-use super::{FLUSH, Follow, FollowError, PATIENCE};
+use super::{FLUSH, Follow, FollowError, PATIENCE, SETTINGS};
+use crate::db::backend::Backend;
+use crate::db::link::scoped;
 use crate::event::Room;
 use crate::offset::Snapshot;
 
@@ -28,17 +30,19 @@ impl Follow {
         before: &Snapshot,
         rooms: &[Room],
     ) -> Result<Vec<Room>, FollowError> {
-        let connection = self.connection.as_mut().ok_or(sqlx::Error::WorkerCrashed)?;
+        let connected = self.connection.as_mut().ok_or(sqlx::Error::WorkerCrashed)?;
+        let (connection, link) = (&mut connected.connection, connected.link);
+        let names: Vec<&str> = rooms.iter().map(Room::as_str).collect();
+        let find = sqlx::query_scalar(ROOMS_SINCE)
+            .bind(before.to_string())
+            .bind(names);
         let ask = async {
             sqlx::raw_sql(FLUSH).execute(&mut *connection).await?;
-            let names: Vec<&str> = rooms.iter().map(Room::as_str).collect();
-            sqlx::query_scalar(ROOMS_SINCE)
-                .bind(before.to_string())
-                .bind(names)
-                .fetch_all(connection)
-                .await
+            let find = async |on: &mut Backend<'_>| find.fetch_all(on).await;
+            scoped(connection, link, SETTINGS, find).await
         };
-        let found: Vec<String> = timeout(PATIENCE, ask).await??;
+        let found: sqlx::Result<Vec<String>> = timeout(PATIENCE, ask).await?;
+        let found = found?;
         Ok(found.iter().map(|room| room.as_str().into()).collect())
     }
 }

@@ -12,6 +12,8 @@ use tokio::time::timeout;
 
 use super::skipped::Skipped;
 use super::{FollowError, PATIENCE};
+use crate::db::link::STANDBY;
+use crate::db::outbox::epoch::removed_events;
 use crate::db::outbox::row::{self, Unusable};
 use crate::event::Event;
 use crate::metrics::Metrics;
@@ -28,7 +30,7 @@ const PART_BYTES: usize = 1024 * 1024;
 pub(crate) struct LogPosition {
     /// How far the log is written.
     pub written: i64,
-    /// How far the log is on disk.
+    /// How far the log is on disk; negative where the database does not tell.
     pub flushed: i64,
 }
 
@@ -36,6 +38,11 @@ impl LogPosition {
     /// Whether everything that was written is on disk.
     pub(crate) fn is_flushed(self) -> bool {
         self.written <= self.flushed
+    }
+
+    /// Whether the database tells it.
+    pub(crate) fn is_told(self) -> bool {
+        self.flushed >= 0
     }
 }
 
@@ -60,6 +67,8 @@ pub(crate) struct ReadPart {
 
 /// A read that is under way.
 pub(super) struct Reading<'a> {
+    /// The value of the epoch that was found when the reader connected.
+    pub(super) epoch: i64,
     pub(super) rows: BoxStream<'a, sqlx::Result<PgRow>>,
     /// The first row of the next part.
     pub(super) next: Option<PgRow>,
@@ -76,16 +85,20 @@ impl Reading<'_> {
             // The state of the database is in every row, also where there is no event.
             None => self.first_row().await?.ok_or(sqlx::Error::RowNotFound)?,
         };
+        if first.try_get("standby")? {
+            return Err(sqlx::Error::Protocol(STANDBY.to_owned()).into());
+        }
+        let epoch: Option<i64> = first.try_get("epoch")?;
+        if epoch != Some(self.epoch) || first.try_get("has_foreign")? {
+            return Err(FollowError::Replaced);
+        }
         let mut part = ReadPart {
             snapshot: Arc::new(first.try_get::<String, _>("snapshot")?.parse()?),
             log: LogPosition {
                 written: first.try_get("written")?,
                 flushed: first.try_get("flushed")?,
             },
-            pruned: first
-                .try_get::<Option<String>, _>("pruned")?
-                .map(|text| text.parse())
-                .transpose()?,
+            pruned: removed_events(&first)?,
             events: Vec::new(),
             synced: true,
             complete: false,

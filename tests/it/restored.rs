@@ -1,0 +1,165 @@
+//! Dumps that are restored, whole and in parts, elsewhere and in place: told once, exact from then on.
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use crate::harness::postgres::binaries;
+use crate::harness::{Database, Launch, Server, Stock};
+
+/// What `pg_dump` with these options writes.
+fn dump(of: &Database, options: &[&str]) -> Vec<u8> {
+    let dumped = Command::new(binaries().join("pg_dump"))
+        .args(options)
+        .arg(&of.url)
+        .output()
+        .expect("pg_dump starts");
+    let said = String::from_utf8_lossy(&dumped.stderr);
+    assert!(dumped.status.success(), "{said}");
+    dumped.stdout
+}
+
+/// Has `psql` read it, and returns what it complains of.
+fn restore(to: &Database, dump: &[u8]) -> String {
+    let mut psql = Command::new(binaries().join("psql"))
+        .args(["-qX", &to.url])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("psql starts");
+    let mut input = psql.stdin.take().expect("it is piped");
+    let dump = dump.to_vec();
+    let writing = std::thread::spawn(move || input.write_all(&dump));
+    let ended = psql.wait_with_output().expect("psql ends");
+    let _it_may_have_ended_early = writing.join().expect("no panic");
+    String::from_utf8_lossy(&ended.stderr).into_owned()
+}
+
+/// The outbox and the epoch of a cluster that is this much older, or younger.
+async fn aged(xid: u64) -> Database {
+    let database = Database::chat().await;
+    let event = "{\"message\": {\"id\": \"old\"}, \"contactId\": \"42\"}";
+    database
+        .run(&format!(
+            "update rowcast.epoch set pruned = '{xid}:{xid}:'; \
+             insert into rowcast.events (xid, room, event, data) values ('{xid}', 'conversation:42', 'message:new', '{event}')"
+        ))
+        .await;
+    database.say("42", "of before").await;
+    database
+}
+
+/// A server on it sends what is written now, nothing of before, and its offsets are good.
+async fn is_exact(database: &Database) {
+    let server = Server::on(database).await;
+    let stock = Stock::start();
+    let mut client = stock.joined(&server, "42").await;
+    let fresh = server.offset("42").await;
+    database.say("42", "of now").await;
+    let next = client.next().await;
+    assert_eq!((&*next.name, next.body()), ("message:new", "of now"));
+    let events = server.read("42", &format!("events?after={fresh}")).await;
+    assert_eq!(
+        events["events"].as_array().map(Vec::len),
+        Some(1),
+        "{events}"
+    );
+}
+
+#[tokio::test]
+async fn a_dump_of_another_age_is_exact_from_the_first_event_on() {
+    // Far ahead of this cluster, and far behind.
+    for xid in [90_000_000, 10] {
+        let old = aged(xid).await;
+        for options in [&[][..], &["-O", "-x"]] {
+            let restored = Database::empty().await;
+            assert_eq!(restore(&restored, &dump(&old, options)), "");
+            is_exact(&restored).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_is_set_back_in_place_gives_no_old_offset_a_wrong_answer() {
+    let database = Database::chat().await;
+    let before = dump(&database, &["--clean"]);
+    let server = Server::on(&database).await;
+    let stock = Stock::start();
+    let client = stock.joined(&server, "42").await;
+    database.say("42", "lost").await;
+    let offset = server.offset("42").await;
+    client.disconnect();
+    server.stop().await;
+    restore(&database, &before);
+    let server = Server::on(&database).await;
+    let after = format!("events?after={offset}");
+    server.refused("42", &after, 410, "offset_expired").await;
+    server.stop().await;
+    is_exact(&database).await;
+}
+
+#[tokio::test]
+async fn data_that_is_copied_over_a_running_server_is_told_once() {
+    let old = aged(90_000_000).await;
+    for options in [&["-a"][..], &["-a", "--disable-triggers"]] {
+        let database = Database::chat().await;
+        let server = Server::on(&database).await;
+        let stock = Stock::start();
+        let mut client = stock.joined(&server, "42").await;
+        restore(&database, &dump(&old, options));
+        // Where triggers are on, the copied messages have made events, and the outbox's own rows are refused for their ids.
+        if options.len() > 1 {
+            client.event("rowcast:resync").await;
+        }
+        database.say("42", "of now").await;
+        let mut bodies = vec![];
+        while bodies.last().is_none_or(|last| last != "of now") {
+            bodies.push(client.event("message:new").await.body().to_owned());
+        }
+        assert!(bodies.iter().all(|body| body != "old"), "{bodies:?}");
+        assert!(client.arrived("rowcast:resync").is_empty(), "told once");
+    }
+}
+
+#[tokio::test]
+async fn a_schema_without_its_record_says_how_to_start_over() {
+    let old = Database::chat().await;
+    let restored = Database::empty().await;
+    restore(&restored, &dump(&old, &["-s"]));
+    for command in ["migrate", "serve"] {
+        Launch::command([command])
+            .env("PORT", "0")
+            .env("ROWCAST_ADMIN", "")
+            .database(&restored.url)
+            .refuse(&[
+                "without data",
+                "drop schema rowcast cascade",
+                "rowcast migrate",
+            ])
+            .await;
+    }
+    restored.run("drop schema rowcast cascade").await;
+    Launch::command(["migrate"])
+        .database(&restored.url)
+        .succeed()
+        .await;
+}
+
+#[tokio::test]
+async fn the_application_s_schema_alone_is_attached_again() {
+    let old = Database::chat().await;
+    old.say("42", "of before").await;
+    let restored = Database::empty().await;
+    let said = restore(&restored, &dump(&old, &["-n", "public"]));
+    assert!(said.contains("schema \"rowcast\" does not exist"), "{said}");
+    Launch::command(["migrate"])
+        .database(&restored.url)
+        .succeed()
+        .await;
+    restored
+        .run(
+            "select rowcast.attach('public.messages', room => 'conversation:{contact_id}', on_insert => 'message:new')",
+        )
+        .await;
+    is_exact(&restored).await;
+}
