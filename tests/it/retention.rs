@@ -141,11 +141,14 @@ async fn sessions_are_pruned_until_none_is_too_old() {
 #[tokio::test]
 async fn a_client_that_leaves_right_after_it_joined_leaves_no_session() {
     let scene = Scene::new().await;
+    // Their connections stay: one that is cut takes along what the server has not read yet, the goodbye among it.
+    let mut wires = Vec::new();
     for _ in 0..40 {
         let mut wire = Wire::connect(scene.server.address()).await;
         let join = serde_json::json!(["42"]);
         wire.emit("join:conversation", &join, Some(1)).await;
         wire.send("41").await;
+        wires.push(wire);
     }
     // This one is stored after all of them.
     let mut last = Wire::connect(scene.server.address()).await;
