@@ -7,11 +7,10 @@
 use sqlx::postgres::PgPool;
 
 use super::numbers::notify_queue_limit;
+use super::retry::SQLSTATE_NO_RIGHT;
 
 /// SQLSTATE, Postgres manual, appendix A: the queue is full.
 const PROGRAM_LIMIT_EXCEEDED: &str = "54000";
-/// SQLSTATE, Postgres manual, appendix A.
-const INSUFFICIENT_PRIVILEGE: &str = "42501";
 
 const PROBE: &str = "select pg_notification_queue_usage() from pg_notify('rowcast_probe', $1)";
 /// For a role that may not ask how full the queue is.
@@ -40,7 +39,7 @@ pub(crate) async fn send_probe(pool: &PgPool, payload: &str) -> sqlx::Result<Opt
     match probed {
         Err(sqlx::Error::Database(error)) => match error.code().as_deref() {
             Some(PROGRAM_LIMIT_EXCEEDED) => Ok(Some(1.0)),
-            Some(INSUFFICIENT_PRIVILEGE) => sqlx::query(PROBE_ALONE)
+            Some(SQLSTATE_NO_RIGHT) => sqlx::query(PROBE_ALONE)
                 .bind(payload)
                 .execute(pool)
                 .await

@@ -9,6 +9,8 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnection, PgPool};
 use tokio::time::timeout;
 
+/// SQLSTATE insufficient_privilege (Postgres manual, appendix A): the role lacks a right.
+pub(super) const SQLSTATE_NO_RIGHT: &str = "42501";
 /// SQLSTATE read_only_sql_transaction: a standby says it, too.
 pub(super) const SQLSTATE_READ_ONLY: &str = "25006";
 

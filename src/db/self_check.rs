@@ -3,13 +3,19 @@
 //!
 //! Writes each outcome into [`Checks`]. Refuses to judge where the database can't be reached: the listener and the reader say so.
 
+use std::time::Duration;
+
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgPool;
 
 use super::fault::{cause_of, is_about_the_connection};
+use super::retry::within;
 use super::rights::{Hidden, Missing, hidden_sql, missing_sql};
 use super::sessions::rehearse;
 use crate::status::{Check, Checks, FoundBy};
+
+/// The longest wait for an answer: a connection that falls silent must not end the checks.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// One row: what the catalog says.
 #[derive(serde::Deserialize)]
@@ -44,9 +50,11 @@ impl SelfCheck {
 
     /// Asks the catalog. Writes nothing to the database.
     pub(crate) async fn look(&self) {
-        let answer = sqlx::query_scalar::<_, String>(AssertSqlSafe(self.look.clone()))
-            .fetch_one(&self.pool)
-            .await;
+        let look = sqlx::query_scalar::<_, String>(AssertSqlSafe(self.look.clone()));
+        let answer = within(&self.pool, PATIENCE, async |connection| {
+            look.fetch_one(connection).await
+        })
+        .await;
         let look = match answer {
             Ok(answer) => serde_json::from_str::<Look>(&answer).expect("the statement's own shape"),
             Err(error) => {
