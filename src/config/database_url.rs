@@ -12,17 +12,10 @@ use url::Url;
 
 use super::problem::Refusal;
 
-/// Parameters that sqlx 0.9 understands, besides `options[...]`.
+/// Parameters that sqlx 0.9 understands, besides [`FILES`] and `options[...]`.
 const KNOWN: &[&str] = &[
     "sslmode",
     "ssl-mode",
-    "sslrootcert",
-    "ssl-root-cert",
-    "ssl-ca",
-    "sslcert",
-    "ssl-cert",
-    "sslkey",
-    "ssl-key",
     "statement-cache-capacity",
     "host",
     "hostaddr",
@@ -78,7 +71,9 @@ impl DatabaseUrl {
         for (name, value) in url.query_pairs() {
             check_parameter(&name, &value)?;
         }
-        let is_known = |name: &str| KNOWN.contains(&name) || name.starts_with("options[");
+        let is_known = |name: &str| {
+            KNOWN.contains(&name) || FILES.contains(&name) || name.starts_with("options[")
+        };
         let (kept, ignored): (Vec<_>, Vec<_>) = url
             .query_pairs()
             .into_owned()

@@ -181,7 +181,7 @@ mod tests {
 
     /// The value of the last entry, and what is warned of.
     fn value(text: &str) -> (String, Vec<(String, bool)>) {
-        let environment = HashMap::from([("HOME".to_owned(), "/root".to_owned())]);
+        let environment = HashMap::from([("HOME".to_owned(), "/home/ana".to_owned())]);
         let file = parse(text, &environment).expect("a good file");
         let (_, value) = file.entries.last().expect("an entry");
         let replaced = file.replaced.into_iter();
@@ -216,10 +216,10 @@ mod tests {
     #[test]
     fn a_dollar_that_names_a_variable_is_its_value() {
         for (text, expected, replaced) in [
-            ("A=${HOME}/x", "/root/x", None),
-            ("A=\"${HOME}\"", "/root", None),
+            ("A=${HOME}/x", "/home/ana/x", None),
+            ("A=\"${HOME}\"", "/home/ana", None),
             ("P_1=s3cret\nA=a:${P_1}@h", "a:s3cret@h", None),
-            ("A=x$HOME-y", "x/root-y", Some(("HOME", true))),
+            ("A=x$HOME-y", "x/home/ana-y", Some(("HOME", true))),
             ("P_1=s\nA=$P_1", "s", Some(("P_1", true))),
             ("A=${UNSET}x", "${UNSET}x", Some(("UNSET", false))),
         ] {

@@ -1,9 +1,8 @@
 //! What the database said, for a person: without the names of its source files, and with the remedy where there is one.
 
-use super::retry::SQLSTATE_READ_ONLY;
+use super::retry::{SQLSTATE_NO_RIGHT, SQLSTATE_READ_ONLY};
 
 /// SQLSTATE, Postgres manual, appendix A.
-const INSUFFICIENT_PRIVILEGE: &str = "42501";
 const DISK_FULL: &str = "53100";
 
 /// Whether it is the connection that failed, and not what was asked.
@@ -36,9 +35,7 @@ pub(crate) fn cause_of(error: &sqlx::Error) -> String {
         };
     };
     let remedy = match said.code().as_deref() {
-        Some(INSUFFICIENT_PRIVILEGE) => {
-            "; `rowcast doctor` names the right, `rowcast grant` prints it"
-        }
+        Some(SQLSTATE_NO_RIGHT) => "; `rowcast doctor` names the right, `rowcast grant` prints it",
         Some(DISK_FULL) => "; make room on the disk of Postgres",
         Some(SQLSTATE_READ_ONLY) => {
             "; the database takes no writes: a standby, or default_transaction_read_only"

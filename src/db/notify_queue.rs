@@ -8,15 +8,13 @@ use std::time::Duration;
 
 use super::numbers::notify_queue_limit;
 use super::pools::Pool;
-use super::retry::within;
+use super::retry::{SQLSTATE_NO_RIGHT, within};
 
 /// The longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// SQLSTATE, Postgres manual, appendix A: the queue is full.
 const PROGRAM_LIMIT_EXCEEDED: &str = "54000";
-/// SQLSTATE, Postgres manual, appendix A.
-const INSUFFICIENT_PRIVILEGE: &str = "42501";
 
 const PROBE: &str = "select pg_notification_queue_usage() from pg_notify('rowcast_probe', $1)";
 /// For a role that may not ask how full the queue is.
@@ -46,7 +44,7 @@ pub(crate) async fn send_probe(pool: &Pool, payload: &str) -> sqlx::Result<Optio
     match probed {
         Err(sqlx::Error::Database(error)) => match error.code().as_deref() {
             Some(PROGRAM_LIMIT_EXCEEDED) => Ok(Some(1.0)),
-            Some(INSUFFICIENT_PRIVILEGE) => {
+            Some(SQLSTATE_NO_RIGHT) => {
                 let probe = sqlx::query(PROBE_ALONE).bind(payload);
                 within(pool, PATIENCE, async |connection| {
                     probe.execute(connection).await.map(|_| None)

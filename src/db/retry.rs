@@ -12,6 +12,8 @@ use super::backend::Backend;
 use super::link::scoped;
 use super::pools::Pool;
 
+/// SQLSTATE insufficient_privilege (Postgres manual, appendix A): the role lacks a right.
+pub(super) const SQLSTATE_NO_RIGHT: &str = "42501";
 /// SQLSTATE read_only_sql_transaction: a standby says it, too.
 pub(super) const SQLSTATE_READ_ONLY: &str = "25006";
 

@@ -32,9 +32,12 @@ impl Outgoing {
         Self::new(Content::Stored(event), Some(offset.pack()))
     }
 
-    /// A stored event with an offset that proves nothing: no resume and no join takes it, so whoever comes back with it is
-    /// told to reload. It is the subscriber's, as of a database that there isn't.
-    pub(crate) fn stored_unprovable(event: Arc<Event>, offset: &Offset) -> Self {
+    /// A stored event with its subscriber's offset. One that does not say what the subscriber has is made to prove nothing: no
+    /// resume and no join takes it, so whoever comes back with it is told to reload. It is as of a database that there isn't.
+    pub(crate) fn stored_if_exact(event: Arc<Event>, offset: &Offset, is_exact: bool) -> Self {
+        if is_exact {
+            return Self::stored(event, offset);
+        }
         let mut unprovable = offset.clone();
         unprovable.epoch.value = !unprovable.epoch.value;
         Self::stored(event, &unprovable)

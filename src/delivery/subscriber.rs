@@ -205,7 +205,7 @@ impl DeliveryState {
             return None;
         }
         let (outcome, resumable) = if self.is_inexact(&event.offset, &event.repeated_to) {
-            let outgoing = Outgoing::stored_unprovable(event.event.clone(), &event.offset);
+            let outgoing = Outgoing::stored_if_exact(event.event.clone(), &event.offset, false);
             (transport.send(&outgoing), false)
         } else {
             (transport.send(outgoing), true)

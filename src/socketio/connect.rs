@@ -140,7 +140,7 @@ impl<S: ReplaySource> Connector<S> {
             entrance,
             connection,
         } = admitted;
-        // The listener opens after the first read, so there is one.
+        // Clients are served from the first read on, so there is one.
         let Some((position, number)) = self.hub().position() else {
             return entrance.inbox.close();
         };

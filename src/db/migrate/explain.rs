@@ -6,8 +6,9 @@ use anyhow::anyhow;
 use sqlx::migrate::MigrateError;
 use sqlx::postgres::PgConnectOptions;
 
-/// SQLSTATE, Postgres manual, appendix A.
-const INSUFFICIENT_PRIVILEGE: &str = "42501";
+use crate::db::retry::SQLSTATE_NO_RIGHT;
+
+/// SQLSTATE duplicate_table (Postgres manual, appendix A).
 const DUPLICATE_TABLE: &str = "42P07";
 
 /// One line that says what failed, what Postgres said, and the remedy where an operator has one.
@@ -26,7 +27,7 @@ pub(super) fn explain(
     };
     let said = refused.map_or_else(|| error.to_string(), |e| e.message().to_owned());
     let remedy = match error {
-        _ if refused.and_then(|e| e.code()).as_deref() == Some(INSUFFICIENT_PRIVILEGE) => {
+        _ if refused.and_then(|e| e.code()).as_deref() == Some(SQLSTATE_NO_RIGHT) => {
             let role = options.get_username();
             let database = options.get_database().unwrap_or(role);
             let grant =

@@ -82,12 +82,7 @@ impl CatchUp {
         // The subscriber may have left the room meanwhile, and joined it again.
         if state.wants(&event) {
             let is_exact = !state.is_inexact(&offset, events.repeated_to());
-            let outgoing = if is_exact {
-                Outgoing::stored(event, &offset)
-            } else {
-                Outgoing::stored_unprovable(event, &offset)
-            };
-            match transport.send(&outgoing) {
+            match transport.send(&Outgoing::stored_if_exact(event, &offset, is_exact)) {
                 SendOutcome::Sent => {
                     state.last_sent_offset = is_exact.then(|| offset.clone());
                     self.hub.metrics.replayed.inc();

@@ -139,15 +139,10 @@ impl JoinReplay {
             joining_room: Some(Box::new(joining)),
             ..(*state.complete_to_offset).clone()
         };
-        let is_resumable = !state.has_untold_reload();
-        let outgoing = if is_resumable {
-            Outgoing::stored(event, &offset)
-        } else {
-            Outgoing::stored_unprovable(event, &offset)
-        };
-        match transport.send(&outgoing) {
+        let is_exact = !state.has_untold_reload();
+        match transport.send(&Outgoing::stored_if_exact(event, &offset, is_exact)) {
             SendOutcome::Sent => {
-                state.last_sent_offset = is_resumable.then(|| Arc::new(offset));
+                state.last_sent_offset = is_exact.then(|| Arc::new(offset));
             }
             SendOutcome::Closed => return WalkStep::Done(Ok(JoinReplayOutcome::Gone)),
             SendOutcome::Full => {
