@@ -64,7 +64,7 @@ const RELEASED: [(&str, &str); 19] = [
     ),
     (
         "0014_databases.sql",
-        "84e40cafeee0bcefa5b81dec066645301125f3cc6b8b39aba6d01b7b6102ea74",
+        "1c65c75751a0a67ec5f2ee15a4f465718e59eec3069071062aa8496104e9de1e",
     ),
     (
         "0016_sessions_updated.sql",

@@ -14,10 +14,8 @@ use super::value;
 /// SQLSTATEs of a record that is not there, Postgres manual, appendix A: undefined table, and no such schema.
 const NO_RECORD: [&str; 2] = ["42P01", "3F000"];
 
-const CORE_APPLIED: &str =
-    "select version, checksum from rowcast.migrations where success order by version";
-const CHAT_APPLIED: &str =
-    "select version, checksum from rowcast.chat_migrations where success order by version";
+const CORE_APPLIED: &str = "select version, encode(checksum, 'hex') from rowcast.migrations where success order by version";
+const CHAT_APPLIED: &str = "select version, encode(checksum, 'hex') from rowcast.chat_migrations where success order by version";
 /// Whether the record is of tables that are gone: their schema was dropped, and the record has stayed.
 const CHAT_GONE: &str = "
 select to_regclass('public.messages') is null and to_regclass('public.message_statuses') is null";
@@ -90,7 +88,7 @@ impl Set {
         let known = |version| self.migrator.iter().find(|ours| ours.version == version);
         for (version, checksum) in &applied {
             match known(*version) {
-                Some(ours) if *ours.checksum != **checksum => {
+                Some(ours) if hex(&ours.checksum) != *checksum => {
                     return Err(MigrateError::VersionMismatch(*version));
                 }
                 Some(_) => {}
@@ -113,10 +111,10 @@ impl Set {
     async fn applied(
         &self,
         connection: &mut PgConnection,
-    ) -> Result<Vec<(i64, Vec<u8>)>, MigrateError> {
+    ) -> Result<Vec<(i64, String)>, MigrateError> {
         match sqlx::raw_sql(self.applied).fetch_all(connection).await {
             Ok(applied) => {
-                let read = |row| <(i64, Vec<u8>)>::from_row(row);
+                let read = |row| <(i64, String)>::from_row(row);
                 Ok(applied.iter().map(read).collect::<sqlx::Result<_>>()?)
             }
             Err(sqlx::Error::Database(e))
@@ -148,6 +146,10 @@ impl Set {
     }
 }
 
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
 /// What a record of applied migrations lacks, or has too much.
 pub(in crate::db) enum Pending {
     /// They are the ones that are compiled in.
@@ -160,7 +162,6 @@ pub(in crate::db) enum Pending {
 
 /// Compares the versions that were applied, and their checksums in hexadecimal, with those that are compiled in.
 pub(in crate::db) fn pending(applied: &[(i64, String)]) -> Pending {
-    let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
     let ours: Vec<_> = CORE
         .iter()
         .map(|migration| (migration.version, hex(&migration.checksum)))

@@ -11,7 +11,7 @@ use sqlx::migrate::{Migrate as _, MigrateError, Migration};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 
-use super::sets::{Missing, Set};
+use super::sets::{Missing, Set, hex};
 use super::value;
 use crate::db::is_transient;
 
@@ -94,13 +94,12 @@ async fn apply(to: &mut PgConnection, record: &str, migration: &Migration) -> sq
         }
         (Err(error), _) => return Err(error),
     }
-    let checksum = migration.checksum.iter();
     let record = format!(
         "insert into {record} (version, description, success, checksum, execution_time)
          values ({}, '{}', true, decode('{}', 'hex'), {})",
         migration.version,
         migration.description.replace('\'', "''"),
-        checksum.map(|b| format!("{b:02x}")).collect::<String>(),
+        hex(&migration.checksum),
         begun.elapsed().as_nanos()
     );
     sqlx::raw_sql(AssertSqlSafe(record)).execute(to).await?;
