@@ -1,5 +1,5 @@
-//! What a server finds out about itself in the database: its rights, row security, whether writes are taken, whether a join can
-//! be stored.
+//! What a server finds out about itself in the database: its rights, row security, whether writes are taken, who locks it out, whether
+//! writers wake it, whether a join can be stored.
 //!
 //! Writes each outcome into [`Checks`]. Refuses to judge where the database can't be reached: the listener and the reader say so.
 
@@ -8,6 +8,7 @@ use std::time::Duration;
 use sqlx::AssertSqlSafe;
 
 use super::fault::{cause_of, is_about_the_connection};
+use super::locks::{HELD, Held};
 use super::pools::Pool;
 use super::retry::within;
 use super::rights::{Hidden, Missing, hidden_sql, missing_sql};
@@ -17,6 +18,11 @@ use crate::status::{Check, Checks, FoundBy};
 /// The longest wait for an answer: a connection that falls silent must not end the checks.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Said where the trigger on the outbox is gone.
+pub(super) const NO_WAKE: &str = "the trigger wake is not on rowcast.events, so nobody is woken and events wait for the poll (ROWCAST_POLL)";
+/// The statement that mends it.
+pub(super) const MAKE_WAKE: &str = "create trigger wake after insert on rowcast.events for each statement execute function rowcast.wake();";
+
 /// One row: what the catalog says.
 #[derive(serde::Deserialize)]
 struct Look {
@@ -24,6 +30,9 @@ struct Look {
     read_only: bool,
     missing: Vec<Missing>,
     hidden: Vec<Hidden>,
+    held: Vec<Held>,
+    /// The trigger that wakes is there, or its table is not. One that is disabled is the poll-only mode.
+    wakes: bool,
 }
 
 /// Looks, and writes down what it finds.
@@ -41,7 +50,11 @@ impl SelfCheck {
                'standby', pg_is_in_recovery(),
                'read_only', current_setting('transaction_read_only')::bool,
                'missing', (select coalesce(json_agg(m), '[]') from ({}) m),
-               'hidden', (select coalesce(json_agg(h), '[]') from ({}) h))::text",
+               'hidden', (select coalesce(json_agg(h), '[]') from ({}) h),
+               'held', (select coalesce(json_agg(h), '[]') from ({HELD}) h),
+               'wakes', (select bool_or(t.oid is not null) is not false
+                         from pg_class c left join pg_trigger t on t.tgrelid = c.oid and t.tgname = 'wake'
+                         where c.relname = 'events' and c.relnamespace = (select oid from pg_namespace where nspname = 'rowcast')))::text",
             missing_sql(),
             hidden_sql()
         );
@@ -62,24 +75,15 @@ impl SelfCheck {
                 return;
             }
         };
-        let writes = if look.standby {
-            Some("the database takes no writes: this is a standby; let DATABASE_URL lead to the primary".to_owned())
-        } else if look.read_only {
-            Some(
-                "the database takes no writes: default_transaction_read_only is on for this role or database; \
-                 alter role or alter database ... reset default_transaction_read_only"
-                    .to_owned(),
-            )
-        } else {
-            None
-        };
-        self.found(Check::Writes, writes);
-        let hidden: Vec<_> = look
-            .hidden
-            .iter()
-            .map(|hidden| format!("{}: {}", hidden.said(), hidden.remedy()))
-            .collect();
-        self.found(Check::RowSecurity, joined(&hidden));
+        self.found(Check::Writes, look.without_writes());
+        let hidden = look.hidden.iter();
+        let hidden = hidden.map(|hidden| format!("{}: {}", hidden.said(), hidden.remedy()));
+        self.found(Check::RowSecurity, joined(&hidden.collect::<Vec<_>>()));
+        let held = look.held.iter();
+        let held = held.map(|held| format!("{}: {}", held.said(), held.remedy()));
+        self.found(Check::Locks, joined(&held.collect::<Vec<_>>()));
+        let silent = format!("{NO_WAKE}: {MAKE_WAKE}");
+        self.found(Check::Wake, (!look.wakes).then_some(silent));
         for check in [
             Check::Rights,
             Check::Sessions,
@@ -122,6 +126,21 @@ impl SelfCheck {
             Some(cause) => self.checks.fail(check, FoundBy::SelfCheck, cause),
             None => self.checks.pass(check, FoundBy::SelfCheck),
         }
+    }
+}
+
+impl Look {
+    /// Why the database takes no writes, if it takes none.
+    fn without_writes(&self) -> Option<String> {
+        let why = if self.standby {
+            "this is a standby; let DATABASE_URL lead to the primary"
+        } else if self.read_only {
+            "default_transaction_read_only is on for this role or database; \
+             alter role or alter database ... reset default_transaction_read_only"
+        } else {
+            return None;
+        };
+        Some(format!("the database takes no writes: {why}"))
     }
 }
 

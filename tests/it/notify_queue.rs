@@ -94,7 +94,7 @@ async fn nothing_is_added_to_a_queue_that_is_filling_up() {
 
     pretend(database, "0.1").await;
     degraded(&scene.server, false).await;
-    let over = "the NOTIFY queue has room again";
+    let over = "mended: notify_queue";
     scene
         .server
         .log("the end to be told", |line| {

@@ -1,8 +1,10 @@
-//! What the role may do, and what it may see: rights on our schema and the attached tables, and row security on both.
+//! What the role may do, and what it may see: rights on our schema and the attached tables, row security on both, and who locks our
+//! tables.
 
 use serde::Deserialize;
 
 use super::{Doctor, Finding};
+use crate::db::locks::{HELD, Held};
 use crate::db::rights::{Hidden, Missing, hidden_sql, missing_sql};
 use crate::status::Severity;
 
@@ -74,6 +76,22 @@ impl Doctor {
             tables.into_iter().map(line).collect()
         });
         self.conclude("rights", unreadable);
+    }
+
+    /// Who keeps a table of ours locked. Looked at before whatever would wait for such a lock.
+    pub(super) async fn locks(&mut self) {
+        let held = self.rows(HELD).await;
+        let found = held.map(|held: Vec<Held>| {
+            if held.is_empty() {
+                return vec![Finding::ok("locks", "nobody keeps a table of ours locked")];
+            }
+            let line = |held: &Held| {
+                let means = "Your writers, the servers' reads or their joins wait until that transaction has ended.";
+                Finding::failure("locks", held.said(), means).paste(held.remedy())
+            };
+            held.iter().map(line).collect()
+        });
+        self.conclude("locks", found);
     }
 
     pub(super) async fn row_security(&mut self) {
