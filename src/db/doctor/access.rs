@@ -1,5 +1,5 @@
-//! What the role may do, and what it may see: rights on our schema and the attached tables, row security on both, and who locks our
-//! tables.
+//! What the role may do, and what it may see: rights on our schema and the attached tables, row security on both, who locks our
+//! tables, and whose triggers are on them.
 
 use serde::Deserialize;
 
@@ -29,6 +29,14 @@ where row_security_active(c.oid)
         and pg_get_expr(p.polqual, p.polrelid) = 'true'
         and exists (select from unnest(p.polroles) as role where role = 0 or pg_has_role(role, 'usage'))))
 order by 1";
+
+/// Triggers on our tables that are somebody else's.
+const STRANGERS: &str = "
+select format('%I', t.tgname) as name, format('rowcast.%I', c.relname) as on_table
+from pg_trigger t join pg_class c on c.oid = t.tgrelid join pg_namespace n on n.oid = c.relnamespace and n.nspname = 'rowcast'
+join pg_proc p on p.oid = t.tgfoid
+where not t.tgisinternal and p.pronamespace <> n.oid and t.tgenabled <> 'D'
+order by 2, 1";
 
 #[derive(Deserialize)]
 struct Table {
@@ -92,6 +100,31 @@ impl Doctor {
             held.iter().map(line).collect()
         });
         self.conclude("locks", found);
+    }
+
+    /// Triggers that somebody else has put on our tables.
+    pub(super) async fn triggers(&mut self) {
+        #[derive(Deserialize)]
+        struct Stranger {
+            name: String,
+            on_table: String,
+        }
+        let strangers = self.rows(STRANGERS).await;
+        let found = strangers.map(|strangers: Vec<Stranger>| {
+            if strangers.is_empty() {
+                let said = "none but Rowcast's own are on its tables";
+                return vec![Finding::ok("triggers", said)];
+            }
+            let line = |Stranger { name, on_table }: Stranger| {
+                let said = format!("the trigger {name} on {on_table} is not Rowcast's");
+                let means = "It runs for each row that is written there. Where it raises, so does what writes: your back end for \
+                             rowcast.events, a join for rowcast.sessions.";
+                Finding::warning("triggers", said, means)
+                    .paste(format!("drop trigger {name} on {on_table};"))
+            };
+            strangers.into_iter().map(line).collect()
+        });
+        self.conclude("triggers", found);
     }
 
     pub(super) async fn row_security(&mut self) {
