@@ -1,11 +1,10 @@
 //! Who keeps a table of ours locked, so that writers, the reader or joins wait: somebody's forgotten `lock table`, a `vacuum full`,
 //! an `alter table` in a transaction that stays open.
 //!
-//! Asks `pg_locks` alone, so that the question itself never waits for such a lock. When a transaction of another role began may be
-//! hidden from ours; that somebody waits for it is not.
+//! Asks `pg_locks` alone, so that the question itself never waits for such a lock. A lock that was there at two looks in a row has
+//! lasted: when a transaction of another role began may be hidden from ours.
 
-/// The statement whose rows are the locks of others on our tables that have lasted for a while, as [`Held`] has them. Vacuum's
-/// own lock, and those of readers and writers, stop nobody.
+/// The statement whose rows are the locks of others on our tables that stop somebody, as [`Held`] has them.
 pub(super) const HELD: &str = "
 select format('rowcast.%I', c.relname) as name, l.pid::int8 as pid,
        format('pid %s%s', l.pid, coalesce(format(' (role %s, application %L, %s)', a.usename, a.application_name, a.state), '')) as who,
@@ -17,19 +16,23 @@ left join pg_stat_activity a on a.pid = l.pid
 where l.granted and l.pid <> pg_backend_pid() and l.mode in ('AccessExclusiveLock', 'ExclusiveLock', 'ShareRowExclusiveLock', 'ShareLock')
   and l.database = (select oid from pg_database where datname = current_database())
   and coalesce(a.backend_type, '') <> 'autovacuum worker'
-  and (a.xact_start < clock_timestamp() - interval '5 s'
-    or exists (select from pg_locks w where not w.granted and w.relation = l.relation and w.database = l.database
-                 and w.waitstart < clock_timestamp() - interval '2 s'))
 order by 1, 2";
 
 /// A lock that somebody holds.
-#[derive(serde::Deserialize, Debug)]
+#[derive(serde::Deserialize, Clone, Debug)]
 pub(super) struct Held {
     name: String,
     pid: i64,
     who: String,
     /// Not even reads pass.
     from_readers: bool,
+}
+
+/// Those of `now` that were there `before`.
+pub(super) fn lasting(before: &[Held], now: &[Held]) -> Vec<Held> {
+    let same = |held: &Held| (held.pid, held.name.clone());
+    let lasts = |held: &&Held| before.iter().any(|other| same(other) == same(held));
+    now.iter().filter(lasts).cloned().collect()
 }
 
 impl Held {

@@ -3,12 +3,14 @@
 //!
 //! Writes each outcome into [`Checks`]. Refuses to judge where the database can't be reached: the listener and the reader say so.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::AssertSqlSafe;
 
 use super::fault::{cause_of, is_about_the_connection};
-use super::locks::{HELD, Held};
+use super::link::is_standby;
+use super::locks::{HELD, Held, lasting};
 use super::pools::Pool;
 use super::retry::within;
 use super::rights::{Hidden, Missing, hidden_sql, missing_sql};
@@ -22,6 +24,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) const NO_WAKE: &str = "the trigger wake is not on rowcast.events, so nobody is woken and events wait for the poll (ROWCAST_POLL)";
 /// The statement that mends it.
 pub(super) const MAKE_WAKE: &str = "create trigger wake after insert on rowcast.events for each statement execute function rowcast.wake();";
+
+/// Said of a standby, whether it answers or its connections are refused by our own pools.
+const NO_WRITES_STANDBY: &str =
+    "the database takes no writes: this is a standby; let DATABASE_URL lead to the primary";
 
 /// One row: what the catalog says.
 #[derive(serde::Deserialize)]
@@ -40,6 +46,8 @@ pub(crate) struct SelfCheck {
     pool: Pool,
     checks: Checks,
     look: String,
+    /// The locks that the last look found.
+    held: Mutex<Vec<Held>>,
 }
 
 impl SelfCheck {
@@ -58,7 +66,12 @@ impl SelfCheck {
             missing_sql(),
             hidden_sql()
         );
-        Self { pool, checks, look }
+        Self {
+            pool,
+            checks,
+            look,
+            held: Mutex::default(),
+        }
     }
 
     /// Asks the catalog. Writes nothing to the database.
@@ -71,6 +84,9 @@ impl SelfCheck {
         let look = match answer {
             Ok(answer) => serde_json::from_str::<Look>(&answer).expect("the statement's own shape"),
             Err(error) => {
+                if is_standby(&error) {
+                    self.found(Check::Writes, Some(NO_WRITES_STANDBY.to_owned()));
+                }
                 tracing::debug!("the self-check could not look: {error}");
                 return;
             }
@@ -79,8 +95,10 @@ impl SelfCheck {
         let hidden = look.hidden.iter();
         let hidden = hidden.map(|hidden| format!("{}: {}", hidden.said(), hidden.remedy()));
         self.found(Check::RowSecurity, joined(&hidden.collect::<Vec<_>>()));
-        let held = look.held.iter();
-        let held = held.map(|held| format!("{}: {}", held.said(), held.remedy()));
+        let held = self.lasting(look.held);
+        let held = held
+            .iter()
+            .map(|held| format!("{}: {}", held.said(), held.remedy()));
         self.found(Check::Locks, joined(&held.collect::<Vec<_>>()));
         let silent = format!("{NO_WAKE}: {MAKE_WAKE}");
         self.found(Check::Wake, (!look.wakes).then_some(silent));
@@ -121,6 +139,14 @@ impl SelfCheck {
         }
     }
 
+    /// The locks that the last look found, too.
+    fn lasting(&self, now: Vec<Held>) -> Vec<Held> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let lasts = lasting(&held, &now);
+        *held = now;
+        lasts
+    }
+
     fn found(&self, check: Check, fault: Option<String>) {
         match fault {
             Some(cause) => self.checks.fail(check, FoundBy::SelfCheck, cause),
@@ -132,15 +158,12 @@ impl SelfCheck {
 impl Look {
     /// Why the database takes no writes, if it takes none.
     fn without_writes(&self) -> Option<String> {
-        let why = if self.standby {
-            "this is a standby; let DATABASE_URL lead to the primary"
-        } else if self.read_only {
-            "default_transaction_read_only is on for this role or database; \
-             alter role or alter database ... reset default_transaction_read_only"
-        } else {
-            return None;
-        };
-        Some(format!("the database takes no writes: {why}"))
+        if self.standby {
+            return Some(NO_WRITES_STANDBY.to_owned());
+        }
+        let why = "the database takes no writes: default_transaction_read_only is on for this role or database; \
+             alter role or alter database ... reset default_transaction_read_only";
+        self.read_only.then(|| why.to_owned())
     }
 }
 

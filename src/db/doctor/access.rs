@@ -1,12 +1,18 @@
 //! What the role may do, and what it may see: rights on our schema and the attached tables, row security on both, who locks our
 //! tables, and whose triggers are on them.
 
+use std::time::Duration;
+
 use serde::Deserialize;
+use tokio::time::sleep;
 
 use super::{Doctor, Finding};
-use crate::db::locks::{HELD, Held};
+use crate::db::locks::{HELD, Held, lasting};
 use crate::db::rights::{Hidden, Missing, hidden_sql, missing_sql};
 use crate::status::Severity;
+
+/// A lock that is there for so long has lasted.
+const LASTING: Duration = Duration::from_secs(2);
 
 /// Attached tables that the server can't read, with the statements that let it.
 const UNREADABLE: &str = "
@@ -88,7 +94,15 @@ impl Doctor {
 
     /// Who keeps a table of ours locked. Looked at before whatever would wait for such a lock.
     pub(super) async fn locks(&mut self) {
-        let held = self.rows(HELD).await;
+        let mut held = self.rows::<Held>(HELD).await;
+        if let Ok(first) = &held
+            && !first.is_empty()
+        {
+            let first = first.clone();
+            sleep(LASTING).await;
+            let again = self.rows(HELD).await;
+            held = again.map(|again| lasting(&first, &again));
+        }
         let found = held.map(|held: Vec<Held>| {
             if held.is_empty() {
                 return vec![Finding::ok("locks", "nobody keeps a table of ours locked")];

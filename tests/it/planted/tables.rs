@@ -5,7 +5,7 @@ use super::scene::Scene;
 use crate::harness::Database;
 
 const ATTACH: &str =
-    "select rowcast.attach('orders', room => 'conversation:{chat}', on_insert => 'order:new')";
+    "select rowcast.attach('orders', room => 'conversation:{chat}', on_insert => 'message:new')";
 const SAY: &str = "insert into orders (chat, body) values ('42', 'BODY')";
 
 #[rustfmt::skip]
