@@ -7,7 +7,7 @@
 //! fails or hangs is reported and the others go on.
 //! Leaves no setting behind, so that a pooler's connections are as they were.
 //!
-//! - `connection`: connection, pooler, version, role, writes, migrations; `access`: rights and row security
+//! - `connection`: connection, pooler, version, role, writes, migrations; `access`: rights, locks, others' triggers and row security
 //! - `wake`: LISTEN, the trigger that wakes, the servers; `sources`: the attached tables, and the indexes that history needs
 //! - `growth`: capture errors, outbox, sessions; `cluster`: held xmin, NOTIFY queue, disk, clock, connections
 
@@ -154,6 +154,8 @@ impl Doctor {
             self.writes().await;
             if self.schema().await {
                 self.rights().await;
+                self.locks().await;
+                self.triggers().await;
                 self.row_security().await;
                 self.migrations().await;
                 self.listen().await;

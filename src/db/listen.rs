@@ -10,6 +10,7 @@ use futures_util::FutureExt as _;
 use sqlx::postgres::{PgListener, PgNotification, PgPoolOptions};
 use tokio::time::timeout;
 
+use super::fault::cause_of;
 use super::link::Link;
 use super::{Database, PLAIN};
 
@@ -62,7 +63,7 @@ impl From<&PgNotification> for Heard {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ListenError {
     /// The database refused, or the network did.
-    #[error(transparent)]
+    #[error("{}", cause_of(.0))]
     Database(#[from] sqlx::Error),
     /// sqlx says so.
     #[error("the connection was lost")]

@@ -1,13 +1,16 @@
-//! What a server finds out about itself in the database: its rights, row security, whether writes are taken, whether a join can
-//! be stored.
+//! What a server finds out about itself in the database: its rights, row security, whether writes are taken, who locks it out, whether
+//! writers wake it, whether a join can be stored.
 //!
 //! Writes each outcome into [`Checks`]. Refuses to judge where the database can't be reached: the listener and the reader say so.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::AssertSqlSafe;
 
 use super::fault::{cause_of, is_about_the_connection};
+use super::link::is_standby;
+use super::locks::{HELD, Held, lasting};
 use super::pools::Pool;
 use super::retry::within;
 use super::rights::{Hidden, Missing, hidden_sql, missing_sql};
@@ -17,6 +20,15 @@ use crate::status::{Check, Checks, FoundBy};
 /// The longest wait for an answer: a connection that falls silent must not end the checks.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Said where the trigger on the outbox is gone.
+pub(super) const NO_WAKE: &str = "the trigger wake is not on rowcast.events, so nobody is woken and events wait for the poll (ROWCAST_POLL)";
+/// The statement that mends it.
+pub(super) const MAKE_WAKE: &str = "create trigger wake after insert on rowcast.events for each statement execute function rowcast.wake();";
+
+/// Said of a standby, whether it answers or its connections are refused by our own pools.
+const NO_WRITES_STANDBY: &str =
+    "the database takes no writes: this is a standby; let DATABASE_URL lead to the primary";
+
 /// One row: what the catalog says.
 #[derive(serde::Deserialize)]
 struct Look {
@@ -24,6 +36,9 @@ struct Look {
     read_only: bool,
     missing: Vec<Missing>,
     hidden: Vec<Hidden>,
+    held: Vec<Held>,
+    /// The trigger that wakes is there, or its table is not. One that is disabled is the poll-only mode.
+    wakes: bool,
 }
 
 /// Looks, and writes down what it finds.
@@ -31,6 +46,8 @@ pub(crate) struct SelfCheck {
     pool: Pool,
     checks: Checks,
     look: String,
+    /// The locks that the last look found.
+    held: Mutex<Vec<Held>>,
 }
 
 impl SelfCheck {
@@ -41,11 +58,20 @@ impl SelfCheck {
                'standby', pg_is_in_recovery(),
                'read_only', current_setting('transaction_read_only')::bool,
                'missing', (select coalesce(json_agg(m), '[]') from ({}) m),
-               'hidden', (select coalesce(json_agg(h), '[]') from ({}) h))::text",
+               'hidden', (select coalesce(json_agg(h), '[]') from ({}) h),
+               'held', (select coalesce(json_agg(h), '[]') from ({HELD}) h),
+               'wakes', (select bool_or(t.oid is not null) is not false
+                         from pg_class c left join pg_trigger t on t.tgrelid = c.oid and t.tgname = 'wake'
+                         where c.relname = 'events' and c.relnamespace = (select oid from pg_namespace where nspname = 'rowcast')))::text",
             missing_sql(),
             hidden_sql()
         );
-        Self { pool, checks, look }
+        Self {
+            pool,
+            checks,
+            look,
+            held: Mutex::default(),
+        }
     }
 
     /// Asks the catalog. Writes nothing to the database.
@@ -58,28 +84,24 @@ impl SelfCheck {
         let look = match answer {
             Ok(answer) => serde_json::from_str::<Look>(&answer).expect("the statement's own shape"),
             Err(error) => {
+                if is_standby(&error) {
+                    self.found(Check::Writes, Some(NO_WRITES_STANDBY.to_owned()));
+                }
                 tracing::debug!("the self-check could not look: {error}");
                 return;
             }
         };
-        let writes = if look.standby {
-            Some("the database takes no writes: this is a standby; let DATABASE_URL lead to the primary".to_owned())
-        } else if look.read_only {
-            Some(
-                "the database takes no writes: default_transaction_read_only is on for this role or database; \
-                 alter role or alter database ... reset default_transaction_read_only"
-                    .to_owned(),
-            )
-        } else {
-            None
-        };
-        self.found(Check::Writes, writes);
-        let hidden: Vec<_> = look
-            .hidden
+        self.found(Check::Writes, look.without_writes());
+        let hidden = look.hidden.iter();
+        let hidden = hidden.map(|hidden| format!("{}: {}", hidden.said(), hidden.remedy()));
+        self.found(Check::RowSecurity, joined(&hidden.collect::<Vec<_>>()));
+        let held = self.lasting(look.held);
+        let held = held
             .iter()
-            .map(|hidden| format!("{}: {}", hidden.said(), hidden.remedy()))
-            .collect();
-        self.found(Check::RowSecurity, joined(&hidden));
+            .map(|held| format!("{}: {}", held.said(), held.remedy()));
+        self.found(Check::Locks, joined(&held.collect::<Vec<_>>()));
+        let silent = format!("{NO_WAKE}: {MAKE_WAKE}");
+        self.found(Check::Wake, (!look.wakes).then_some(silent));
         for check in [
             Check::Rights,
             Check::Sessions,
@@ -117,11 +139,31 @@ impl SelfCheck {
         }
     }
 
+    /// The locks that the last look found, too.
+    fn lasting(&self, now: Vec<Held>) -> Vec<Held> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let lasts = lasting(&held, &now);
+        *held = now;
+        lasts
+    }
+
     fn found(&self, check: Check, fault: Option<String>) {
         match fault {
             Some(cause) => self.checks.fail(check, FoundBy::SelfCheck, cause),
             None => self.checks.pass(check, FoundBy::SelfCheck),
         }
+    }
+}
+
+impl Look {
+    /// Why the database takes no writes, if it takes none.
+    fn without_writes(&self) -> Option<String> {
+        if self.standby {
+            return Some(NO_WRITES_STANDBY.to_owned());
+        }
+        let why = "the database takes no writes: default_transaction_read_only is on for this role or database; \
+             alter role or alter database ... reset default_transaction_read_only";
+        self.read_only.then(|| why.to_owned())
     }
 }
 

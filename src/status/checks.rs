@@ -28,6 +28,12 @@ pub(crate) enum Check {
     Retention,
     /// The role has the rights that the history of a room takes.
     History,
+    /// Nobody keeps a table of ours locked against everybody else.
+    Locks,
+    /// Whoever writes an event wakes the reader.
+    Wake,
+    /// The cluster's queue of notifications has room.
+    NotifyQueue,
 }
 
 /// How much a check that fails takes away.
@@ -41,13 +47,16 @@ pub(crate) enum Severity {
 
 impl Check {
     /// Every check.
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Writes,
         Self::Rights,
         Self::RowSecurity,
         Self::Sessions,
         Self::Retention,
         Self::History,
+        Self::Locks,
+        Self::Wake,
+        Self::NotifyQueue,
     ];
 
     /// Its name in `/readyz`, in the log and in the metric.
@@ -59,14 +68,19 @@ impl Check {
             Self::Sessions => "sessions",
             Self::Retention => "retention",
             Self::History => "history",
+            Self::Locks => "locks",
+            Self::Wake => "wake",
+            Self::NotifyQueue => "notify_queue",
         }
     }
 
     /// What its failure does to readiness.
     pub(crate) fn severity(self) -> Severity {
         match self {
-            Self::Writes | Self::Rights | Self::RowSecurity | Self::Sessions => Severity::Failing,
-            Self::Retention | Self::History => Severity::Degraded,
+            Self::Writes | Self::Rights | Self::RowSecurity | Self::Sessions | Self::Locks => {
+                Severity::Failing
+            }
+            Self::Retention | Self::History | Self::Wake | Self::NotifyQueue => Severity::Degraded,
         }
     }
 }

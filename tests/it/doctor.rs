@@ -52,7 +52,7 @@ impl Role {
 }
 
 /// What the doctor says of a database, and its exit code.
-async fn examined(url: &str) -> (Vec<Value>, i32) {
+pub(crate) async fn examined(url: &str) -> (Vec<Value>, i32) {
     examined_with(url, "24h").await
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod browser;
 pub(crate) mod client;
 pub(crate) mod cluster;
 pub(crate) mod database;
+pub(crate) mod dump;
 pub(crate) mod http;
 pub(crate) mod launch;
 pub(crate) mod ledger;

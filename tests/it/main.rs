@@ -44,6 +44,7 @@ mod operating;
 mod order;
 mod outbox_removals;
 mod payload;
+mod planted;
 mod pooler;
 mod protocol;
 mod reads;
