@@ -27,6 +27,7 @@ mod history_sources;
 mod history_tables;
 mod hostile;
 mod http;
+mod idle;
 mod join;
 mod large_commits;
 mod layers;
