@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::harness::wait::until_for;
-use crate::harness::{Database, Launch, Postgres, Scratch, Server, Stock};
+use crate::harness::{BackEnd, Database, Launch, Postgres, Scratch, Server, Stock};
 
 const SECONDS: Duration = Duration::from_secs(20);
 const OURS: &str = "select count(*) from pg_stat_activity where application_name like 'rowcast%'";
@@ -54,6 +54,7 @@ async fn an_address_that_leads_to_a_standby_and_back_is_followed() {
     assert_eq!(client.next().await.body(), "before");
     use_all(&server).await;
 
+    let back_end = BackEnd::on(&postgres.url());
     // Failed over to the wrong one, and whoever uses the server meanwhile is refused, or waits.
     address.lead_to(&standby);
     primary.run(END).await;
@@ -91,5 +92,6 @@ async fn an_address_that_leads_to_a_standby_and_back_is_followed() {
     assert_eq!(client.next().await.body(), "after");
     assert_eq!(another.next().await.body(), "after");
     assert!(client.arrived("rowcast:resync").is_empty());
+    back_end.unharmed().await;
     server.stop().await;
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::doctor::{Role, amiss, examined};
 use crate::harness::wait::until_for;
-use crate::harness::{Database, Launch, Postgres, Scratch, Stock, database};
+use crate::harness::{BackEnd, Database, Launch, Postgres, Scratch, Stock, database};
 
 /// What a server takes at least, to what it takes without a limit.
 #[tokio::test]
@@ -70,6 +70,7 @@ async fn connections_that_run_out_end_no_server_and_no_flood_is_logged() {
     let [url, others] =
         ["server@", "others@"].map(|role| postgres.url().replacen("postgres@", role, 1));
 
+    let back_end = BackEnd::on(&postgres.url());
     let taken = take_all(&others).await;
     let server = Launch::serve().database(&url).spawn();
     let (address, _) = server.listening().await;
@@ -122,5 +123,6 @@ async fn connections_that_run_out_end_no_server_and_no_flood_is_logged() {
     assert_eq!(client.next().await.body(), "meanwhile");
     let page = server.read("42", "messages").await;
     assert_eq!(page["messages"][0]["body"], "meanwhile", "{page}");
+    back_end.unharmed().await;
     server.stop().await;
 }

@@ -9,7 +9,7 @@ use sqlx::{Connection as _, PgConnection};
 use crate::doctor::{amiss, examined};
 use crate::harness::raw::Wire;
 use crate::harness::wait::until_for;
-use crate::harness::{Database, Launch, Pooler, Postgres, Stock, database};
+use crate::harness::{BackEnd, Database, Launch, Pooler, Postgres, Stock, database};
 
 /// What a client would find on a backend that others had before it.
 const LEFT: &str = "
@@ -54,6 +54,7 @@ async fn a_pooler_is_survived(mode: &str, size: u32, settings: &str) {
     let degraded = server.readiness(200).await.json();
     let said = degraded["degraded"]["pooler"].as_str().unwrap_or_default();
     assert!(said.contains("DATABASE_URL"), "{degraded}");
+    let back_end = BackEnd::on(&pooler.url());
     let stock = Stock::start();
     let mut client = stock.joined(&server, "42").await;
     // Many at once, in transactions that overlap.
@@ -87,6 +88,7 @@ async fn a_pooler_is_survived(mode: &str, size: u32, settings: &str) {
         .filter(|line| line.contains("connection pooler"));
     assert_eq!(warned.count(), 1);
     server.stop().await;
+    back_end.unharmed().await;
     use_as_the_application_does(&pooler.url(), 2).await;
     let locks = "select count(*) from pg_locks where locktype = 'advisory'";
     assert_eq!(direct.value(locks).await, "0");
