@@ -14,7 +14,7 @@ use super::delivery::FeedEnds;
 use super::tasks::{StopPhase, Tasks};
 use crate::config::Config;
 use crate::db::{Follow, Pruner, SelfCheck};
-use crate::feed::{Listener, Probe, Reader, SourceWatch, run_retention, run_self_check};
+use crate::feed::{Listener, Probe, Probes, Reader, SourceWatch, run_retention, run_self_check};
 use crate::metrics::Metrics;
 use crate::status::{Checks, ListenerStatus, ReaderStatus, SourcesStatus, StartStatus};
 
@@ -45,8 +45,9 @@ pub(super) async fn start(
     let (reader_status, mut reader_state) = watch::channel(ReaderStatus::default());
 
     let main = served.pools.main.clone();
+    let probes = Probes::new(server_name.clone());
     let (probe, notify_queue_is_full) =
-        Probe::new(main, server_name.clone(), checks.clone(), metrics.clone());
+        Probe::new(main, probes.clone(), checks.clone(), metrics.clone());
     let listener = Listener {
         database: served.database.clone(),
         wake: ends.wake,
@@ -80,7 +81,7 @@ pub(super) async fn start(
     tasks.start("reader", StopPhase::Reader, |stop| reader.run(stop));
     wait_for_reader(&mut reader_state, waiting).await?;
 
-    start_keeping(config, served, metrics, checks, tasks).await;
+    start_keeping(config, served, probes, metrics, checks, tasks).await;
     tasks.start("probe", StopPhase::Rest, |stop| probe.run(stop));
     let sources = watch_sources(served, changed, metrics, tasks);
     Ok(Feed {
@@ -95,6 +96,7 @@ pub(super) async fn start(
 async fn start_keeping(
     config: &Config,
     served: &Served,
+    probes: Probes,
     metrics: &Metrics,
     checks: &Checks,
     tasks: &mut Tasks,
@@ -103,11 +105,17 @@ async fn start_keeping(
     // Before anybody is told that the server is ready.
     let _ = timeout(LISTEN_PATIENCE, self_check.look()).await;
     tasks.start("self-check", StopPhase::Rest, |stop| {
-        run_self_check(self_check, checks.clone(), stop)
+        run_self_check(self_check, checks.clone(), probes, stop)
     });
     let pruner = Pruner::new(served.pools.main.clone(), config.retention);
     tasks.start("retention", StopPhase::Rest, |stop| {
-        run_retention(pruner, metrics.clone(), checks.clone(), stop)
+        run_retention(
+            pruner,
+            config.retention,
+            metrics.clone(),
+            checks.clone(),
+            stop,
+        )
     });
 }
 

@@ -25,8 +25,9 @@ const SOURCES: &str = "rowcast_sources";
 /// Servers send on it to hear themselves.
 const PROBE: &str = "rowcast_probe";
 
-/// sqlx sets no keepalive: a connection that is quiet for this long is asked whether it lives.
-const QUIET: Duration = Duration::from_millis(500);
+/// sqlx sets no keepalive: a connection that is quiet for this long is asked whether it lives. The server's own probes come more
+/// often, so a connection that lives is never asked.
+const QUIET: Duration = Duration::from_millis(3_500);
 const PATIENCE: Duration = Duration::from_secs(2);
 /// For a connection of the listener's pool. Short, because sqlx's back-off grows up to it.
 const ACQUIRE_PATIENCE: Duration = Duration::from_millis(500);

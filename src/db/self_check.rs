@@ -19,6 +19,8 @@ use crate::status::{Check, Checks, FoundBy};
 
 /// The longest wait for an answer: a connection that falls silent must not end the checks.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// The same where a probe waits for it.
+const PROBE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Said where the trigger on the outbox is gone.
 pub(super) const NO_WAKE: &str = "the trigger wake is not on rowcast.events, so nobody is woken and events wait for the poll (ROWCAST_POLL)";
@@ -74,6 +76,21 @@ impl SelfCheck {
         }
     }
 
+    /// Looks, and sends a probe in the same statement. False: that failed, and no probe was sent.
+    pub(crate) async fn look_and_probe(&self, probe: &str) -> bool {
+        let look = format!("{} from pg_notify('rowcast_probe', $1)", self.look);
+        let look = sqlx::query_scalar::<_, String>(AssertSqlSafe(look)).bind(probe);
+        let answer = within(&self.pool, PROBE_PATIENCE, async |connection| {
+            look.fetch_one(connection).await
+        })
+        .await;
+        let is_sent = answer.is_ok();
+        if is_sent {
+            self.note(answer);
+        }
+        is_sent
+    }
+
     /// Asks the catalog. Writes nothing to the database.
     pub(crate) async fn look(&self) {
         let look = sqlx::query_scalar::<_, String>(AssertSqlSafe(self.look.clone()));
@@ -81,6 +98,10 @@ impl SelfCheck {
             look.fetch_one(connection).await
         })
         .await;
+        self.note(answer);
+    }
+
+    fn note(&self, answer: sqlx::Result<String>) {
         let look = match answer {
             Ok(answer) => serde_json::from_str::<Look>(&answer).expect("the statement's own shape"),
             Err(error) => {

@@ -72,7 +72,7 @@ async fn examined_with(url: &str, retention: &str) -> (Vec<Value>, i32) {
 }
 
 /// The findings that are not ok, each as `check level said`.
-fn amiss(findings: &[Value]) -> Vec<String> {
+pub(crate) fn amiss(findings: &[Value]) -> Vec<String> {
     let text =
         |finding: &Value, member: &str| finding[member].as_str().unwrap_or_default().to_owned();
     findings

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::harness::database::{run, value};
 use crate::harness::postgres::binaries;
 use crate::harness::wait::{until, within};
-use crate::harness::{Database, Postgres, Scene, Scratch, Server, Stock};
+use crate::harness::{BackEnd, Database, Postgres, Scene, Scratch, Server, Stock};
 
 /// A scene in whose database the queue looks as full as `pretend` says. The planner puts the body of such a function in place of
 /// its call, and plans are kept: so it is replaced before anybody has one.
@@ -67,6 +67,7 @@ async fn nothing_is_added_to_a_queue_that_is_filling_up() {
         .await
         .expect("a listener");
     pretend(database, "0.5").await;
+    let back_end = BackEnd::on(&database.url);
     let told = degraded(&scene.server, true).await.to_string();
     for word in ["50 %", "poll", "pg_terminate_backend"] {
         assert!(told.contains(word), "{told}");
@@ -97,6 +98,7 @@ async fn nothing_is_added_to_a_queue_that_is_filling_up() {
         .counted("rowcast_notify_queue_usage_ratio", &[], 0.5)
         .await;
 
+    back_end.unharmed().await;
     pretend(database, "0.1").await;
     degraded(&scene.server, false).await;
     let over = "mended: notify_queue";

@@ -1,7 +1,10 @@
 //! Dumps that are restored, whole and in parts, elsewhere and in place: told once, exact from then on.
 
+use std::time::Duration;
+
 use crate::harness::dump::{dump, restore};
-use crate::harness::{Database, Launch, Server, Stock};
+use crate::harness::wait::until_for;
+use crate::harness::{Database, Launch, Postgres, Scratch, Server, Stock};
 
 /// The outbox and the epoch of a cluster that is this much older, or younger.
 async fn aged(xid: u64) -> Database {
@@ -131,4 +134,51 @@ async fn the_application_s_schema_alone_is_attached_again() {
         )
         .await;
     is_exact(&restored).await;
+}
+
+/// Apply fires no statement trigger, so nobody would hear of those rows. That is said, and where they are published they are sent.
+#[tokio::test]
+async fn a_logical_subscriber_sends_nothing_of_what_it_applies_and_says_so() {
+    let settings = ["wal_level=logical"];
+    let published = Postgres::start_in(Scratch::folder(), &settings).await;
+    let subscribed = Postgres::start_in(Scratch::folder(), &settings).await;
+    let (there, here) = (published.chat().await, subscribed.chat().await);
+    there
+        .run("create publication ours for table messages")
+        .await;
+    there.say("42", "of before").await;
+    let server = Server::on(&here).await;
+    let at_source = Server::on(&there).await;
+    let stock = Stock::start();
+    let mut client = stock.joined(&server, "42").await;
+    let mut listener = stock.joined(&at_source, "42").await;
+    let subscribe = format!(
+        "create subscription theirs connection 'host={} user=postgres dbname=postgres' publication ours",
+        published.folder().display()
+    );
+    here.run(&subscribe).await;
+    there.say("42", "applied").await;
+    until_for(
+        Duration::from_secs(30),
+        "both rows to be copied",
+        async || (here.value("select count(*) from messages").await == "2").then_some(()),
+    )
+    .await;
+    assert_eq!(listener.next().await.body(), "applied");
+    let said = until_for(Duration::from_secs(30), "readiness to say so", async || {
+        let ready = server.get("/readyz").await;
+        (ready.status == 200 && ready.body.contains("theirs")).then_some(ready.body)
+    })
+    .await;
+    assert!(
+        said.contains("attach the table where it is published"),
+        "{said}"
+    );
+    // What is written here goes on as ever, and history has all.
+    here.say("42", "own").await;
+    assert_eq!(client.next().await.body(), "own");
+    let page = server.read("42", "messages").await;
+    assert_eq!(page["messages"].as_array().map(Vec::len), Some(3), "{page}");
+    here.run("alter subscription theirs disable; alter subscription theirs set (slot_name = none); drop subscription theirs")
+        .await;
 }

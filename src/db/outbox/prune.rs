@@ -57,7 +57,7 @@ with claimed as (
 select (select count(*) from gone), (select count(*) from old), coalesce(
     (select min(id) - 1 from old
      where at <= clock_timestamp() and not exists (select from gone where gone.id = old.id)),
-    (select max(id) from old))"
+    (select max(id) from old)), pg_current_snapshot()::text"
 );
 
 /// After so long it begins at the first row again, for the sake of rows that were passed over: stamped in the future, or
@@ -118,31 +118,16 @@ impl Pruner {
         if self.empty_until.is_some_and(|until| now < until) {
             return Ok(Pruned::default());
         }
-        if self
-            .snapshots
-            .back()
-            .is_none_or(|(at, _)| now - *at >= self.grace / 8)
-        {
-            let snapshot = within(&self.pool, PATIENCE, async |connection| {
-                sqlx::query_scalar("select pg_current_snapshot()::text")
-                    .fetch_one(connection)
-                    .await
-            })
-            .await?;
-            self.snapshots.push_back((now, snapshot));
-        }
-        while self
-            .snapshots
-            .get(1)
-            .is_some_and(|(at, _)| now - *at >= self.grace)
-        {
-            self.snapshots.pop_front();
-        }
-        let Some((_, seen)) = self
-            .snapshots
-            .front()
-            .filter(|(at, _)| now - *at >= self.grace)
-        else {
+        let Some(seen) = self.seen_for_a_while(now) else {
+            if self.needs_snapshot(now) {
+                let snapshot = within(&self.pool, PATIENCE, async |connection| {
+                    sqlx::query_scalar("select pg_current_snapshot()::text")
+                        .fetch_one(connection)
+                        .await
+                })
+                .await?;
+                self.snapshots.push_back((now, snapshot));
+            }
             return Ok(Pruned::default());
         };
         if self.swept.is_none_or(|at| now - at >= SWEEP) {
@@ -154,11 +139,14 @@ impl Pruner {
             .bind(seen)
             .bind(limit)
             .bind(self.reached);
-        let (removed, looked_at, reached): (i64, i64, Option<i64>) =
+        let (removed, looked_at, reached, snapshot): (i64, i64, Option<i64>, String) =
             within(&self.pool, PATIENCE, async |connection| {
                 prune.fetch_one(connection).await
             })
             .await?;
+        if self.needs_snapshot(now) {
+            self.snapshots.push_back((now, snapshot));
+        }
         let before = self.reached;
         self.reached = reached.unwrap_or(before);
         self.is_at_young = removed == 0 && self.reached == before;
@@ -169,5 +157,20 @@ impl Pruner {
             removed: removed.unsigned_abs(),
             has_more: looked_at == limit && !self.is_at_young,
         })
+    }
+
+    /// The latest snapshot that is so old that every reader has read what it sees.
+    fn seen_for_a_while(&mut self, now: Instant) -> Option<String> {
+        let is_old = |(at, _): &(Instant, String)| now - *at >= self.grace;
+        while self.snapshots.get(1).is_some_and(is_old) {
+            self.snapshots.pop_front();
+        }
+        let oldest = self.snapshots.front().filter(|oldest| is_old(oldest));
+        oldest.map(|(_, snapshot)| snapshot.clone())
+    }
+
+    fn needs_snapshot(&self, now: Instant) -> bool {
+        let last = self.snapshots.back();
+        last.is_none_or(|(at, _)| now - *at >= self.grace / 8)
     }
 }
