@@ -109,6 +109,8 @@ impl SelfCheck {
                     self.found(Check::Writes, Some(NO_WRITES_STANDBY.to_owned()));
                 }
                 tracing::debug!("the self-check could not look: {error}");
+                // What waits for a lock can't say who holds it.
+                self.look_for_locks().await;
                 return;
             }
         };
@@ -116,11 +118,7 @@ impl SelfCheck {
         let hidden = look.hidden.iter();
         let hidden = hidden.map(|hidden| format!("{}: {}", hidden.said(), hidden.remedy()));
         self.found(Check::RowSecurity, joined(&hidden.collect::<Vec<_>>()));
-        let held = self.lasting(look.held);
-        let held = held
-            .iter()
-            .map(|held| format!("{}: {}", held.said(), held.remedy()));
-        self.found(Check::Locks, joined(&held.collect::<Vec<_>>()));
+        self.found_locks(look.held);
         let silent = format!("{NO_WAKE}: {MAKE_WAKE}");
         self.found(Check::Wake, (!look.wakes).then_some(silent));
         for check in [
@@ -158,6 +156,27 @@ impl SelfCheck {
                 )),
             ),
         }
+    }
+
+    /// Asks for the locks alone, which never waits for one.
+    async fn look_for_locks(&self) {
+        let ask = format!("select coalesce(json_agg(h), '[]')::text from ({HELD}) h");
+        let ask = sqlx::query_scalar::<_, String>(AssertSqlSafe(ask));
+        let answer = within(&self.pool, PATIENCE, async |connection| {
+            ask.fetch_one(connection).await
+        })
+        .await;
+        if let Ok(answer) = answer {
+            self.found_locks(serde_json::from_str(&answer).expect("the statement's own shape"));
+        }
+    }
+
+    fn found_locks(&self, now: Vec<Held>) {
+        let held = self.lasting(now);
+        let held = held
+            .iter()
+            .map(|held| format!("{}: {}", held.said(), held.remedy()));
+        self.found(Check::Locks, joined(&held.collect::<Vec<_>>()));
     }
 
     /// The locks that the last look found, too.
