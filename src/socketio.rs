@@ -35,7 +35,7 @@ pub(crate) use session::SessionKeeper;
 #[cfg(test)]
 pub(crate) use session::{SessionOwners, resume, store};
 
-use crate::auth::OriginPolicy;
+use crate::auth::{Authenticator, OriginPolicy};
 use crate::config::Limits;
 use crate::db::Sessions;
 use crate::delivery::{Hub, Replay, ReplaySource, SubscriberTransport as _};
@@ -80,6 +80,8 @@ pub(crate) struct SocketServerParts<S> {
     pub sessions: Arc<Sessions>,
     /// Which pages may connect.
     pub origin_policy: OriginPolicy,
+    /// Who connects.
+    pub authenticator: Authenticator,
     /// What one client may ask for.
     pub limits: Limits,
     /// Nobody new is let in any more.
@@ -122,6 +124,7 @@ impl SocketServer {
             replay,
             sessions,
             origin_policy,
+            authenticator,
             limits,
             draining,
             metrics,
@@ -159,7 +162,7 @@ impl SocketServer {
                 sessions,
             },
             clients: server.clients.clone(),
-            origin_policy,
+            authenticator,
             limits,
             metrics,
             next_id: AtomicU64::new(1),

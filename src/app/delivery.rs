@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::database::Served;
 use super::tasks::{StopPhase, Tasks};
-use crate::auth::OriginPolicy;
+use crate::auth::{Authenticator, OriginPolicy};
 use crate::config::Config;
 use crate::db::{Sessions, SharedReads, log_wait};
 use crate::delivery::{Broadcast, Hub, ReadFailed, Replay, ReplaySource, RoomNotifier, run_typing};
@@ -32,6 +32,7 @@ pub(super) struct Delivery {
     pub(super) socketio: axum::routing::MethodRouter,
     pub(super) notifier: Arc<RoomNotifier>,
     pub(super) origin_policy: OriginPolicy,
+    pub(super) authenticator: Authenticator,
     /// Takes what `rowcast.typing` notifies.
     pub(super) typing: mpsc::Sender<String>,
     pub(super) metrics: Metrics,
@@ -59,6 +60,7 @@ pub(super) fn start(
     let (hub, behind) = Hub::new(config.limits.max_rooms, wake.clone(), metrics.clone());
     let notifier = RoomNotifier::new(MAX_LONG_POLLS);
     let origin_policy = OriginPolicy::new(config.origins.clone(), config.demo);
+    let authenticator = Authenticator::new(origin_policy.clone());
 
     let reads = SharedReads::new(served.pools.replay.clone(), config.max_payload_bytes);
     let replay = Arc::new(Replay::new(hub.clone(), reads));
@@ -67,6 +69,7 @@ pub(super) fn start(
         replay: replay.clone(),
         sessions: Arc::new(Sessions::new(served.pools.main.clone(), checks.clone())),
         origin_policy: origin_policy.clone(),
+        authenticator: authenticator.clone(),
         limits: config.limits.clone(),
         draining: tasks.draining.clone(),
         metrics: metrics.clone(),
@@ -93,6 +96,7 @@ pub(super) fn start(
         socketio,
         notifier,
         origin_policy,
+        authenticator,
         typing,
         metrics: metrics.clone(),
     };

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::etag;
 use super::rate::Rates;
-use crate::auth::{self, Denied, Identity, OriginPolicy};
+use crate::auth::{self, Authenticator, ConnectError, Denied, Identity};
 use crate::db::Pool;
 use crate::delivery::RoomNotifier;
 use crate::event::{ContactId, Room};
@@ -38,7 +38,7 @@ pub(crate) struct Api {
     pub metrics: Metrics,
     /// The value of the database's epoch, as it was last seen.
     pub epoch: Mutex<Option<u64>>,
-    origin_policy: OriginPolicy,
+    authenticator: Authenticator,
     rates: Rates,
     complained: Mutex<Option<Instant>>,
 }
@@ -46,8 +46,8 @@ pub(crate) struct Api {
 /// The rules by which [`Api`] answers.
 #[derive(Clone, Debug)]
 pub(crate) struct ApiRules {
-    /// The pages that may ask.
-    pub origin_policy: OriginPolicy,
+    /// Who asks.
+    pub authenticator: Authenticator,
     /// How long an offset is good for.
     pub retention: Duration,
     /// Larger payloads and rows are reduced to their ids.
@@ -73,7 +73,7 @@ impl Api {
             max_payload: rules.max_payload_bytes,
             metrics,
             epoch: Mutex::default(),
-            origin_policy: rules.origin_policy,
+            authenticator: rules.authenticator,
             rates: Rates::new(rules.max_rate),
             complained: Mutex::default(),
         })
@@ -114,14 +114,21 @@ pub(crate) async fn admit(
         return Error::TooManyRequests(api.rates.rate()).into_response();
     }
     let (mut parts, body) = request.into_parts();
-    match auth::authenticate(&parts, &api.origin_policy) {
+    match api.authenticator.authenticate(&parts, None).await {
         Ok(identity) => {
             parts.extensions.insert(identity);
             next.run(Request::from_parts(parts, body)).await
         }
-        Err(auth::ConnectError::OriginNotAllowed) => {
+        Err(ConnectError::OriginNotAllowed) => {
             Error::Forbidden("this origin is not allowed").into_response()
         }
+        Err(ConnectError::Unauthorized) => {
+            Error::Unauthorized("a valid token is required").into_response()
+        }
+        Err(ConnectError::TokenExpired) => {
+            Error::Unauthorized("the token has expired").into_response()
+        }
+        Err(ConnectError::Unavailable) => Error::NoKeys.into_response(),
     }
 }
 

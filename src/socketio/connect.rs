@@ -25,7 +25,7 @@ use super::requests::Requests;
 use super::session::Clients;
 use super::session::resume::{ResumeOutcome, ResumeRequest};
 use super::session::store::session_progress;
-use crate::auth::{self, ConnectError, Identity, OriginPolicy};
+use crate::auth::{Authenticator, ConnectError, Identity};
 use crate::config::Limits;
 use crate::db::ResumeSession;
 use crate::delivery::{
@@ -51,7 +51,7 @@ pub(super) enum Refused {
 pub(super) struct Connector<S> {
     pub(super) requests: Requests<S>,
     pub(super) clients: Arc<Clients>,
-    pub(super) origin_policy: OriginPolicy,
+    pub(super) authenticator: Authenticator,
     pub(super) limits: Limits,
     pub(super) metrics: Metrics,
     pub(super) next_id: AtomicU64,
@@ -78,7 +78,10 @@ impl<S: ReplaySource> Connector<S> {
         socket: &SocketRef,
         auth: Option<Value>,
     ) -> Result<(), Refused> {
-        let identity = auth::authenticate(socket.req_parts(), &self.origin_policy)
+        let identity = self
+            .authenticator
+            .authenticate(socket.req_parts(), auth.as_ref())
+            .await
             .inspect_err(|_| self.metrics.connects(Connect::Refused))?;
         let engine_session = engine_session(socket);
         let turn = match engine_session {
