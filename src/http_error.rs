@@ -18,6 +18,8 @@ pub(crate) enum Error {
     #[error("{0}")]
     BadRequest(String),
     #[error("{0}")]
+    Unauthorized(&'static str),
+    #[error("{0}")]
     Forbidden(&'static str),
     #[error("{0}: load the history again")]
     OffsetExpired(String),
@@ -31,6 +33,8 @@ pub(crate) enum Error {
     Unavailable,
     #[error("the server is starting, try again")]
     Starting,
+    #[error("the keys that tokens are verified with are not there yet, try again")]
+    NoKeys,
     #[error("the database did not answer this: the server's log says why, try again")]
     Database,
     #[error("too many requests wait already, try again")]
@@ -45,6 +49,7 @@ impl Error {
             Self::NotFound | Self::NothingThere(_) => (StatusCode::NOT_FOUND, "not_found"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "bad_request"),
             Self::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad_request"),
+            Self::Unauthorized(_) => (StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden"),
             Self::OffsetExpired(_) => (StatusCode::GONE, "offset_expired"),
             Self::NotJson => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "bad_request"),
@@ -52,6 +57,7 @@ impl Error {
             Self::TooManyRequests(_) => (StatusCode::TOO_MANY_REQUESTS, "too_many_requests"),
             Self::Unavailable
             | Self::Starting
+            | Self::NoKeys
             | Self::Database
             | Self::Crowded
             | Self::NoChatTables => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
@@ -66,6 +72,12 @@ impl IntoResponse for Error {
             status,
             &json!({ "error": { "code": code, "message": self.to_string() } }),
         );
+        if status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer");
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, scheme);
+        }
         // Some of these a cache would keep of its own accord.
         response
             .headers_mut()

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::etag;
 use super::rate::Rates;
-use crate::auth::{self, Denied, Identity, OriginPolicy};
+use crate::auth::{self, Authenticator, ConnectError, Denied, Identity};
 use crate::db::Pool;
 use crate::delivery::RoomNotifier;
 use crate::event::{ContactId, Room};
@@ -38,16 +38,16 @@ pub(crate) struct Api {
     pub metrics: Metrics,
     /// The value of the database's epoch, as it was last seen.
     pub epoch: Mutex<Option<u64>>,
-    origin_policy: OriginPolicy,
+    authenticator: Authenticator,
     rates: Rates,
     complained: Mutex<Option<Instant>>,
 }
 
 /// The rules by which [`Api`] answers.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct ApiRules {
-    /// The pages that may ask.
-    pub origin_policy: OriginPolicy,
+    /// Who asks.
+    pub authenticator: Authenticator,
     /// How long an offset is good for.
     pub retention: Duration,
     /// Larger payloads and rows are reduced to their ids.
@@ -73,7 +73,7 @@ impl Api {
             max_payload: rules.max_payload_bytes,
             metrics,
             epoch: Mutex::default(),
-            origin_policy: rules.origin_policy,
+            authenticator: rules.authenticator,
             rates: Rates::new(rules.max_rate),
             complained: Mutex::default(),
         })
@@ -114,14 +114,21 @@ pub(crate) async fn admit(
         return Error::TooManyRequests(api.rates.rate()).into_response();
     }
     let (mut parts, body) = request.into_parts();
-    match auth::authenticate(&parts, &api.origin_policy) {
+    match api.authenticator.authenticate(&parts, None).await {
         Ok(identity) => {
             parts.extensions.insert(identity);
             next.run(Request::from_parts(parts, body)).await
         }
-        Err(auth::ConnectError::OriginNotAllowed) => {
+        Err(ConnectError::OriginNotAllowed) => {
             Error::Forbidden("this origin is not allowed").into_response()
         }
+        Err(ConnectError::Unauthorized) => {
+            Error::Unauthorized("a valid token is required").into_response()
+        }
+        Err(ConnectError::TokenExpired) => {
+            Error::Unauthorized("the token has expired").into_response()
+        }
+        Err(ConnectError::Unavailable) => Error::NoKeys.into_response(),
     }
 }
 
@@ -206,6 +213,9 @@ pub(crate) fn quoted(text: &str) -> String {
     format!("{:?}", text.chars().take(100).collect::<String>())
 }
 
+/// What an answer depends on beside its URL: who asks. The layer of CORS adds the origin.
+const VARY: HeaderValue = HeaderValue::from_static("authorization, cookie");
+
 /// An answer with its tag: only the tag if the client has the content already. The body is made if it is needed.
 pub(crate) fn tagged(
     tag: &HeaderValue,
@@ -218,6 +228,7 @@ pub(crate) fn tagged(
             header::CACHE_CONTROL,
             HeaderValue::from_static("private, no-cache"),
         ),
+        (header::VARY, VARY),
     ];
     if etag::is_known(headers, tag) {
         return (StatusCode::NOT_MODIFIED, shared).into_response();

@@ -34,6 +34,10 @@ pub(crate) enum Check {
     Wake,
     /// The cluster's queue of notifications has room.
     NotifyQueue,
+    /// There are keys to verify tokens with.
+    Keys,
+    /// The keys that tokens are verified with can be read again.
+    KeyRefresh,
 }
 
 /// How much a check that fails takes away.
@@ -47,7 +51,7 @@ pub(crate) enum Severity {
 
 impl Check {
     /// Every check.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Writes,
         Self::Rights,
         Self::RowSecurity,
@@ -57,6 +61,8 @@ impl Check {
         Self::Locks,
         Self::Wake,
         Self::NotifyQueue,
+        Self::Keys,
+        Self::KeyRefresh,
     ];
 
     /// Its name in `/readyz`, in the log and in the metric.
@@ -71,16 +77,23 @@ impl Check {
             Self::Locks => "locks",
             Self::Wake => "wake",
             Self::NotifyQueue => "notify_queue",
+            Self::Keys => "keys",
+            Self::KeyRefresh => "key_refresh",
         }
     }
 
     /// What its failure does to readiness.
     pub(crate) fn severity(self) -> Severity {
         match self {
-            Self::Writes | Self::Rights | Self::RowSecurity | Self::Sessions | Self::Locks => {
-                Severity::Failing
+            Self::Writes
+            | Self::Rights
+            | Self::RowSecurity
+            | Self::Sessions
+            | Self::Locks
+            | Self::Keys => Severity::Failing,
+            Self::Retention | Self::History | Self::Wake | Self::NotifyQueue | Self::KeyRefresh => {
+                Severity::Degraded
             }
-            Self::Retention | Self::History | Self::Wake | Self::NotifyQueue => Severity::Degraded,
         }
     }
 }

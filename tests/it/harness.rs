@@ -12,6 +12,8 @@ pub(crate) mod cluster;
 pub(crate) mod database;
 pub(crate) mod dump;
 pub(crate) mod http;
+pub(crate) mod issuer;
+pub(crate) mod key_server;
 pub(crate) mod launch;
 pub(crate) mod ledger;
 pub(crate) mod line;
