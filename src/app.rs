@@ -10,6 +10,7 @@ mod database;
 mod delivery;
 mod example;
 mod feed;
+mod file_limit;
 mod listeners;
 mod stop;
 mod tasks;

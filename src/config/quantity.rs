@@ -27,6 +27,7 @@ pub(super) const RETENTION: Bounds = bounds(
 pub(super) const POLL: Bounds = bounds(Duration::from_millis(10), HOUR);
 pub(super) const DRAIN: Bounds = bounds(Duration::ZERO, HOUR);
 pub(super) const PATIENCE: Bounds = bounds(Duration::from_secs(1), HOUR);
+pub(super) const KEEP_ALIVE: Bounds = bounds(Duration::from_secs(1), HOUR);
 pub(super) const HANDSHAKE_TIMEOUT: Bounds =
     bounds(Duration::from_millis(100), Duration::from_secs(5 * 60));
 

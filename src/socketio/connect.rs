@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde_json::Value;
 use socketioxide::extract::{AckSender, SocketRef};
 use socketioxide::socket::DisconnectReason;
+use tokio::time::Instant;
 
 use super::client::Client;
 use super::inbox::Inbox;
@@ -32,7 +33,7 @@ use crate::delivery::{
     DeliveryState, Hub, Outgoing, ReplaySource, Subscriber, SubscriberTransport as _,
 };
 use crate::event::Room;
-use crate::metrics::{Connect, Metrics};
+use crate::metrics::{Connect, Limit, Metrics};
 use crate::transport::{ClientTransport, Connection, engine_session, own_connection};
 use departure::Departure;
 use entrance::Entrance;
@@ -45,6 +46,9 @@ pub(super) enum Refused {
     /// The database was away for longer than the handshake may take.
     #[error("unavailable")]
     Unavailable,
+    /// It connects anew again and again.
+    #[error("too_many_connections")]
+    TooManyConnects,
 }
 
 /// Lets clients in, and cleans up after them.
@@ -81,6 +85,11 @@ impl<S: ReplaySource> Connector<S> {
         let identity = auth::authenticate(socket.req_parts(), &self.origin_policy)
             .inspect_err(|_| self.metrics.connects(Connect::Refused))?;
         let engine_session = engine_session(socket);
+        if engine_session.is_some_and(|session| !session.take_connect(Instant::now())) {
+            self.metrics.limits(Limit::ConnectRate);
+            self.metrics.connects(Connect::Refused);
+            return Err(Refused::TooManyConnects);
+        }
         let turn = match engine_session {
             Some(session) => {
                 session.set_connected();

@@ -8,7 +8,7 @@
 mod polling_state;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::OwnedMutexGuard;
@@ -17,8 +17,14 @@ use tokio::time::Instant;
 use super::connection::Connection;
 use super::engine_queue::EngineQueue;
 use crate::metrics::{Limit, Metrics};
+use crate::quota::{Holder, Place};
 pub(super) use polling_state::Interrupt;
 use polling_state::{Polling, PollingState, Upgrade};
+
+/// CONNECT packets of one engine session: so many at once, and then one in this time. A stock client sends one, and another one only
+/// when its page disconnects and connects anew.
+const MAX_CONNECTS: u32 = 10;
+const CONNECT_PAUSE: Duration = Duration::from_secs(1);
 
 /// The turn of one socket of an engine session, until it is dropped.
 pub(crate) type Turn = OwnedMutexGuard<()>;
@@ -28,6 +34,10 @@ pub(crate) struct EngineSession {
     handshake_due: Instant,
     connected: AtomicBool,
     metrics: Metrics,
+    /// Counted for as long as the session lives.
+    place: Place,
+    /// Up to when CONNECT packets have used what they may.
+    connects_until: Mutex<Instant>,
     /// Held by the socket that is connected. A client may leave the namespace and connect anew on one engine session.
     turn: Arc<tokio::sync::Mutex<()>>,
     /// `None` for a session that was a WebSocket from its first byte.
@@ -36,23 +46,54 @@ pub(crate) struct EngineSession {
 
 impl EngineSession {
     /// A session that is a WebSocket from its first byte.
-    pub(super) fn websocket(handshake_limit: Duration, metrics: Metrics) -> Arc<Self> {
-        Self::new(handshake_limit, metrics, None)
+    pub(super) fn websocket(limit: Duration, metrics: Metrics, place: Place) -> Arc<Self> {
+        Self::new(limit, metrics, place, None)
     }
 
     /// A session that begins by polling.
-    pub(super) fn polling(handshake_limit: Duration, metrics: Metrics) -> Arc<Self> {
-        Self::new(handshake_limit, metrics, Some(Box::default()))
+    pub(super) fn polling(limit: Duration, metrics: Metrics, place: Place) -> Arc<Self> {
+        Self::new(limit, metrics, place, Some(Box::default()))
     }
 
-    fn new(limit: Duration, metrics: Metrics, polling: Option<Box<Polling>>) -> Arc<Self> {
+    fn new(
+        limit: Duration,
+        metrics: Metrics,
+        place: Place,
+        polling: Option<Box<Polling>>,
+    ) -> Arc<Self> {
+        let now = Instant::now();
         Arc::new(Self {
-            handshake_due: Instant::now() + limit,
+            handshake_due: now + limit,
             connected: AtomicBool::new(false),
             metrics,
+            place,
+            connects_until: Mutex::new(now),
             turn: Arc::default(),
             polling,
         })
+    }
+
+    /// Counts a CONNECT packet; false when it is one too many. Each begins a resume session, and may ask the database for one.
+    pub(crate) fn take_connect(&self, now: Instant) -> bool {
+        let mut until = self
+            .connects_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let next = (*until).max(now) + CONNECT_PAUSE;
+        let allowed = next - now <= CONNECT_PAUSE * MAX_CONNECTS;
+        if allowed {
+            *until = next;
+        }
+        allowed
+    }
+
+    /// Whom it is counted for: its client's address.
+    pub(super) fn holder(&self) -> Option<&Holder> {
+        self.place.holder()
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.connected.load(Ordering::Relaxed)
     }
 
     /// CONNECT has come.
@@ -214,7 +255,7 @@ impl EngineSession {
 
 impl Drop for EngineSession {
     fn drop(&mut self) {
-        if !self.connected.load(Ordering::Relaxed) && Instant::now() >= self.handshake_due {
+        if !self.is_connected() && Instant::now() >= self.handshake_due {
             self.metrics.limits(Limit::HandshakeTime);
         }
         let on_end = self

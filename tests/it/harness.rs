@@ -6,6 +6,7 @@
 pub(crate) mod api;
 pub(crate) mod bare;
 pub(crate) mod browser;
+pub(crate) mod caller;
 pub(crate) mod client;
 pub(crate) mod cluster;
 pub(crate) mod database;
@@ -29,6 +30,7 @@ pub(crate) mod witness;
 pub(crate) mod writers;
 
 pub(crate) use browser::{Browser, Look};
+pub(crate) use caller::Caller;
 pub(crate) use client::{Client, Event};
 pub(crate) use database::{Database, say};
 pub(crate) use launch::Launch;

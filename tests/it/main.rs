@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod address_limits;
 mod altered;
 mod capture;
 mod clients;
@@ -26,8 +27,10 @@ mod history;
 mod history_sources;
 mod history_tables;
 mod hostile;
+mod hosts;
 mod http;
 mod join;
+mod keep_alive;
 mod large_commits;
 mod layers;
 mod limits;
@@ -42,10 +45,12 @@ mod notify_queue;
 mod offsets;
 mod operating;
 mod order;
+mod origins;
 mod outbox_removals;
 mod payload;
 mod pooler;
 mod protocol;
+mod proxied;
 mod reads;
 mod regenerate;
 mod restored;

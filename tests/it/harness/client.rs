@@ -170,6 +170,16 @@ impl Client {
         .await
     }
 
+    /// Waits for the end of an attempt to connect: what the client was told, or nothing if it is in.
+    pub(crate) async fn connected_or_refused(&mut self) -> Option<Value> {
+        let report = self
+            .report(PATIENCE, "the connection or connect_error", |report| {
+                report["saw"] == "connect" || report["saw"] == "connect_error"
+            })
+            .await;
+        (report["saw"] == "connect_error").then_some(report)
+    }
+
     /// Closes the transport as a lost network does: the client will reconnect by itself.
     pub(crate) fn cut(&self) {
         self.command("cut", json!({}), Value::Null);
