@@ -209,15 +209,7 @@ impl Config {
         }
         read.finish()?;
         let mut warnings = config.collect_warnings(environment);
-        if serves {
-            warnings.extend(config.open_doors());
-        }
-        if serves && config.demo && !config.listen.is_loopback() {
-            warnings.push(
-                "other machines reach HOST, and with the demo they can write messages: ROWCAST_DEMO=off keeps them from it"
-                    .to_owned(),
-            );
-        }
+        warnings.extend(config.open_doors().filter(|_| serves));
         Ok(Self { warnings, ..config })
     }
 
@@ -250,7 +242,11 @@ impl Config {
                  everything; add sslmode=verify-full (with sslrootcert=<file> for a CA of your own)"
             )
         });
-        null.into_iter().chain(unchecked)
+        let demo = (self.demo && !self.listen.is_loopback()).then(|| {
+            "other machines reach HOST, and with the demo they can write messages: ROWCAST_DEMO=off keeps them from it"
+                .to_owned()
+        });
+        null.into_iter().chain(unchecked).chain(demo)
     }
 }
 

@@ -481,7 +481,7 @@ fn a_dollar_in_a_password_stands_as_written_in_an_env_file() {
         };
         assert_eq!(shown(database.connect_options()), shown(&written), "{file}");
     }
-    let replaced = "DATABASE_URL=postgres://me:pa$word@h/d\nROWCAST_POLL=${WAIT}\n";
+    let replaced = "DATABASE_URL=postgres://me:pa$word@localhost/d\nROWCAST_POLL=${WAIT}\n";
     let variables = [("word", "hunter2"), ("WAIT", "2s")];
     let config = resolve(&[], &variables, replaced).expect("good");
     assert_eq!(config.poll, Duration::from_secs(2), "braces are meant");
@@ -496,7 +496,7 @@ fn a_dollar_in_a_password_stands_as_written_in_an_env_file() {
     let said = [
         variables[0],
         variables[1],
-        ("DATABASE_URL", "postgres://h/d"),
+        ("DATABASE_URL", "postgres://localhost/d"),
     ];
     assert_eq!(
         resolve(&[], &said, replaced).expect("good").warnings,
@@ -531,7 +531,7 @@ fn a_session_that_cannot_write_is_refused() {
     for fit in ["any", "read-write", "primary"] {
         let config = accepted(
             "DATABASE_URL",
-            &format!("postgres://h/d?target_session_attrs={fit}"),
+            &format!("postgres://localhost/d?target_session_attrs={fit}"),
         );
         assert_eq!(config.warnings, [""; 0]);
     }
