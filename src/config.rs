@@ -8,14 +8,17 @@
 //! Relies on nothing but the process environment, which no other module reads.
 
 mod allowed_hosts;
+mod auth;
 mod command;
 mod database_url;
 mod env_file;
 mod environment;
+mod jwt_values;
 mod limits;
 mod listen;
 mod log;
 mod lookup;
+mod open_doors;
 mod origins;
 mod problem;
 mod quantity;
@@ -30,7 +33,8 @@ use std::time::Duration;
 use clap::Parser;
 
 pub(crate) use allowed_hosts::AllowedHosts;
-pub(crate) use command::{Command, GrantArgs};
+pub(crate) use auth::{Auth, Jwt, JwtKeys, Secret, SharedSecret};
+pub(crate) use command::{Command, GrantArgs, TokenArgs};
 pub(crate) use database_url::DatabaseUrl;
 pub(crate) use limits::Limits;
 pub(crate) use listen::Listen;
@@ -79,6 +83,8 @@ pub(crate) struct Config {
     pub trusted_proxies: TrustedProxies,
     /// Requests that a proxy forwarded are refused: nobody said that everybody may come in, and a proxy brings everybody.
     pub refuse_forwarded: bool,
+    /// `ROWCAST_AUTH` and what belongs to it: how clients prove who they are.
+    pub auth: Auth,
     /// `ROWCAST_ADMIN`: the admin listener, `None` when off.
     pub admin: Option<SocketAddr>,
     /// `ROWCAST_DEMO`: whether the dashboard is served.
@@ -116,13 +122,6 @@ pub(crate) enum Migrate {
     Off,
 }
 
-/// How a client proves who it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Auth {
-    /// Nobody is asked.
-    None,
-}
-
 /// Reads the command line, the environment and `.env`. Ends the process for `--help`, `--version`
 /// and a misused command line, as clap does.
 ///
@@ -155,23 +154,26 @@ pub(crate) struct Loaded {
 impl Config {
     fn resolve(cli: &Cli, environment: &Environment) -> Result<Self, ConfigError> {
         let mut read = SettingLookup::new(&cli.flags, environment);
-        let auth = read.optional("ROWCAST_AUTH", Auth::parse);
-        let database = read.optional("DATABASE_URL", DatabaseUrl::parse);
-        let config = Self {
-            demo: read
-                .optional("ROWCAST_DEMO", switch)
-                .unwrap_or(database.is_none()),
+        let database = read
+            .secret("DATABASE_URL", "DATABASE_URL_FILE", DatabaseUrl::parse)
+            .map(|(database, _)| database);
+        let demo = read.optional("ROWCAST_DEMO", switch);
+        let listen = Listen {
+            host: read.value("HOST", listen::host),
+            port: read.value("PORT", listen::port),
+        };
+        let origins = read.value("FRONTEND_URL", Origins::parse);
+        let mut config = Self {
+            auth: Auth::None,
+            demo: demo.unwrap_or(database.is_none()),
             database,
-            listen: Listen {
-                host: read.value("HOST", listen::host),
-                port: read.value("PORT", listen::port),
-            },
-            origins: read.value("FRONTEND_URL", Origins::parse),
+            listen,
+            origins,
             allowed_hosts: read
                 .optional("ROWCAST_ALLOWED_HOSTS", AllowedHosts::parse)
                 .unwrap_or_default(),
             trusted_proxies: read.value("ROWCAST_TRUSTED_PROXIES", TrustedProxies::parse),
-            refuse_forwarded: auth.is_none(),
+            refuse_forwarded: !read.is_said("ROWCAST_AUTH"),
             admin: read.unless_empty("ROWCAST_ADMIN", listen::admin),
             retention: read.value("ROWCAST_RETENTION", |text| {
                 quantity::duration(text, quantity::RETENTION)
@@ -198,14 +200,14 @@ impl Config {
         };
         // Only a server listens: a migration job that shares the variables is not refused.
         let serves = matches!(cli.command, None | Some(Command::Serve | Command::Check));
-        if serves && auth.is_none() && !config.listen.is_loopback() {
-            read.refuse(
-                "HOST",
-                &Refusal::because(
-                    "other machines reach it, and no client is asked who it is",
-                    "a loopback address such as 127.0.0.1, or say ROWCAST_AUTH=none if that is meant",
-                ),
-            );
+        let tells = matches!(cli.command, Some(Command::Token(_)));
+        config.auth = auth::resolve(&mut read, serves || tells, &config.listen, &config.origins);
+        if let Auth::Jwt(_) = config.auth {
+            config.demo = false;
+            if demo == Some(true) {
+                let why = "the demo asks nobody for a token, and ROWCAST_AUTH=jwt does";
+                read.refuse("ROWCAST_DEMO", &Refusal::because(why, "off"));
+            }
         }
         read.finish()?;
         let mut warnings = config.collect_warnings(environment);
@@ -226,37 +228,6 @@ impl Config {
             }))
             .chain(environment.replaced())
             .collect()
-    }
-}
-
-impl Config {
-    /// What was asked for, and lets in more than is plain.
-    fn open_doors(&self) -> impl Iterator<Item = String> {
-        let null = self.origins.allow_null().then(|| {
-            "FRONTEND_URL: null lets in the sandboxed frames of every site, not only pages of files".to_owned()
-        });
-        let unchecked = self.database.as_ref().and_then(DatabaseUrl::unchecked_host);
-        let unchecked = unchecked.map(|host| {
-            format!(
-                "DATABASE_URL leads to {host}, and no certificate is checked: whoever is between can read and change \
-                 everything; add sslmode=verify-full (with sslrootcert=<file> for a CA of your own)"
-            )
-        });
-        let demo = (self.demo && !self.listen.is_loopback()).then(|| {
-            "other machines reach HOST, and with the demo they can write messages: ROWCAST_DEMO=off keeps them from it"
-                .to_owned()
-        });
-        null.into_iter().chain(unchecked).chain(demo)
-    }
-}
-
-impl Auth {
-    fn parse(text: &str) -> Result<Self, Refusal> {
-        match text {
-            "none" => Ok(Self::None),
-            "jwt" => Err(Refusal::because("not available in this version", "none")),
-            _ => Err(Refusal::accepts("none")),
-        }
     }
 }
 

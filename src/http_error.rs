@@ -18,6 +18,8 @@ pub(crate) enum Error {
     #[error("{0}")]
     BadRequest(String),
     #[error("{0}")]
+    Unauthorized(&'static str),
+    #[error("{0}")]
     Forbidden(&'static str),
     #[error(
         "this server is not known by the name that was asked: if it is one of its names, its operator adds it to \
@@ -50,6 +52,8 @@ pub(crate) enum Error {
     Unavailable,
     #[error("the server is starting, try again")]
     Starting,
+    #[error("the keys that tokens are verified with are not there yet, try again")]
+    NoKeys,
     #[error("the database did not answer this: the server's log says why, try again")]
     Database,
     #[error("too many requests wait already, try again")]
@@ -64,6 +68,7 @@ impl Error {
             Self::NotFound | Self::NothingThere(_) => (StatusCode::NOT_FOUND, "not_found"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "bad_request"),
             Self::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad_request"),
+            Self::Unauthorized(_) => (StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::Forbidden(_) | Self::Forwarded => (StatusCode::FORBIDDEN, "forbidden"),
             Self::HostNotAllowed => (StatusCode::FORBIDDEN, "host_not_allowed"),
             Self::OffsetExpired(_) => (StatusCode::GONE, "offset_expired"),
@@ -77,6 +82,7 @@ impl Error {
             Self::NoConnectionLeft => (StatusCode::SERVICE_UNAVAILABLE, "too_many_connections"),
             Self::Unavailable
             | Self::Starting
+            | Self::NoKeys
             | Self::Database
             | Self::Crowded
             | Self::NoChatTables => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
@@ -110,8 +116,13 @@ impl Error {
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        let mut response = json_response(self.status(), &self.body());
+        let status = self.status();
+        let mut response = json_response(status, &self.body());
         let headers = response.headers_mut();
+        if status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer");
+            headers.insert(header::WWW_AUTHENTICATE, scheme);
+        }
         // Some of these a cache would keep of its own accord.
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(seconds) = self.retry_after_seconds() {

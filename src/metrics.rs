@@ -34,7 +34,7 @@ macro_rules! label {
         }
 
         #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-        struct $set { $label: $name }
+        pub(super) struct $set { $label: $name }
     };
 }
 
@@ -93,11 +93,6 @@ struct ReasonLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct SourceLabels {
-    source: String,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct CheckLabels {
     check: &'static str,
 }
@@ -107,6 +102,13 @@ struct HttpLabels {
     route: &'static str,
     status: u16,
 }
+
+mod sources;
+mod tokens;
+
+use sources::SourceLabels;
+pub(crate) use tokens::KeyRead;
+use tokens::KeyReadLabels;
 
 /// Makes the struct of all metrics out of one entry each: field, kind, name, help text, and how it is made where that is not
 /// by default.
@@ -136,6 +138,12 @@ meters! {
     sockets: Family<TransportLabels, Gauge> = "sockets", "Connected sockets by transport";
     /// Ends of connection attempts.
     connects: Family<ConnectLabels, Counter> = "connects", "Connection attempts by outcome";
+    /// Clients and requests that were refused before anything was asked.
+    refusals: Family<ReasonLabels, Counter> = "refusals", "Connects and HTTP requests refused by authentication, by reason";
+    /// Clients that were cut because their tokens had ended.
+    pub expired: Counter = "expired_tokens", "Clients cut because their tokens had ended";
+    /// Looks at the keys of tokens.
+    key_reads: Family<KeyReadLabels, Counter> = "key_reads", "Times the keys of tokens were read or fetched, by outcome";
     /// Ends of connections.
     disconnects: Family<ReasonLabels, Counter> = "disconnects", "Ended connections by reason";
     /// Ends of joins.
@@ -250,24 +258,6 @@ impl Metrics {
         self.sockets
             .get_or_create(&TransportLabels { transport })
             .set(count);
-    }
-
-    /// How many problems an attached table has.
-    pub(crate) fn source_problems(&self, source: &str, count: usize) {
-        let labels = SourceLabels {
-            source: source.to_owned(),
-        };
-        self.source_problems
-            .get_or_create(&labels)
-            .set(count as i64);
-    }
-
-    /// A table is not attached any more.
-    pub(crate) fn forget_source(&self, source: &str) {
-        let labels = SourceLabels {
-            source: source.to_owned(),
-        };
-        self.source_problems.remove(&labels);
     }
 
     /// Whether a check of readiness passes.

@@ -1,4 +1,4 @@
-//! The third step of the start: rooms, replays, typing and the Socket.IO server.
+//! The fourth step of the start: rooms, replays, typing and the Socket.IO server.
 //!
 //! Nothing here needs the database to answer yet: what is built waits for events and for clients. It is also the place where
 //! `delivery` and `db` meet, which don't know each other: replays read through [`SharedReads`].
@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
+use super::authentication::Authentication;
 use super::database::Served;
 use super::tasks::{StopPhase, Tasks};
-use crate::auth::OriginPolicy;
+use crate::auth::{Authenticator, OriginPolicy};
 use crate::config::Config;
 use crate::db::{Sessions, SharedReads, log_wait};
 use crate::delivery::{Broadcast, Hub, ReadFailed, Replay, ReplaySource, RoomNotifier, run_typing};
@@ -38,6 +39,7 @@ pub(super) struct Delivery {
     pub(super) origin_policy: OriginPolicy,
     /// What identities, and addresses without one, read of the past.
     pub(super) reads: Arc<Rates>,
+    pub(super) authenticator: Authenticator,
     /// Takes what `rowcast.typing` notifies.
     pub(super) typing: mpsc::Sender<String>,
     pub(super) metrics: Metrics,
@@ -54,6 +56,7 @@ pub(super) struct FeedEnds {
 
 pub(super) fn start(
     config: &Config,
+    authentication: Authentication,
     served: &Served,
     metrics: &Metrics,
     checks: &Checks,
@@ -64,8 +67,11 @@ pub(super) fn start(
     let (takeovers, taken_over) = mpsc::channel(TAKEOVER_QUEUE);
     let (hub, behind) = Hub::new(config.limits.max_rooms, wake.clone(), metrics.clone());
     let notifier = RoomNotifier::new(MAX_LONG_POLLS);
-    let origin_policy = OriginPolicy::new(config.origins.clone());
     let reads = Arc::new(Rates::new(config.limits.max_read_rate, READ_BURST_SECONDS));
+    let Authentication {
+        origin_policy,
+        authenticator,
+    } = authentication;
 
     let outbox = SharedReads::new(served.pools.replay.clone(), config.max_payload_bytes);
     let replay = Arc::new(Replay::new(hub.clone(), outbox));
@@ -74,6 +80,7 @@ pub(super) fn start(
         replay: replay.clone(),
         sessions: Arc::new(Sessions::new(served.pools.main.clone(), checks.clone())),
         origin_policy: origin_policy.clone(),
+        authenticator: authenticator.clone(),
         limits: config.limits.clone(),
         reads: reads.clone(),
         draining: tasks.draining.clone(),
@@ -89,6 +96,7 @@ pub(super) fn start(
     tasks.start("sessions", StopPhase::Rest, |stop| {
         keeper.run(retention, taken_over, stop)
     });
+    tasks.start("expiry", StopPhase::Rest, socket_server.expiry());
     let ends = FeedEnds {
         broadcast: Broadcast::new(hub, notifier.clone()),
         wake,
@@ -102,6 +110,7 @@ pub(super) fn start(
         notifier,
         origin_policy,
         reads,
+        authenticator,
         typing,
         metrics: metrics.clone(),
     };

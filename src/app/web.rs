@@ -56,7 +56,7 @@ pub(super) fn start(
 /// The API, and the demo or what stands in its place.
 fn routes(config: &Config, served: &Served, delivery: &Delivery, tasks: &Tasks) -> Router {
     let rules = ApiRules {
-        origin_policy: delivery.origin_policy.clone(),
+        authenticator: delivery.authenticator.clone(),
         retention: config.retention,
         max_payload_bytes: config.max_payload_bytes,
         limits: ApiLimits::new(

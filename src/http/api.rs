@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::api_limits::{ApiLimits, Caller};
 use super::etag;
-use crate::auth::{self, ConnectError, Denied, Identity, OriginPolicy};
+use crate::auth::{self, Authenticator, ConnectError, Denied, Identity};
 use crate::db::Pool;
 use crate::delivery::RoomNotifier;
 use crate::event::{ContactId, Room};
@@ -40,14 +40,14 @@ pub(crate) struct Api {
     /// The value of the database's epoch, as it was last seen.
     pub epoch: Mutex<Option<u64>>,
     pub limits: ApiLimits,
-    origin_policy: OriginPolicy,
+    authenticator: Authenticator,
     complained: Mutex<Option<Instant>>,
 }
 
 /// The rules by which [`Api`] answers.
 pub(crate) struct ApiRules {
-    /// The pages that may ask.
-    pub origin_policy: OriginPolicy,
+    /// Who asks.
+    pub authenticator: Authenticator,
     /// How long an offset is good for.
     pub retention: Duration,
     /// Larger payloads and rows are reduced to their ids.
@@ -73,24 +73,27 @@ impl Api {
             max_payload: rules.max_payload_bytes,
             metrics,
             epoch: Mutex::default(),
-            origin_policy: rules.origin_policy,
+            authenticator: rules.authenticator,
             limits: rules.limits,
             complained: Mutex::default(),
         })
     }
 
     /// Who asks, if it may ask.
-    fn identify(
+    async fn identify(
         &self,
         parts: &Parts,
         address: Option<ClientAddress>,
     ) -> Result<(Identity, Caller), Error> {
         self.limits.count_address(address)?;
-        let identity =
-            auth::authenticate(parts, &self.origin_policy).map_err(|error| match error {
-                ConnectError::OriginNotAllowed => Error::Forbidden("this origin is not allowed"),
-                ConnectError::HostNotAllowed => Error::HostNotAllowed,
-            })?;
+        let identity = self.authenticator.authenticate(parts, None).await;
+        let identity = identity.map_err(|error| match error {
+            ConnectError::OriginNotAllowed => Error::Forbidden("this origin is not allowed"),
+            ConnectError::HostNotAllowed => Error::HostNotAllowed,
+            ConnectError::Unauthorized => Error::Unauthorized("a valid token is required"),
+            ConnectError::TokenExpired => Error::Unauthorized("the token has expired"),
+            ConnectError::Unavailable => Error::NoKeys,
+        })?;
         let caller = self.limits.count_identity(&identity, address)?;
         Ok((identity, caller))
     }
@@ -125,7 +128,7 @@ pub(crate) async fn admit(
 ) -> Response {
     let address = address.map(|Extension(address)| address);
     let (mut parts, body) = request.into_parts();
-    match api.identify(&parts, address) {
+    match api.identify(&parts, address).await {
         Ok((identity, caller)) => {
             parts.extensions.insert(identity);
             parts.extensions.insert(caller);
@@ -216,6 +219,9 @@ pub(crate) fn quoted(text: &str) -> String {
     format!("{:?}", text.chars().take(100).collect::<String>())
 }
 
+/// What an answer depends on beside its URL: who asks. The layer of CORS adds the origin.
+const VARY: HeaderValue = HeaderValue::from_static("authorization, cookie");
+
 /// An answer with its tag: only the tag if the client has the content already. The body is made if it is needed.
 pub(crate) fn tagged(
     tag: &HeaderValue,
@@ -228,6 +234,7 @@ pub(crate) fn tagged(
             header::CACHE_CONTROL,
             HeaderValue::from_static("private, no-cache"),
         ),
+        (header::VARY, VARY),
     ];
     if etag::is_known(headers, tag) {
         return (StatusCode::NOT_MODIFIED, shared).into_response();

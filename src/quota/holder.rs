@@ -1,6 +1,7 @@
 //! Who is counted: the network of an address, or an identity.
 
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
 
 /// The address that a request comes from, as limits count it: the other end of the connection, or whom a trusted proxy names.
 /// An extension of every request.
@@ -13,8 +14,7 @@ pub(crate) enum Holder {
     /// An IPv4 address, or a /64 of IPv6, which is what one host is given.
     Network(IpAddr),
     /// An identity, by its name.
-    #[expect(dead_code, reason = "without tokens nobody has a name")]
-    Identity(Box<str>),
+    Identity(Arc<str>),
 }
 
 impl Holder {

@@ -5,10 +5,11 @@
 //! Guarantees that one socket of an engine session is seen off before the next one is let in; that the probe of an upgrade which
 //! fails leaves the session as it was; and that the pids of CONNECT packets go out in the packets' order.
 
+mod connects;
 mod polling_state;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::OwnedMutexGuard;
@@ -18,13 +19,9 @@ use super::connection::Connection;
 use super::engine_queue::EngineQueue;
 use crate::metrics::{Limit, Metrics};
 use crate::quota::{Holder, Place};
+use connects::Connects;
 pub(super) use polling_state::Interrupt;
 use polling_state::{Polling, PollingState, Upgrade};
-
-/// CONNECT packets of one engine session: so many at once, and then one in this time. A stock client sends one, and another one only
-/// when its page disconnects and connects anew.
-const MAX_CONNECTS: u32 = 10;
-const CONNECT_PAUSE: Duration = Duration::from_secs(1);
 
 /// The turn of one socket of an engine session, until it is dropped.
 pub(crate) type Turn = OwnedMutexGuard<()>;
@@ -36,8 +33,7 @@ pub(crate) struct EngineSession {
     metrics: Metrics,
     /// Counted for as long as the session lives.
     place: Place,
-    /// Up to when CONNECT packets have used what they may.
-    connects_until: Mutex<Instant>,
+    connects: Connects,
     /// Held by the socket that is connected. A client may leave the namespace and connect anew on one engine session.
     turn: Arc<tokio::sync::Mutex<()>>,
     /// `None` for a session that was a WebSocket from its first byte.
@@ -67,7 +63,7 @@ impl EngineSession {
             connected: AtomicBool::new(false),
             metrics,
             place,
-            connects_until: Mutex::new(now),
+            connects: Connects::new(now),
             turn: Arc::default(),
             polling,
         })
@@ -75,16 +71,7 @@ impl EngineSession {
 
     /// Counts a CONNECT packet; false when it is one too many. Each begins a resume session, and may ask the database for one.
     pub(crate) fn take_connect(&self, now: Instant) -> bool {
-        let mut until = self
-            .connects_until
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let next = (*until).max(now) + CONNECT_PAUSE;
-        let allowed = next - now <= CONNECT_PAUSE * MAX_CONNECTS;
-        if allowed {
-            *until = next;
-        }
-        allowed
+        self.connects.take(now)
     }
 
     /// Whom it is counted for: its client's address.
@@ -118,6 +105,21 @@ impl EngineSession {
                 }
             }
             _ => state.pids.push_back(pid.into()),
+        }
+    }
+
+    /// The next CONNECT_ERROR packet says this, which is JSON, beside its message, of a session that began by polling.
+    pub(crate) fn expect_refusal(&self, data: &'static str) {
+        let Some(mut state) = self.state() else {
+            return;
+        };
+        match &state.upgrade {
+            Upgrade::Done(connection) => {
+                if let Some(connection) = connection.upgrade() {
+                    connection.refuse(data);
+                }
+            }
+            _ => state.refusal = Some(data),
         }
     }
 
@@ -167,9 +169,15 @@ impl EngineSession {
         }
     }
 
-    /// Whether a CONNECT packet is expected.
+    /// Whether a CONNECT packet is expected, or a CONNECT_ERROR packet.
     pub(super) fn expects_connect(&self) -> bool {
-        self.state().is_some_and(|state| !state.pids.is_empty())
+        self.state()
+            .is_some_and(|state| !state.pids.is_empty() || state.refusal.is_some())
+    }
+
+    /// The data for the CONNECT_ERROR packet that is being sent.
+    pub(super) fn take_refusal(&self) -> Option<&'static str> {
+        self.state()?.refusal.take()
     }
 
     /// The pid for the CONNECT packet that is being sent.
@@ -228,6 +236,9 @@ impl EngineSession {
         };
         if state.ended {
             return false;
+        }
+        if let Some(data) = state.refusal.take() {
+            connection.refuse(data);
         }
         for pid in state.pids.drain(..) {
             connection.push_pid(&pid);

@@ -67,6 +67,7 @@ mod start;
 mod starting;
 mod status;
 mod stop;
+mod tokens;
 mod tools;
 mod typing;
 mod unable;

@@ -11,7 +11,7 @@ async fn told(scene: &Scene, transport: &str, origin: &str) -> Option<String> {
     let options = json!({"transports": [transport], "reconnection": false,
         "extraHeaders": {"origin": origin}});
     let mut client = scene.stock.open(scene.server.address(), &options, &[]).0;
-    let refusal = client.connected_or_refused().await?;
+    let refusal = client.outcome().await.err()?;
     Some(refusal["message"].as_str().expect("a message").to_owned())
 }
 

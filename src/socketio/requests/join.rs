@@ -36,7 +36,7 @@ impl<S: ReplaySource> Requests<S> {
     ) -> Result<Option<(Room, JoinResult)>, Refusal> {
         let JoinArgs { contact, after } = JoinArgs::parse(&args?)?;
         let room = contact.room();
-        auth::may_join(&client.identity, &room)
+        auth::may_join(&client.identity(), &room)
             .await
             .map_err(|Denied| Refusal::Forbidden("not allowed"))?;
         let mut resync = false;

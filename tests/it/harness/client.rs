@@ -170,14 +170,18 @@ impl Client {
         .await
     }
 
-    /// Waits for the end of an attempt to connect: what the client was told, or nothing if it is in.
-    pub(crate) async fn connected_or_refused(&mut self) -> Option<Value> {
+    /// Waits until it is let in, or refused: then with what it was told.
+    pub(crate) async fn outcome(&mut self) -> Result<(), Value> {
         let report = self
-            .report(PATIENCE, "the connection or connect_error", |report| {
+            .report(PATIENCE, "a connection or a refusal", |report| {
                 report["saw"] == "connect" || report["saw"] == "connect_error"
             })
             .await;
-        (report["saw"] == "connect_error").then_some(report)
+        if report["saw"] == "connect" {
+            Ok(())
+        } else {
+            Err(report)
+        }
     }
 
     /// Closes the transport as a lost network does: the client will reconnect by itself.
