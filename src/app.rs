@@ -11,6 +11,7 @@ mod database;
 mod delivery;
 mod example;
 mod feed;
+mod file_limit;
 mod listeners;
 mod stop;
 mod tasks;

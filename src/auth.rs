@@ -2,10 +2,11 @@
 //!
 //! The one place for each decision: [`Authenticator`] for a handshake, [`may_join`] for a room. Without authentication
 //! everybody is [`Identity::Anonymous`] and may join every room; the origin is checked all the same, because a
-//! browser sends cookies along with any page's WebSocket.
+//! browser sends cookies along with any page's WebSocket. Before all that [`HostPolicy`] looks at each request's head.
 
 mod authenticator;
 mod claims;
+mod host_policy;
 mod identity;
 mod jwks_client;
 mod key;
@@ -19,6 +20,7 @@ mod verifier;
 
 use crate::event::Room;
 pub(crate) use authenticator::{Authenticator, ConnectError};
+pub(crate) use host_policy::{HostNames, HostPolicy, HostRefused, Unwelcome};
 pub(crate) use identity::{Identity, Token};
 pub(crate) use key_keeper::{verifier, verifier_now};
 pub(crate) use origin_policy::OriginPolicy;

@@ -7,20 +7,24 @@
 //! Guarantees that no secret is printed: not by an error, `Debug` or `Display`.
 //! Relies on nothing but the process environment, which no other module reads.
 
+mod allowed_hosts;
 mod auth;
 mod command;
 mod database_url;
 mod env_file;
 mod environment;
 mod jwt_values;
+mod limits;
 mod listen;
 mod log;
 mod lookup;
+mod open_doors;
 mod origins;
 mod problem;
 mod quantity;
 mod settings;
 mod shown;
+mod trusted_proxies;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -28,14 +32,17 @@ use std::time::Duration;
 
 use clap::Parser;
 
+pub(crate) use allowed_hosts::AllowedHosts;
 pub(crate) use auth::{Auth, Jwt, JwtKeys, Secret, SharedSecret};
 pub(crate) use command::{Command, GrantArgs, TokenArgs};
 pub(crate) use database_url::DatabaseUrl;
+pub(crate) use limits::Limits;
 pub(crate) use listen::Listen;
 pub(crate) use log::{Log, LogFormat};
 pub(crate) use origins::Origins;
 pub(crate) use problem::ConfigError;
 pub(crate) use shown::Shown;
+pub(crate) use trusted_proxies::TrustedProxies;
 
 use environment::Environment;
 use lookup::SettingLookup;
@@ -70,6 +77,12 @@ pub(crate) struct Config {
     pub listen: Listen,
     /// `FRONTEND_URL`: who may call from a browser.
     pub origins: Origins,
+    /// `ROWCAST_ALLOWED_HOSTS`: further names of the server.
+    pub allowed_hosts: AllowedHosts,
+    /// `ROWCAST_TRUSTED_PROXIES`: whose `X-Forwarded-For` counts.
+    pub trusted_proxies: TrustedProxies,
+    /// Requests that a proxy forwarded are refused: nobody said that everybody may come in, and a proxy brings everybody.
+    pub refuse_forwarded: bool,
     /// `ROWCAST_AUTH` and what belongs to it: how clients prove who they are.
     pub auth: Auth,
     /// `ROWCAST_ADMIN`: the admin listener, `None` when off.
@@ -86,7 +99,7 @@ pub(crate) struct Config {
     pub drain: Duration,
     /// `ROWCAST_MAX_PAYLOAD`: events with a larger payload go out truncated.
     pub max_payload_bytes: usize,
-    /// What one client may ask for.
+    /// What clients may ask for.
     pub limits: Limits,
     /// `ROWCAST_DATA_DIR`: the embedded Postgres's home, absolute.
     pub data_dir: PathBuf,
@@ -107,21 +120,6 @@ pub(crate) enum Migrate {
     Auto,
     /// It says that they are missing, and ends.
     Off,
-}
-
-/// What one client may ask for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Limits {
-    /// `ROWCAST_MAX_ROOMS`: rooms a socket may be in.
-    pub max_rooms: usize,
-    /// `ROWCAST_MAX_EVENT_RATE`: incoming events a second.
-    pub max_event_rate: u32,
-    /// `ROWCAST_MAX_MESSAGE_SIZE`: the largest message a client may send.
-    pub max_message_bytes: usize,
-    /// `ROWCAST_MAX_HTTP_RATE`: API requests a second from one address.
-    pub max_http_rate: u32,
-    /// `ROWCAST_HANDSHAKE_TIMEOUT`: from the accepted connection to the Socket.IO CONNECT.
-    pub handshake_timeout: Duration,
 }
 
 /// Reads the command line, the environment and `.env`. Ends the process for `--help`, `--version`
@@ -171,6 +169,11 @@ impl Config {
             database,
             listen,
             origins,
+            allowed_hosts: read
+                .optional("ROWCAST_ALLOWED_HOSTS", AllowedHosts::parse)
+                .unwrap_or_default(),
+            trusted_proxies: read.value("ROWCAST_TRUSTED_PROXIES", TrustedProxies::parse),
+            refuse_forwarded: !read.is_said("ROWCAST_AUTH"),
             admin: read.unless_empty("ROWCAST_ADMIN", listen::admin),
             retention: read.value("ROWCAST_RETENTION", |text| {
                 quantity::duration(text, quantity::RETENTION)
@@ -208,12 +211,7 @@ impl Config {
         }
         read.finish()?;
         let mut warnings = config.collect_warnings(environment);
-        if serves && config.demo && !config.listen.is_loopback() {
-            warnings.push(
-                "other machines reach HOST, and with the demo they can write messages: ROWCAST_DEMO=off keeps them from it"
-                    .to_owned(),
-            );
-        }
+        warnings.extend(config.open_doors().filter(|_| serves));
         Ok(Self { warnings, ..config })
     }
 
@@ -230,20 +228,6 @@ impl Config {
             }))
             .chain(environment.replaced())
             .collect()
-    }
-}
-
-impl Limits {
-    fn resolve(read: &mut SettingLookup<'_>) -> Self {
-        Self {
-            max_rooms: read.value("ROWCAST_MAX_ROOMS", quantity::count),
-            max_event_rate: read.value("ROWCAST_MAX_EVENT_RATE", quantity::count),
-            max_message_bytes: read.value("ROWCAST_MAX_MESSAGE_SIZE", quantity::bytes),
-            max_http_rate: read.value("ROWCAST_MAX_HTTP_RATE", quantity::count),
-            handshake_timeout: read.value("ROWCAST_HANDSHAKE_TIMEOUT", |text| {
-                quantity::duration(text, quantity::HANDSHAKE_TIMEOUT)
-            }),
-        }
     }
 }
 

@@ -4,6 +4,8 @@
 //! Guarantees that names and label values are constants, but for the attached tables, whose names the operator gave: rooms, users
 //! and anything else that a client chose are never labels.
 
+mod limit;
+
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -13,6 +15,9 @@ use prometheus_client::registry::Registry;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+
+pub(crate) use limit::Limit;
+use limit::{LimitLabels, LimitLog};
 
 type FloatGauge = Gauge<f64, AtomicU64>;
 
@@ -71,25 +76,6 @@ label! {
         /// The socket is in as many rooms as it may be.
         TooManyRooms = "too_many_rooms",
     } as outcome in JoinLabels
-}
-label! {
-    /// A limit that was hit.
-    Limit {
-        /// Rooms of one socket.
-        Rooms = "rooms",
-        /// Events a second of one socket.
-        EventRate = "event_rate",
-        /// Bytes of one message.
-        MessageSize = "message_size",
-        /// Time from the accepted connection to the Socket.IO CONNECT.
-        HandshakeTime = "handshake_time",
-        /// Events of one socket that wait to be handled.
-        Inbox = "inbox",
-        /// API requests a second of one address.
-        HttpRate = "http_rate",
-        /// Long-polls that wait.
-        LongPolls = "long_polls",
-    } as limit in LimitLabels
 }
 label! {
     /// A transport of Engine.IO.
@@ -217,13 +203,18 @@ meters! {
 
 /// Handle to the metrics, cheap to clone and to keep: each connection has one.
 #[derive(Clone)]
-pub(crate) struct Metrics(Arc<Meters>);
+pub(crate) struct Metrics(Arc<Shared>);
+
+struct Shared {
+    meters: Meters,
+    limit_log: LimitLog,
+}
 
 impl Deref for Metrics {
     type Target = Meters;
 
     fn deref(&self) -> &Meters {
-        &self.0
+        &self.0.meters
     }
 }
 
@@ -231,7 +222,10 @@ impl Metrics {
     /// Registers every metric in a fresh registry.
     pub(crate) fn new() -> (Self, Registry) {
         let mut registry = Registry::with_prefix("rowcast");
-        let metrics = Self(Arc::new(Meters::register(&mut registry)));
+        let metrics = Self(Arc::new(Shared {
+            meters: Meters::register(&mut registry),
+            limit_log: LimitLog::default(),
+        }));
         (metrics, registry)
     }
 
@@ -257,11 +251,6 @@ impl Metrics {
     /// A join ended.
     pub(crate) fn joins(&self, outcome: Join) {
         self.joins.get_or_create(&JoinLabels { outcome }).inc();
-    }
-
-    /// A limit was hit.
-    pub(crate) fn limits(&self, limit: Limit) {
-        self.limits.get_or_create(&LimitLabels { limit }).inc();
     }
 
     /// How many sockets there are.

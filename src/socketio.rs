@@ -42,7 +42,8 @@ use crate::config::Limits;
 use crate::db::Sessions;
 use crate::delivery::{Hub, Replay, ReplaySource, SubscriberTransport as _};
 use crate::metrics::Metrics;
-use crate::transport::{EngineGate, OpenSession, Opener, engine_middleware};
+use crate::quota::{Places, Rates};
+use crate::transport::{EngineGate, EngineLimits, OpenSession, Opener, engine_middleware};
 use connect::{Admitted, Connector};
 use requests::Requests;
 use session::{Clients, cut_ended};
@@ -84,8 +85,10 @@ pub(crate) struct SocketServerParts<S> {
     pub origin_policy: OriginPolicy,
     /// Who connects.
     pub authenticator: Authenticator,
-    /// What one client may ask for.
+    /// What clients may ask for.
     pub limits: Limits,
+    /// What identities, and addresses without one, read of the past.
+    pub reads: Arc<Rates>,
     /// Nobody new is let in any more.
     pub draining: CancellationToken,
     /// What is counted.
@@ -100,7 +103,14 @@ fn engine_gate(
     metrics: &Metrics,
 ) -> EngineGate {
     let origin_policy = origin_policy.clone();
+    let sessions = Places::new(limits.max_connections, limits.max_connections_per_address);
     EngineGate {
+        limits: EngineLimits::new(
+            sessions,
+            limits.max_handshake_rate,
+            limits.max_socketio_rate,
+            metrics.clone(),
+        ),
         handshake_timeout: limits.handshake_timeout,
         opener: Opener {
             open,
@@ -128,6 +138,7 @@ impl SocketServer {
             origin_policy,
             authenticator,
             limits,
+            reads,
             draining,
             metrics,
         } = parts;
@@ -162,6 +173,7 @@ impl SocketServer {
                 hub,
                 replay,
                 sessions,
+                reads,
                 clients: server.clients.clone(),
                 authenticator,
             },

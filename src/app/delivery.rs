@@ -16,11 +16,15 @@ use crate::db::{Sessions, SharedReads, log_wait};
 use crate::delivery::{Broadcast, Hub, ReadFailed, Replay, ReplaySource, RoomNotifier, run_typing};
 use crate::metrics::Metrics;
 use crate::offset::{ReplayPage, RoomRange};
+use crate::quota::Rates;
 use crate::socketio::{SocketServer, SocketServerParts};
 use crate::status::Checks;
 
 /// Long-polls that may wait at a time.
-const MAX_LONG_POLLS: usize = 10_000;
+pub(super) const MAX_LONG_POLLS: usize = 10_000;
+/// Seconds' worth of what may be read of the past that may be read at once: after an outage all clients of an office load their
+/// rooms together.
+const READ_BURST_SECONDS: u32 = 30;
 /// Typing notifications that may wait to be relayed.
 const TYPING_QUEUE: usize = 1024;
 /// Notifications of takeovers that may wait.
@@ -33,6 +37,8 @@ pub(super) struct Delivery {
     pub(super) socketio: axum::routing::MethodRouter,
     pub(super) notifier: Arc<RoomNotifier>,
     pub(super) origin_policy: OriginPolicy,
+    /// What identities, and addresses without one, read of the past.
+    pub(super) reads: Arc<Rates>,
     pub(super) authenticator: Authenticator,
     /// Takes what `rowcast.typing` notifies.
     pub(super) typing: mpsc::Sender<String>,
@@ -61,13 +67,14 @@ pub(super) fn start(
     let (takeovers, taken_over) = mpsc::channel(TAKEOVER_QUEUE);
     let (hub, behind) = Hub::new(config.limits.max_rooms, wake.clone(), metrics.clone());
     let notifier = RoomNotifier::new(MAX_LONG_POLLS);
+    let reads = Arc::new(Rates::new(config.limits.max_read_rate, READ_BURST_SECONDS));
     let Authentication {
         origin_policy,
         authenticator,
     } = authentication;
 
-    let reads = SharedReads::new(served.pools.replay.clone(), config.max_payload_bytes);
-    let replay = Arc::new(Replay::new(hub.clone(), reads));
+    let outbox = SharedReads::new(served.pools.replay.clone(), config.max_payload_bytes);
+    let replay = Arc::new(Replay::new(hub.clone(), outbox));
     let (socket_server, socketio) = SocketServer::new(SocketServerParts {
         hub: hub.clone(),
         replay: replay.clone(),
@@ -75,6 +82,7 @@ pub(super) fn start(
         origin_policy: origin_policy.clone(),
         authenticator: authenticator.clone(),
         limits: config.limits.clone(),
+        reads: reads.clone(),
         draining: tasks.draining.clone(),
         metrics: metrics.clone(),
     });
@@ -101,6 +109,7 @@ pub(super) fn start(
         socketio,
         notifier,
         origin_policy,
+        reads,
         authenticator,
         typing,
         metrics: metrics.clone(),

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::presented::{names_its_page, presented};
 use super::verifier::TokenError;
-use super::{Identity, OriginPolicy, Verifier};
+use super::{HostRefused, Identity, OriginPolicy, Verifier};
 use crate::metrics::Metrics;
 
 /// Between two lines of the log about clients that were refused.
@@ -24,6 +24,9 @@ pub(crate) enum ConnectError {
     /// A browser's page of another site.
     #[error("origin_not_allowed")]
     OriginNotAllowed,
+    /// A browser that was told a name which is none of the server's.
+    #[error("host_not_allowed")]
+    HostNotAllowed,
     /// No token, or one that proves nothing.
     #[error("unauthorized")]
     Unauthorized,
@@ -40,7 +43,9 @@ impl ConnectError {
     /// token may.
     pub(crate) fn data(self) -> &'static str {
         match self {
-            Self::OriginNotAllowed => r#"{"retryable":false,"refresh":false}"#,
+            Self::OriginNotAllowed | Self::HostNotAllowed => {
+                r#"{"retryable":false,"refresh":false}"#
+            }
             Self::Unauthorized | Self::TokenExpired => r#"{"retryable":false,"refresh":true}"#,
             Self::Unavailable => r#"{"retryable":true,"refresh":false}"#,
         }
@@ -111,6 +116,10 @@ impl Authenticator {
         parts: &Parts,
         auth: Option<&Value>,
     ) -> Result<Identity, ConnectError> {
+        if parts.extensions.get::<HostRefused>().is_some() {
+            self.metrics.refusals("host");
+            return Err(ConnectError::HostNotAllowed);
+        }
         if !self.origin_policy.may_connect(&parts.headers) {
             self.metrics.refusals("origin");
             return Err(ConnectError::OriginNotAllowed);

@@ -9,6 +9,8 @@ use std::sync::{Arc, LazyLock};
 
 use serde_json::value::RawValue;
 
+use crate::quota::Holder;
+
 static ANONYMOUS: LazyLock<Arc<str>> = LazyLock::new(|| "anonymous".into());
 
 /// What a handshake proved.
@@ -26,6 +28,14 @@ impl Identity {
         match self {
             Self::Anonymous => ANONYMOUS.clone(),
             Self::Bearer(token) => token.name.clone(),
+        }
+    }
+
+    /// For whom limits count what it asks for; `None` is nobody but its address.
+    pub(crate) fn holder(&self) -> Option<Holder> {
+        match self {
+            Self::Anonymous => None,
+            Self::Bearer(token) => Some(Holder::Identity(token.name.clone())),
         }
     }
 

@@ -93,6 +93,11 @@ impl<'a> SettingLookup<'a> {
         !self.problems.is_empty()
     }
 
+    /// Whether anything was given for a setting.
+    pub(super) fn is_said(&self, name: &'static str) -> bool {
+        self.given(name).is_some_and(|text| !text.is_empty())
+    }
+
     /// Records that the value of `name` can't be used.
     pub(super) fn refuse(&mut self, name: &'static str, refusal: &Refusal) {
         let setting = setting_named(name);

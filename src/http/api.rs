@@ -1,6 +1,6 @@
 //! What the API's reads share: who may ask, for which room, with which parameters.
 //!
-//! [`admit`] comes before every handler: it holds the limit of requests and checks the origin.
+//! [`admit`] comes before every handler: it holds the limits of requests and checks the origin.
 //! Refuses unknown and repeated parameters, because a misspelt one that was ignored would change the question.
 
 use std::ops::RangeInclusive;
@@ -9,21 +9,22 @@ use std::time::Duration;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Extension, Path, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::api_limits::{ApiLimits, Caller};
 use super::etag;
-use super::rate::Rates;
 use crate::auth::{self, Authenticator, ConnectError, Denied, Identity};
 use crate::db::Pool;
 use crate::delivery::RoomNotifier;
 use crate::event::{ContactId, Room};
 use crate::http_error::Error;
-use crate::metrics::{Limit, Metrics};
-use crate::transport::Peer;
+use crate::metrics::Metrics;
+use crate::quota::ClientAddress;
 
 /// Between two lines of the log about requests that fail.
 const COMPLAINT_PAUSE: Duration = Duration::from_secs(5);
@@ -38,13 +39,12 @@ pub(crate) struct Api {
     pub metrics: Metrics,
     /// The value of the database's epoch, as it was last seen.
     pub epoch: Mutex<Option<u64>>,
+    pub limits: ApiLimits,
     authenticator: Authenticator,
-    rates: Rates,
     complained: Mutex<Option<Instant>>,
 }
 
 /// The rules by which [`Api`] answers.
-#[derive(Clone)]
 pub(crate) struct ApiRules {
     /// Who asks.
     pub authenticator: Authenticator,
@@ -52,8 +52,8 @@ pub(crate) struct ApiRules {
     pub retention: Duration,
     /// Larger payloads and rows are reduced to their ids.
     pub max_payload_bytes: usize,
-    /// Requests a second of one address.
-    pub max_rate: u32,
+    /// How much may be asked.
+    pub limits: ApiLimits,
 }
 
 impl Api {
@@ -74,9 +74,28 @@ impl Api {
             metrics,
             epoch: Mutex::default(),
             authenticator: rules.authenticator,
-            rates: Rates::new(rules.max_rate),
+            limits: rules.limits,
             complained: Mutex::default(),
         })
+    }
+
+    /// Who asks, if it may ask.
+    async fn identify(
+        &self,
+        parts: &Parts,
+        address: Option<ClientAddress>,
+    ) -> Result<(Identity, Caller), Error> {
+        self.limits.count_address(address)?;
+        let identity = self.authenticator.authenticate(parts, None).await;
+        let identity = identity.map_err(|error| match error {
+            ConnectError::OriginNotAllowed => Error::Forbidden("this origin is not allowed"),
+            ConnectError::HostNotAllowed => Error::HostNotAllowed,
+            ConnectError::Unauthorized => Error::Unauthorized("a valid token is required"),
+            ConnectError::TokenExpired => Error::Unauthorized("the token has expired"),
+            ConnectError::Unavailable => Error::NoKeys,
+        })?;
+        let caller = self.limits.count_identity(&identity, address)?;
+        Ok((identity, caller))
     }
 
     /// Logs why a request failed, now and then, and says what the client is told.
@@ -99,36 +118,23 @@ impl Api {
     }
 }
 
-/// Runs before every handler: refuses an address that asks too often and a page whose origin is not allowed, and adds the
-/// identity to the request.
+/// Runs before every handler: refuses whoever asks too often and a page whose origin is not allowed, and adds to the request who
+/// asks.
 pub(crate) async fn admit(
     State(api): State<Arc<Api>>,
-    peer: Option<Extension<Peer>>,
+    address: Option<Extension<ClientAddress>>,
     request: Request,
     next: Next,
 ) -> Response {
-    if let Some(Extension(Peer(address))) = peer
-        && !api.rates.take(address, Instant::now())
-    {
-        api.metrics.limits(Limit::HttpRate);
-        return Error::TooManyRequests(api.rates.rate()).into_response();
-    }
+    let address = address.map(|Extension(address)| address);
     let (mut parts, body) = request.into_parts();
-    match api.authenticator.authenticate(&parts, None).await {
-        Ok(identity) => {
+    match api.identify(&parts, address).await {
+        Ok((identity, caller)) => {
             parts.extensions.insert(identity);
+            parts.extensions.insert(caller);
             next.run(Request::from_parts(parts, body)).await
         }
-        Err(ConnectError::OriginNotAllowed) => {
-            Error::Forbidden("this origin is not allowed").into_response()
-        }
-        Err(ConnectError::Unauthorized) => {
-            Error::Unauthorized("a valid token is required").into_response()
-        }
-        Err(ConnectError::TokenExpired) => {
-            Error::Unauthorized("the token has expired").into_response()
-        }
-        Err(ConnectError::Unavailable) => Error::NoKeys.into_response(),
+        Err(error) => error.into_response(),
     }
 }
 

@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep_until};
 
 use super::api::{Api, Query, room, tagged};
+use super::api_limits::Caller;
 use super::etag::{self, ETag};
 use crate::auth::Identity;
 use crate::db;
@@ -51,6 +52,7 @@ struct Page {
 pub(super) async fn answer(
     State(api): State<Arc<Api>>,
     Extension(identity): Extension<Identity>,
+    Extension(caller): Extension<Caller>,
     contact: Result<Path<String>, PathRejection>,
     uri: Uri,
     headers: HeaderMap,
@@ -63,18 +65,24 @@ pub(super) async fn answer(
         let page = api.present().await?;
         return Ok(api.respond(&page, &uri, &headers, &identity).0);
     };
+    api.limits.may_read(&caller)?;
     let after = api.unpack(after).await?;
     let deadline = Instant::now() + Duration::from_secs(wait.into());
     // It watches before it reads, so that an event is either in the read or announced.
-    let mut watch = match wait {
-        0 => None,
-        _ => Some(api.notifier.watch(&room).map_err(|_| {
-            api.metrics.limits(Limit::LongPolls);
-            Error::Crowded
-        })?),
+    let (mut watch, _place) = match wait {
+        0 => (None, None),
+        _ => {
+            let place = api.limits.begin_long_poll(&caller)?;
+            let watch = api.notifier.watch(&room).map_err(|_| {
+                api.metrics.limits(Limit::AllLongPolls);
+                Error::Crowded
+            })?;
+            (Some(watch), Some(place))
+        }
     };
     loop {
         let page = api.read(&room, &after, limit).await?;
+        api.limits.charge_read(&caller, page.events.len());
         let (response, known) = api.respond(&page, &uri, &headers, &identity);
         let news = !page.events.is_empty() && !known;
         drop(page);

@@ -17,6 +17,7 @@ use serde_json::Value;
 use socketioxide::SocketIo;
 use socketioxide::extract::{AckSender, SocketRef};
 use socketioxide::socket::DisconnectReason;
+use tokio::time::Instant;
 
 use super::client::Client;
 use super::inbox::Inbox;
@@ -32,7 +33,7 @@ use crate::delivery::{
     DeliveryState, Hub, Outgoing, ReplaySource, Subscriber, SubscriberTransport as _,
 };
 use crate::event::Room;
-use crate::metrics::{Connect, Metrics};
+use crate::metrics::{Connect, Limit, Metrics};
 use crate::transport::{ClientTransport, Connection, engine_session, own_connection};
 use departure::{Departure, has_departed};
 use entrance::Entrance;
@@ -45,6 +46,9 @@ pub(super) enum Refused {
     /// The database was away for longer than the handshake may take.
     #[error("unavailable")]
     Unavailable,
+    /// It connects anew again and again.
+    #[error("too_many_connections")]
+    TooManyConnects,
 }
 
 impl Refused {
@@ -52,7 +56,8 @@ impl Refused {
     fn data(&self) -> &'static str {
         match self {
             Self::Auth(error) => error.data(),
-            Self::Unavailable => ConnectError::Unavailable.data(),
+            // The same attempt may go well a moment later.
+            Self::Unavailable | Self::TooManyConnects => ConnectError::Unavailable.data(),
         }
     }
 }
@@ -103,9 +108,13 @@ impl<S: ReplaySource> Connector<S> {
         socket: &SocketRef,
         auth: Option<&Value>,
     ) -> Result<(), Refused> {
+        let engine_session = engine_session(socket);
+        if engine_session.is_some_and(|session| !session.take_connect(Instant::now())) {
+            self.metrics.limits(Limit::ConnectRate);
+            return Err(Refused::TooManyConnects);
+        }
         let authenticator = &self.requests.authenticator;
         let identity = authenticator.authenticate(socket.req_parts(), auth).await?;
-        let engine_session = engine_session(socket);
         let turn = match engine_session {
             Some(session) => {
                 session.set_connected();

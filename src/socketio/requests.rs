@@ -27,6 +27,7 @@ use crate::db::{Sessions, is_refused, is_transient};
 use crate::delivery::{Hub, Outgoing, Replay, ReplaySource, SubscriberTransport as _};
 use crate::event::Room;
 use crate::metrics::Join;
+use crate::quota::Rates;
 use crate::transport::Ack;
 use join::JoinResult;
 
@@ -45,6 +46,8 @@ pub(super) struct Requests<S> {
     pub(super) hub: Arc<Hub>,
     pub(super) replay: Arc<Replay<S>>,
     pub(super) sessions: Arc<Sessions>,
+    /// What identities, and addresses without one, read of the past.
+    pub(super) reads: Arc<Rates>,
     pub(super) clients: Arc<Clients>,
     pub(super) authenticator: Authenticator,
 }

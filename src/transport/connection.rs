@@ -24,7 +24,9 @@ use tokio::net::TcpStream;
 
 use super::frame;
 use super::incoming::{CloseCode, Incoming};
+use super::reading::Reading;
 use crate::delivery::SendOutcome;
+use crate::quota::Place;
 
 /// What may wait for a client that reads slowly, in bytes; one larger frame may stand alone.
 pub(super) const MAX_BACKLOG_BYTES: usize = 1024 * 1024;
@@ -38,6 +40,8 @@ const MAX_SLICES: usize = 16;
 pub(crate) struct Connection {
     pub(super) tcp: TcpStream,
     out: Mutex<Out>,
+    /// Counted for as long as the socket is open.
+    _place: Option<Place>,
 }
 
 #[derive(Default)]
@@ -47,6 +51,7 @@ pub(super) struct Out {
     /// Frames of the broadcast that wait until engineioxide has written CONNECT.
     pub(super) held: VecDeque<Bytes>,
     pub(super) phase: Phase,
+    pub(super) reading: Reading,
     /// For the CONNECT packets that are to pass, in their order.
     pub(super) pids: VecDeque<Box<str>>,
     /// What the CONNECT_ERROR packet that is to pass says beside its message.
@@ -82,11 +87,21 @@ pub(super) enum Phase {
 }
 
 impl Connection {
-    pub(super) fn new(tcp: TcpStream) -> Arc<Self> {
+    /// Holds its `place`, where connections are counted.
+    pub(super) fn new(tcp: TcpStream, place: Option<Place>) -> Arc<Self> {
         Arc::new(Self {
             tcp,
             out: Mutex::default(),
+            _place: place,
         })
+    }
+
+    pub(super) fn reading(&self) -> Reading {
+        self.out().reading
+    }
+
+    pub(super) fn set_reading(&self, reading: Reading) {
+        self.out().reading = reading;
     }
 
     pub(super) fn out(&self) -> MutexGuard<'_, Out> {

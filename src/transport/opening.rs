@@ -20,6 +20,7 @@ use super::incoming::Incoming;
 use super::stream::ConnectionStream;
 use super::upgrade_task::UpgradeTask;
 use super::{handshake, probe};
+use crate::auth::HostRefused;
 use crate::metrics::Metrics;
 
 /// Opens an engine session on a connection that has become a WebSocket.
@@ -67,14 +68,18 @@ pub(super) fn open_websocket(
         Err(refusal) => return *refusal,
     };
     let extensions = request.extensions_mut();
-    let (connection, upgrade_task) = (
+    let (connection, upgrade_task, refused) = (
         extensions.remove::<Arc<Connection>>(),
         extensions.remove::<UpgradeTask>(),
+        extensions.remove::<HostRefused>(),
     );
     let mut opening = axum::http::Request::new(());
     *opening.uri_mut() = Uri::from_static("/socket.io/?EIO=4&transport=websocket");
     *opening.headers_mut() = only(request.headers(), &KEPT_BY_US);
     opening.extensions_mut().insert(session);
+    if let Some(refused) = refused {
+        opening.extensions_mut().insert(refused);
+    }
     if let Some(connection) = connection {
         opening.extensions_mut().insert(connection);
     }

@@ -91,6 +91,7 @@ impl AsyncRead for ConnectionStream {
             };
             match connection.tcp.try_read(into) {
                 Ok(read) if whole || read == 0 => {
+                    out.reading.begin_head();
                     buf.advance(read);
                     return Poll::Ready(Ok(()));
                 }

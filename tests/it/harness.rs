@@ -7,6 +7,7 @@ pub(crate) mod api;
 pub(crate) mod back_end;
 pub(crate) mod bare;
 pub(crate) mod browser;
+pub(crate) mod caller;
 pub(crate) mod client;
 pub(crate) mod cluster;
 pub(crate) mod database;
@@ -34,6 +35,7 @@ pub(crate) mod writers;
 
 pub(crate) use back_end::BackEnd;
 pub(crate) use browser::{Browser, Look};
+pub(crate) use caller::Caller;
 pub(crate) use client::{Client, Event};
 pub(crate) use database::{Database, say};
 pub(crate) use launch::Launch;

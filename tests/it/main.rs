@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod address_limits;
 mod altered;
 mod capture;
 mod clients;
@@ -28,9 +29,11 @@ mod history;
 mod history_sources;
 mod history_tables;
 mod hostile;
+mod hosts;
 mod http;
 mod idle;
 mod join;
+mod keep_alive;
 mod large_commits;
 mod layers;
 mod limits;
@@ -45,11 +48,13 @@ mod notify_queue;
 mod offsets;
 mod operating;
 mod order;
+mod origins;
 mod outbox_removals;
 mod payload;
 mod planted;
 mod pooler;
 mod protocol;
+mod proxied;
 mod reads;
 mod regenerate;
 mod restored;
