@@ -9,9 +9,9 @@ use tokio::sync::{mpsc, watch};
 
 use super::database::Served;
 use super::tasks::{StopPhase, Tasks};
-use crate::auth::{Authenticator, OriginPolicy};
+use crate::auth::{Authenticator, OriginPolicy, RoomPolicy};
 use crate::config::Config;
-use crate::db::{Sessions, SharedReads, log_wait};
+use crate::db::{Policy, Sessions, SharedReads, log_wait};
 use crate::delivery::{Broadcast, Hub, ReadFailed, Replay, ReplaySource, RoomNotifier, run_typing};
 use crate::metrics::Metrics;
 use crate::offset::{ReplayPage, RoomRange};
@@ -33,6 +33,7 @@ pub(super) struct Delivery {
     pub(super) notifier: Arc<RoomNotifier>,
     pub(super) origin_policy: OriginPolicy,
     pub(super) authenticator: Authenticator,
+    pub(super) room_policy: RoomPolicy,
     /// Takes what `rowcast.typing` notifies.
     pub(super) typing: mpsc::Sender<String>,
     pub(super) metrics: Metrics,
@@ -61,15 +62,23 @@ pub(super) fn start(
     let notifier = RoomNotifier::new(MAX_LONG_POLLS);
     let origin_policy = OriginPolicy::new(config.origins.clone(), config.demo);
     let authenticator = Authenticator::new(origin_policy.clone());
+    let policy = Policy::new(
+        served.pools.policy.clone(),
+        config.policy.timeout,
+        metrics.clone(),
+    );
+    let room_policy = RoomPolicy::new(policy);
 
     let reads = SharedReads::new(served.pools.replay.clone(), config.max_payload_bytes);
     let replay = Arc::new(Replay::new(hub.clone(), reads));
-    let (socket_server, socketio) = SocketServer::new(SocketServerParts {
+    let (socket_server, socketio, leases) = SocketServer::new(SocketServerParts {
         hub: hub.clone(),
         replay: replay.clone(),
         sessions: Arc::new(Sessions::new(served.pools.main.clone(), checks.clone())),
         origin_policy: origin_policy.clone(),
         authenticator: authenticator.clone(),
+        room_policy: room_policy.clone(),
+        lease: config.policy.lease,
         limits: config.limits.clone(),
         draining: tasks.draining.clone(),
         metrics: metrics.clone(),
@@ -84,6 +93,7 @@ pub(super) fn start(
     tasks.start("sessions", StopPhase::Rest, |stop| {
         keeper.run(retention, taken_over, stop)
     });
+    tasks.start("leases", StopPhase::Rest, |stop| leases.run(stop));
     let ends = FeedEnds {
         broadcast: Broadcast::new(hub, notifier.clone()),
         wake,
@@ -97,6 +107,7 @@ pub(super) fn start(
         notifier,
         origin_policy,
         authenticator,
+        room_policy,
         typing,
         metrics: metrics.clone(),
     };

@@ -16,6 +16,8 @@ pub(super) enum Request {
     Leave,
     TypingStart,
     TypingStop,
+    /// Nothing that a client can send: the server's own wish to ask again about the client's rooms.
+    Recheck,
     /// Anything else: answered by an error that names the known events.
     Unknown,
 }
@@ -43,6 +45,8 @@ pub(super) enum Refusal {
     Forbidden(&'static str),
     #[error("the database can't be reached, try again")]
     Unavailable,
+    #[error("it can't be told at the moment whether you may, try again")]
+    PolicyUnavailable,
     #[error(
         "the server can't store sessions at the moment, so it can't let you in: its log and /readyz say why; try again"
     )]
@@ -73,7 +77,7 @@ impl Refusal {
         match self {
             Self::BadRequest(_) => "bad_request",
             Self::Forbidden(_) => "forbidden",
-            Self::Unavailable | Self::CantStore => "unavailable",
+            Self::Unavailable | Self::CantStore | Self::PolicyUnavailable => "unavailable",
             Self::TooManyRooms(_) => "too_many_rooms",
             Self::TooManyRequests => "too_many_requests",
         }

@@ -6,6 +6,7 @@
 //! Guarantees that answers come in the order of the events, and that a join which can't be stored is undone and refused.
 
 mod join;
+mod recheck;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use super::client::Client;
 use super::packet::Incoming;
 use super::protocol::{self, Refusal, Request};
 use super::session::store::stored_session;
+use crate::auth::RoomPolicy;
 use crate::backoff::Backoff;
 use crate::db::{Sessions, is_refused, is_transient};
 use crate::delivery::{Hub, Outgoing, Replay, ReplaySource, SubscriberTransport as _};
@@ -42,6 +44,7 @@ pub(super) struct Requests<S> {
     pub(super) hub: Arc<Hub>,
     pub(super) replay: Arc<Replay<S>>,
     pub(super) sessions: Arc<Sessions>,
+    pub(super) room_policy: RoomPolicy,
 }
 
 /// An answer that waits until the resume session is stored.
@@ -103,6 +106,10 @@ impl<S: ReplaySource> Requests<S> {
                     Err(refusal)
                 }
             },
+            (Request::Recheck, _) => {
+                self.recheck_rooms(client).await;
+                return;
+            }
             (_, Err(refusal)) => Err(refusal),
             (Request::Leave, Ok(args)) => match protocol::contact_arg(&args) {
                 Ok(contact) => {
@@ -231,7 +238,7 @@ fn join_label(refusal: &Refusal) -> Join {
     match refusal {
         Refusal::Forbidden(_) => Join::Forbidden,
         Refusal::TooManyRooms(_) => Join::TooManyRooms,
-        Refusal::Unavailable | Refusal::CantStore => Join::Unavailable,
+        Refusal::Unavailable | Refusal::CantStore | Refusal::PolicyUnavailable => Join::Unavailable,
         Refusal::BadRequest(_) | Refusal::TooManyRequests => Join::BadRequest,
     }
 }

@@ -34,7 +34,7 @@ const TABLE: [(&str, &[&str]); 14] = [
             "transport",
         ],
     ),
-    ("auth", &[]),
+    ("auth", &["db::Policy", "db::Verdict"]),
     ("cli", &["db", "embedded"]),
     ("db", &[]),
     ("delivery", &[]),
