@@ -7,13 +7,21 @@
 mod authenticator;
 mod claims;
 mod identity;
+mod jwks_client;
 mod key;
+mod key_keeper;
+mod key_source;
 mod origin_policy;
+mod presented;
 mod ring_crypto;
 mod room_policy;
+mod signing;
 mod verifier;
 
 pub(crate) use authenticator::{Authenticator, ConnectError};
 pub(crate) use identity::{Identity, Token};
+pub(crate) use key_keeper::{verifier, verifier_now};
 pub(crate) use origin_policy::OriginPolicy;
 pub(crate) use room_policy::RoomPolicy;
+pub(crate) use signing::Signer;
+pub(crate) use verifier::{TokenError, Verifier};

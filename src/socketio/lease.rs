@@ -17,7 +17,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::Client;
 use super::requests::Requests;
-use super::session::Clients;
 use crate::auth::RoomPolicy;
 use crate::db::Verdict;
 use crate::delivery::ReplaySource;
@@ -30,7 +29,6 @@ const RETRY: Duration = Duration::from_secs(10);
 /// Asks the policy again, for as long as clients stay.
 pub(crate) struct Leases<S> {
     pub(super) requests: Arc<Requests<S>>,
-    pub(super) clients: Arc<Clients>,
     /// An answer is asked for again within this time.
     pub(super) lease: Duration,
 }
@@ -58,10 +56,11 @@ impl<S: ReplaySource> Leases<S> {
     async fn renew_due(&self, due: &mut HashMap<u64, Instant>) {
         let now = Instant::now();
         let clients: HashMap<u64, Arc<Client>> = self
+            .requests
             .clients
             .all()
             .into_iter()
-            .filter(|client| RoomPolicy::may_change(&client.identity))
+            .filter(|client| RoomPolicy::may_change(&client.identity()))
             .map(|client| (client.id(), client))
             .collect();
         due.retain(|id, _| clients.contains_key(id));
@@ -99,7 +98,7 @@ impl<S: ReplaySource> Leases<S> {
         let verdicts = self
             .requests
             .room_policy
-            .may_join(&client.identity, &rooms)
+            .may_join(&client.identity(), &rooms)
             .await;
         if verdicts.contains(&Verdict::Denied) && client.inbox.push_recheck() {
             self.requests.handle_inbox_or_cut(&client).await;

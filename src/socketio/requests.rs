@@ -7,6 +7,7 @@
 
 mod join;
 mod recheck;
+mod refresh;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -19,8 +20,9 @@ use tokio::time::{Instant, sleep};
 use super::client::Client;
 use super::packet::Incoming;
 use super::protocol::{self, Refusal, Request};
+use super::session::Clients;
 use super::session::store::stored_session;
-use crate::auth::RoomPolicy;
+use crate::auth::{Authenticator, RoomPolicy};
 use crate::backoff::Backoff;
 use crate::db::{Sessions, is_refused, is_transient};
 use crate::delivery::{Hub, Outgoing, Replay, ReplaySource, SubscriberTransport as _};
@@ -45,6 +47,8 @@ pub(super) struct Requests<S> {
     pub(super) replay: Arc<Replay<S>>,
     pub(super) sessions: Arc<Sessions>,
     pub(super) room_policy: RoomPolicy,
+    pub(super) clients: Arc<Clients>,
+    pub(super) authenticator: Authenticator,
 }
 
 /// An answer that waits until the resume session is stored.
@@ -124,6 +128,7 @@ impl<S: ReplaySource> Requests<S> {
             (Request::TypingStart | Request::TypingStop, Ok(args)) => {
                 self.set_typing(client, &args, request == Request::TypingStart)
             }
+            (Request::AuthRefresh, Ok(args)) => self.refresh(client, &args).await,
             (Request::Unknown, Ok(_)) => Err(Refusal::unknown_event()),
         };
         match done {
@@ -236,7 +241,7 @@ impl<S: ReplaySource> Requests<S> {
 
 fn join_label(refusal: &Refusal) -> Join {
     match refusal {
-        Refusal::Forbidden(_) => Join::Forbidden,
+        Refusal::Forbidden(_) | Refusal::Token(_) => Join::Forbidden,
         Refusal::TooManyRooms(_) => Join::TooManyRooms,
         Refusal::Unavailable | Refusal::CantStore | Refusal::PolicyUnavailable => Join::Unavailable,
         Refusal::BadRequest(_) | Refusal::TooManyRequests => Join::BadRequest,

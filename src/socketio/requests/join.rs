@@ -33,7 +33,7 @@ impl<S: ReplaySource> Requests<S> {
         let room = contact.room();
         match self
             .room_policy
-            .may_join_room(&client.identity, &room)
+            .may_join_room(&client.identity(), &room)
             .await
         {
             Verdict::Allowed => {}

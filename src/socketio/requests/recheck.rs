@@ -15,7 +15,7 @@ impl<S: ReplaySource> Requests<S> {
     /// To be called in the client's turn only, as the handling of its inbox is: a join that is under way would not be asked about.
     pub(in crate::socketio) async fn recheck_rooms(&self, client: &Arc<Client>) -> bool {
         let rooms = self.rooms_of(client);
-        let verdicts = self.room_policy.may_join(&client.identity, &rooms).await;
+        let verdicts = self.room_policy.may_join(&client.identity(), &rooms).await;
         let mut has_left = false;
         for (room, verdict) in rooms.iter().zip(&verdicts) {
             if *verdict == Verdict::Denied {

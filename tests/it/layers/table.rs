@@ -35,7 +35,7 @@ const TABLE: [(&str, &[&str]); 14] = [
         ],
     ),
     ("auth", &["db::Policy", "db::Verdict"]),
-    ("cli", &["db", "embedded"]),
+    ("cli", &["auth", "db", "embedded"]),
     ("db", &[]),
     ("delivery", &[]),
     ("demo", &["auth", "db", "delivery", "http"]),
