@@ -24,6 +24,7 @@ use super::query_batcher::QueryBatcher;
 use crate::event::Room;
 use crate::metrics::Metrics;
 use complaints::Complaints;
+pub(super) use role::MAY_BECOME;
 use role::Role;
 use transaction::{Asking, Failure};
 

@@ -44,6 +44,7 @@ mod operating;
 mod order;
 mod outbox_removals;
 mod payload;
+mod policy;
 mod pooler;
 mod protocol;
 mod reads;
