@@ -10,6 +10,8 @@ pub(crate) mod client;
 pub(crate) mod cluster;
 pub(crate) mod database;
 pub(crate) mod http;
+pub(crate) mod issuer;
+pub(crate) mod key_server;
 pub(crate) mod launch;
 pub(crate) mod ledger;
 pub(crate) mod line;

@@ -63,6 +63,7 @@ mod start;
 mod starting;
 mod status;
 mod stop;
+mod tokens;
 mod tools;
 mod typing;
 mod unable;
