@@ -48,7 +48,7 @@ async fn claims_allow_the_rooms_that_they_name_and_no_other() {
         let (claims, room, allowed) = (parts.next(), parts.next(), parts.next());
         let quoted = |text: Option<&str>| text.expect("three columns").replace('\'', "''");
         let ask = format!(
-            "select rowcast.may_join('{}', '{}')",
+            "select rowcast.may_join('{}', '{}')::text",
             quoted(claims),
             quoted(room)
         );
