@@ -20,6 +20,7 @@ mod log;
 mod lookup;
 mod open_doors;
 mod origins;
+mod policy_rules;
 mod problem;
 mod quantity;
 mod settings;
@@ -33,13 +34,15 @@ use std::time::Duration;
 use clap::Parser;
 
 pub(crate) use allowed_hosts::AllowedHosts;
-pub(crate) use auth::{Auth, Jwt, JwtKeys, Secret, SharedSecret};
+pub(crate) use auth::{Auth, Jwt};
 pub(crate) use command::{Command, GrantArgs, TokenArgs};
 pub(crate) use database_url::DatabaseUrl;
+pub(crate) use jwt_values::{JwtKeys, Secret, SharedSecret};
 pub(crate) use limits::Limits;
 pub(crate) use listen::Listen;
 pub(crate) use log::{Log, LogFormat};
 pub(crate) use origins::Origins;
+pub(crate) use policy_rules::PolicyRules;
 pub(crate) use problem::ConfigError;
 pub(crate) use shown::Shown;
 pub(crate) use trusted_proxies::TrustedProxies;
@@ -101,6 +104,8 @@ pub(crate) struct Config {
     pub max_payload_bytes: usize,
     /// What clients may ask for.
     pub limits: Limits,
+    /// How the policy is asked.
+    pub policy: PolicyRules,
     /// `ROWCAST_DATA_DIR`: the embedded Postgres's home, absolute.
     pub data_dir: PathBuf,
     /// `ROWCAST_PG_BINDIR`: where `postgres` and `initdb` are; `None` searches for them.
@@ -187,6 +192,7 @@ impl Config {
             }),
             max_payload_bytes: read.value("ROWCAST_MAX_PAYLOAD", quantity::bytes),
             limits: Limits::resolve(&mut read),
+            policy: PolicyRules::resolve(&mut read),
             data_dir: read
                 .optional("ROWCAST_DATA_DIR", environment::folder)
                 .unwrap_or_else(|| environment.data_dir()),
@@ -204,10 +210,7 @@ impl Config {
         config.auth = auth::resolve(&mut read, serves || tells, &config.listen, &config.origins);
         if let Auth::Jwt(_) = config.auth {
             config.demo = false;
-            if demo == Some(true) {
-                let why = "the demo asks nobody for a token, and ROWCAST_AUTH=jwt does";
-                read.refuse("ROWCAST_DEMO", &Refusal::because(why, "off"));
-            }
+            refuse_demo(&mut read, demo);
         }
         read.finish()?;
         let mut warnings = config.collect_warnings(environment);
@@ -238,6 +241,14 @@ impl Migrate {
             "off" => Ok(Self::Off),
             _ => Err(Refusal::accepts("auto or off")),
         }
+    }
+}
+
+/// With tokens there is no demo: it asks nobody for one.
+fn refuse_demo(read: &mut SettingLookup<'_>, said: Option<bool>) {
+    if said == Some(true) {
+        let why = "the demo asks nobody for a token, and ROWCAST_AUTH=jwt does";
+        read.refuse("ROWCAST_DEMO", &Refusal::because(why, "off"));
     }
 }
 

@@ -4,9 +4,6 @@
 //! Guarantees that names and label values are constants, but for the attached tables, whose names the operator gave: rooms, users
 //! and anything else that a client chose are never labels.
 
-mod limit;
-
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -16,99 +13,23 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-pub(crate) use limit::Limit;
-use limit::{LimitLabels, LimitLog};
-
-type FloatGauge = Gauge<f64, AtomicU64>;
-
-macro_rules! label {
-    ($(#[$doc:meta])* $name:ident { $($(#[$value_doc:meta])* $value:ident = $text:literal),+ $(,)? } as $label:ident in $set:ident) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
-        pub(crate) enum $name { $($(#[$value_doc])* $value),+ }
-
-        impl EncodeLabelValue for $name {
-            fn encode(&self, encoder: &mut LabelValueEncoder) -> Result<(), std::fmt::Error> {
-                match self { $(Self::$value => $text),+ }.encode(encoder)
-            }
-        }
-
-        #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-        pub(super) struct $set { $label: $name }
-    };
-}
-
-label! {
-    /// What made the reader read while it slept.
-    WakeSource {
-        /// A notification.
-        Notify = "notify",
-        /// The poll was due.
-        Poll = "poll",
-    } as source in WakeLabels
-}
-label! {
-    /// How a connection attempt ended.
-    Connect {
-        /// A socket without a past.
-        New = "new",
-        /// It goes on where it was.
-        Resumed = "resumed",
-        /// It had a past, and can't be told what it missed.
-        Resync = "resync",
-        /// Sent away with a `connect_error`.
-        Refused = "refused",
-    } as outcome in ConnectLabels
-}
-label! {
-    /// How a join ended.
-    Join {
-        /// The socket is in the room.
-        Joined = "joined",
-        /// It is, and was told that continuity can't be proved.
-        Resync = "resync",
-        /// The arguments were wrong.
-        BadRequest = "bad_request",
-        /// The identity may not.
-        Forbidden = "forbidden",
-        /// The database was away.
-        Unavailable = "unavailable",
-        /// The socket is in as many rooms as it may be.
-        TooManyRooms = "too_many_rooms",
-    } as outcome in JoinLabels
-}
-label! {
-    /// A transport of Engine.IO.
-    Transport {
-        /// HTTP long-polling.
-        Polling = "polling",
-        /// WebSocket.
-        Websocket = "websocket",
-    } as transport in TransportLabels
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ReasonLabels {
-    reason: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct CheckLabels {
-    check: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct HttpLabels {
-    route: &'static str,
-    status: u16,
-}
-
+#[macro_use]
+mod labels;
+mod limit;
 mod sources;
 mod tokens;
 
+use labels::{
+    CheckLabels, ConnectLabels, HttpLabels, JoinLabels, ReasonLabels, TransportLabels, WakeLabels,
+};
+pub(crate) use labels::{Connect, Join, Transport, WakeSource};
+pub(crate) use limit::Limit;
+use limit::{LimitLabels, LimitLog};
 use sources::SourceLabels;
 pub(crate) use tokens::KeyRead;
 use tokens::KeyReadLabels;
+
+type FloatGauge = Gauge<f64, AtomicU64>;
 
 /// Makes the struct of all metrics out of one entry each: field, kind, name, help text, and how it is made where that is not
 /// by default.
@@ -195,6 +116,25 @@ meters! {
     source_problems: Family<SourceLabels, Gauge> = "source_problems", "Problems of each attached table";
     /// Long-polls that wait.
     pub long_polls: Gauge = "long_polls", "HTTP requests that wait for an event";
+    /// Questions to the policy.
+    pub policy_calls: Counter = "policy_calls", "Questions to the policy: a join, a client that comes back, a read, a lease";
+    /// Statements by which it was asked.
+    pub policy_statements: Counter = "policy_statements", "Statements by which the policy was asked";
+    /// Rooms that it refused.
+    pub policy_denials: Counter = "policy_denials", "Rooms that the policy refused";
+    /// Rooms for which it raised an error.
+    pub policy_errors: Counter = "policy_errors", "Rooms for which the policy raised an error";
+    /// Rooms for which it did not answer in time.
+    pub policy_timeouts: Counter = "policy_timeouts", "Rooms for which the policy did not answer in time";
+    /// Questions that were not answered for all of their rooms.
+    pub policy_unavailable: Counter = "policy_unavailable", "Questions that the policy did not answer for all rooms";
+    /// Seconds from a question to its answer.
+    pub policy_seconds: Histogram = "policy_seconds", "From a question to the policy to its answer",
+        Histogram::new(exponential_buckets(0.000_25, 2.0, 16));
+    /// Leases that ran out while the policy could not be asked.
+    pub policy_leases_kept: Counter = "policy_leases_kept", "Leases kept because the policy could not be asked";
+    /// Rooms that sockets were put out of.
+    rooms_left: Family<ReasonLabels, Counter> = "rooms_left", "Rooms that sockets were put out of, by reason";
     /// Typing events relayed, from clients and from SQL.
     pub typing: Counter = "typing_events", "Typing events relayed";
     /// Typing notifications dropped because too many came at once.
@@ -244,6 +184,13 @@ impl Metrics {
     /// A connection ended.
     pub(crate) fn disconnects(&self, reason: &'static str) {
         self.disconnects
+            .get_or_create(&ReasonLabels { reason })
+            .inc();
+    }
+
+    /// A socket was put out of a room.
+    pub(crate) fn rooms_left(&self, reason: &'static str) {
+        self.rooms_left
             .get_or_create(&ReasonLabels { reason })
             .inc();
     }

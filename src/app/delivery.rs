@@ -10,9 +10,9 @@ use tokio::sync::{mpsc, watch};
 use super::authentication::Authentication;
 use super::database::Served;
 use super::tasks::{StopPhase, Tasks};
-use crate::auth::{Authenticator, OriginPolicy};
+use crate::auth::{Authenticator, OriginPolicy, RoomPolicy};
 use crate::config::Config;
-use crate::db::{Sessions, SharedReads, log_wait};
+use crate::db::{Policy, Sessions, SharedReads, log_wait};
 use crate::delivery::{Broadcast, Hub, ReadFailed, Replay, ReplaySource, RoomNotifier, run_typing};
 use crate::metrics::Metrics;
 use crate::offset::{ReplayPage, RoomRange};
@@ -40,6 +40,7 @@ pub(super) struct Delivery {
     /// What identities, and addresses without one, read of the past.
     pub(super) reads: Arc<Rates>,
     pub(super) authenticator: Authenticator,
+    pub(super) room_policy: RoomPolicy,
     /// Takes what `rowcast.typing` notifies.
     pub(super) typing: mpsc::Sender<String>,
     pub(super) metrics: Metrics,
@@ -68,6 +69,12 @@ pub(super) fn start(
     let (hub, behind) = Hub::new(config.limits.max_rooms, wake.clone(), metrics.clone());
     let notifier = RoomNotifier::new(MAX_LONG_POLLS);
     let reads = Arc::new(Rates::new(config.limits.max_read_rate, READ_BURST_SECONDS));
+    let policy = Policy::new(
+        served.pools.policy.clone(),
+        config.policy.timeout,
+        metrics.clone(),
+    );
+    let room_policy = RoomPolicy::new(policy);
     let Authentication {
         origin_policy,
         authenticator,
@@ -75,12 +82,14 @@ pub(super) fn start(
 
     let outbox = SharedReads::new(served.pools.replay.clone(), config.max_payload_bytes);
     let replay = Arc::new(Replay::new(hub.clone(), outbox));
-    let (socket_server, socketio) = SocketServer::new(SocketServerParts {
+    let (socket_server, socketio, leases) = SocketServer::new(SocketServerParts {
         hub: hub.clone(),
         replay: replay.clone(),
         sessions: Arc::new(Sessions::new(served.pools.main.clone(), checks.clone())),
         origin_policy: origin_policy.clone(),
         authenticator: authenticator.clone(),
+        room_policy: room_policy.clone(),
+        lease: config.policy.lease,
         limits: config.limits.clone(),
         reads: reads.clone(),
         draining: tasks.draining.clone(),
@@ -96,6 +105,7 @@ pub(super) fn start(
     tasks.start("sessions", StopPhase::Rest, |stop| {
         keeper.run(retention, taken_over, stop)
     });
+    tasks.start("leases", StopPhase::Rest, |stop| leases.run(stop));
     tasks.start("expiry", StopPhase::Rest, socket_server.expiry());
     let ends = FeedEnds {
         broadcast: Broadcast::new(hub, notifier.clone()),
@@ -111,6 +121,7 @@ pub(super) fn start(
         origin_policy,
         reads,
         authenticator,
+        room_policy,
         typing,
         metrics: metrics.clone(),
     };

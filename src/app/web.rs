@@ -56,6 +56,7 @@ pub(super) fn start(
 fn routes(config: &Config, served: &Served, delivery: &Delivery, tasks: &Tasks) -> Router {
     let rules = ApiRules {
         authenticator: delivery.authenticator.clone(),
+        room_policy: delivery.room_policy.clone(),
         retention: config.retention,
         max_payload_bytes: config.max_payload_bytes,
         limits: ApiLimits::new(

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::hub::{Hub, HubState, Members, RoomState};
 use super::membership::Membership;
+use super::outgoing::Outgoing;
 use super::position::{BroadcastPosition, ReplayAction, ReplayStep};
 use super::subscriber::Subscriber;
 use super::typers::{Typer, TypingChange};
@@ -229,6 +230,21 @@ impl Hub {
             (was_in, state.remove_member(room, subscriber))
         };
         self.relay_typing([change]);
+        was_in
+    }
+
+    /// Takes a subscriber out of a room that it may not be in any more, and tells it. False: it was not in it.
+    pub(crate) fn put_out(
+        &self,
+        subscriber: &Arc<Subscriber>,
+        room: &Room,
+        reason: &'static str,
+    ) -> bool {
+        let was_in = self.leave(subscriber, room);
+        if was_in {
+            self.metrics.rooms_left(reason);
+            self.send(subscriber, &Outgoing::left(room, reason));
+        }
         was_in
     }
 }

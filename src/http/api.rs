@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::api_limits::{ApiLimits, Caller};
 use super::etag;
-use crate::auth::{self, Authenticator, ConnectError, Denied, Identity};
-use crate::db::Pool;
+use crate::auth::{Authenticator, ConnectError, Identity, RoomPolicy};
+use crate::db::{Pool, Verdict};
 use crate::delivery::RoomNotifier;
 use crate::event::{ContactId, Room};
 use crate::http_error::Error;
@@ -41,6 +41,7 @@ pub(crate) struct Api {
     pub epoch: Mutex<Option<u64>>,
     pub limits: ApiLimits,
     authenticator: Authenticator,
+    room_policy: RoomPolicy,
     complained: Mutex<Option<Instant>>,
 }
 
@@ -48,6 +49,8 @@ pub(crate) struct Api {
 pub(crate) struct ApiRules {
     /// Who asks.
     pub authenticator: Authenticator,
+    /// Who may read which room.
+    pub room_policy: RoomPolicy,
     /// How long an offset is good for.
     pub retention: Duration,
     /// Larger payloads and rows are reduced to their ids.
@@ -75,6 +78,7 @@ impl Api {
             epoch: Mutex::default(),
             authenticator: rules.authenticator,
             limits: rules.limits,
+            room_policy: rules.room_policy,
             complained: Mutex::default(),
         })
     }
@@ -140,24 +144,33 @@ pub(crate) async fn admit(
 
 /// The room that is asked for.
 pub(crate) async fn room(
+    api: &Api,
     contact: Result<Path<String>, PathRejection>,
     identity: &Identity,
 ) -> Result<Room, Error> {
-    Ok(self::contact(contact, identity).await?.room())
+    Ok(self::contact(api, contact, identity).await?.room())
 }
 
 /// The contact of the conversation that is asked for.
 pub(crate) async fn contact(
+    api: &Api,
     contact: Result<Path<String>, PathRejection>,
     identity: &Identity,
 ) -> Result<ContactId, Error> {
     let Path(contact) = contact
         .map_err(|_| Error::BadRequest("contactId must be UTF-8, percent-encoded".to_owned()))?;
     let contact = ContactId::try_from(contact).map_err(|e| Error::BadRequest(e.to_string()))?;
-    auth::may_join(identity, &contact.room())
-        .await
-        .map_err(|Denied| Error::Forbidden("not allowed"))?;
+    check_room(api, &contact.room(), identity).await?;
     Ok(contact)
+}
+
+/// Whether the identity may read the room at this moment.
+pub(crate) async fn check_room(api: &Api, room: &Room, identity: &Identity) -> Result<(), Error> {
+    match api.room_policy.may_join_room(identity, room).await {
+        Verdict::Allowed => Ok(()),
+        Verdict::Denied => Err(Error::Forbidden("not allowed")),
+        Verdict::Unavailable => Err(Error::PolicyUnavailable),
+    }
 }
 
 /// The parameters of a request.

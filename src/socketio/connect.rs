@@ -6,6 +6,7 @@
 //! `see_off` runs when the socket has ended.
 //! Guarantees: at most one connection of this server has a resume session; the earlier one is closed.
 
+mod ask_rooms;
 mod begin_session;
 mod departure;
 mod entrance;
@@ -64,7 +65,7 @@ impl Refused {
 
 /// Lets clients in, and cleans up after them.
 pub(super) struct Connector<S> {
-    pub(super) requests: Requests<S>,
+    pub(super) requests: Arc<Requests<S>>,
     pub(super) limits: Limits,
     pub(super) metrics: Metrics,
     pub(super) next_id: AtomicU64,
@@ -242,7 +243,11 @@ impl<S: ReplaySource> Connector<S> {
             }
             ResumeOutcome::Resumed(resumed) => {
                 self.metrics.connects(Connect::Resumed);
-                self.send_resyncs(client, &resumed.denied, "not allowed");
+                for (room, reason) in &resumed.left {
+                    self.metrics.rooms_left(reason);
+                    let left = Outgoing::left(room, reason);
+                    self.hub().send(&client.subscriber, &left);
+                }
                 self.hub()
                     .restore(&client.subscriber, resumed.rooms.clone());
                 // Stored before anything is replayed: what the client's present offset has proved, a later one may not.

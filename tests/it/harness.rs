@@ -28,6 +28,7 @@ pub(crate) mod server;
 pub(crate) mod stock;
 pub(crate) mod tally;
 pub(crate) mod template;
+pub(crate) mod token;
 pub(crate) mod trial;
 pub(crate) mod wait;
 pub(crate) mod witness;

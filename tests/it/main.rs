@@ -52,6 +52,7 @@ mod origins;
 mod outbox_removals;
 mod payload;
 mod planted;
+mod policy;
 mod pooler;
 mod protocol;
 mod proxied;
