@@ -84,6 +84,14 @@ async fn connections_that_run_out_end_no_server_and_no_flood_is_logged() {
         },
     )
     .await;
+    let attempts = || {
+        let log = std::fs::read_to_string(postgres.folder().join("log")).expect("a log");
+        log.lines().filter(|line| slots(line)).count()
+    };
+    until_for(Duration::from_secs(20), "several attempts", async || {
+        (attempts() > 5).then_some(())
+    })
+    .await;
     drop(taken);
     server.ready().await;
     server.readiness(200).await;
