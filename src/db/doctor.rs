@@ -7,7 +7,7 @@
 //! fails or hangs is reported and the others go on.
 //! Leaves no setting behind, so that a pooler's connections are as they were.
 //!
-//! - `connection`: connection, pooler, version, role, writes, migrations; `access`: rights and row security
+//! - `connection`: connection, pooler, version, role, writes, migrations; `access`: rights and row security; `hostile`: what others could do
 //! - `wake`: LISTEN, the trigger that wakes, the servers; `sources`: the attached tables, and the indexes that history needs
 //! - `growth`: capture errors, outbox, sessions; `cluster`: held xmin, NOTIFY queue, disk, clock, connections
 
@@ -15,6 +15,7 @@ mod access;
 mod cluster;
 mod connection;
 mod growth;
+mod hostile;
 mod sources;
 mod wake;
 
@@ -154,6 +155,8 @@ impl Doctor {
             self.writes().await;
             if self.schema().await {
                 self.rights().await;
+                self.confined().await;
+                self.secret().await;
                 self.row_security().await;
                 self.migrations().await;
                 self.listen().await;

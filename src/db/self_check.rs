@@ -3,12 +3,14 @@
 //!
 //! Writes each outcome into [`Checks`]. Refuses to judge where the database can't be reached: the listener and the reader say so.
 
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use sqlx::AssertSqlSafe;
 
 use super::fault::{cause_of, is_about_the_connection};
 use super::pools::Pool;
+use super::reader_key::{KEY_HOLDER, KeyHolder};
 use super::retry::within;
 use super::rights::{Hidden, Missing, hidden_sql, missing_sql};
 use super::sessions::rehearse;
@@ -24,6 +26,7 @@ struct Look {
     read_only: bool,
     missing: Vec<Missing>,
     hidden: Vec<Hidden>,
+    key_holder: Option<KeyHolder>,
 }
 
 /// Looks, and writes down what it finds.
@@ -31,6 +34,8 @@ pub(crate) struct SelfCheck {
     pool: Pool,
     checks: Checks,
     look: String,
+    /// The process that had the readers' key for itself at the last look; 0 if none.
+    key_holder: AtomicI32,
 }
 
 impl SelfCheck {
@@ -41,11 +46,17 @@ impl SelfCheck {
                'standby', pg_is_in_recovery(),
                'read_only', current_setting('transaction_read_only')::bool,
                'missing', (select coalesce(json_agg(m), '[]') from ({}) m),
-               'hidden', (select coalesce(json_agg(h), '[]') from ({}) h))::text",
+               'hidden', (select coalesce(json_agg(h), '[]') from ({}) h),
+               'key_holder', (select row_to_json(k.*) from ({KEY_HOLDER}) k))::text",
             missing_sql(),
             hidden_sql()
         );
-        Self { pool, checks, look }
+        Self {
+            pool,
+            checks,
+            look,
+            key_holder: AtomicI32::new(0),
+        }
     }
 
     /// Asks the catalog. Writes nothing to the database.
@@ -80,6 +91,11 @@ impl SelfCheck {
             .map(|hidden| format!("{}: {}", hidden.said(), hidden.remedy()))
             .collect();
         self.found(Check::RowSecurity, joined(&hidden));
+        let held_by = look.key_holder.as_ref().map_or(0, |holder| holder.pid);
+        // Writers have it for a moment when they test it.
+        let before = self.key_holder.swap(held_by, Ordering::Relaxed);
+        let holder = look.key_holder.filter(|holder| holder.pid == before);
+        self.found(Check::ReaderKey, holder.map(|holder| holder.line()));
         for check in [
             Check::Rights,
             Check::Sessions,

@@ -8,6 +8,7 @@
 //! How it sleeps without missing a wake, and without making busy writers pay for NOTIFY:
 //! - asleep, it holds a key that writers test; whoever finds it held notifies. Few events: it stays in this state.
 //! - many events: it lets go of the key and reads in a loop, and writers notify nobody.
+//! - the key is somebody else's for long: it reads when woken, or every 200 ms, and tries again to get the key.
 //! - before it sleeps again it takes the key, then asks whether a writer is still at work, then reads. A writer that
 //!   tested too early was either seen at work, and is waited for, or was over, and the read saw it.
 
@@ -44,10 +45,23 @@ const BUSY_PAUSE: Duration = Duration::from_millis(1);
 const QUIET_WINDOWS: u32 = 3;
 const WINDOW: Duration = Duration::from_millis(10);
 const FEW_EVENTS: usize = 5;
+/// A key that can't be had for so long is not held by writers who test it, but by somebody else.
+const KEY_PATIENCE: Duration = Duration::from_secs(1);
+/// Without the key: who has it makes writers notify, and who gives it up tells nobody.
+const KEYLESS_POLL: Duration = Duration::from_millis(200);
 /// While a writer is waited for: a few short pauses, then longer ones.
 const WAIT_SHORT: Duration = Duration::from_millis(2);
 const WAIT_LONG: Duration = Duration::from_millis(20);
 const SHORT_WAITS: u32 = 10;
+
+/// What came of the attempt to sleep.
+enum Fallen {
+    Asleep,
+    /// There is too much to do.
+    Busy,
+    /// The key can't be had.
+    Denied,
+}
 
 /// Reads events from a feed and hands them to a sink.
 pub(crate) struct Reader<F, K> {
@@ -111,16 +125,39 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
         let head = self.feed.connect().await?;
         let go_on = self.hand_over.connected(position.take(), head).await;
         let position = position.insert(go_on);
+        let mut denied_since = None;
         while !stop.is_cancelled() {
-            let asleep = self.fall_asleep(position, stop).await?;
+            let fallen = self.fall_asleep(position, stop).await?;
             backoff.reset();
-            if asleep {
-                self.sleep(position, stop).await?;
-            } else {
-                self.stay_awake(position, stop).await?;
+            let denied = matches!(fallen, Fallen::Denied);
+            let since = denied.then(|| denied_since.unwrap_or_else(Instant::now));
+            denied_since = since;
+            match since {
+                None if matches!(fallen, Fallen::Asleep) => self.sleep(position, stop).await?,
+                Some(since) if since.elapsed() >= KEY_PATIENCE => {
+                    self.wait_without_key(position, stop).await?;
+                }
+                _ => self.stay_awake(position, stop).await?,
             }
         }
         Ok(())
+    }
+
+    /// Reads once, when woken or soon.
+    async fn wait_without_key(
+        &mut self,
+        position: &mut Offset,
+        stop: &CancellationToken,
+    ) -> Result<(), F::Error> {
+        let source = tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            woken = timeout(KEYLESS_POLL.min(self.poll), self.wake.changed()) => match woken {
+                Ok(_) => WakeSource::Notify,
+                Err(_) => WakeSource::Poll,
+            },
+        };
+        self.metrics.wakes(source);
+        self.read(position).await.map(|_| ())
     }
 
     /// Reads and hands over everything that the position misses, and says how many events that were.
@@ -185,14 +222,14 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
         Ok(())
     }
 
-    /// Takes the key and makes sure that no writer tested it too early. False: there is too much to do to sleep.
+    /// Takes the key and makes sure that no writer tested it too early.
     async fn fall_asleep(
         &mut self,
         position: &mut Offset,
         stop: &CancellationToken,
-    ) -> Result<bool, F::Error> {
+    ) -> Result<Fallen, F::Error> {
         if !self.feed.enable_notify().await? {
-            return Ok(false);
+            return Ok(Fallen::Denied);
         }
         let begun = Instant::now();
         for wait in 0.. {
@@ -200,10 +237,10 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
             let events = self.read(position).await?;
             if events >= BUSY_EVENTS || (events > 0 && writers >= CROWD) {
                 self.feed.disable_notify().await?;
-                return Ok(false);
+                return Ok(Fallen::Busy);
             }
             if stop.is_cancelled() || writers == 0 {
-                return Ok(true);
+                return Ok(Fallen::Asleep);
             }
             let pause = writer_pause(wait, begun.elapsed(), self.poll);
             // A notified commit need not wait for the pause to end, nor does the stop.
@@ -212,7 +249,7 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
                 _ = timeout(pause, self.wake.changed()) => {}
             }
         }
-        Ok(true)
+        Ok(Fallen::Asleep)
     }
 
     /// Holds the key: reads when woken or when the poll is due, until writers are busy.

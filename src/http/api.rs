@@ -23,6 +23,7 @@ use crate::delivery::RoomNotifier;
 use crate::event::{ContactId, Room};
 use crate::http_error::Error;
 use crate::metrics::{Limit, Metrics};
+use crate::offset::EpochKey;
 use crate::transport::Peer;
 
 /// Between two lines of the log about requests that fail.
@@ -37,7 +38,7 @@ pub(crate) struct Api {
     pub max_payload: usize,
     pub metrics: Metrics,
     /// The value of the database's epoch, as it was last seen.
-    pub epoch: Mutex<Option<u64>>,
+    pub epoch: Mutex<Option<EpochKey>>,
     origin_policy: OriginPolicy,
     rates: Rates,
     complained: Mutex<Option<Instant>>,

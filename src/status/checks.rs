@@ -28,6 +28,8 @@ pub(crate) enum Check {
     Retention,
     /// The role has the rights that the history of a room takes.
     History,
+    /// Readers can hold the key by which writers know that somebody is to be notified.
+    ReaderKey,
 }
 
 /// How much a check that fails takes away.
@@ -41,13 +43,14 @@ pub(crate) enum Severity {
 
 impl Check {
     /// Every check.
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Writes,
         Self::Rights,
         Self::RowSecurity,
         Self::Sessions,
         Self::Retention,
         Self::History,
+        Self::ReaderKey,
     ];
 
     /// Its name in `/readyz`, in the log and in the metric.
@@ -59,6 +62,7 @@ impl Check {
             Self::Sessions => "sessions",
             Self::Retention => "retention",
             Self::History => "history",
+            Self::ReaderKey => "reader_key",
         }
     }
 
@@ -66,7 +70,7 @@ impl Check {
     pub(crate) fn severity(self) -> Severity {
         match self {
             Self::Writes | Self::Rights | Self::RowSecurity | Self::Sessions => Severity::Failing,
-            Self::Retention | Self::History => Severity::Degraded,
+            Self::Retention | Self::History | Self::ReaderKey => Severity::Degraded,
         }
     }
 }

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 /// Every migration with the SHA-256 of its file.
-const RELEASED: [(&str, &str); 19] = [
+const RELEASED: [(&str, &str); 23] = [
     (
         "0001_outbox.sql",
         "8a202595a90dd4209fe9dbe4f22e364183d8b0135bb5b410841f0276d3ed3af4",
@@ -81,6 +81,22 @@ const RELEASED: [(&str, &str); 19] = [
     (
         "0022_flushed.sql",
         "e69a6579ea7a4d775378b2ef37829e1283e24ea31788c5f562ba8c5c9a9fdb04",
+    ),
+    (
+        "0035_confined.sql",
+        "c66372b593861efacde34517f4fa00d08c10b6278ab18b2b97b6a84088046bf9",
+    ),
+    (
+        "0036_readers.sql",
+        "d24b37d23843643d14362cfe57a4d0bde79832d5d4f6505f532046066c543c60",
+    ),
+    (
+        "0037_secret.sql",
+        "c9049a0574b8df44478566b4d5f6c4d4493cc6c1da8b1dfbeeb61322f8807848",
+    ),
+    (
+        "0038_turns.sql",
+        "3dee6abd2d19f63247a03ea6e2b2ba5c11092f142eb9ee86723e975856e934a1",
     ),
     (
         "chat/0001_chat.sql",
