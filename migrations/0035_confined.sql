@@ -21,16 +21,14 @@ create function rowcast.write_confined(runs_as text) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $write$
 begin
   execute format($sql$
--- A row as jsonb; null if that fails. It has its caller's search_path, because setting one would cost 3 µs.
+-- A row as jsonb. It raises what the row's types raise. It has its caller's search_path, because setting one would cost 3 µs.
 create or replace function rowcast.confined_row(source_row record) returns jsonb
 language plpgsql stable security definer set transaction_read_only = on as $$
 begin
   if current_user operator(pg_catalog.<>) %1$L then
-    return null; -- Somebody has altered the function: select rowcast.confine();
+    raise exception 'rowcast.confined_row does not run as %% any more: select rowcast.confine()', %1$L;
   end if;
   return pg_catalog.to_jsonb(source_row);
-exception when others then
-  return null;
 end $$;
 
 -- As in 0011_capture.sql, but confined.
@@ -136,12 +134,16 @@ declare
   stored_bytes pg_catalog.int4 := pg_catalog.pg_column_size(source_row);
   result pg_catalog.jsonb;
 begin
-  if stored_bytes operator(pg_catalog.<=) 16777216 then
-    result := rowcast.confined_row(source_row);
-    if stored_bytes operator(pg_catalog.<=) 16384 and pg_catalog.pg_column_size(result) operator(pg_catalog.<=) 65536 then
-      return result;
+  begin
+    if stored_bytes operator(pg_catalog.<=) 16777216 then
+      result := rowcast.confined_row(source_row);
+      if stored_bytes operator(pg_catalog.<=) 16384 and pg_catalog.pg_column_size(result) operator(pg_catalog.<=) 65536 then
+        return result;
+      end if;
     end if;
-  end if;
+  exception when others then
+    null; -- The row fails, or the function is gone: select rowcast.confine();
+  end;
   return rowcast.measured_row(source_row, capture, result);
 end $$;
 

@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 use tokio::time::timeout;
 
 use super::backend::Backend;
-use super::link::pin_names;
+use super::numbers::pin_names;
 use super::rights::{Kind, SERVE};
 use super::{CONNECT_PATIENCE, Database, cause_of};
 

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use sqlx::Row as _;
 
 use super::backend::Backend;
-use super::link::pin_names;
+use super::numbers::pin_names;
 use super::outbox::{database_state, database_state_columns};
 use super::pools::Pool;
 use super::read_error::ReadError;
@@ -205,6 +205,9 @@ async fn read(
         if let Some(only) = place::older(&tables, index, anchor.as_ref()) {
             let scope = table.scope(room, only);
             lists.push(read_list(&mut on, table, &scope, limit, max_payload).await?);
+            if index + 1 < tables.len() {
+                on.pin_names().await?;
+            }
         }
     }
     transaction.rollback().await?;

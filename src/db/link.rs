@@ -15,6 +15,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 use tokio::time::Instant;
 
 use super::backend::Backend;
+use super::numbers::pin_names;
 
 /// What is known of the way to the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,13 +38,6 @@ pub(super) struct Settings {
 /// What all connections have. No statement of ours is worth being compiled, and Postgres would do it again each time. Names mean
 /// Postgres's own things: in another schema of the path, whoever may create there could plant functions that run as our role.
 const EVERYWHERE: [(&str, &str); 2] = [("jit", "off"), ("search_path", "pg_catalog, pg_temp")];
-/// What every transaction begins with where none of that can be the connection's.
-macro_rules! pin_names {
-    () => {
-        "set local search_path = pg_catalog, pg_temp"
-    };
-}
-pub(super) use pin_names;
 /// The value by which a connection is recognised.
 const MARK: &str = "rowcast.connection";
 

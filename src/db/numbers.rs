@@ -27,7 +27,14 @@ macro_rules! notify_queue_limit {
     };
 }
 
-pub(super) use {notify_queue_limit, sleeping_reader_key};
+/// Makes names mean Postgres's own things until the transaction ends, where the connection itself can't have that setting.
+macro_rules! pin_names {
+    () => {
+        "set local search_path = pg_catalog, pg_temp"
+    };
+}
+
+pub(super) use {notify_queue_limit, pin_names, sleeping_reader_key};
 
 #[cfg(test)]
 mod tests {

@@ -12,6 +12,8 @@
 //! - before it sleeps again it takes the key, then asks whether a writer is still at work, then reads. A writer that
 //!   tested too early was either seen at work, and is waited for, or was over, and the read saw it.
 
+mod falling_asleep;
+
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
@@ -27,6 +29,7 @@ use crate::delivery::EventSink;
 use crate::metrics::{Metrics, WakeSource};
 use crate::offset::{Offset, Seen};
 use crate::status::ReaderStatus;
+use falling_asleep::{Fallen, KEY_PATIENCE};
 
 /// Events in one read from which writers are busy enough to be spared NOTIFY.
 const BUSY_EVENTS: usize = 16;
@@ -45,24 +48,6 @@ const BUSY_PAUSE: Duration = Duration::from_millis(1);
 const QUIET_WINDOWS: u32 = 3;
 const WINDOW: Duration = Duration::from_millis(10);
 const FEW_EVENTS: usize = 5;
-/// A key that can't be had for so long is not held by writers who test it, but by somebody else.
-const KEY_PATIENCE: Duration = Duration::from_secs(1);
-/// Without the key: who has it makes writers notify, and who gives it up tells nobody.
-const KEYLESS_POLL: Duration = Duration::from_millis(200);
-/// While a writer is waited for: a few short pauses, then longer ones.
-const WAIT_SHORT: Duration = Duration::from_millis(2);
-const WAIT_LONG: Duration = Duration::from_millis(20);
-const SHORT_WAITS: u32 = 10;
-
-/// What came of the attempt to sleep.
-enum Fallen {
-    Asleep,
-    /// There is too much to do.
-    Busy,
-    /// The key can't be had.
-    Denied,
-}
-
 /// Reads events from a feed and hands them to a sink.
 pub(crate) struct Reader<F, K> {
     feed: F,
@@ -143,23 +128,6 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
         Ok(())
     }
 
-    /// Reads once, when woken or soon.
-    async fn wait_without_key(
-        &mut self,
-        position: &mut Offset,
-        stop: &CancellationToken,
-    ) -> Result<(), F::Error> {
-        let source = tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            woken = timeout(KEYLESS_POLL.min(self.poll), self.wake.changed()) => match woken {
-                Ok(_) => WakeSource::Notify,
-                Err(_) => WakeSource::Poll,
-            },
-        };
-        self.metrics.wakes(source);
-        self.read(position).await.map(|_| ())
-    }
-
     /// Reads and hands over everything that the position misses, and says how many events that were.
     async fn read(&mut self, position: &mut Offset) -> Result<usize, F::Error> {
         let finishes = matches!(position.seen, Seen::Part { .. });
@@ -222,36 +190,6 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
         Ok(())
     }
 
-    /// Takes the key and makes sure that no writer tested it too early.
-    async fn fall_asleep(
-        &mut self,
-        position: &mut Offset,
-        stop: &CancellationToken,
-    ) -> Result<Fallen, F::Error> {
-        if !self.feed.enable_notify().await? {
-            return Ok(Fallen::Denied);
-        }
-        let begun = Instant::now();
-        for wait in 0.. {
-            let writers = self.feed.writers().await?;
-            let events = self.read(position).await?;
-            if events >= BUSY_EVENTS || (events > 0 && writers >= CROWD) {
-                self.feed.disable_notify().await?;
-                return Ok(Fallen::Busy);
-            }
-            if stop.is_cancelled() || writers == 0 {
-                return Ok(Fallen::Asleep);
-            }
-            let pause = writer_pause(wait, begun.elapsed(), self.poll);
-            // A notified commit need not wait for the pause to end, nor does the stop.
-            tokio::select! {
-                () = stop.cancelled() => {}
-                _ = timeout(pause, self.wake.changed()) => {}
-            }
-        }
-        Ok(Fallen::Asleep)
-    }
-
     /// Holds the key: reads when woken or when the poll is due, until writers are busy.
     async fn sleep(
         &mut self,
@@ -307,16 +245,7 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
     }
 }
 
-/// The pause before the next look at a writer that may have tested the key too early, and has been waited for so long: a
-/// quarter of that, so that a transaction which stays open costs no more than the poll does, and one that ends without
-/// having written again is delivered late by a quarter of its age at most. One that writes again notifies.
-fn writer_pause(wait: u32, waited: Duration, poll: Duration) -> Duration {
-    if wait < SHORT_WAITS {
-        WAIT_SHORT
-    } else {
-        (waited / 4).max(WAIT_LONG).min(poll.max(WAIT_LONG))
-    }
-}
-
+#[cfg(test)]
+use falling_asleep::{SHORT_WAITS, WAIT_LONG, WAIT_SHORT, writer_pause};
 #[cfg(test)]
 mod tests;

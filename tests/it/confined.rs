@@ -15,6 +15,7 @@ create type public.evil as enum ('a', 'b');
 create function public.evil_json(public.evil) returns json language plpgsql as $$
 declare said text := current_user;
 begin
+  perform set_config('search_path', 'public, pg_catalog', false);
   begin perform set_config('transaction_read_only', 'off', false); said := said || ' ends read-only'; exception when others then null; end;
   begin insert into public.seen values (current_user); said := said || ' writes'; exception when others then null; end;
   begin alter function rowcast.confined_row(record) security invoker; said := said || ' alters'; exception when others then null; end;
@@ -25,6 +26,8 @@ end $$;
 create table public.traps (id int primary key, c text, e public.evil);";
 const ATTACH: &str = "select rowcast.attach('public.traps', room => 'conversation:{c}', on_insert => 'message:new', on_update => 'message:updated',
   on_delete => 'message:deleted')";
+/// Fits better than Postgres's own where it is in the path.
+const PLANTED: &str = "create function public.octet_length(text) returns int language plpgsql as $$ begin raise exception 'planted'; end $$";
 const PLANT: &str = "create cast (public.evil as json) with function public.evil_json(public.evil)";
 
 #[tokio::test]
@@ -52,10 +55,19 @@ async fn a_cast_of_a_table_owners_runs_without_rights() {
     run(&mut theirs, PLANT).await;
     let written = "insert into public.traps values (2, '42', 'b'); update public.traps set c = '43' where id = 2; delete from public.traps";
     run(&mut theirs, written).await;
-    let said = "select string_agg(distinct data #>> '{message,e}', ', ') from rowcast.events where data -> 'message' ? 'e'";
+    let said = "select string_agg(distinct data #>> '{message,e}', ', ') from rowcast.events where (data -> 'message')::jsonb ? 'e'";
     assert_eq!(database.value(said).await, "a, rowcast_capture");
 
-    // History, as the server's role.
+    // History, as the server's role: also of the table that is read next, when the path was changed.
+    run(&mut theirs, PLANTED).await;
+    database
+        .run(&format!(
+            "create table public.zz (id int primary key, c text); grant select on public.zz to {};
+             select rowcast.attach('public.zz', room => 'conversation:{{c}}', on_insert => 'message:new');
+             insert into public.zz values (1, '44')",
+            server_role.name
+        ))
+        .await;
     run(
         &mut theirs,
         "insert into public.traps values (3, '44', 'b')",
@@ -64,6 +76,7 @@ async fn a_cast_of_a_table_owners_runs_without_rights() {
     let serving = Launch::serve().database(&server_role.url).start().await;
     let page = serving.read("44", "messages").await;
     assert_eq!(page["messages"][0]["e"], "rowcast_capture", "{page}");
+    assert_eq!(page["messages"].as_array().map(Vec::len), Some(2), "{page}");
     assert_eq!(
         database.value("select count(*) from public.seen").await,
         "0"

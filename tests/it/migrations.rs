@@ -84,7 +84,7 @@ const RELEASED: [(&str, &str); 23] = [
     ),
     (
         "0035_confined.sql",
-        "c66372b593861efacde34517f4fa00d08c10b6278ab18b2b97b6a84088046bf9",
+        "ce861cdfdd36defd22aa2d1be5b2f1897691f112136b0a7db55648a6e75fe7ac",
     ),
     (
         "0036_readers.sql",

@@ -8,6 +8,7 @@ use crate::harness::{Database, Launch, Stock};
 /// Runs as whoever may create in `public`. Functions with the names and arguments of Postgres's own, and some that fit ours better;
 /// operators; types and tables with the names of Postgres's and of ours. Each that runs says as whom, or fails what called it.
 const PLANT: &str = r#"
+set search_path = pg_catalog, pg_temp;
 create table public.ran (who text, what text);
 grant all on public.ran to public;
 do $plant$

@@ -14,7 +14,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 use super::sets::{Missing, Set, hex};
 use super::value;
 use crate::db::is_transient;
-use crate::db::link::pin_names;
+use crate::db::numbers::pin_names;
 
 /// SQLSTATE, Postgres manual, appendix A: a lock was not to be had in time.
 const LOCK_NOT_AVAILABLE: &str = "55P03";

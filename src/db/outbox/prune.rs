@@ -166,10 +166,7 @@ impl Pruner {
             })
             .await?;
         if !has_turn {
-            within(&self.pool, PATIENCE, async |connection| {
-                sqlx::query(MAKE_TURN).execute(connection).await.map(|_| ())
-            })
-            .await?;
+            self.make_turn().await?;
         }
         let before = self.reached;
         self.reached = reached.unwrap_or(before);
@@ -180,5 +177,12 @@ impl Pruner {
             removed: removed.unsigned_abs(),
             has_more: looked_at == limit && !self.is_at_young,
         })
+    }
+
+    async fn make_turn(&self) -> sqlx::Result<()> {
+        within(&self.pool, PATIENCE, async |connection| {
+            sqlx::query(MAKE_TURN).execute(connection).await.map(|_| ())
+        })
+        .await
     }
 }
