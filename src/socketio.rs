@@ -176,10 +176,10 @@ impl SocketServer {
                 connector.admit(&socket, auth.ok()).await
             }
         };
-        let connected = async move |socket: SocketRef| {
+        let connected = async move |io: SocketIo, socket: SocketRef| {
             // Removed, not only read: the socket holds its extensions for as long as it lives.
             if let Some(admitted) = socket.extensions.remove::<Admitted>() {
-                connector.clone().welcome(socket, admitted).await;
+                connector.clone().welcome(io, socket, admitted).await;
             }
         };
         self.io.ns("/", connected.with(middleware));

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::Value;
+use socketioxide::SocketIo;
 use socketioxide::extract::{AckSender, SocketRef};
 use socketioxide::socket::DisconnectReason;
 
@@ -34,7 +35,7 @@ use crate::delivery::{
 use crate::event::Room;
 use crate::metrics::{Connect, Metrics};
 use crate::transport::{ClientTransport, Connection, engine_session, own_connection};
-use departure::Departure;
+use departure::{Departure, has_departed};
 use entrance::Entrance;
 
 /// Why a connection is turned away: the `connect_error` message that the client sees.
@@ -132,7 +133,12 @@ impl<S: ReplaySource> Connector<S> {
     }
 
     /// The connect handler: CONNECT is on its way.
-    pub(super) async fn welcome(self: Arc<Self>, socket: SocketRef, admitted: Admitted) {
+    pub(super) async fn welcome(
+        self: Arc<Self>,
+        io: SocketIo,
+        socket: SocketRef,
+        admitted: Admitted,
+    ) {
         let Admitted {
             identity,
             session,
@@ -142,6 +148,7 @@ impl<S: ReplaySource> Connector<S> {
         } = admitted;
         // Clients are served from the first read on, so there is one.
         let Some((position, number)) = self.hub().position() else {
+            entrance.end_turn();
             return entrance.inbox.close();
         };
         let (state, resumed) = match &*outcome {
@@ -163,7 +170,14 @@ impl<S: ReplaySource> Connector<S> {
             connector.see_off(id, reason).await;
             leaving.end_turn();
         }));
-        if !self.register(&client) {
+        self.register(&client);
+        if let Some(session) = engine_session(&socket) {
+            session.set_welcomed();
+        }
+        // Looked at last: whoever is gone by now may have been seen off before it was known.
+        if has_departed(&io, &socket) {
+            self.clients.remove(id);
+            self.hub().remove(&client.subscriber);
             entrance.end_turn();
             return client.inbox.close();
         }
@@ -176,17 +190,10 @@ impl<S: ReplaySource> Connector<S> {
         }
     }
 
-    /// Makes a client known everywhere, and ends the one that had its session. False: it went away meanwhile.
-    fn register(&self, client: &Arc<Client>) -> bool {
+    /// Makes a client known everywhere, and ends the one that had its session.
+    fn register(&self, client: &Arc<Client>) {
         self.clients.add(client);
         self.hub().add(&client.subscriber);
-        // Looked at last: whoever is gone by now may have been seen off before it was known.
-        if !client.transport.is_connected() {
-            self.clients.remove(client.id());
-            self.hub().remove(&client.subscriber);
-            return false;
-        }
-        true
     }
 
     /// Tells a client how it came in, and puts one that resumes into its rooms.

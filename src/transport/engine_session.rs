@@ -76,7 +76,26 @@ impl EngineSession {
                     connection.push_pid(pid);
                 }
             }
-            _ => state.pids.push_back(pid.into()),
+            _ => {
+                state.pids.push_back(pid.into());
+                state.awaits_welcome = true;
+            }
+        }
+    }
+
+    /// The socket that CONNECT was sent to has its handlers, or will never have them.
+    pub(crate) fn set_welcomed(&self) {
+        if let Some(polling) = &self.polling {
+            polling.state().awaits_welcome = false;
+            polling.welcomed.notify_waiters();
+        }
+    }
+
+    /// Waits until a client that polls may be given the CONNECT packet. socketioxide sends it before the socket is ready: a
+    /// client that leaves and connects again in between would get no answer.
+    pub(super) async fn welcome(&self) {
+        if let Some(polling) = &self.polling {
+            polling.welcome().await;
         }
     }
 

@@ -116,6 +116,7 @@ async fn poll(
         session.poll_emptied();
     }
     if session.expects_connect() {
+        session.welcome().await;
         poll_answer::with_pids(response, || session.take_pid()).await
     } else if gate.closing.load(Ordering::Acquire) {
         poll_answer::unless_closing(response).await
