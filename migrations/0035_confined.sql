@@ -12,6 +12,8 @@
 --            somebody made, two calls per row, about 7 µs.
 -- Rights:    execute is revoked from public; a role that reads history is given what is new.
 
+-- Names mean Postgres's own things here, whatever is planted in the path of who migrates; the end of this file sets it back.
+select pg_catalog.set_config('rowcast.path'::pg_catalog.text, pg_catalog.current_setting('search_path'::pg_catalog.text), true);
 set local search_path = pg_catalog, pg_temp;
 
 -- Writes the two functions that run as somebody else. `runs_as` is who: they refuse to work as anybody but that role; null where it
@@ -217,6 +219,10 @@ begin
     perform rowcast.give_confined_away();
   exception when others then
     obstacle := sqlerrm;
+    if not exists (select from pg_proc where pronamespace = 'rowcast'::regnamespace and proname = 'confined_row'
+                   and pg_get_userbyid(proowner) = 'rowcast_capture') then
+      perform rowcast.write_confined(null);
+    end if;
   end;
   revoke all on function rowcast.confined_row(record), rowcast.bounded_value(anyelement) from public;
   -- Whoever owns the triggers calls them, and whoever reads history.
@@ -243,3 +249,5 @@ end $$;
 
 -- Plans that took a type of somebody's own for a plain one are made anew.
 select rowcast.regenerate();
+
+select pg_catalog.set_config('search_path'::pg_catalog.text, pg_catalog.current_setting('rowcast.path'::pg_catalog.text), true);

@@ -5,6 +5,8 @@
 -- Cost:      none for writers.
 -- Rights:    execute is revoked from public.
 
+-- Names mean Postgres's own things here, whatever is planted in the path of who migrates; the end of this file sets it back.
+select pg_catalog.set_config('rowcast.path'::pg_catalog.text, pg_catalog.current_setting('search_path'::pg_catalog.text), true);
 set local search_path = pg_catalog, pg_temp;
 
 -- Refuses a table of which the caller can't read every column and every row.
@@ -73,3 +75,5 @@ begin
 end $$;
 
 revoke all on function rowcast.check_reader(regclass) from public;
+
+select pg_catalog.set_config('search_path'::pg_catalog.text, pg_catalog.current_setting('rowcast.path'::pg_catalog.text), true);

@@ -11,6 +11,8 @@
 -- Cost:      none for writers, but for those who call rowcast.typing: 20 µs.
 -- Rights:    execute on the two functions is revoked from public; roles that serve already are given it.
 
+-- Names mean Postgres's own things here, whatever is planted in the path of who migrates; the end of this file sets it back.
+select pg_catalog.set_config('rowcast.path'::pg_catalog.text, pg_catalog.current_setting('search_path'::pg_catalog.text), true);
 set local search_path = pg_catalog, pg_temp;
 
 create materialized view rowcast.secret as
@@ -89,3 +91,5 @@ begin
     execute format('grant execute on function rowcast.server_secret(), rowcast.signed(text, text) to %s', role);
   end loop;
 end $$;
+
+select pg_catalog.set_config('search_path'::pg_catalog.text, pg_catalog.current_setting('rowcast.path'::pg_catalog.text), true);

@@ -6,6 +6,8 @@
 -- Cost:      none for writers.
 -- Rights:    roles that serve already are given what is new.
 
+-- Names mean Postgres's own things here, whatever is planted in the path of who migrates; the end of this file sets it back.
+select pg_catalog.set_config('rowcast.path'::pg_catalog.text, pg_catalog.current_setting('search_path'::pg_catalog.text), true);
 set local search_path = pg_catalog, pg_temp;
 
 create table rowcast.turns (
@@ -33,3 +35,5 @@ begin
     execute format('grant select on rowcast.turns to %s', role);
   end loop;
 end $$;
+
+select pg_catalog.set_config('search_path'::pg_catalog.text, pg_catalog.current_setting('rowcast.path'::pg_catalog.text), true);

@@ -18,7 +18,7 @@ use super::{CONNECT_PATIENCE, Database, PLAIN, is_transient};
 use crate::backoff::Backoff;
 use crate::status::StartStatus;
 
-const IS_READ_ONLY: &str = "select current_setting('default_transaction_read_only')::bool";
+const IS_READ_ONLY: &str = "select pg_catalog.current_setting('default_transaction_read_only'::pg_catalog.text)::pg_catalog.bool";
 
 /// Waits for the database and brings its schema up to date. Returns the database as it is to be connected to, and the names of
 /// the migrations that were applied. `waiting` is told what is waited for.

@@ -3,7 +3,7 @@
 //!
 //! Writes each outcome into [`Checks`]. Refuses to judge where the database can't be reached: the listener and the reader say so.
 
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::AssertSqlSafe;
@@ -18,6 +18,9 @@ use crate::status::{Check, Checks, FoundBy};
 
 /// The longest wait for an answer: a connection that falls silent must not end the checks.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// So many looks in a row find the readers' key with the same process before that is a fault.
+const KEY_LOOKS: u32 = 3;
 
 /// One row: what the catalog says.
 #[derive(serde::Deserialize)]
@@ -34,8 +37,8 @@ pub(crate) struct SelfCheck {
     pool: Pool,
     checks: Checks,
     look: String,
-    /// The process that had the readers' key for itself at the last look; 0 if none.
-    key_holder: AtomicI32,
+    /// The process that had the readers' key for itself at the last look, and for how many looks; 0 if none.
+    key_holder: Mutex<(i32, u32)>,
 }
 
 impl SelfCheck {
@@ -55,7 +58,7 @@ impl SelfCheck {
             pool,
             checks,
             look,
-            key_holder: AtomicI32::new(0),
+            key_holder: Mutex::default(),
         }
     }
 
@@ -91,10 +94,8 @@ impl SelfCheck {
             .map(|hidden| format!("{}: {}", hidden.said(), hidden.remedy()))
             .collect();
         self.found(Check::RowSecurity, joined(&hidden));
-        let held_by = look.key_holder.as_ref().map_or(0, |holder| holder.pid);
-        // Writers have it for a moment when they test it.
-        let before = self.key_holder.swap(held_by, Ordering::Relaxed);
-        let holder = look.key_holder.filter(|holder| holder.pid == before);
+        let is_held = self.holds_on(look.key_holder.as_ref());
+        let holder = look.key_holder.filter(|_| is_held);
         self.found(Check::ReaderKey, holder.map(|holder| holder.line()));
         for check in [
             Check::Rights,
@@ -109,6 +110,17 @@ impl SelfCheck {
                 self.found(check, joined(&lines));
             }
         }
+    }
+
+    /// Whether the same process has had the readers' key for some looks. Writers have it for a moment when they test it.
+    fn holds_on(&self, holder: Option<&KeyHolder>) -> bool {
+        let pid = holder.map_or(0, |holder| holder.pid);
+        let mut last = self
+            .key_holder
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *last = (pid, if last.0 == pid { last.1 + 1 } else { 1 });
+        pid != 0 && last.1 >= KEY_LOOKS
     }
 
     /// Does what a join does, and takes it back.

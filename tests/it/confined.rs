@@ -247,3 +247,25 @@ async fn who_attaches_a_table_must_be_able_to_read_all_of_it() {
     drop(admin);
     mallory.gone(&database).await;
 }
+
+#[tokio::test]
+async fn functions_that_a_restore_gave_to_somebody_else_are_mended_by_migrate() {
+    let database = Database::chat().await;
+    database
+        .run(&format!(
+            "alter function rowcast.confined_row(record) owner to current_user; alter function rowcast.bounded_value(anyelement) owner to current_user;
+             {CAST} {ATTACH}; {PLANT}"
+        ))
+        .await;
+    assert!(finding(&database.url, "confined").await.is_some());
+    Launch::command(["migrate"])
+        .database(&database.url)
+        .succeed()
+        .await;
+    assert_eq!(finding(&database.url, "confined").await, None);
+    database
+        .run("insert into public.traps values (1, '42', 'a')")
+        .await;
+    let said = "select data #>> '{message,e}' from rowcast.events order by id desc limit 1";
+    assert_eq!(database.value(said).await, "rowcast_capture");
+}

@@ -84,19 +84,19 @@ const RELEASED: [(&str, &str); 23] = [
     ),
     (
         "0035_confined.sql",
-        "ce861cdfdd36defd22aa2d1be5b2f1897691f112136b0a7db55648a6e75fe7ac",
+        "ee7093d47e22e5c3aa65be35d90c14621d5ff7c8853d4193625c9b1fdf549801",
     ),
     (
         "0036_readers.sql",
-        "d24b37d23843643d14362cfe57a4d0bde79832d5d4f6505f532046066c543c60",
+        "a9940042101868e3688b0799264138a2c4e20e4c6040ffbca22625d4e67fb194",
     ),
     (
         "0037_secret.sql",
-        "c9049a0574b8df44478566b4d5f6c4d4493cc6c1da8b1dfbeeb61322f8807848",
+        "41c820a5e407d10ffa1f97e97de667a76bbc29be96880bfd3dbb59bc404be145",
     ),
     (
         "0038_turns.sql",
-        "3dee6abd2d19f63247a03ea6e2b2ba5c11092f142eb9ee86723e975856e934a1",
+        "3c1a4fdd3210099c9ef43ca7fbd7857049aad72e343307dcc1369ae5e6a11ebc",
     ),
     (
         "chat/0001_chat.sql",

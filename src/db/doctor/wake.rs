@@ -58,7 +58,7 @@ impl Doctor {
         let payload = format!("doctor:{:016x}", rand::random::<u64>());
         let begun = Instant::now();
         let deadline = begun + PATIENCE / 2;
-        sqlx::query("select pg_notify('rowcast_probe', $1)")
+        sqlx::query("select pg_catalog.pg_notify('rowcast_probe'::pg_catalog.text, $1)")
             .persistent(false)
             .bind(&payload)
             .execute(&mut sender)
