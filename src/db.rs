@@ -11,7 +11,7 @@
 //! - `pools`: the connections, by what they are for; `query_batcher`: many questions in one statement
 //! - `retry`: which errors pass by themselves; `read_error`: why a read failed
 //! - `prepare`, `migrate`: waiting for the database, and its schema
-//! - `rights`: what a server's role needs; `self_check`: whether it has it; `fault`: what Postgres said, for a person
+//! - `rights`: what a server's role needs; `self_check`: whether it has it; `locks`: who keeps our tables locked; `fault`: what Postgres said, for a person
 //! - `doctor`: everything that can be wrong, for `rowcast doctor`; `grants`: the rights of a role, as statements
 //! - `sources`: the attached tables and their problems; `stats`: the figures for the metrics; `chat`: the demo's tables
 
@@ -33,6 +33,7 @@ mod grants;
 mod history;
 mod link;
 mod listen;
+mod locks;
 mod migrate;
 mod notify_queue;
 mod numbers;

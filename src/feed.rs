@@ -13,6 +13,7 @@ mod crash_guard;
 mod event_feed;
 mod hand_over;
 mod listener;
+mod outage;
 mod probe;
 mod reader;
 mod retention;
@@ -24,7 +25,7 @@ mod fakes;
 #[cfg(test)]
 pub(crate) use hand_over::{HandOver, ReadUnderWay};
 pub(crate) use listener::Listener;
-pub(crate) use probe::Probe;
+pub(crate) use probe::{Probe, Probes};
 pub(crate) use reader::Reader;
 pub(crate) use retention::run as run_retention;
 pub(crate) use self_check::run as run_self_check;

@@ -14,11 +14,9 @@ use super::delivery::FeedEnds;
 use super::tasks::{StopPhase, Tasks};
 use crate::config::Config;
 use crate::db::{Follow, Pruner, SelfCheck};
-use crate::feed::{Listener, Probe, Reader, SourceWatch, run_retention, run_self_check};
+use crate::feed::{Listener, Probe, Probes, Reader, SourceWatch, run_retention, run_self_check};
 use crate::metrics::Metrics;
-use crate::status::{
-    Checks, ListenerStatus, NotifyQueueStatus, ReaderStatus, SourcesStatus, StartStatus,
-};
+use crate::status::{Checks, ListenerStatus, ReaderStatus, SourcesStatus, StartStatus};
 
 /// How long the start waits for LISTEN. Where it can't be had (a pooler in transaction mode), the poll delivers.
 const LISTEN_PATIENCE: Duration = Duration::from_secs(5);
@@ -30,7 +28,6 @@ pub(super) struct Feed {
     pub(super) sources: watch::Receiver<SourcesStatus>,
     /// What else can fail.
     pub(super) checks: Checks,
-    pub(super) notify_queue: watch::Receiver<NotifyQueueStatus>,
 }
 
 pub(super) async fn start(
@@ -48,7 +45,9 @@ pub(super) async fn start(
     let (reader_status, mut reader_state) = watch::channel(ReaderStatus::default());
 
     let main = served.pools.main.clone();
-    let (probe, notify_queue) = Probe::new(main, server_name.clone(), metrics.clone());
+    let probes = Probes::new(server_name.clone());
+    let (probe, notify_queue_is_full) =
+        Probe::new(main, probes.clone(), checks.clone(), metrics.clone());
     let listener = Listener {
         database: served.database.clone(),
         wake: ends.wake,
@@ -56,7 +55,7 @@ pub(super) async fn start(
         takeovers: ends.takeovers,
         sources: sources_changed,
         status: listener_status,
-        notify_queue: notify_queue.clone(),
+        notify_queue_is_full,
         server_name,
         metrics: metrics.clone(),
     };
@@ -82,14 +81,13 @@ pub(super) async fn start(
     tasks.start("reader", StopPhase::Reader, |stop| reader.run(stop));
     wait_for_reader(&mut reader_state, waiting).await?;
 
-    start_keeping(config, served, metrics, checks, tasks).await;
+    start_keeping(config, served, probes, metrics, checks, tasks).await;
     tasks.start("probe", StopPhase::Rest, |stop| probe.run(stop));
     let sources = watch_sources(served, changed, metrics, tasks);
     Ok(Feed {
         listener: listener_state,
         reader: reader_state,
         sources,
-        notify_queue,
         checks: checks.clone(),
     })
 }
@@ -98,6 +96,7 @@ pub(super) async fn start(
 async fn start_keeping(
     config: &Config,
     served: &Served,
+    probes: Probes,
     metrics: &Metrics,
     checks: &Checks,
     tasks: &mut Tasks,
@@ -106,11 +105,17 @@ async fn start_keeping(
     // Before anybody is told that the server is ready.
     let _ = timeout(LISTEN_PATIENCE, self_check.look()).await;
     tasks.start("self-check", StopPhase::Rest, |stop| {
-        run_self_check(self_check, checks.clone(), stop)
+        run_self_check(self_check, checks.clone(), probes, stop)
     });
     let pruner = Pruner::new(served.pools.main.clone(), config.retention);
     tasks.start("retention", StopPhase::Rest, |stop| {
-        run_retention(pruner, metrics.clone(), checks.clone(), stop)
+        run_retention(
+            pruner,
+            config.retention,
+            metrics.clone(),
+            checks.clone(),
+            stop,
+        )
     });
 }
 
@@ -120,9 +125,13 @@ async fn wait_for_reader(
     waiting: &watch::Sender<StartStatus>,
 ) -> anyhow::Result<()> {
     let begun = |status: &ReaderStatus| status.caught_up.is_some() || status.failing.is_some();
-    let status = *reader.wait_for(begun).await.context("the reader ended")?;
-    if status.caught_up.is_none() {
-        let cause = "the outbox can't be read, the log says why";
+    let status = reader
+        .wait_for(begun)
+        .await
+        .context("the reader ended")?
+        .clone();
+    if let (None, Some((_, cause))) = (status.caught_up, &status.failing) {
+        let cause = format!("the outbox can't be read: {cause}");
         waiting.send_replace(StartStatus::failing("reader", cause));
     }
     reader

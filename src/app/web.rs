@@ -33,7 +33,6 @@ pub(super) fn start(
         feed.reader.clone(),
         feed.sources.clone(),
         feed.checks.clone(),
-        feed.notify_queue.clone(),
         tasks.draining.clone(),
         config.poll,
     ));

@@ -7,8 +7,7 @@
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use sqlx::postgres::{PgArguments, PgConnection, PgQueryResult, PgRow, PgStatement, PgTypeInfo};
-use sqlx::query::QueryAs;
-use sqlx::{Connection as _, Either, Execute, Executor, FromRow, Postgres, SqlStr};
+use sqlx::{AssertSqlSafe, Connection as _, Either, Execute, Executor, FromRow, Postgres, SqlStr};
 
 use super::numbers::pin_names;
 
@@ -52,26 +51,39 @@ impl<'a> Backend<'a> {
         pin.await.map(|_| ())
     }
 
-    /// Reads under settings that end with the read.
+    /// The same in one message, for a statement without parameters.
+    ///
+    /// # Errors
+    /// That it can't be undone; the statement's own are in the answer.
+    pub(super) async fn attempt_at_once(
+        &mut self,
+        statement: &str,
+    ) -> sqlx::Result<sqlx::Result<PgQueryResult>> {
+        let (begin, undo) = if self.named {
+            ("begin", "rollback")
+        } else {
+            ("savepoint attempt", "rollback to savepoint attempt")
+        };
+        let attempt = AssertSqlSafe(format!("{begin}; {statement}; {undo}"));
+        let done = sqlx::raw_sql(attempt).execute(&mut *self.connection).await;
+        if done.is_err() {
+            // Where a statement fails, Postgres leaves out what follows it in the message.
+            sqlx::raw_sql(undo).execute(&mut *self.connection).await?;
+        }
+        Ok(done)
+    }
+
+    /// Reads with several statements in one message, which is one transaction: what it sets locally ends with it.
     ///
     /// # Errors
     /// The database's own.
-    pub(super) async fn read_within<T>(
-        &mut self,
-        settings: &'static str,
-        query: QueryAs<'_, Postgres, T, PgArguments>,
-    ) -> sqlx::Result<Vec<T>>
+    pub(super) async fn read_at_once<T>(&mut self, statements: &'static str) -> sqlx::Result<Vec<T>>
     where
-        T: Send + Unpin + for<'r> FromRow<'r, PgRow>,
+        T: for<'r> FromRow<'r, PgRow>,
     {
-        let named = self.named;
-        let mut scope = self.connection.begin().await?;
-        sqlx::raw_sql(settings).execute(&mut *scope).await?;
-        let rows = query
-            .fetch_all(&mut Backend::new(named, &mut scope))
-            .await?;
-        scope.rollback().await?;
-        Ok(rows)
+        let read = sqlx::raw_sql(statements);
+        let rows = read.fetch_all(&mut *self.connection).await?;
+        rows.iter().map(T::from_row).collect()
     }
 }
 

@@ -7,7 +7,8 @@
 //! fails or hangs is reported and the others go on.
 //! Leaves no setting behind, so that a pooler's connections are as they were.
 //!
-//! - `connection`: connection, pooler, version, role, writes, migrations; `access`: rights and row security; `hostile`: what others could do
+//! - `connection`: connection, pooler, version, role, writes, migrations; `access`: rights, locks, others' triggers and row security
+//! - `hostile`: what other roles could do
 //! - `wake`: LISTEN, the trigger that wakes, the servers; `sources`: the attached tables, and the indexes that history needs
 //! - `growth`: capture errors, outbox, sessions; `cluster`: held xmin, NOTIFY queue, disk, clock, connections
 
@@ -157,6 +158,8 @@ impl Doctor {
                 self.rights().await;
                 self.confined().await;
                 self.secret().await;
+                self.locks().await;
+                self.triggers().await;
                 self.row_security().await;
                 self.migrations().await;
                 self.listen().await;

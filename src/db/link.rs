@@ -44,6 +44,11 @@ const MARK: &str = "rowcast.connection";
 /// A standby shows snapshots that lack the transactions in progress: what is read there may be wrong.
 pub(super) const STANDBY: &str =
     "the database is a standby, which can't be written to: DATABASE_URL must lead to the primary";
+/// Whether a connection was refused because it leads to a standby.
+pub(super) fn is_standby(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Protocol(said) if said == STANDBY)
+}
+
 const LEADS_ELSEWHERE: &str = "the address leads through a connection pooler now";
 
 /// What is known of a database's address, shared by all who connect to it.

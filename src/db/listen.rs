@@ -10,7 +10,7 @@ use futures_util::FutureExt as _;
 use sqlx::postgres::{PgListener, PgNotification, PgPoolOptions};
 use tokio::time::timeout;
 
-use super::fault::is_refused;
+use super::fault::{cause_of, is_refused};
 use super::link::Link;
 use super::signed::{READ_SECRET, Verifier};
 use super::{Database, PLAIN};
@@ -26,8 +26,9 @@ const SOURCES: &str = "rowcast_sources";
 /// Servers send on it to hear themselves.
 const PROBE: &str = "rowcast_probe";
 
-/// sqlx sets no keepalive: a connection that is quiet for this long is asked whether it lives.
-const QUIET: Duration = Duration::from_millis(500);
+/// sqlx sets no keepalive: a connection that is quiet for this long is asked whether it lives. The server's own probes come more
+/// often, so a connection that lives is never asked.
+const QUIET: Duration = Duration::from_millis(3_500);
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The secret is read again after so long, where a notification was not made with it.
 const SECRET_AGE: Duration = Duration::from_secs(10);
@@ -55,7 +56,7 @@ pub(crate) enum Heard {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ListenError {
     /// The database refused, or the network did.
-    #[error(transparent)]
+    #[error("{}", cause_of(.0))]
     Database(#[from] sqlx::Error),
     /// sqlx says so.
     #[error("the connection was lost")]

@@ -1,22 +1,26 @@
 //! Waits for a database that may be away, and brings its schema up to date.
 //!
 //! Works on one connection outside any pool, because a pool hides why it has no connection.
-//! Guarantees that an unreachable database is waited for and each attempt is logged, and that one which refuses us (a wrong
-//! password, no such database) is an error at once. What is waited for is always said, for `/readyz`.
+//! Guarantees that an unreachable database is waited for, with a line in the log whenever the cause is another one and each
+//! minute, and that one which refuses us (a wrong password, no such database) is an error at once. What is waited for is always said, for `/readyz`.
 
 use std::io::ErrorKind;
+use std::time::Duration;
 
 use anyhow::anyhow;
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection as _, Row as _};
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::link::{Link, STANDBY};
 use super::migrate::{NotMigrated, Schema, migrate};
 use super::{CONNECT_PATIENCE, Database, PLAIN, is_transient};
 use crate::backoff::Backoff;
 use crate::status::StartStatus;
+
+/// Between two lines of the log that say the same.
+const LOG_PAUSE: Duration = Duration::from_secs(60);
 
 const IS_READ_ONLY: &str = "select pg_catalog.current_setting('default_transaction_read_only'::pg_catalog.text)::pg_catalog.bool";
 
@@ -32,6 +36,7 @@ pub(crate) async fn prepare(
 ) -> anyhow::Result<(Database, Vec<String>)> {
     let mut backoff = Backoff::default();
     let mut applied = Vec::new();
+    let mut logged: Option<(String, Instant)> = None;
     loop {
         let cause = match attempt(&mut database, schema, waiting, &mut applied).await {
             Ok(()) => return Ok((database, applied)),
@@ -39,13 +44,13 @@ pub(crate) async fn prepare(
             Err(NotMigrated::Away(cause)) => cause,
         };
         waiting.send_replace(StartStatus::failing("database", &cause));
-        let pause = backoff.next();
-        tracing::warn!(
-            database = database.describe(),
-            retry_in_ms = pause.as_millis() as u64,
-            "{cause}"
-        );
-        sleep(pause).await;
+        let is_told = |(told, at): &(String, Instant)| *told == cause && at.elapsed() < LOG_PAUSE;
+        if !logged.as_ref().is_some_and(is_told) {
+            let database = database.describe();
+            tracing::warn!(database, "{cause}; it is tried again and again");
+            logged = Some((cause, Instant::now()));
+        }
+        sleep(backoff.next()).await;
     }
 }
 

@@ -161,22 +161,39 @@ pub(super) fn missing_sql() -> String {
     )
 }
 
-/// The statement whose rows are our tables from which row security hides rows from the current role. A policy that lets everything
-/// through for that role hides nothing.
+/// Whether row security hides rows of a table of ours from the current role. A policy that lets everything through for that role
+/// hides nothing. The policies are looked at only where there is row security, so the answer costs a read nothing.
+macro_rules! hides_rows {
+    ($table:literal) => {
+        concat!(
+            "(row_security_active(",
+            $table,
+            ")
+           and (exists (select from pg_policy p where p.polrelid = ",
+            $table,
+            " and not p.polpermissive)
+             or not exists (
+               select from pg_policy p
+               where p.polrelid = ",
+            $table,
+            " and p.polpermissive and p.polcmd = '*'
+                 and pg_get_expr(p.polqual, p.polrelid) = 'true'
+                 and coalesce(pg_get_expr(p.polwithcheck, p.polrelid), 'true') = 'true'
+                 and exists (select from unnest(p.polroles) as role where role = 0 or pg_has_role(role, 'usage')))))"
+        )
+    };
+}
+pub(in crate::db) use hides_rows;
+
+/// The statement whose rows are our tables from which row security hides rows from the current role.
 pub(super) fn hidden_sql() -> String {
     format!(
         "select 'rowcast.' || c.relname as name, quote_ident(current_user) as role
          from pg_class c
          where c.relnamespace = (select oid from pg_namespace where nspname = 'rowcast') and c.relname in ({TABLES})
-           and row_security_active(c.oid)
-           and (exists (select from pg_policy p where p.polrelid = c.oid and not p.polpermissive)
-             or not exists (
-               select from pg_policy p
-               where p.polrelid = c.oid and p.polpermissive and p.polcmd = '*'
-                 and pg_get_expr(p.polqual, p.polrelid) = 'true'
-                 and coalesce(pg_get_expr(p.polwithcheck, p.polrelid), 'true') = 'true'
-                 and exists (select from unnest(p.polroles) as role where role = 0 or pg_has_role(role, 'usage'))))
-         order by 1"
+           and {}
+         order by 1",
+        hides_rows!("c.oid")
     )
 }
 

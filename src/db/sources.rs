@@ -11,11 +11,12 @@ use super::retry::within;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A policy's text can't be had while somebody alters its table; that is waited for briefly.
-const LIMITS: &str = "
+const SOURCES: &str = "
 set local transaction read only;
 set local jit = off;
 set local lock_timeout = '1s';
-set local statement_timeout = '5s'";
+set local statement_timeout = '5s';
+select source, room, problems from rowcast.sources order by 1";
 
 /// An attached table.
 #[derive(sqlx::FromRow, Debug)]
@@ -34,8 +35,7 @@ pub(crate) struct Source {
 /// The database's own, or that there was no answer in time.
 pub(crate) async fn sources(pool: &Pool) -> sqlx::Result<Vec<Source>> {
     within(pool, PATIENCE, async |connection| {
-        let read = sqlx::query_as("select source, room, problems from rowcast.sources order by 1");
-        connection.read_within(LIMITS, read).await
+        connection.read_at_once(SOURCES).await
     })
     .await
 }

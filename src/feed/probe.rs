@@ -1,66 +1,115 @@
 //! Asks the database for what can't be seen from inside.
 //!
 //! Sends a notification of our own, which the listener must hear: a connection that is up and hears nothing is the
-//! failure that no other check finds. Says how full the queue of notifications is, and once when that becomes a trouble and
-//! once when it is over. And takes the outbox's figures for the metrics.
+//! failure that no other check finds. Says how full the queue of notifications is, and fails a check
+//! while that is a trouble. And takes the outbox's figures for the metrics.
 
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::db::{Pool, notify_queue_holder, send_probe, stats};
 use crate::metrics::Metrics;
-use crate::status::NotifyQueueStatus;
+use crate::status::{Check, Checks, FoundBy};
 
-const PAUSE: Duration = Duration::from_secs(3);
+/// Between two probes. A little more than between two looks of the self-check, each of which can take a probe along.
+const PAUSE: Duration = Duration::from_millis(3_200);
+const PATIENCE: Duration = Duration::from_secs(3);
 /// Every so many probes, the figures.
 const FIGURES: u64 = 5;
+
+/// The probes of this server: their payloads, and when the last one was sent, by whomever.
+#[derive(Clone)]
+pub(crate) struct Probes {
+    server_name: String,
+    sent: watch::Sender<Option<Instant>>,
+}
+
+impl Probes {
+    /// None was sent yet. `server_name` begins the payloads, so that servers on one database tell their probes apart.
+    pub(crate) fn new(server_name: String) -> Self {
+        Self {
+            server_name,
+            sent: watch::Sender::new(None),
+        }
+    }
+
+    /// Sends one by `send`, which says whether it did; where it did not, one is due at once.
+    pub(super) async fn send_by(&self, send: impl AsyncFnOnce(&str) -> bool) -> bool {
+        let now = Instant::now();
+        let before = self.sent.send_replace(Some(now));
+        let is_sent = send(&self.payload()).await;
+        if !is_sent {
+            self.sent.send_replace(before);
+        }
+        is_sent
+    }
+
+    fn payload(&self) -> String {
+        format!("{}:{:x}", self.server_name, rand::random::<u32>())
+    }
+
+    /// Waits until one is due.
+    async fn due(&self) {
+        let mut sent = self.sent.subscribe();
+        loop {
+            let last = *sent.borrow_and_update();
+            let due = last.map_or_else(Instant::now, |last| last + PAUSE);
+            tokio::select! {
+                () = sleep_until(due) => return,
+                // Never an error: the other end is here.
+                _ = sent.changed() => {}
+            }
+        }
+    }
+}
 
 /// Sends probes, and takes figures.
 pub(crate) struct Probe {
     pool: Pool,
-    server_name: String,
-    queue: watch::Sender<NotifyQueueStatus>,
+    probes: Probes,
+    checks: Checks,
+    queue_is_full: watch::Sender<bool>,
     metrics: Metrics,
 }
 
 impl Probe {
-    /// A probe, and what it will say of the queue. `server_name` begins the payload, so that servers on one database tell their
-    /// probes apart.
+    /// A probe, and whether it finds the queue so full that nothing at all can be added.
     pub(crate) fn new(
         pool: Pool,
-        server_name: String,
+        probes: Probes,
+        checks: Checks,
         metrics: Metrics,
-    ) -> (Self, watch::Receiver<NotifyQueueStatus>) {
-        let (queue, status) = watch::channel(NotifyQueueStatus::default());
+    ) -> (Self, watch::Receiver<bool>) {
+        let (queue_is_full, is_full) = watch::channel(false);
         let probe = Self {
             pool,
-            server_name,
-            queue,
+            probes,
+            checks,
+            queue_is_full,
             metrics,
         };
-        (probe, status)
+        (probe, is_full)
     }
 
     /// Probes until `stop`.
     pub(crate) async fn run(self, stop: CancellationToken) {
-        let mut tick = interval(PAUSE);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for count in 0_u64.. {
             tokio::select! {
                 () = stop.cancelled() => return,
-                _ = tick.tick() => {}
+                () = self.probes.due() => {}
             }
-            let payload = format!("{}:{count}", self.server_name);
-            match timeout(PAUSE, send_probe(&self.pool, &payload)).await {
+            let payload = self.probes.payload();
+            self.probes.sent.send_replace(Some(Instant::now()));
+            match timeout(PATIENCE, send_probe(&self.pool, &payload)).await {
                 Ok(Ok(Some(usage))) => self.note_queue(usage).await,
                 Ok(Err(error)) => tracing::debug!("the self-probe could not be sent: {error}"),
                 Ok(Ok(None)) | Err(_) => {}
             }
             if count.is_multiple_of(FIGURES)
-                && let Ok(Ok(stats)) = timeout(PAUSE, stats(&self.pool)).await
+                && let Ok(Ok(stats)) = timeout(PATIENCE, stats(&self.pool)).await
             {
                 self.metrics.outbox_rows.set(stats.rows);
                 self.metrics.outbox_bytes.set(stats.bytes);
@@ -71,25 +120,22 @@ impl Probe {
     /// Publishes how full the queue is; asks who holds it up where that matters.
     async fn note_queue(&self, usage: f64) {
         self.metrics.notify_queue.set(usage);
-        let was_in_trouble = self.queue.borrow().trouble.is_some();
+        let was_in_trouble = self.checks.found(Check::NotifyQueue, FoundBy::SelfCheck);
         if usage == 0.0 && !was_in_trouble {
             return;
         }
-        let Ok(Ok((held_up, holder))) = timeout(PAUSE, notify_queue_holder(&self.pool)).await
+        let Ok(Ok((held_up, holder))) = timeout(PATIENCE, notify_queue_holder(&self.pool)).await
         else {
             return;
         };
-        let trouble = held_up.then(|| trouble(usage, holder.as_deref()));
-        match (&trouble, was_in_trouble) {
-            (Some(trouble), false) => tracing::warn!("{trouble}"),
-            (None, true) => tracing::info!(
-                usage,
-                "the NOTIFY queue has room again: writers wake the reader as before"
-            ),
-            _ => {}
+        if held_up {
+            let trouble = trouble(usage, holder.as_deref());
+            self.checks
+                .fail(Check::NotifyQueue, FoundBy::SelfCheck, trouble);
+        } else {
+            self.checks.pass(Check::NotifyQueue, FoundBy::SelfCheck);
         }
-        let full = usage >= 1.0;
-        self.queue.send_replace(NotifyQueueStatus { full, trouble });
+        self.queue_is_full.send_replace(usage >= 1.0);
     }
 }
 

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::event_feed::EventFeed;
 use super::hand_over::{HandOver, ReadUnderWay};
+use super::outage::Outage;
 use crate::backoff::Backoff;
 use crate::db::ReadPart;
 use crate::delivery::EventSink;
@@ -55,6 +56,7 @@ pub(crate) struct Reader<F, K> {
     wake: watch::Receiver<()>,
     poll: Duration,
     status: watch::Sender<ReaderStatus>,
+    outage: Outage,
     metrics: Metrics,
 }
 
@@ -74,6 +76,7 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
             wake,
             poll,
             status,
+            outage: Outage::default(),
             metrics,
         }
     }
@@ -87,17 +90,24 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
                 Ok(()) => break,
                 Err(error) => error,
             };
-            self.status.send_modify(|status| {
-                status.failing.get_or_insert_with(Instant::now);
-            });
             let pause = backoff.next();
-            tracing::warn!(
-                retry_in_ms = pause.as_millis() as u64,
-                "reading the outbox failed: {error}"
-            );
+            self.fail(&error.to_string());
             let _ = timeout(pause, stop.cancelled()).await;
         }
         self.feed.close().await;
+    }
+
+    /// Says why reading fails.
+    fn fail(&mut self, cause: &str) {
+        self.status.send_modify(|status| {
+            let since = status.failing.take().map(|(since, _)| since);
+            status.failing = Some((since.unwrap_or_else(Instant::now), cause.into()));
+        });
+        if self.outage.is_news(cause) {
+            tracing::warn!("reading the outbox failed, it is tried again and again: {cause}");
+        } else {
+            tracing::debug!("reading the outbox failed again: {cause}");
+        }
     }
 
     /// Connects, and follows until `stop` or an error.
@@ -141,6 +151,9 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
             moved: Some(Instant::now()),
             failing: None,
         });
+        if self.outage.ends() {
+            tracing::info!("the outbox is read again");
+        }
         Ok(events)
     }
 

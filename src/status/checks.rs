@@ -30,6 +30,12 @@ pub(crate) enum Check {
     History,
     /// Readers can hold the key by which writers know that somebody is to be notified.
     ReaderKey,
+    /// Nobody keeps a table of ours locked against everybody else.
+    Locks,
+    /// Whoever writes an event wakes the reader.
+    Wake,
+    /// The cluster's queue of notifications has room.
+    NotifyQueue,
 }
 
 /// How much a check that fails takes away.
@@ -43,7 +49,7 @@ pub(crate) enum Severity {
 
 impl Check {
     /// Every check.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Writes,
         Self::Rights,
         Self::RowSecurity,
@@ -51,6 +57,9 @@ impl Check {
         Self::Retention,
         Self::History,
         Self::ReaderKey,
+        Self::Locks,
+        Self::Wake,
+        Self::NotifyQueue,
     ];
 
     /// Its name in `/readyz`, in the log and in the metric.
@@ -63,14 +72,21 @@ impl Check {
             Self::Retention => "retention",
             Self::History => "history",
             Self::ReaderKey => "reader_key",
+            Self::Locks => "locks",
+            Self::Wake => "wake",
+            Self::NotifyQueue => "notify_queue",
         }
     }
 
     /// What its failure does to readiness.
     pub(crate) fn severity(self) -> Severity {
         match self {
-            Self::Writes | Self::Rights | Self::RowSecurity | Self::Sessions => Severity::Failing,
-            Self::Retention | Self::History | Self::ReaderKey => Severity::Degraded,
+            Self::Writes | Self::Rights | Self::RowSecurity | Self::Sessions | Self::Locks => {
+                Severity::Failing
+            }
+            Self::Retention | Self::History | Self::Wake | Self::NotifyQueue | Self::ReaderKey => {
+                Severity::Degraded
+            }
         }
     }
 }

@@ -4,11 +4,13 @@
 //! npm, Postgres is Postgres; `raw` and `http` are for what those would never do.
 
 pub(crate) mod api;
+pub(crate) mod back_end;
 pub(crate) mod bare;
 pub(crate) mod browser;
 pub(crate) mod client;
 pub(crate) mod cluster;
 pub(crate) mod database;
+pub(crate) mod dump;
 pub(crate) mod http;
 pub(crate) mod launch;
 pub(crate) mod ledger;
@@ -28,6 +30,7 @@ pub(crate) mod wait;
 pub(crate) mod witness;
 pub(crate) mod writers;
 
+pub(crate) use back_end::BackEnd;
 pub(crate) use browser::{Browser, Look};
 pub(crate) use client::{Client, Event};
 pub(crate) use database::{Database, say};

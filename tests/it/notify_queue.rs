@@ -10,12 +10,22 @@ use serde_json::Value;
 use crate::harness::database::{run, value};
 use crate::harness::postgres::binaries;
 use crate::harness::wait::{until, within};
-use crate::harness::{Database, Postgres, Scene, Scratch, Server, Stock};
+use crate::harness::{BackEnd, Database, Postgres, Scene, Scratch, Server, Stock};
 
 /// A scene in whose database the queue looks as full as `pretend` says. The planner puts the body of such a function in place of
 /// its call, and plans are kept: so it is replaced before anybody has one.
 async fn pretending() -> Scene {
     let database = Database::chat().await;
+    pretend_usage(&database).await;
+    Scene {
+        server: Server::on(&database).await,
+        stock: Stock::start(),
+        database,
+    }
+}
+
+/// Has the queue look as full as the table `pretended` says.
+pub(crate) async fn pretend_usage(database: &Database) {
     database
         .run(
             "create table pretended (usage float8); insert into pretended values (0);
@@ -25,11 +35,6 @@ async fn pretending() -> Scene {
                as 'select public.pretended_usage()'",
         )
         .await;
-    Scene {
-        server: Server::on(&database).await,
-        stock: Stock::start(),
-        database,
-    }
 }
 
 async fn pretend(database: &Database, usage: &str) {
@@ -62,6 +67,7 @@ async fn nothing_is_added_to_a_queue_that_is_filling_up() {
         .await
         .expect("a listener");
     pretend(database, "0.5").await;
+    let back_end = BackEnd::on(&database.url);
     let told = degraded(&scene.server, true).await.to_string();
     for word in ["50 %", "poll", "pg_terminate_backend"] {
         assert!(told.contains(word), "{told}");
@@ -92,9 +98,10 @@ async fn nothing_is_added_to_a_queue_that_is_filling_up() {
         .counted("rowcast_notify_queue_usage_ratio", &[], 0.5)
         .await;
 
+    back_end.unharmed().await;
     pretend(database, "0.1").await;
     degraded(&scene.server, false).await;
-    let over = "the NOTIFY queue has room again";
+    let over = "mended: notify_queue";
     scene
         .server
         .log("the end to be told", |line| {

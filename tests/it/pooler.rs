@@ -6,9 +6,10 @@ use std::time::Duration;
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection};
 
+use crate::doctor::{amiss, examined};
 use crate::harness::raw::Wire;
 use crate::harness::wait::until_for;
-use crate::harness::{Database, Launch, Pooler, Postgres, Stock, database};
+use crate::harness::{BackEnd, Database, Launch, Pooler, Postgres, Stock, database};
 
 /// What a client would find on a backend that others had before it.
 const LEFT: &str = "
@@ -53,6 +54,7 @@ async fn a_pooler_is_survived(mode: &str, size: u32, settings: &str) {
     let degraded = server.readiness(200).await.json();
     let said = degraded["degraded"]["pooler"].as_str().unwrap_or_default();
     assert!(said.contains("DATABASE_URL"), "{degraded}");
+    let back_end = BackEnd::on(&pooler.url());
     let stock = Stock::start();
     let mut client = stock.joined(&server, "42").await;
     // Many at once, in transactions that overlap.
@@ -86,6 +88,7 @@ async fn a_pooler_is_survived(mode: &str, size: u32, settings: &str) {
         .filter(|line| line.contains("connection pooler"));
     assert_eq!(warned.count(), 1);
     server.stop().await;
+    back_end.unharmed().await;
     use_as_the_application_does(&pooler.url(), 2).await;
     let locks = "select count(*) from pg_locks where locktype = 'advisory'";
     assert_eq!(direct.value(locks).await, "0");
@@ -207,4 +210,41 @@ async fn a_large_commit_arrives_through_a_pooler() {
     let large = server.metric("rowcast_large_reads_total", &[]).await;
     assert!(large >= 1.0, "it was read as a large one");
     use_as_the_application_does(&pooler.url(), 2).await;
+}
+
+#[tokio::test]
+async fn rights_are_given_and_looked_at_through_a_pooler() {
+    let (postgres, direct) = Postgres::with_chat().await;
+    let pooler = Pooler::start(&postgres, "transaction", 2, TOLERANT).await;
+    direct.run("create role app login").await;
+    for apply in [false, true] {
+        let mut grant = Launch::command(["grant", "app"]);
+        grant = grant.database(&pooler.url());
+        if apply {
+            grant = grant.arg("--apply");
+        }
+        let said = grant.succeed().await.stdout;
+        assert!(apply || said.contains("grant"), "{said}");
+        let may = "select has_table_privilege('app', 'rowcast.sessions', 'insert')";
+        assert_eq!(direct.value(may).await, if apply { "t" } else { "f" });
+    }
+    use_as_the_application_does(&pooler.url(), 2).await;
+
+    let (findings, code) = examined(&pooler.url()).await;
+    assert_eq!(code, 1, "{findings:#?}");
+    let amiss = amiss(&findings);
+    assert!(
+        amiss.iter().any(|line| line.starts_with("pooler warning")),
+        "{amiss:#?}"
+    );
+    assert_eq!(amiss.len(), 1, "nothing else is amiss: {amiss:#?}");
+    // And what is amiss behind it is found as well.
+    direct
+        .run("alter table messages disable trigger rowcast_insert")
+        .await;
+    let (findings, code) = examined(&pooler.url()).await;
+    assert_eq!(code, 2, "{findings:#?}");
+    use_as_the_application_does(&pooler.url(), 2).await;
+    let locks = "select count(*) from pg_locks where locktype = 'advisory'";
+    assert_eq!(direct.value(locks).await, "0");
 }

@@ -7,13 +7,14 @@ use serde_json::{Value, json};
 
 use crate::doctor::Role;
 use crate::harness::wait::until_for;
-use crate::harness::{Database, Launch, Server, Stock};
+use crate::harness::{BackEnd, Database, Launch, Server, Stock};
 
 /// A server with a role of its own.
 struct Stage {
     server: Server,
     stock: Stock,
     role: Role,
+    back_end: BackEnd,
     database: Database,
 }
 
@@ -35,6 +36,7 @@ impl Stage {
             server,
             stock: Stock::start(),
             role,
+            back_end: BackEnd::on(&database.url),
             database,
         }
     }
@@ -109,9 +111,11 @@ impl Stage {
         let Self {
             server,
             role,
+            back_end,
             database,
             ..
         } = self;
+        back_end.unharmed().await;
         server.stop().await;
         role.gone(&database).await;
     }

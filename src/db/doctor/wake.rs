@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use super::{Answer, Doctor, Finding, PATIENCE, Unanswered, lasting, open};
 use crate::db::numbers::sleeping_reader_key;
 use crate::db::reader_key::{KEY_HOLDER, KEY_SHARERS, KeyHolder};
+use crate::db::self_check::MAKE_WAKE;
 use crate::db::{Heard, Listen, cause_of};
 
 /// Between two looks at who holds the readers' key.
@@ -94,7 +95,7 @@ impl Doctor {
                  if it is meant.";
             vec![match enabled.as_deref() {
                 None => Finding::failure("wake", "the trigger wake is not on rowcast.events", means)
-                    .paste("create trigger wake after insert on rowcast.events for each statement execute function rowcast.wake();"),
+                    .paste(MAKE_WAKE),
                 Some("D" | "R") => {
                     Finding::warning("wake", "the trigger wake is disabled", means).paste(enable)
                 }

@@ -104,13 +104,21 @@ const FIND_CRASH_BEFORE_17: &str = find_crash!(next_after!(
 /// Where the checkpoint is not told.
 const FIND_CRASH_BLINDLY: &str = find_crash!("select 0::bigint");
 
+/// What is said where events are hidden: what is read then is not all there is.
+pub(super) const HIDDEN: &str = "row security hides rows of rowcast.events from the server's role; `rowcast doctor` prints the policy";
+
 /// What [`database_state`] reads, as one row of a subquery.
 macro_rules! database_state_columns {
     () => {
-        "select pg_current_snapshot()::text as snapshot, rowcast.is_flushed() as durable,
+        concat!(
+            "select pg_current_snapshot()::text as snapshot, rowcast.is_flushed() as durable,
                value as epoch, rowcast.server_secret() as secret, recovered, pruned::text as pruned, removed::text as removed,
-               exists (select from rowcast.uncrashed) as sound, pg_is_in_recovery() as standby
+               exists (select from rowcast.uncrashed) as sound, pg_is_in_recovery() as standby,
+               ",
+            crate::db::rights::hides_rows!("'rowcast.events'::regclass"),
+            " as hidden
         from rowcast.epoch"
+        )
     };
 }
 pub(in crate::db) use database_state_columns;
@@ -118,10 +126,13 @@ pub(in crate::db) use database_state_columns;
 /// Reads the columns of [`database_state_columns!`]. The second value says whether everything that was visible was on disk.
 ///
 /// # Errors
-/// The database has recovered from a crash, and the reader has not noted it yet; or it is a standby.
+/// The database has recovered from a crash, and the reader has not noted it yet; or it is a standby, or hides events from us.
 pub(in crate::db) fn database_state(row: &PgRow) -> Result<(DatabaseState, bool), ReadError> {
     if row.try_get("standby")? {
         return Err(sqlx::Error::Protocol(STANDBY.to_owned()).into());
+    }
+    if row.try_get("hidden")? {
+        return Err(sqlx::Error::Protocol(HIDDEN.to_owned()).into());
     }
     if !row.try_get::<bool, _>("sound")? {
         return Err(ReadError::Recovering);

@@ -24,6 +24,7 @@ use tokio::time::timeout;
 use super::epoch;
 use crate::db::Database;
 use crate::db::backend::Backend;
+use crate::db::fault::cause_of;
 use crate::db::link::{Link, scoped};
 use crate::db::numbers::sleeping_reader_key;
 use crate::db::read_error::ReadError;
@@ -72,7 +73,7 @@ const DISABLE_NOTIFY: &str = concat!(
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FollowError {
     /// The database refused, or the connection is gone.
-    #[error(transparent)]
+    #[error("{}", cause_of(.0))]
     Database(#[from] sqlx::Error),
     /// No answer within the bound.
     #[error("no answer from Postgres within {} s", PATIENCE.as_secs())]

@@ -61,7 +61,8 @@ with old as materialized (
 select (select count(*) from gone), (select count(*) from old), coalesce(
     (select min(id) - 1 from old
      where at <= clock_timestamp() and not exists (select from gone where gone.id = old.id)),
-    (select max(id) from old)), exists (select from rowcast.turns where turn = 'pruning')";
+    (select max(id) from old)), exists (select from rowcast.turns where turn = 'pruning'),
+    pg_current_snapshot()::text";
 
 /// For a row that somebody deleted, or that a dump did not bring along.
 const MAKE_TURN: &str = "insert into rowcast.turns values ('pruning') on conflict do nothing";
@@ -124,31 +125,16 @@ impl Pruner {
         if self.empty_until.is_some_and(|until| now < until) {
             return Ok(Pruned::default());
         }
-        if self
-            .snapshots
-            .back()
-            .is_none_or(|(at, _)| now - *at >= self.grace / 8)
-        {
-            let snapshot = within(&self.pool, PATIENCE, async |connection| {
-                sqlx::query_scalar("select pg_current_snapshot()::text")
-                    .fetch_one(connection)
-                    .await
-            })
-            .await?;
-            self.snapshots.push_back((now, snapshot));
-        }
-        while self
-            .snapshots
-            .get(1)
-            .is_some_and(|(at, _)| now - *at >= self.grace)
-        {
-            self.snapshots.pop_front();
-        }
-        let Some((_, seen)) = self
-            .snapshots
-            .front()
-            .filter(|(at, _)| now - *at >= self.grace)
-        else {
+        let Some(seen) = self.seen_for_a_while(now) else {
+            if self.needs_snapshot(now) {
+                let snapshot = within(&self.pool, PATIENCE, async |connection| {
+                    sqlx::query_scalar("select pg_current_snapshot()::text")
+                        .fetch_one(connection)
+                        .await
+                })
+                .await?;
+                self.snapshots.push_back((now, snapshot));
+            }
             return Ok(Pruned::default());
         };
         if self.swept.is_none_or(|at| now - at >= SWEEP) {
@@ -160,13 +146,21 @@ impl Pruner {
             .bind(seen)
             .bind(limit)
             .bind(self.reached);
-        let (removed, looked_at, reached, has_turn): (i64, i64, Option<i64>, bool) =
-            within(&self.pool, PATIENCE, async |connection| {
-                prune.fetch_one(connection).await
-            })
-            .await?;
+        let (removed, looked_at, reached, has_turn, snapshot): (
+            i64,
+            i64,
+            Option<i64>,
+            bool,
+            String,
+        ) = within(&self.pool, PATIENCE, async |connection| {
+            prune.fetch_one(connection).await
+        })
+        .await?;
         if !has_turn {
             self.make_turn().await?;
+        }
+        if self.needs_snapshot(now) {
+            self.snapshots.push_back((now, snapshot));
         }
         let before = self.reached;
         self.reached = reached.unwrap_or(before);
@@ -184,5 +178,20 @@ impl Pruner {
             sqlx::query(MAKE_TURN).execute(connection).await.map(|_| ())
         })
         .await
+    }
+
+    /// The latest snapshot that is so old that every reader has read what it sees.
+    fn seen_for_a_while(&mut self, now: Instant) -> Option<String> {
+        let is_old = |(at, _): &(Instant, String)| now - *at >= self.grace;
+        while self.snapshots.get(1).is_some_and(is_old) {
+            self.snapshots.pop_front();
+        }
+        let oldest = self.snapshots.front().filter(|oldest| is_old(oldest));
+        oldest.map(|(_, snapshot)| snapshot.clone())
+    }
+
+    fn needs_snapshot(&self, now: Instant) -> bool {
+        let last = self.snapshots.back();
+        last.is_none_or(|(at, _)| now - *at >= self.grace / 8)
     }
 }

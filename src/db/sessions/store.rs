@@ -23,16 +23,16 @@ returning pid_hash, owner";
 /// # Errors
 /// The database's own.
 pub(in crate::db) async fn rehearse(pool: &Pool) -> sqlx::Result<()> {
-    let hash: [u8; 16] = rand::random();
+    let hash: u128 = rand::random();
+    let hash = format!(r"'\x{hash:032x}'");
+    let values = [&*hash, "'rehearsal'", "0", "'{}'", "''", "''"];
+    let store = (1..)
+        .zip(values)
+        .fold(STORE.to_owned(), |store, (place, value)| {
+            store.replace(&format!("${place}"), &format!("array[{value}]"))
+        });
     within(pool, PATIENCE, async |connection| {
-        let store = sqlx::query(STORE)
-            .bind([hash.as_slice()].as_slice())
-            .bind(["rehearsal"].as_slice())
-            .bind([0_i64].as_slice())
-            .bind(["{}"].as_slice())
-            .bind([""].as_slice())
-            .bind([""].as_slice());
-        connection.attempt(store).await?.map(|_| ())
+        connection.attempt_at_once(&store).await?.map(|_| ())
     })
     .await
 }

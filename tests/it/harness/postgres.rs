@@ -33,17 +33,7 @@ impl Postgres {
 
     /// The same in this folder, with these settings.
     pub(crate) async fn start_in(folder: Scratch, settings: &[&str]) -> Self {
-        let user = geteuid().is_root().then(unprivileged);
-        if let Some((uid, gid)) = user {
-            chown(folder.path(), Some(uid), Some(gid)).expect("root may chown");
-        }
-        let mut postgres = Self {
-            postmaster: None,
-            binaries: binaries(),
-            user,
-            settings: settings.iter().map(ToString::to_string).collect(),
-            folder,
-        };
+        let mut postgres = Self::in_folder(folder, settings);
         let made = postgres
             .program("initdb")
             .args([
@@ -67,6 +57,38 @@ impl Postgres {
         );
         postgres.up().await;
         postgres
+    }
+
+    fn in_folder(folder: Scratch, settings: &[&str]) -> Self {
+        let user = geteuid().is_root().then(unprivileged);
+        if let Some((uid, gid)) = user {
+            chown(folder.path(), Some(uid), Some(gid)).expect("root may chown");
+        }
+        Self {
+            postmaster: None,
+            binaries: binaries(),
+            user,
+            settings: settings.iter().map(ToString::to_string).collect(),
+            folder,
+        }
+    }
+
+    /// A standby of this one as it is now, in recovery for as long as it runs. This one is stopped meanwhile.
+    pub(crate) async fn standby(&mut self) -> Self {
+        self.down(Signal::INT).await;
+        let mut standby = Self::in_folder(Scratch::folder(), &[]);
+        let copied = standby
+            .program("cp")
+            .arg("-R")
+            .args([self.folder.path(), standby.folder.path()].map(|folder| folder.join("data")))
+            .status()
+            .expect("cp starts");
+        assert!(copied.success(), "{copied}");
+        let signal = standby.folder.path().join("data/standby.signal");
+        fs::write(signal, "").expect("a file");
+        self.up().await;
+        standby.up().await;
+        standby
     }
 
     /// The same with the schema, the chat tables and a handle for the test's writes.
@@ -199,7 +221,12 @@ impl Postgres {
     }
 
     fn program(&self, name: &str) -> Command {
-        let mut command = Command::new(self.binaries.join(name));
+        let program = self.binaries.join(name);
+        let mut command = Command::new(if program.exists() {
+            program
+        } else {
+            name.into()
+        });
         command.current_dir("/").stdin(Stdio::null()).env_clear();
         if let Some((uid, gid)) = self.user {
             command.uid(uid).gid(gid);
