@@ -25,6 +25,8 @@ pub(crate) mod name {
     pub(crate) const TYPING_STOP: &str = "typing:stop";
     /// A client asks to enter a conversation's room.
     pub(crate) const JOIN: &str = "join:conversation";
+    /// A client goes on with a later token.
+    pub(crate) const AUTH_REFRESH: &str = "auth:refresh";
     /// A client leaves a conversation's room.
     pub(crate) const LEAVE: &str = "leave:conversation";
 }

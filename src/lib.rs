@@ -21,7 +21,7 @@
 //! - [`auth`]: who connects, and into which rooms they may
 //! - [`app`]: puts it together, supervises it, stops it in order
 //! - [`cli`]: the commands besides `serve`; [`embedded`]: a Postgres of our own
-//! - [`config`], [`telemetry`], [`metrics`], [`status`], [`backoff`], [`shutdown`], [`http_error`]: leaves
+//! - [`config`], [`telemetry`], [`metrics`], [`quota`], [`status`], [`backoff`], [`shutdown`], [`http_error`]: leaves
 //!
 //! `ARCHITECTURE.md` says who may import whom. The one public function is [`run`].
 
@@ -42,6 +42,7 @@ mod metrics;
 #[cfg(test)]
 mod model;
 mod offset;
+mod quota;
 mod shutdown;
 mod socketio;
 mod status;
@@ -102,6 +103,7 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> 
         Command::Check => {}
         Command::Doctor { json } => return cli::doctor(&config, json).await,
         Command::Grant(args) => return cli::grant(&config, &args).await,
+        Command::Token(args) => return cli::token(&config, &args).await,
         Command::Sources { json } => cli::sources(&config, json).await?,
     }
     Ok(ExitCode::SUCCESS)

@@ -4,6 +4,8 @@
 //! Guarantees that names and label values are constants, but for the attached tables, whose names the operator gave: rooms, users
 //! and anything else that a client chose are never labels.
 
+mod limit;
+
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -13,6 +15,9 @@ use prometheus_client::registry::Registry;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+
+pub(crate) use limit::Limit;
+use limit::{LimitLabels, LimitLog};
 
 type FloatGauge = Gauge<f64, AtomicU64>;
 
@@ -29,7 +34,7 @@ macro_rules! label {
         }
 
         #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-        struct $set { $label: $name }
+        pub(super) struct $set { $label: $name }
     };
 }
 
@@ -73,25 +78,6 @@ label! {
     } as outcome in JoinLabels
 }
 label! {
-    /// A limit that was hit.
-    Limit {
-        /// Rooms of one socket.
-        Rooms = "rooms",
-        /// Events a second of one socket.
-        EventRate = "event_rate",
-        /// Bytes of one message.
-        MessageSize = "message_size",
-        /// Time from the accepted connection to the Socket.IO CONNECT.
-        HandshakeTime = "handshake_time",
-        /// Events of one socket that wait to be handled.
-        Inbox = "inbox",
-        /// API requests a second of one address.
-        HttpRate = "http_rate",
-        /// Long-polls that wait.
-        LongPolls = "long_polls",
-    } as limit in LimitLabels
-}
-label! {
     /// A transport of Engine.IO.
     Transport {
         /// HTTP long-polling.
@@ -107,11 +93,6 @@ struct ReasonLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct SourceLabels {
-    source: String,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct CheckLabels {
     check: &'static str,
 }
@@ -121,6 +102,13 @@ struct HttpLabels {
     route: &'static str,
     status: u16,
 }
+
+mod sources;
+mod tokens;
+
+use sources::SourceLabels;
+pub(crate) use tokens::KeyRead;
+use tokens::KeyReadLabels;
 
 /// Makes the struct of all metrics out of one entry each: field, kind, name, help text, and how it is made where that is not
 /// by default.
@@ -150,6 +138,12 @@ meters! {
     sockets: Family<TransportLabels, Gauge> = "sockets", "Connected sockets by transport";
     /// Ends of connection attempts.
     connects: Family<ConnectLabels, Counter> = "connects", "Connection attempts by outcome";
+    /// Clients and requests that were refused before anything was asked.
+    refusals: Family<ReasonLabels, Counter> = "refusals", "Connects and HTTP requests refused by authentication, by reason";
+    /// Clients that were cut because their tokens had ended.
+    pub expired: Counter = "expired_tokens", "Clients cut because their tokens had ended";
+    /// Looks at the keys of tokens.
+    key_reads: Family<KeyReadLabels, Counter> = "key_reads", "Times the keys of tokens were read or fetched, by outcome";
     /// Ends of connections.
     disconnects: Family<ReasonLabels, Counter> = "disconnects", "Ended connections by reason";
     /// Ends of joins.
@@ -211,13 +205,18 @@ meters! {
 
 /// Handle to the metrics, cheap to clone and to keep: each connection has one.
 #[derive(Clone)]
-pub(crate) struct Metrics(Arc<Meters>);
+pub(crate) struct Metrics(Arc<Shared>);
+
+struct Shared {
+    meters: Meters,
+    limit_log: LimitLog,
+}
 
 impl Deref for Metrics {
     type Target = Meters;
 
     fn deref(&self) -> &Meters {
-        &self.0
+        &self.0.meters
     }
 }
 
@@ -225,7 +224,10 @@ impl Metrics {
     /// Registers every metric in a fresh registry.
     pub(crate) fn new() -> (Self, Registry) {
         let mut registry = Registry::with_prefix("rowcast");
-        let metrics = Self(Arc::new(Meters::register(&mut registry)));
+        let metrics = Self(Arc::new(Shared {
+            meters: Meters::register(&mut registry),
+            limit_log: LimitLog::default(),
+        }));
         (metrics, registry)
     }
 
@@ -253,34 +255,11 @@ impl Metrics {
         self.joins.get_or_create(&JoinLabels { outcome }).inc();
     }
 
-    /// A limit was hit.
-    pub(crate) fn limits(&self, limit: Limit) {
-        self.limits.get_or_create(&LimitLabels { limit }).inc();
-    }
-
     /// How many sockets there are.
     pub(crate) fn sockets(&self, transport: Transport, count: i64) {
         self.sockets
             .get_or_create(&TransportLabels { transport })
             .set(count);
-    }
-
-    /// How many problems an attached table has.
-    pub(crate) fn source_problems(&self, source: &str, count: usize) {
-        let labels = SourceLabels {
-            source: source.to_owned(),
-        };
-        self.source_problems
-            .get_or_create(&labels)
-            .set(count as i64);
-    }
-
-    /// A table is not attached any more.
-    pub(crate) fn forget_source(&self, source: &str) {
-        let labels = SourceLabels {
-            source: source.to_owned(),
-        };
-        self.source_problems.remove(&labels);
     }
 
     /// Whether a check of readiness passes.

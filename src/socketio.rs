@@ -15,6 +15,8 @@ use std::time::Duration;
 
 use axum::middleware;
 use axum::routing::{MethodRouter, any_service};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use hyper::service::Service as _;
 use serde_json::Value;
 use socketioxide::SocketIo;
@@ -35,15 +37,16 @@ pub(crate) use session::SessionKeeper;
 #[cfg(test)]
 pub(crate) use session::{SessionOwners, resume, store};
 
-use crate::auth::OriginPolicy;
+use crate::auth::{Authenticator, OriginPolicy};
 use crate::config::Limits;
 use crate::db::Sessions;
 use crate::delivery::{Hub, Replay, ReplaySource, SubscriberTransport as _};
 use crate::metrics::Metrics;
-use crate::transport::{EngineGate, OpenSession, Opener, engine_middleware};
+use crate::quota::{Places, Rates};
+use crate::transport::{EngineGate, EngineLimits, OpenSession, Opener, engine_middleware};
 use connect::{Admitted, Connector};
 use requests::Requests;
-use session::Clients;
+use session::{Clients, cut_ended};
 
 /// Packets that may wait in socketioxide for a polling client. So many that a client's bytes reach their bound first: an upgrade
 /// needs a place in the queue.
@@ -80,8 +83,12 @@ pub(crate) struct SocketServerParts<S> {
     pub sessions: Arc<Sessions>,
     /// Which pages may connect.
     pub origin_policy: OriginPolicy,
-    /// What one client may ask for.
+    /// Who connects.
+    pub authenticator: Authenticator,
+    /// What clients may ask for.
     pub limits: Limits,
+    /// What identities, and addresses without one, read of the past.
+    pub reads: Arc<Rates>,
     /// Nobody new is let in any more.
     pub draining: CancellationToken,
     /// What is counted.
@@ -96,7 +103,14 @@ fn engine_gate(
     metrics: &Metrics,
 ) -> EngineGate {
     let origin_policy = origin_policy.clone();
+    let sessions = Places::new(limits.max_connections, limits.max_connections_per_address);
     EngineGate {
+        limits: EngineLimits::new(
+            sessions,
+            limits.max_handshake_rate,
+            limits.max_socketio_rate,
+            metrics.clone(),
+        ),
         handshake_timeout: limits.handshake_timeout,
         opener: Opener {
             open,
@@ -122,7 +136,9 @@ impl SocketServer {
             replay,
             sessions,
             origin_policy,
+            authenticator,
             limits,
+            reads,
             draining,
             metrics,
         } = parts;
@@ -157,9 +173,10 @@ impl SocketServer {
                 hub,
                 replay,
                 sessions,
+                reads,
+                clients: server.clients.clone(),
+                authenticator,
             },
-            clients: server.clients.clone(),
-            origin_policy,
             limits,
             metrics,
             next_id: AtomicU64::new(1),
@@ -192,6 +209,14 @@ impl SocketServer {
             clients: self.clients.clone(),
             sessions: self.sessions.clone(),
         }
+    }
+
+    /// Builds the task that cuts the clients whose tokens have ended.
+    pub(crate) fn expiry(
+        &self,
+    ) -> impl FnOnce(CancellationToken) -> BoxFuture<'static, ()> + use<> {
+        let (expiries, metrics) = (self.clients.expiries.clone(), self.metrics.clone());
+        move |stop| cut_ended(expiries, metrics, stop).boxed()
     }
 
     /// Returns a function that counts the connected clients for the metrics.

@@ -1,4 +1,4 @@
-//! The third step of the start: rooms, replays, typing and the Socket.IO server.
+//! The fourth step of the start: rooms, replays, typing and the Socket.IO server.
 //!
 //! Nothing here needs the database to answer yet: what is built waits for events and for clients. It is also the place where
 //! `delivery` and `db` meet, which don't know each other: replays read through [`SharedReads`].
@@ -7,19 +7,24 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
+use super::authentication::Authentication;
 use super::database::Served;
 use super::tasks::{StopPhase, Tasks};
-use crate::auth::OriginPolicy;
+use crate::auth::{Authenticator, OriginPolicy};
 use crate::config::Config;
 use crate::db::{Sessions, SharedReads, log_wait};
 use crate::delivery::{Broadcast, Hub, ReadFailed, Replay, ReplaySource, RoomNotifier, run_typing};
 use crate::metrics::Metrics;
 use crate::offset::{ReplayPage, RoomRange};
+use crate::quota::Rates;
 use crate::socketio::{SocketServer, SocketServerParts};
 use crate::status::Checks;
 
 /// Long-polls that may wait at a time.
-const MAX_LONG_POLLS: usize = 10_000;
+pub(super) const MAX_LONG_POLLS: usize = 10_000;
+/// Seconds' worth of what may be read of the past that may be read at once: after an outage all clients of an office load their
+/// rooms together.
+const READ_BURST_SECONDS: u32 = 30;
 /// Typing notifications that may wait to be relayed.
 const TYPING_QUEUE: usize = 1024;
 /// Notifications of takeovers that may wait.
@@ -32,6 +37,9 @@ pub(super) struct Delivery {
     pub(super) socketio: axum::routing::MethodRouter,
     pub(super) notifier: Arc<RoomNotifier>,
     pub(super) origin_policy: OriginPolicy,
+    /// What identities, and addresses without one, read of the past.
+    pub(super) reads: Arc<Rates>,
+    pub(super) authenticator: Authenticator,
     /// Takes what `rowcast.typing` notifies.
     pub(super) typing: mpsc::Sender<String>,
     pub(super) metrics: Metrics,
@@ -48,6 +56,7 @@ pub(super) struct FeedEnds {
 
 pub(super) fn start(
     config: &Config,
+    authentication: Authentication,
     served: &Served,
     metrics: &Metrics,
     checks: &Checks,
@@ -58,16 +67,22 @@ pub(super) fn start(
     let (takeovers, taken_over) = mpsc::channel(TAKEOVER_QUEUE);
     let (hub, behind) = Hub::new(config.limits.max_rooms, wake.clone(), metrics.clone());
     let notifier = RoomNotifier::new(MAX_LONG_POLLS);
-    let origin_policy = OriginPolicy::new(config.origins.clone(), config.demo);
+    let reads = Arc::new(Rates::new(config.limits.max_read_rate, READ_BURST_SECONDS));
+    let Authentication {
+        origin_policy,
+        authenticator,
+    } = authentication;
 
-    let reads = SharedReads::new(served.pools.replay.clone(), config.max_payload_bytes);
-    let replay = Arc::new(Replay::new(hub.clone(), reads));
+    let outbox = SharedReads::new(served.pools.replay.clone(), config.max_payload_bytes);
+    let replay = Arc::new(Replay::new(hub.clone(), outbox));
     let (socket_server, socketio) = SocketServer::new(SocketServerParts {
         hub: hub.clone(),
         replay: replay.clone(),
         sessions: Arc::new(Sessions::new(served.pools.main.clone(), checks.clone())),
         origin_policy: origin_policy.clone(),
+        authenticator: authenticator.clone(),
         limits: config.limits.clone(),
+        reads: reads.clone(),
         draining: tasks.draining.clone(),
         metrics: metrics.clone(),
     });
@@ -81,6 +96,7 @@ pub(super) fn start(
     tasks.start("sessions", StopPhase::Rest, |stop| {
         keeper.run(retention, taken_over, stop)
     });
+    tasks.start("expiry", StopPhase::Rest, socket_server.expiry());
     let ends = FeedEnds {
         broadcast: Broadcast::new(hub, notifier.clone()),
         wake,
@@ -93,6 +109,8 @@ pub(super) fn start(
         socketio,
         notifier,
         origin_policy,
+        reads,
+        authenticator,
         typing,
         metrics: metrics.clone(),
     };

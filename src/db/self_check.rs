@@ -94,8 +94,8 @@ impl SelfCheck {
         })
         .await;
         let is_sent = answer.is_ok();
-        if is_sent {
-            self.note(answer).await;
+        if let Ok(answer) = answer {
+            self.note(&answer);
         }
         is_sent
     }
@@ -107,12 +107,8 @@ impl SelfCheck {
             look.fetch_one(connection).await
         })
         .await;
-        self.note(answer).await;
-    }
-
-    async fn note(&self, answer: sqlx::Result<String>) {
-        let look = match answer {
-            Ok(answer) => serde_json::from_str::<Look>(&answer).expect("the statement's own shape"),
+        match answer {
+            Ok(answer) => self.note(&answer),
             Err(error) => {
                 if is_standby(&error) {
                     self.found(Check::Writes, Some(NO_WRITES_STANDBY.to_owned()));
@@ -120,9 +116,13 @@ impl SelfCheck {
                 tracing::debug!("the self-check could not look: {error}");
                 // What waits for a lock can't say who holds it.
                 self.look_for_locks().await;
-                return;
             }
-        };
+        }
+    }
+
+    /// Takes note of what a look found, which is one row of JSON.
+    fn note(&self, found: &str) {
+        let look = serde_json::from_str::<Look>(found).expect("the statement's own shape");
         self.found(Check::Writes, look.without_writes());
         let hidden = look.hidden.iter();
         let hidden = hidden.map(|hidden| format!("{}: {}", hidden.said(), hidden.remedy()));

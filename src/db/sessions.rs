@@ -56,7 +56,7 @@ pub(crate) struct ResumeSession {
     /// The row's key.
     pub pid: PidHash,
     /// Only this identity may resume the session.
-    pub identity: &'static str,
+    pub identity: Arc<str>,
     /// A random number that stands for the connection. The row has that of the connection it belongs to.
     pub owner: i64,
 }

@@ -1,6 +1,6 @@
 //! What the API's reads share: who may ask, for which room, with which parameters.
 //!
-//! [`admit`] comes before every handler: it holds the limit of requests and checks the origin.
+//! [`admit`] comes before every handler: it holds the limits of requests and checks the origin.
 //! Refuses unknown and repeated parameters, because a misspelt one that was ignored would change the question.
 
 use std::ops::RangeInclusive;
@@ -9,22 +9,23 @@ use std::time::Duration;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Extension, Path, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::api_limits::{ApiLimits, Caller};
 use super::etag;
-use super::rate::Rates;
-use crate::auth::{self, Denied, Identity, OriginPolicy};
+use crate::auth::{self, Authenticator, ConnectError, Denied, Identity};
 use crate::db::Pool;
 use crate::delivery::RoomNotifier;
 use crate::event::{ContactId, Room};
 use crate::http_error::Error;
-use crate::metrics::{Limit, Metrics};
+use crate::metrics::Metrics;
 use crate::offset::EpochKey;
-use crate::transport::Peer;
+use crate::quota::ClientAddress;
 
 /// Between two lines of the log about requests that fail.
 const COMPLAINT_PAUSE: Duration = Duration::from_secs(5);
@@ -39,22 +40,21 @@ pub(crate) struct Api {
     pub metrics: Metrics,
     /// The value of the database's epoch, as it was last seen.
     pub epoch: Mutex<Option<EpochKey>>,
-    origin_policy: OriginPolicy,
-    rates: Rates,
+    pub limits: ApiLimits,
+    authenticator: Authenticator,
     complained: Mutex<Option<Instant>>,
 }
 
 /// The rules by which [`Api`] answers.
-#[derive(Clone, Debug)]
 pub(crate) struct ApiRules {
-    /// The pages that may ask.
-    pub origin_policy: OriginPolicy,
+    /// Who asks.
+    pub authenticator: Authenticator,
     /// How long an offset is good for.
     pub retention: Duration,
     /// Larger payloads and rows are reduced to their ids.
     pub max_payload_bytes: usize,
-    /// Requests a second of one address.
-    pub max_rate: u32,
+    /// How much may be asked.
+    pub limits: ApiLimits,
 }
 
 impl Api {
@@ -74,10 +74,29 @@ impl Api {
             max_payload: rules.max_payload_bytes,
             metrics,
             epoch: Mutex::default(),
-            origin_policy: rules.origin_policy,
-            rates: Rates::new(rules.max_rate),
+            authenticator: rules.authenticator,
+            limits: rules.limits,
             complained: Mutex::default(),
         })
+    }
+
+    /// Who asks, if it may ask.
+    async fn identify(
+        &self,
+        parts: &Parts,
+        address: Option<ClientAddress>,
+    ) -> Result<(Identity, Caller), Error> {
+        self.limits.count_address(address)?;
+        let identity = self.authenticator.authenticate(parts, None).await;
+        let identity = identity.map_err(|error| match error {
+            ConnectError::OriginNotAllowed => Error::Forbidden("this origin is not allowed"),
+            ConnectError::HostNotAllowed => Error::HostNotAllowed,
+            ConnectError::Unauthorized => Error::Unauthorized("a valid token is required"),
+            ConnectError::TokenExpired => Error::Unauthorized("the token has expired"),
+            ConnectError::Unavailable => Error::NoKeys,
+        })?;
+        let caller = self.limits.count_identity(&identity, address)?;
+        Ok((identity, caller))
     }
 
     /// Logs why a request failed, now and then, and says what the client is told.
@@ -100,29 +119,23 @@ impl Api {
     }
 }
 
-/// Runs before every handler: refuses an address that asks too often and a page whose origin is not allowed, and adds the
-/// identity to the request.
+/// Runs before every handler: refuses whoever asks too often and a page whose origin is not allowed, and adds to the request who
+/// asks.
 pub(crate) async fn admit(
     State(api): State<Arc<Api>>,
-    peer: Option<Extension<Peer>>,
+    address: Option<Extension<ClientAddress>>,
     request: Request,
     next: Next,
 ) -> Response {
-    if let Some(Extension(Peer(address))) = peer
-        && !api.rates.take(address, Instant::now())
-    {
-        api.metrics.limits(Limit::HttpRate);
-        return Error::TooManyRequests(api.rates.rate()).into_response();
-    }
+    let address = address.map(|Extension(address)| address);
     let (mut parts, body) = request.into_parts();
-    match auth::authenticate(&parts, &api.origin_policy) {
-        Ok(identity) => {
+    match api.identify(&parts, address).await {
+        Ok((identity, caller)) => {
             parts.extensions.insert(identity);
+            parts.extensions.insert(caller);
             next.run(Request::from_parts(parts, body)).await
         }
-        Err(auth::ConnectError::OriginNotAllowed) => {
-            Error::Forbidden("this origin is not allowed").into_response()
-        }
+        Err(error) => error.into_response(),
     }
 }
 
@@ -207,6 +220,9 @@ pub(crate) fn quoted(text: &str) -> String {
     format!("{:?}", text.chars().take(100).collect::<String>())
 }
 
+/// What an answer depends on beside its URL: who asks. The layer of CORS adds the origin.
+const VARY: HeaderValue = HeaderValue::from_static("authorization, cookie");
+
 /// An answer with its tag: only the tag if the client has the content already. The body is made if it is needed.
 pub(crate) fn tagged(
     tag: &HeaderValue,
@@ -219,6 +235,7 @@ pub(crate) fn tagged(
             header::CACHE_CONTROL,
             HeaderValue::from_static("private, no-cache"),
         ),
+        (header::VARY, VARY),
     ];
     if etag::is_known(headers, tag) {
         return (StatusCode::NOT_MODIFIED, shared).into_response();

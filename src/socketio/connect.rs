@@ -17,23 +17,23 @@ use serde_json::Value;
 use socketioxide::SocketIo;
 use socketioxide::extract::{AckSender, SocketRef};
 use socketioxide::socket::DisconnectReason;
+use tokio::time::Instant;
 
 use super::client::Client;
 use super::inbox::Inbox;
 use super::packet::Packet;
 use super::protocol;
 use super::requests::Requests;
-use super::session::Clients;
 use super::session::resume::{ResumeOutcome, ResumeRequest};
 use super::session::store::session_progress;
-use crate::auth::{self, ConnectError, Identity, OriginPolicy};
+use crate::auth::{ConnectError, Identity};
 use crate::config::Limits;
 use crate::db::ResumeSession;
 use crate::delivery::{
     DeliveryState, Hub, Outgoing, ReplaySource, Subscriber, SubscriberTransport as _,
 };
 use crate::event::Room;
-use crate::metrics::{Connect, Metrics};
+use crate::metrics::{Connect, Limit, Metrics};
 use crate::transport::{ClientTransport, Connection, engine_session, own_connection};
 use departure::{Departure, has_departed};
 use entrance::Entrance;
@@ -46,13 +46,25 @@ pub(super) enum Refused {
     /// The database was away for longer than the handshake may take.
     #[error("unavailable")]
     Unavailable,
+    /// It connects anew again and again.
+    #[error("too_many_connections")]
+    TooManyConnects,
+}
+
+impl Refused {
+    /// What the client is told beside the message, as JSON.
+    fn data(&self) -> &'static str {
+        match self {
+            Self::Auth(error) => error.data(),
+            // The same attempt may go well a moment later.
+            Self::Unavailable | Self::TooManyConnects => ConnectError::Unavailable.data(),
+        }
+    }
 }
 
 /// Lets clients in, and cleans up after them.
 pub(super) struct Connector<S> {
     pub(super) requests: Requests<S>,
-    pub(super) clients: Arc<Clients>,
-    pub(super) origin_policy: OriginPolicy,
     pub(super) limits: Limits,
     pub(super) metrics: Metrics,
     pub(super) next_id: AtomicU64,
@@ -79,9 +91,30 @@ impl<S: ReplaySource> Connector<S> {
         socket: &SocketRef,
         auth: Option<Value>,
     ) -> Result<(), Refused> {
-        let identity = auth::authenticate(socket.req_parts(), &self.origin_policy)
-            .inspect_err(|_| self.metrics.connects(Connect::Refused))?;
+        let admitted = self.decide(socket, auth.as_ref()).await;
+        admitted.inspect_err(|refused| {
+            self.metrics.connects(Connect::Refused);
+            // Said before the packet, which is sent once this has returned.
+            match (own_connection(socket), engine_session(socket)) {
+                (Some(connection), _) => connection.refuse(refused.data()),
+                (None, Some(session)) => session.expect_refusal(refused.data()),
+                (None, None) => {}
+            }
+        })
+    }
+
+    async fn decide(
+        self: &Arc<Self>,
+        socket: &SocketRef,
+        auth: Option<&Value>,
+    ) -> Result<(), Refused> {
         let engine_session = engine_session(socket);
+        if engine_session.is_some_and(|session| !session.take_connect(Instant::now())) {
+            self.metrics.limits(Limit::ConnectRate);
+            return Err(Refused::TooManyConnects);
+        }
+        let authenticator = &self.requests.authenticator;
+        let identity = authenticator.authenticate(socket.req_parts(), auth).await?;
         let turn = match engine_session {
             Some(session) => {
                 session.set_connected();
@@ -92,7 +125,7 @@ impl<S: ReplaySource> Connector<S> {
         };
         let connection = own_connection(socket);
         let has_ended = || connection.as_ref().is_some_and(|own| own.is_cut());
-        let request = auth.as_ref().and_then(ResumeRequest::of);
+        let request = auth.and_then(ResumeRequest::of);
         let (pid, session, outcome) = self.begin_session(request, &identity, has_ended).await?;
 
         let inbox = Inbox::new(self.limits.max_event_rate, self.metrics.clone());
@@ -176,7 +209,7 @@ impl<S: ReplaySource> Connector<S> {
         }
         // Looked at last: whoever is gone by now may have been seen off before it was known.
         if has_departed(&io, &socket) {
-            self.clients.remove(id);
+            self.requests.clients.remove(id);
             self.hub().remove(&client.subscriber);
             entrance.end_turn();
             return client.inbox.close();
@@ -192,7 +225,10 @@ impl<S: ReplaySource> Connector<S> {
 
     /// Makes a client known everywhere, and ends the one that had its session.
     fn register(&self, client: &Arc<Client>) {
-        self.clients.add(client);
+        self.requests.clients.add(client);
+        if let Some(leeway) = self.requests.authenticator.leeway() {
+            self.requests.clients.expect_expiry(client, leeway);
+        }
         self.hub().add(&client.subscriber);
     }
 
@@ -228,7 +264,7 @@ impl<S: ReplaySource> Connector<S> {
 
     /// A socket has ended. Its resume session stays, unless the client disconnected on purpose.
     async fn see_off(&self, id: u64, reason: DisconnectReason) {
-        let Some(client) = self.clients.remove(id) else {
+        let Some(client) = self.requests.clients.remove(id) else {
             return;
         };
         client.inbox.close();

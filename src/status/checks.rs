@@ -36,6 +36,10 @@ pub(crate) enum Check {
     Wake,
     /// The cluster's queue of notifications has room.
     NotifyQueue,
+    /// There are keys to verify tokens with.
+    Keys,
+    /// The keys that tokens are verified with can be read again.
+    KeyRefresh,
 }
 
 /// How much a check that fails takes away.
@@ -49,7 +53,7 @@ pub(crate) enum Severity {
 
 impl Check {
     /// Every check.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Writes,
         Self::Rights,
         Self::RowSecurity,
@@ -60,6 +64,8 @@ impl Check {
         Self::Locks,
         Self::Wake,
         Self::NotifyQueue,
+        Self::Keys,
+        Self::KeyRefresh,
     ];
 
     /// Its name in `/readyz`, in the log and in the metric.
@@ -75,18 +81,26 @@ impl Check {
             Self::Locks => "locks",
             Self::Wake => "wake",
             Self::NotifyQueue => "notify_queue",
+            Self::Keys => "keys",
+            Self::KeyRefresh => "key_refresh",
         }
     }
 
     /// What its failure does to readiness.
     pub(crate) fn severity(self) -> Severity {
         match self {
-            Self::Writes | Self::Rights | Self::RowSecurity | Self::Sessions | Self::Locks => {
-                Severity::Failing
-            }
-            Self::Retention | Self::History | Self::Wake | Self::NotifyQueue | Self::ReaderKey => {
-                Severity::Degraded
-            }
+            Self::Writes
+            | Self::Rights
+            | Self::RowSecurity
+            | Self::Sessions
+            | Self::Locks
+            | Self::Keys => Severity::Failing,
+            Self::Retention
+            | Self::History
+            | Self::Wake
+            | Self::NotifyQueue
+            | Self::KeyRefresh
+            | Self::ReaderKey => Severity::Degraded,
         }
     }
 }

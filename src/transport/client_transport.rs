@@ -20,6 +20,7 @@ use super::engine_queue::{EngineQueue, MAX_QUEUED_BYTES};
 use super::engine_session::EngineSession;
 use crate::delivery::{Backlog, Outgoing, SendOutcome, SubscriberTransport};
 use crate::metrics::Transport;
+use crate::quota::Holder;
 
 /// A replay pauses when so many bytes wait in a connection.
 const PAUSE_AT_BYTES: usize = 256 * 1024;
@@ -60,6 +61,11 @@ pub(crate) fn engine_session(socket: &SocketRef) -> Option<&Arc<EngineSession>> 
 }
 
 impl ClientTransport {
+    /// Whom limits count it for: its client's address.
+    pub(crate) fn address_holder(&self) -> Option<Holder> {
+        engine_session(&self.socket)?.holder().cloned()
+    }
+
     /// The way to `socket`, over its [`own_connection`] if it has one.
     pub(crate) fn new(socket: SocketRef, connection: Option<Arc<Connection>>) -> Arc<Self> {
         let way = match connection {

@@ -78,7 +78,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
-        let connection = Connection::new(accepted.expect("accepted").0);
+        let connection = Connection::new(accepted.expect("accepted").0, None);
         (connection, client.expect("connected"))
     }
 

@@ -5,6 +5,7 @@
 //! Guarantees that one socket of an engine session is seen off before the next one is let in; that the probe of an upgrade which
 //! fails leaves the session as it was; and that the pids of CONNECT packets go out in the packets' order.
 
+mod connects;
 mod polling_state;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +18,8 @@ use tokio::time::Instant;
 use super::connection::Connection;
 use super::engine_queue::EngineQueue;
 use crate::metrics::{Limit, Metrics};
+use crate::quota::{Holder, Place};
+use connects::Connects;
 pub(super) use polling_state::Interrupt;
 use polling_state::{Polling, PollingState, Upgrade};
 
@@ -28,6 +31,9 @@ pub(crate) struct EngineSession {
     handshake_due: Instant,
     connected: AtomicBool,
     metrics: Metrics,
+    /// Counted for as long as the session lives.
+    place: Place,
+    connects: Connects,
     /// Held by the socket that is connected. A client may leave the namespace and connect anew on one engine session.
     turn: Arc<tokio::sync::Mutex<()>>,
     /// `None` for a session that was a WebSocket from its first byte.
@@ -36,23 +42,45 @@ pub(crate) struct EngineSession {
 
 impl EngineSession {
     /// A session that is a WebSocket from its first byte.
-    pub(super) fn websocket(handshake_limit: Duration, metrics: Metrics) -> Arc<Self> {
-        Self::new(handshake_limit, metrics, None)
+    pub(super) fn websocket(limit: Duration, metrics: Metrics, place: Place) -> Arc<Self> {
+        Self::new(limit, metrics, place, None)
     }
 
     /// A session that begins by polling.
-    pub(super) fn polling(handshake_limit: Duration, metrics: Metrics) -> Arc<Self> {
-        Self::new(handshake_limit, metrics, Some(Box::default()))
+    pub(super) fn polling(limit: Duration, metrics: Metrics, place: Place) -> Arc<Self> {
+        Self::new(limit, metrics, place, Some(Box::default()))
     }
 
-    fn new(limit: Duration, metrics: Metrics, polling: Option<Box<Polling>>) -> Arc<Self> {
+    fn new(
+        limit: Duration,
+        metrics: Metrics,
+        place: Place,
+        polling: Option<Box<Polling>>,
+    ) -> Arc<Self> {
+        let now = Instant::now();
         Arc::new(Self {
-            handshake_due: Instant::now() + limit,
+            handshake_due: now + limit,
             connected: AtomicBool::new(false),
             metrics,
+            place,
+            connects: Connects::new(now),
             turn: Arc::default(),
             polling,
         })
+    }
+
+    /// Counts a CONNECT packet; false when it is one too many. Each begins a resume session, and may ask the database for one.
+    pub(crate) fn take_connect(&self, now: Instant) -> bool {
+        self.connects.take(now)
+    }
+
+    /// Whom it is counted for: its client's address.
+    pub(super) fn holder(&self) -> Option<&Holder> {
+        self.place.holder()
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.connected.load(Ordering::Relaxed)
     }
 
     /// CONNECT has come.
@@ -96,6 +124,21 @@ impl EngineSession {
     pub(super) async fn welcome(&self) {
         if let Some(polling) = &self.polling {
             polling.welcome().await;
+        }
+    }
+
+    /// The next CONNECT_ERROR packet says this, which is JSON, beside its message, of a session that began by polling.
+    pub(crate) fn expect_refusal(&self, data: &'static str) {
+        let Some(mut state) = self.state() else {
+            return;
+        };
+        match &state.upgrade {
+            Upgrade::Done(connection) => {
+                if let Some(connection) = connection.upgrade() {
+                    connection.refuse(data);
+                }
+            }
+            _ => state.refusal = Some(data),
         }
     }
 
@@ -145,9 +188,15 @@ impl EngineSession {
         }
     }
 
-    /// Whether a CONNECT packet is expected.
+    /// Whether a CONNECT packet is expected, or a CONNECT_ERROR packet.
     pub(super) fn expects_connect(&self) -> bool {
-        self.state().is_some_and(|state| !state.pids.is_empty())
+        self.state()
+            .is_some_and(|state| !state.pids.is_empty() || state.refusal.is_some())
+    }
+
+    /// The data for the CONNECT_ERROR packet that is being sent.
+    pub(super) fn take_refusal(&self) -> Option<&'static str> {
+        self.state()?.refusal.take()
     }
 
     /// The pid for the CONNECT packet that is being sent.
@@ -207,6 +256,9 @@ impl EngineSession {
         if state.ended {
             return false;
         }
+        if let Some(data) = state.refusal.take() {
+            connection.refuse(data);
+        }
         for pid in state.pids.drain(..) {
             connection.push_pid(&pid);
         }
@@ -233,7 +285,7 @@ impl EngineSession {
 
 impl Drop for EngineSession {
     fn drop(&mut self) {
-        if !self.connected.load(Ordering::Relaxed) && Instant::now() >= self.handshake_due {
+        if !self.is_connected() && Instant::now() >= self.handshake_due {
             self.metrics.limits(Limit::HandshakeTime);
         }
         let on_end = self

@@ -20,17 +20,21 @@ use super::incoming::Incoming;
 use super::stream::ConnectionStream;
 use super::upgrade_task::UpgradeTask;
 use super::{handshake, probe};
+use crate::auth::HostRefused;
 use crate::metrics::Metrics;
 
 /// Opens an engine session on a connection that has become a WebSocket.
 pub(crate) type OpenSession = Arc<dyn Fn(ConnectionStream, axum::http::Request<()>) + Send + Sync>;
 
+/// Says whose page asks, of a request without an origin (Fetch Metadata Request Headers).
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Headers that the origin check and authentication read.
-const KEPT_BY_US: [HeaderName; 4] = [
+const KEPT_BY_US: [HeaderName; 5] = [
     header::AUTHORIZATION,
     header::COOKIE,
     header::HOST,
     header::ORIGIN,
+    SEC_FETCH_SITE,
 ];
 /// Headers that the engine reads of a request that is left to it.
 const KEPT_BY_THE_ENGINE: [HeaderName; 4] = [
@@ -64,14 +68,18 @@ pub(super) fn open_websocket(
         Err(refusal) => return *refusal,
     };
     let extensions = request.extensions_mut();
-    let (connection, upgrade_task) = (
+    let (connection, upgrade_task, refused) = (
         extensions.remove::<Arc<Connection>>(),
         extensions.remove::<UpgradeTask>(),
+        extensions.remove::<HostRefused>(),
     );
     let mut opening = axum::http::Request::new(());
     *opening.uri_mut() = Uri::from_static("/socket.io/?EIO=4&transport=websocket");
     *opening.headers_mut() = only(request.headers(), &KEPT_BY_US);
     opening.extensions_mut().insert(session);
+    if let Some(refused) = refused {
+        opening.extensions_mut().insert(refused);
+    }
     if let Some(connection) = connection {
         opening.extensions_mut().insert(connection);
     }
@@ -148,6 +156,7 @@ fn only(headers: &HeaderMap, names: &[HeaderName]) -> HeaderMap {
         names
             .iter()
             .filter(|name| compared || **name != header::HOST)
+            .filter(|name| !compared || **name != SEC_FETCH_SITE)
             .filter_map(|name| Some((name, headers.get(name)?)))
     };
     let mut copies = HeaderMap::with_capacity(present().count());

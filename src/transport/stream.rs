@@ -91,6 +91,7 @@ impl AsyncRead for ConnectionStream {
             };
             match connection.tcp.try_read(into) {
                 Ok(read) if whole || read == 0 => {
+                    out.reading.begin_head();
                     buf.advance(read);
                     return Poll::Ready(Ok(()));
                 }
@@ -219,6 +220,12 @@ impl Out {
             if open.is_some() {
                 return (open, false);
             }
+        }
+        if let Some(data) = self.refusal
+            && let Some(refused) = frame::with_refusal(frames, data)
+        {
+            self.refusal = None;
+            return (Some(refused), false);
         }
         let mut changed: Option<Bytes> = None;
         while let Some(pid) = self.pids.front() {

@@ -59,7 +59,7 @@ pub(super) async fn take_over(
 ) -> Result<Vec<Takeover>, ReadError> {
     let query = sqlx::query(TAKE_OVER)
         .bind(hashes(requests))
-        .bind(column(requests, |session| session.identity))
+        .bind(column(requests, |session| session.identity.to_string()))
         .bind(column(requests, |session| session.owner));
     let rows = within(pool, PATIENCE, async |connection| {
         query.fetch_all(connection).await

@@ -9,9 +9,14 @@ use super::{Requests, STORE_PATIENCE, WAIT_PAUSE};
 use crate::auth::{self, Denied};
 use crate::delivery::{JoinReplayOutcome, Joined, ReplaySource, SubscriberTransport as _};
 use crate::event::Room;
+use crate::metrics::Limit;
 use crate::offset::Offset;
+use crate::quota::Holder;
 use crate::socketio::client::Client;
 use crate::socketio::protocol::{JoinArgs, Refusal};
+
+/// What a replay costs beside what it finds.
+const READ_COST: usize = 10;
 
 /// How a join went.
 #[derive(Clone, Copy)]
@@ -31,7 +36,7 @@ impl<S: ReplaySource> Requests<S> {
     ) -> Result<Option<(Room, JoinResult)>, Refusal> {
         let JoinArgs { contact, after } = JoinArgs::parse(&args?)?;
         let room = contact.room();
-        auth::may_join(&client.identity, &room)
+        auth::may_join(&client.identity(), &room)
             .await
             .map_err(|Denied| Refusal::Forbidden("not allowed"))?;
         let mut resync = false;
@@ -89,7 +94,23 @@ impl<S: ReplaySource> Requests<S> {
         let Ok(after) = Offset::unpack(after, here.epoch.value) else {
             return Ok(JoinReplayOutcome::Lost);
         };
+        let reader = client.identity.holder();
+        let reader = reader.or_else(|| client.transport.address_holder());
+        let may_read = |reader: &Holder| self.reads.has_left(reader, Instant::now());
+        if !reader.as_ref().is_none_or(may_read) {
+            self.hub.metrics.limits(Limit::ReadRate);
+            return Err(Refusal::TooManyRequests);
+        }
         let joined = self.replay.join_after(&client.subscriber, room, &after);
-        Ok(joined.await?)
+        let joined = joined.await?;
+        if let Some(reader) = &reader {
+            let replayed = match joined {
+                JoinReplayOutcome::Entered { replayed } => replayed as usize,
+                _ => 0,
+            };
+            self.reads
+                .charge(reader, replayed + READ_COST, Instant::now());
+        }
+        Ok(joined)
     }
 }

@@ -28,7 +28,7 @@ async fn connected() -> (Arc<Connection>, ConnectionStream, TcpStream) {
     let listener = listening.listen(1).expect("it listens");
     let address = listener.local_addr().expect("an address");
     let (client, accepted) = tokio::join!(small().connect(address), listener.accept());
-    let connection = Connection::new(accepted.expect("accepted").0);
+    let connection = Connection::new(accepted.expect("accepted").0, None);
     let stream = ConnectionStream::new(connection.clone());
     (connection, stream, client.expect("connected"))
 }

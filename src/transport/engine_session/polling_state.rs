@@ -39,6 +39,8 @@ pub(super) struct PollingState {
     pub(super) pids: VecDeque<Box<str>>,
     /// CONNECT may have been sent, and its socket has no disconnect handler yet.
     pub(super) awaits_welcome: bool,
+    /// What the next CONNECT_ERROR packet says beside its message.
+    pub(super) refusal: Option<&'static str>,
     pub(super) upgrade: Upgrade,
 }
 

@@ -4,13 +4,14 @@ use super::imports;
 use super::source::Source;
 
 /// What everybody may import that is no leaf: types, settings, and what is written down for others to read.
-const LEAVES: [&str; 8] = [
+const LEAVES: [&str; 9] = [
     "backoff",
     "config",
     "event",
     "http_error",
     "metrics",
     "offset",
+    "quota",
     "shutdown",
     "status",
 ];
@@ -35,7 +36,7 @@ const TABLE: [(&str, &[&str]); 14] = [
         ],
     ),
     ("auth", &[]),
-    ("cli", &["db", "embedded"]),
+    ("cli", &["auth", "db", "embedded"]),
     ("db", &[]),
     ("delivery", &[]),
     ("demo", &["auth", "db", "delivery", "http"]),
@@ -51,15 +52,15 @@ const TABLE: [(&str, &[&str]); 14] = [
             "delivery::EventSink",
         ],
     ),
-    // The address at the other end of a request's connection, and nothing else of how it came.
-    ("http", &["auth", "db", "delivery", "transport::Peer"]),
+    ("http", &["auth", "db", "delivery"]),
     ("socketio", &["auth", "db", "delivery", "transport"]),
     ("telemetry", &[]),
-    ("transport", &["delivery"]),
+    // What the first look at a request has left in it.
+    ("transport", &["auth::HostRefused", "delivery"]),
 ];
 
 /// What a leaf may import of the others.
-const LEAF_TABLE: [(&str, &[&str]); 1] = [("offset", &["event"])];
+const LEAF_TABLE: [(&str, &[&str]); 2] = [("metrics", &["quota"]), ("offset", &["event"])];
 
 /// What this part may import, itself not named; `None` for a part that is in no table.
 fn allowed(folder: &str) -> Option<Vec<&'static str>> {
