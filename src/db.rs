@@ -5,7 +5,7 @@
 //!
 //! - `outbox`: what the reader follows, what replays and HTTP read, and what is pruned
 //! - `sessions`: the resume sessions; `history`: the messages of a room, read from the attached tables
-//! - `listen`: LISTEN; `notify_queue`: the notification by which a server probes itself, and how full the queue of all is
+//! - `listen`: LISTEN; `signed`: which notifications are heeded; `notify_queue`: the notification by which a server probes itself, and how full the queue of all is
 //! - `link`: whether a pooler is between us and the database, and what may be kept in a session then
 //! - `backend`: a connection as statements run on it
 //! - `pools`: the connections, by what they are for; `query_batcher`: many questions in one statement
@@ -44,10 +44,12 @@ mod pools;
 mod prepare;
 mod query_batcher;
 mod read_error;
+mod reader_key;
 mod retry;
 mod rights;
 mod self_check;
 mod sessions;
+mod signed;
 mod sources;
 mod stats;
 

@@ -100,6 +100,8 @@ meters! {
     pub lag_seconds: FloatGauge = "reader_lag_seconds", "Since a read last found everything";
     /// Times the LISTEN connection was lost.
     pub listener_reconnects: Counter = "listener_reconnects", "Times the LISTEN connection was lost";
+    /// Notifications of typing or of takeovers that no server has sent.
+    pub forged_notifications: Counter = "forged_notifications", "Notifications that were not heeded, for want of a genuine tag";
     /// How full the cluster's NOTIFY queue is, from 0 to 1.
     pub notify_queue: FloatGauge = "notify_queue_usage_ratio", "How full the NOTIFY queue is";
     /// Rows of the outbox, as the planner estimates them.

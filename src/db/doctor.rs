@@ -8,6 +8,7 @@
 //! Leaves no setting behind, so that a pooler's connections are as they were.
 //!
 //! - `connection`: connection, pooler, version, role, writes, migrations; `access`: rights, locks, others' triggers and row security
+//! - `hostile`: what other roles could do
 //! - `wake`: LISTEN, the trigger that wakes, the servers; `sources`: the attached tables, and the indexes that history needs
 //! - `policy`: what says who may join which room
 //! - `growth`: capture errors, outbox, sessions; `cluster`: held xmin, NOTIFY queue, disk, clock, connections
@@ -16,6 +17,7 @@ mod access;
 mod cluster;
 mod connection;
 mod growth;
+mod hostile;
 mod policy;
 mod sources;
 mod wake;
@@ -164,6 +166,8 @@ impl Doctor {
             self.writes().await;
             if self.schema().await {
                 self.rights().await;
+                self.confined().await;
+                self.secret().await;
                 self.locks().await;
                 self.triggers().await;
                 self.row_security().await;

@@ -9,6 +9,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 use tokio::time::timeout;
 
 use super::backend::Backend;
+use super::numbers::pin_names;
 use super::rights::{Kind, SERVE};
 use super::{CONNECT_PATIENCE, Database, cause_of};
 
@@ -81,6 +82,11 @@ union all
 select 4, format('grant rowcast_policy to %I;', $1) from role
 where not coalesce(pg_has_role($1, oid, 'member'), false)
 order by 1, 2";
+/// Every table of ours, and the views; the secret is for servers alone.
+const TABLES: &str = "
+select format('grant select on %s to %I;', string_agg('rowcast.' || quote_ident(c.relname), ', ' order by c.relname), $1)
+from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where n.nspname = 'rowcast' and c.relkind in ('r', 'p', 'v')";
 
 /// The functions of these names, each as GRANT names it.
 const FUNCTIONS: &str = "
@@ -99,6 +105,9 @@ pub(crate) async fn grants_for(
 ) -> anyhow::Result<Vec<Grant>> {
     let mut connection = connect(database).await?;
     let mut transaction = connection.begin().await?;
+    sqlx::raw_sql(pin_names!())
+        .execute(&mut *transaction)
+        .await?;
     // Without names of statements, which a pooler would keep.
     let mut on = Backend::new(false, &mut transaction);
     let quoted = quoted_role(&mut on, role).await?;
@@ -120,9 +129,8 @@ pub(crate) async fn grants_for(
     }
     if wanted.serve || wanted.attach {
         // pg_dump locks every table and reads every sequence.
-        statements.push(format!(
-            "grant select on all tables in schema rowcast to {quoted};"
-        ));
+        let tables = sqlx::query_scalar(TABLES).bind(role);
+        statements.extend(tables.fetch_all(&mut on).await?);
         statements.push(format!(
             "grant select on all sequences in schema rowcast to {quoted};"
         ));
@@ -151,11 +159,8 @@ pub(crate) async fn grants_for(
 pub(crate) async fn apply_grants(database: &Database, grants: &mut [Grant]) -> anyhow::Result<()> {
     let mut connection = connect(database).await?;
     for grant in grants {
-        let ran = sqlx::raw_sql(AssertSqlSafe(grant.sql.clone()))
-            .execute(&mut connection)
-            .await;
-        match ran {
-            Ok(_) => {}
+        match apply(&mut connection, &grant.sql).await {
+            Ok(()) => {}
             Err(error) if error.as_database_error().is_some() => {
                 grant.refused = Some(cause_of(&error));
             }
@@ -164,6 +169,18 @@ pub(crate) async fn apply_grants(database: &Database, grants: &mut [Grant]) -> a
     }
     connection.close().await?;
     Ok(())
+}
+
+/// Runs one statement, with names that mean Postgres's own things.
+async fn apply(connection: &mut PgConnection, sql: &str) -> sqlx::Result<()> {
+    let mut transaction = connection.begin().await?;
+    sqlx::raw_sql(pin_names!())
+        .execute(&mut *transaction)
+        .await?;
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
+        .execute(&mut *transaction)
+        .await?;
+    transaction.commit().await
 }
 
 /// Each table with all that a server needs of it.

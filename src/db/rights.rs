@@ -50,13 +50,19 @@ pub(super) const SERVE: &[Right] = &[
     right(Kind::Table, "events", &["select"], Check::Rights, "the server can read no event"),
     right(Kind::Table, "events", &["delete"], Check::Retention, "old events are never removed, and the table grows"),
     right(Kind::Table, "epoch", &["select", "update"], Check::Rights, "the server can't tell which offsets are good, and doesn't start"),
+    right(Kind::Function, "server_secret", &["execute"], Check::Rights, "the server can't tell which offsets are good, and doesn't start"),
+    right(Kind::Function, "signed", &["execute"], Check::Sessions, "the server can't tell others that a session was taken over, and refuses resumes"),
     right(Kind::Table, "uncrashed", &["select", "insert"], Check::Rights, "the server can't tell whether Postgres crashed, and doesn't start"),
     right(Kind::Table, "sessions", &["select", "insert", "update"], Check::Sessions, "the server can't store sessions, and refuses joins"),
+    right(Kind::Table, "turns", &["select", "insert", "update"], Check::Retention, "old events are never removed, and the table grows"),
     right(Kind::Table, "sessions", &["delete"], Check::Retention, "old sessions are never removed, and the table grows"),
     right(Kind::Table, "attached", &["select"], Check::History, "history is refused"),
     right(Kind::Table, "sources", &["select"], Check::History, "history is refused"),
     right(Kind::Function, "truncate_payload", &["execute"], Check::Rights, "the server can't read the outbox"),
     right(Kind::Function, "is_flushed", &["execute"], Check::Rights, "the server can't tell which offsets are good"),
+    right(Kind::Function, "is_plain", &["execute"], Check::History, "history is refused"),
+    right(Kind::Function, "confined_row", &["execute"], Check::History, "history fails at a row with a type of its owner's"),
+    right(Kind::Function, "measured_row", &["execute"], Check::History, "history fails at a large row"),
     right(Kind::Function, "careful_row", &["execute"], Check::History, "history fails at a large row"),
     right(Kind::Function, "bounded_row", &["execute"], Check::History, "history fails at a large row"),
     right(Kind::Function, "bounded_value", &["execute"], Check::History, "history fails at a large row"),
@@ -65,7 +71,7 @@ pub(super) const SERVE: &[Right] = &[
 ];
 
 /// The tables whose rows the server must see and write, all of them.
-const TABLES: &str = "'events', 'epoch', 'uncrashed', 'sessions', 'attached'";
+const TABLES: &str = "'events', 'epoch', 'uncrashed', 'turns', 'sessions', 'attached'";
 
 /// A right that the role does not have.
 #[derive(serde::Deserialize, Debug)]

@@ -12,6 +12,7 @@ use super::fault::{cause_of, is_about_the_connection};
 use super::link::is_standby;
 use super::locks::{HELD, Held, lasting};
 use super::pools::Pool;
+use super::reader_key::{KEY_HOLDER, KeyHolder};
 use super::retry::within;
 use super::rights::{Hidden, Missing, hidden_sql, missing_sql};
 use super::sessions::rehearse;
@@ -31,6 +32,9 @@ pub(super) const MAKE_WAKE: &str = "create trigger wake after insert on rowcast.
 const NO_WRITES_STANDBY: &str =
     "the database takes no writes: this is a standby; let DATABASE_URL lead to the primary";
 
+/// So many looks in a row find the readers' key with the same process before that is a fault.
+const KEY_LOOKS: u32 = 3;
+
 /// One row: what the catalog says.
 #[derive(serde::Deserialize)]
 struct Look {
@@ -38,6 +42,7 @@ struct Look {
     read_only: bool,
     missing: Vec<Missing>,
     hidden: Vec<Hidden>,
+    key_holder: Option<KeyHolder>,
     held: Vec<Held>,
     /// The trigger that wakes is there, or its table is not. One that is disabled is the poll-only mode.
     wakes: bool,
@@ -48,6 +53,8 @@ pub(crate) struct SelfCheck {
     pool: Pool,
     checks: Checks,
     look: String,
+    /// The process that had the readers' key for itself at the last look, and for how many looks; 0 if none.
+    key_holder: Mutex<(i32, u32)>,
     /// The locks that the last look found.
     held: Mutex<Vec<Held>>,
 }
@@ -61,6 +68,7 @@ impl SelfCheck {
                'read_only', current_setting('transaction_read_only')::bool,
                'missing', (select coalesce(json_agg(m), '[]') from ({}) m),
                'hidden', (select coalesce(json_agg(h), '[]') from ({}) h),
+               'key_holder', (select row_to_json(k.*) from ({KEY_HOLDER}) k),
                'held', (select coalesce(json_agg(h), '[]') from ({HELD}) h),
                'wakes', (select bool_or(t.oid is not null) is not false
                          from pg_class c left join pg_trigger t on t.tgrelid = c.oid and t.tgname = 'wake'
@@ -72,6 +80,7 @@ impl SelfCheck {
             pool,
             checks,
             look,
+            key_holder: Mutex::default(),
             held: Mutex::default(),
         }
     }
@@ -121,6 +130,9 @@ impl SelfCheck {
         self.found_locks(look.held);
         let silent = format!("{NO_WAKE}: {MAKE_WAKE}");
         self.found(Check::Wake, (!look.wakes).then_some(silent));
+        let is_held = self.holds_on(look.key_holder.as_ref());
+        let holder = look.key_holder.filter(|_| is_held);
+        self.found(Check::ReaderKey, holder.map(|holder| holder.line()));
         for check in [
             Check::Rights,
             Check::Sessions,
@@ -134,6 +146,17 @@ impl SelfCheck {
                 self.found(check, joined(&lines));
             }
         }
+    }
+
+    /// Whether the same process has had the readers' key for some looks. Writers have it for a moment when they test it.
+    fn holds_on(&self, holder: Option<&KeyHolder>) -> bool {
+        let pid = holder.map_or(0, |holder| holder.pid);
+        let mut last = self
+            .key_holder
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *last = (pid, if last.0 == pid { last.1 + 1 } else { 1 });
+        pid != 0 && last.1 >= KEY_LOOKS
     }
 
     /// Does what a join does, and takes it back.

@@ -17,10 +17,10 @@ use super::subscriber::{DeliveryState, Subscriber};
 use super::subscriber_transport::{Backlog, SendOutcome, SubscriberTransport};
 use crate::event::{Event, Room, name};
 use crate::metrics::Metrics;
-use crate::offset::{DatabaseState, Epoch, Offset, ReplayPage, Seen, Snapshot};
+use crate::offset::{DatabaseState, Epoch, EpochKey, Offset, ReplayPage, Seen, Snapshot};
 
 pub(super) const EPOCH: Epoch = Epoch {
-    value: 7,
+    value: EpochKey::of(7),
     crashes: 0,
 };
 

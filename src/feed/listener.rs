@@ -18,6 +18,8 @@ use crate::db::{Database, Heard, Listen, ListenError};
 use crate::metrics::Metrics;
 use crate::status::ListenerStatus;
 
+/// Forged notifications are told of in the log once in so long.
+const FORGED_PAUSE: Duration = Duration::from_secs(60);
 /// Behind a pooler there is nothing to listen to, until the address leads elsewhere.
 const POOLED_PAUSE: Duration = Duration::from_secs(5);
 
@@ -111,16 +113,32 @@ impl Listener {
         });
         self.wake.send_replace(());
         self.sources.send_replace(());
+        let mut forgery_told = None;
         loop {
             match listen.next().await {
                 Ok(heard) => {
                     // What came together is one wake, not one read each.
                     for heard in heard {
-                        self.dispatch(heard);
+                        if heard == Heard::Forged {
+                            self.tell_of_forgery(&mut forgery_told);
+                        } else {
+                            self.dispatch(heard);
+                        }
                     }
                 }
                 Err(error) => return error,
             }
+        }
+    }
+
+    fn tell_of_forgery(&self, told: &mut Option<Instant>) {
+        self.metrics.forged_notifications.inc();
+        if told.is_none_or(|at| at.elapsed() >= FORGED_PAUSE) {
+            *told = Some(Instant::now());
+            tracing::warn!(
+                "a notification was not heeded: it came on rowcast_typing or rowcast_session, and no server has sent it, nor \
+                 rowcast.typing(); who else notifies there is in the log of Postgres, with log_statement = all"
+            );
         }
     }
 
@@ -143,6 +161,7 @@ impl Listener {
                     self.metrics.typing_dropped.inc();
                 }
             }
+            Heard::Forged => {}
             // An earlier connection that is not told ends at its next ping.
             Heard::Takeovers(payload) => drop(self.takeovers.try_send(payload)),
         }

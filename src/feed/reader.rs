@@ -8,8 +8,11 @@
 //! How it sleeps without missing a wake, and without making busy writers pay for NOTIFY:
 //! - asleep, it holds a key that writers test; whoever finds it held notifies. Few events: it stays in this state.
 //! - many events: it lets go of the key and reads in a loop, and writers notify nobody.
+//! - the key is somebody else's for long: it reads when woken, or every 200 ms, and tries again to get the key.
 //! - before it sleeps again it takes the key, then asks whether a writer is still at work, then reads. A writer that
 //!   tested too early was either seen at work, and is waited for, or was over, and the read saw it.
+
+mod falling_asleep;
 
 use std::time::Duration;
 
@@ -27,6 +30,7 @@ use crate::delivery::EventSink;
 use crate::metrics::{Metrics, WakeSource};
 use crate::offset::{Offset, Seen};
 use crate::status::ReaderStatus;
+use falling_asleep::{Fallen, KEY_PATIENCE};
 
 /// Events in one read from which writers are busy enough to be spared NOTIFY.
 const BUSY_EVENTS: usize = 16;
@@ -45,11 +49,6 @@ const BUSY_PAUSE: Duration = Duration::from_millis(1);
 const QUIET_WINDOWS: u32 = 3;
 const WINDOW: Duration = Duration::from_millis(10);
 const FEW_EVENTS: usize = 5;
-/// While a writer is waited for: a few short pauses, then longer ones.
-const WAIT_SHORT: Duration = Duration::from_millis(2);
-const WAIT_LONG: Duration = Duration::from_millis(20);
-const SHORT_WAITS: u32 = 10;
-
 /// Reads events from a feed and hands them to a sink.
 pub(crate) struct Reader<F, K> {
     feed: F,
@@ -121,13 +120,19 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
         let head = self.feed.connect().await?;
         let go_on = self.hand_over.connected(position.take(), head).await;
         let position = position.insert(go_on);
+        let mut denied_since = None;
         while !stop.is_cancelled() {
-            let asleep = self.fall_asleep(position, stop).await?;
+            let fallen = self.fall_asleep(position, stop).await?;
             backoff.reset();
-            if asleep {
-                self.sleep(position, stop).await?;
-            } else {
-                self.stay_awake(position, stop).await?;
+            let denied = matches!(fallen, Fallen::Denied);
+            let since = denied.then(|| denied_since.unwrap_or_else(Instant::now));
+            denied_since = since;
+            match since {
+                None if matches!(fallen, Fallen::Asleep) => self.sleep(position, stop).await?,
+                Some(since) if since.elapsed() >= KEY_PATIENCE => {
+                    self.wait_without_key(position, stop).await?;
+                }
+                _ => self.stay_awake(position, stop).await?,
             }
         }
         Ok(())
@@ -198,36 +203,6 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
         Ok(())
     }
 
-    /// Takes the key and makes sure that no writer tested it too early. False: there is too much to do to sleep.
-    async fn fall_asleep(
-        &mut self,
-        position: &mut Offset,
-        stop: &CancellationToken,
-    ) -> Result<bool, F::Error> {
-        if !self.feed.enable_notify().await? {
-            return Ok(false);
-        }
-        let begun = Instant::now();
-        for wait in 0.. {
-            let writers = self.feed.writers().await?;
-            let events = self.read(position).await?;
-            if events >= BUSY_EVENTS || (events > 0 && writers >= CROWD) {
-                self.feed.disable_notify().await?;
-                return Ok(false);
-            }
-            if stop.is_cancelled() || writers == 0 {
-                return Ok(true);
-            }
-            let pause = writer_pause(wait, begun.elapsed(), self.poll);
-            // A notified commit need not wait for the pause to end, nor does the stop.
-            tokio::select! {
-                () = stop.cancelled() => {}
-                _ = timeout(pause, self.wake.changed()) => {}
-            }
-        }
-        Ok(true)
-    }
-
     /// Holds the key: reads when woken or when the poll is due, until writers are busy.
     async fn sleep(
         &mut self,
@@ -283,16 +258,7 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
     }
 }
 
-/// The pause before the next look at a writer that may have tested the key too early, and has been waited for so long: a
-/// quarter of that, so that a transaction which stays open costs no more than the poll does, and one that ends without
-/// having written again is delivered late by a quarter of its age at most. One that writes again notifies.
-fn writer_pause(wait: u32, waited: Duration, poll: Duration) -> Duration {
-    if wait < SHORT_WAITS {
-        WAIT_SHORT
-    } else {
-        (waited / 4).max(WAIT_LONG).min(poll.max(WAIT_LONG))
-    }
-}
-
+#[cfg(test)]
+use falling_asleep::{SHORT_WAITS, WAIT_LONG, WAIT_SHORT, writer_pause};
 #[cfg(test)]
 mod tests;

@@ -24,6 +24,7 @@ use crate::delivery::RoomNotifier;
 use crate::event::{ContactId, Room};
 use crate::http_error::Error;
 use crate::metrics::Metrics;
+use crate::offset::EpochKey;
 use crate::quota::ClientAddress;
 
 /// Between two lines of the log about requests that fail.
@@ -38,7 +39,7 @@ pub(crate) struct Api {
     pub max_payload: usize,
     pub metrics: Metrics,
     /// The value of the database's epoch, as it was last seen.
-    pub epoch: Mutex<Option<u64>>,
+    pub epoch: Mutex<Option<EpochKey>>,
     pub limits: ApiLimits,
     authenticator: Authenticator,
     room_policy: RoomPolicy,

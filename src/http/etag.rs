@@ -26,7 +26,7 @@ impl ETag {
         let mut tag = Self(Sha256::new());
         tag.cover(uri.to_string().as_bytes());
         tag.cover(identity.as_bytes());
-        tag.cover(&epoch.value.to_be_bytes());
+        tag.cover(epoch.value.bytes());
         tag.cover(&epoch.crashes.to_be_bytes());
         tag.cover(&span.to_be_bytes());
         tag
@@ -127,6 +127,7 @@ mod tests {
     #[test]
     fn what_was_asked_where_and_found_is_in_the_tag() {
         let tag = |(uri, identity): (&str, &str), value, crashes, parts: &[&str]| {
+            let value = crate::offset::EpochKey::of(value);
             let epoch = Epoch { value, crashes };
             let uri = uri.parse().expect("a path");
             let mut tag = ETag::new(&uri, identity, epoch, Duration::from_secs(365 * 24 * 3600));

@@ -8,7 +8,9 @@ use serde_json::value::RawValue;
 use super::random::Random;
 use crate::db::{Head, LogPosition, ReadPart};
 use crate::event::{Event, Room};
-use crate::offset::{DatabaseState, Epoch, Offset, ReplayPage, RoomRange, Seen, Snapshot};
+use crate::offset::{
+    DatabaseState, Epoch, EpochKey, Offset, ReplayPage, RoomRange, Seen, Snapshot,
+};
 
 /// An event that was committed. It stays here when it is undone or pruned.
 #[derive(Clone, Debug)]
@@ -56,7 +58,7 @@ impl Database {
     pub(super) fn new() -> Self {
         Self {
             epoch: Epoch {
-                value: 7,
+                value: EpochKey::of(7),
                 crashes: 0,
             },
             recovered: Vec::new(),

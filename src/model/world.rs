@@ -21,7 +21,7 @@ use crate::delivery::{
 use crate::event::Room;
 use crate::feed::{HandOver, ReadUnderWay};
 use crate::metrics::Metrics;
-use crate::offset::{Offset, RoomRange};
+use crate::offset::{EpochKey, Offset, RoomRange};
 use crate::socketio::SessionOwners;
 use crate::socketio::resume::{ResumeOutcome, ResumeRequest, evaluate};
 use crate::socketio::store::{session_progress, stored_session};
@@ -675,5 +675,5 @@ fn room(index: usize) -> Room {
 }
 
 fn unpack(text: &str) -> Option<Offset> {
-    Offset::unpack(text, 7).ok()
+    Offset::unpack(text, EpochKey::of(7)).ok()
 }

@@ -28,6 +28,8 @@ pub(crate) enum Check {
     Retention,
     /// The role has the rights that the history of a room takes.
     History,
+    /// Readers can hold the key by which writers know that somebody is to be notified.
+    ReaderKey,
     /// Nobody keeps a table of ours locked against everybody else.
     Locks,
     /// Whoever writes an event wakes the reader.
@@ -51,13 +53,14 @@ pub(crate) enum Severity {
 
 impl Check {
     /// Every check.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Writes,
         Self::Rights,
         Self::RowSecurity,
         Self::Sessions,
         Self::Retention,
         Self::History,
+        Self::ReaderKey,
         Self::Locks,
         Self::Wake,
         Self::NotifyQueue,
@@ -74,6 +77,7 @@ impl Check {
             Self::Sessions => "sessions",
             Self::Retention => "retention",
             Self::History => "history",
+            Self::ReaderKey => "reader_key",
             Self::Locks => "locks",
             Self::Wake => "wake",
             Self::NotifyQueue => "notify_queue",
@@ -91,9 +95,12 @@ impl Check {
             | Self::Sessions
             | Self::Locks
             | Self::Keys => Severity::Failing,
-            Self::Retention | Self::History | Self::Wake | Self::NotifyQueue | Self::KeyRefresh => {
-                Severity::Degraded
-            }
+            Self::Retention
+            | Self::History
+            | Self::Wake
+            | Self::NotifyQueue
+            | Self::KeyRefresh
+            | Self::ReaderKey => Severity::Degraded,
         }
     }
 }

@@ -174,7 +174,7 @@ impl Follow {
         let connected = Connected {
             connection,
             link,
-            epoch: current.epoch.value.cast_signed(),
+            epoch: current.value,
             tells_log: current.tells_log,
         };
         let head = Head {

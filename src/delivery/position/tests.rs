@@ -8,6 +8,7 @@ use crate::delivery::sink::Affected;
 use crate::delivery::subscriber::ReplayGeneration;
 use crate::event::Room;
 use crate::metrics::Metrics;
+use crate::offset::EpochKey;
 
 /// The broadcast's, after it has sent 1 (transaction 11) and 2 (12) of a read up to 20.
 fn position() -> BroadcastPosition {
@@ -64,7 +65,7 @@ fn another_life_of_the_database_can_not_be_compared_unless_all_was_on_disk() {
     let action =
         |position: &BroadcastPosition, from: &Offset| position.next_replay_action(from, |_| true);
     let other = Epoch {
-        value: 8,
+        value: EpochKey::of(8),
         crashes: 0,
     };
     let rewound = Offset::all(other, true, snapshot(10));

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::db::{Head, LogPosition};
 use crate::event::Event;
-use crate::offset::{Epoch, Seen, Snapshot};
+use crate::offset::{Epoch, EpochKey, Seen, Snapshot};
 
 /// What the reader asked of the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +89,7 @@ impl Outbox {
     pub(in crate::feed) fn new() -> Self {
         Self {
             epoch: Epoch {
-                value: 7,
+                value: EpochKey::of(7),
                 crashes: 0,
             },
             key_held: false,
