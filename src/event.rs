@@ -27,6 +27,8 @@ pub(crate) mod name {
     pub(crate) const JOIN: &str = "join:conversation";
     /// A client leaves a conversation's room.
     pub(crate) const LEAVE: &str = "leave:conversation";
+    /// Stands for a client's event with binary arguments, which the transport drops.
+    pub(crate) const BINARY: &str = "rowcast:binary";
 }
 
 /// A Socket.IO room: the unit of authorisation and of replay.

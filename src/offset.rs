@@ -205,4 +205,6 @@ impl Offset {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

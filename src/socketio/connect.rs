@@ -7,13 +7,13 @@
 //! Guarantees: at most one connection of this server has a resume session; the earlier one is closed.
 
 mod begin_session;
+mod connect_auth;
 mod departure;
 mod entrance;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use serde_json::Value;
 use socketioxide::extract::{AckSender, SocketRef};
 use socketioxide::socket::DisconnectReason;
 
@@ -32,8 +32,9 @@ use crate::delivery::{
     DeliveryState, Hub, Outgoing, ReplaySource, Subscriber, SubscriberTransport as _,
 };
 use crate::event::Room;
-use crate::metrics::{Connect, Metrics};
+use crate::metrics::{Connect, Limit, Metrics};
 use crate::transport::{ClientTransport, Connection, engine_session, own_connection};
+pub(super) use connect_auth::ConnectAuth;
 use departure::Departure;
 use entrance::Entrance;
 
@@ -45,6 +46,9 @@ pub(super) enum Refused {
     /// The database was away for longer than the handshake may take.
     #[error("unavailable")]
     Unavailable,
+    /// More than what the members that we know could need.
+    #[error("auth_too_large")]
+    AuthTooLarge,
 }
 
 /// Lets clients in, and cleans up after them.
@@ -76,8 +80,12 @@ impl<S: ReplaySource> Connector<S> {
     pub(super) async fn admit(
         self: &Arc<Self>,
         socket: &SocketRef,
-        auth: Option<Value>,
+        auth: ConnectAuth,
     ) -> Result<(), Refused> {
+        let auth = auth.read().inspect_err(|_| {
+            self.metrics.limits(Limit::MessageSize);
+            self.metrics.connects(Connect::Refused);
+        })?;
         let identity = auth::authenticate(socket.req_parts(), &self.origin_policy)
             .inspect_err(|_| self.metrics.connects(Connect::Refused))?;
         let engine_session = engine_session(socket);

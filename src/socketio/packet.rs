@@ -1,5 +1,7 @@
-//! An incoming event as socketioxide hands it over: what it asks for, its arguments, and where its answer goes.
+//! An incoming event as socketioxide hands it over, and as it waits for its turn.
 //!
+//! It waits as its text, in a copy of its own: parsed it could take thirty times as much, and a slice of what was read would
+//! keep all of that in memory.
 //! Parsing never fails: an event that can't be understood becomes one that is answered by a refusal. A failed extractor would
 //! make socketioxide drop the event without an answer.
 
@@ -16,12 +18,18 @@ use crate::transport::Ack;
 
 /// An incoming event as it came, with its ack's id.
 pub(super) struct Packet {
-    pub(super) request: Request,
-    pub(super) args: Result<Vec<Value>, Refusal>,
+    text: Result<Box<str>, Refusal>,
     ack_id: Option<i64>,
 }
 
 /// An event that waits for its turn.
+pub(super) struct Waiting {
+    /// As the client sent it, or why it is refused without a look.
+    pub(super) text: Result<Box<str>, Refusal>,
+    pub(super) ack: Ack,
+}
+
+/// An event whose turn has come.
 pub(super) struct Incoming {
     pub(super) request: Request,
     pub(super) args: Result<Vec<Value>, Refusal>,
@@ -30,14 +38,33 @@ pub(super) struct Incoming {
 
 impl Packet {
     /// The event, to be answered through `sender`.
-    pub(super) fn into_incoming(self, sender: AckSender) -> Incoming {
-        Incoming {
-            request: self.request,
-            args: self.args,
+    pub(super) fn into_waiting(self, sender: AckSender) -> Waiting {
+        Waiting {
+            text: self.text,
             ack: match self.ack_id {
                 Some(id) => Ack::Asked { id, sender },
                 None => Ack::None,
             },
+        }
+    }
+}
+
+impl Waiting {
+    /// How much of it depends on the client.
+    pub(super) fn bytes(&self) -> usize {
+        self.text.as_ref().map_or(0, |text| text.len())
+    }
+
+    /// What it asks for.
+    pub(super) fn parse(self) -> Incoming {
+        let (request, args) = match self.text {
+            Ok(text) => protocol::parse(&text),
+            Err(refusal) => (Request::Unknown, Err(refusal)),
+        };
+        Incoming {
+            request,
+            args,
+            ack: self.ack,
         }
     }
 }
@@ -50,17 +77,11 @@ impl FromMessage<LocalAdapter> for Packet {
         packet: socketioxide::handler::Value,
         ack_id: Option<i64>,
     ) -> Result<Self, Self::Error> {
-        let (request, args) = match packet {
-            socketioxide::handler::Value::Str(text, None) => protocol::parse(&text),
-            _ => {
-                let refusal = Refusal::BadRequest("binary arguments are not accepted".to_owned());
-                (Request::Unknown, Err(refusal))
-            }
+        let text = match packet {
+            socketioxide::handler::Value::Str(text, None) => Ok(text.as_str().into()),
+            // The transport lets none through.
+            _ => Err(Refusal::binary()),
         };
-        Ok(Self {
-            request,
-            args,
-            ack_id,
-        })
+        Ok(Self { text, ack_id })
     }
 }

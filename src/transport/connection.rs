@@ -21,8 +21,9 @@ use std::task::{Context, Poll, Waker};
 use bytes::{Buf as _, Bytes};
 use tokio::net::TcpStream;
 
+use super::close_code::CloseCode;
 use super::frame;
-use super::incoming::{CloseCode, Incoming};
+use super::incoming::Incoming;
 use crate::delivery::SendOutcome;
 
 /// What may wait for a client that reads slowly, in bytes; one larger frame may stand alone.

@@ -7,13 +7,16 @@
 
 mod polling_state;
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, MutexGuard};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
+use super::client_packet::ClientPackets;
+use super::close_code::CloseCode;
 use super::connection::Connection;
 use super::engine_queue::EngineQueue;
 use crate::metrics::{Limit, Metrics};
@@ -40,9 +43,9 @@ impl EngineSession {
         Self::new(handshake_limit, metrics, None)
     }
 
-    /// A session that begins by polling.
-    pub(super) fn polling(handshake_limit: Duration, metrics: Metrics) -> Arc<Self> {
-        Self::new(handshake_limit, metrics, Some(Box::default()))
+    /// A session that begins by polling, and takes these packets.
+    pub(super) fn polling(limit: Duration, packets: ClientPackets, metrics: Metrics) -> Arc<Self> {
+        Self::new(limit, metrics, Some(Box::new(Polling::new(packets))))
     }
 
     fn new(limit: Duration, metrics: Metrics, polling: Option<Box<Polling>>) -> Arc<Self> {
@@ -141,6 +144,23 @@ impl EngineSession {
         let mut state = self.state()?;
         let is_first = !std::mem::replace(&mut state.posting, true);
         is_first.then(|| PostGuard(self.clone()))
+    }
+
+    /// The body of a POST as the engine gets it.
+    ///
+    /// # Errors
+    /// The client may not send this.
+    pub(super) fn read_body<'a>(&self, body: &'a str) -> Result<Cow<'a, str>, CloseCode> {
+        let Some(polling) = &self.polling else {
+            return Ok(Cow::Borrowed(body));
+        };
+        let mut packets = polling
+            .packets
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        packets
+            .body(body, Instant::now())
+            .inspect_err(|code| code.count(&self.metrics))
     }
 
     /// Waits until a poll has to be answered although the engine has nothing for the client.

@@ -34,6 +34,7 @@ mod limits;
 mod logs;
 mod long_polls;
 mod managed;
+mod memory;
 mod migrating;
 mod migrations;
 mod names;
