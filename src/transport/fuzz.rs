@@ -147,7 +147,7 @@ fn no_text_of_a_packet_or_a_post_panics() {
             for packet in decoded {
                 match packet {
                     Ok(Packet::Message(message)) => {
-                        read.push(engine_reads(&state, &format!("4{message}")))
+                        read.push(engine_reads(&state, &format!("4{message}")));
                     }
                     Ok(Packet::Binary(_)) => panic!("none gets through"),
                     Ok(_) => read.push(1),
