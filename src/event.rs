@@ -31,6 +31,8 @@ pub(crate) mod name {
     pub(crate) const AUTH_REFRESH: &str = "auth:refresh";
     /// A client leaves a conversation's room.
     pub(crate) const LEAVE: &str = "leave:conversation";
+    /// Stands for a client's event with binary arguments, which the transport drops.
+    pub(crate) const BINARY: &str = "rowcast:binary";
 }
 
 /// Why a client was put out of a room, as `rowcast:left` tells it.

@@ -36,6 +36,8 @@ mod demo;
 mod embedded;
 mod event;
 mod feed;
+#[cfg(test)]
+mod fuzz;
 mod http;
 mod http_error;
 mod metrics;

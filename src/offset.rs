@@ -206,4 +206,6 @@ impl Offset {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

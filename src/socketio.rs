@@ -2,7 +2,8 @@
 //!
 //! Owns the protocol with clients:
 //! - `connect`: lets a connection in and cleans up after it; `client`: a connected client
-//! - `packet`, `inbox`: what a client sends, parsed and queued; `protocol`: arguments, answers and errors
+//! - `packet`, `inbox`: what a client sends, queued as it came; `protocol`: arguments, answers and errors; `bounded_json`:
+//!   their JSON, in few values
 //! - `requests`: handles joins, leaves and typing
 //! - `session`: resume sessions, by which a client that comes back goes on where it was
 //!
@@ -18,15 +19,17 @@ use axum::routing::{MethodRouter, any_service};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use hyper::service::Service as _;
-use serde_json::Value;
-use socketioxide::SocketIo;
-use socketioxide::extract::{SocketRef, TryData};
+use socketioxide::extract::SocketRef;
 use socketioxide::handler::ConnectHandler;
+use socketioxide::{ParserConfig, SocketIo};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+mod bounded_json;
 mod client;
 mod connect;
+#[cfg(test)]
+mod fuzz;
 mod inbox;
 mod lease;
 mod packet;
@@ -46,7 +49,7 @@ use crate::delivery::{Hub, Replay, ReplaySource, SubscriberTransport as _};
 use crate::metrics::Metrics;
 use crate::quota::{Places, Rates};
 use crate::transport::{EngineGate, EngineLimits, OpenSession, Opener, engine_middleware};
-use connect::{Admitted, Connector};
+use connect::{Admitted, ConnectAuth, Connector};
 use requests::Requests;
 use session::{Clients, cut_ended};
 
@@ -121,6 +124,7 @@ fn engine_gate(
         opener: Opener {
             open,
             max_message_bytes: limits.max_message_bytes,
+            max_event_rate: limits.max_event_rate,
             probe_timeout: limits.handshake_timeout,
             metrics: metrics.clone(),
         },
@@ -157,6 +161,12 @@ impl SocketServer {
             .max_payload(POLL_RESPONSE_BYTES)
             .ping_interval(PING_INTERVAL)
             .ping_timeout(PING_TIMEOUT)
+            // Behind the transport, which lets nothing binary through.
+            .with_parser(
+                ParserConfig::common()
+                    .max_incoming_binaries(0)
+                    .max_incoming_binary_buf_size(0),
+            )
             .ws_read_buffer_size(READ_BUFFER_BYTES)
             .ws_max_message_size(limits.max_message_bytes)
             .ws_max_frame_size(limits.max_message_bytes)
@@ -205,9 +215,7 @@ impl SocketServer {
         let connector = Arc::new(connector);
         let middleware = {
             let connector = connector.clone();
-            async move |socket: SocketRef, TryData(auth): TryData<Value>| {
-                connector.admit(&socket, auth.ok()).await
-            }
+            async move |socket: SocketRef, auth: ConnectAuth| connector.admit(&socket, auth).await
         };
         let connected = async move |io: SocketIo, socket: SocketRef| {
             // Removed, not only read: the socket holds its extensions for as long as it lives.

@@ -16,13 +16,14 @@
 //! - `engine_session`, `engine_sessions`: what is known of an engine session, by itself and by its id
 //! - `client_transport`: implements [`SubscriberTransport`](crate::delivery::SubscriberTransport); `engine_queue`: how much
 //!   waits in socketioxide's queue for a client that began by polling
-//! - `incoming`, `client_packet`: what clients send, checked and made readable
+//! - `incoming`, `client_packet`: what clients send, checked and made readable; `close_code`: why a connection is closed
 //! - `encode`, `frame`, `query`: packets, WebSocket frames, query parameters
 //!
 //! Relies on `delivery` for what is sent, and knows nothing of rooms, resume sessions, or the database.
 
 mod client_packet;
 mod client_transport;
+mod close_code;
 mod connection;
 mod encode;
 mod engine_error;
@@ -33,6 +34,8 @@ mod engine_queue;
 mod engine_session;
 mod engine_sessions;
 mod frame;
+#[cfg(test)]
+mod fuzz;
 mod handshake;
 mod incoming;
 mod opening;

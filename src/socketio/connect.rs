@@ -8,6 +8,7 @@
 
 mod ask_rooms;
 mod begin_session;
+mod connect_auth;
 mod departure;
 mod entrance;
 
@@ -36,6 +37,7 @@ use crate::delivery::{
 use crate::event::Room;
 use crate::metrics::{Connect, Limit, Metrics};
 use crate::transport::{ClientTransport, Connection, engine_session, own_connection};
+pub(super) use connect_auth::ConnectAuth;
 use departure::{Departure, has_departed};
 use entrance::Entrance;
 
@@ -50,6 +52,9 @@ pub(super) enum Refused {
     /// It connects anew again and again.
     #[error("too_many_connections")]
     TooManyConnects,
+    /// More than what the members that we know could need.
+    #[error("auth_too_large")]
+    AuthTooLarge,
 }
 
 impl Refused {
@@ -59,6 +64,7 @@ impl Refused {
             Self::Auth(error) => error.data(),
             // The same attempt may go well a moment later.
             Self::Unavailable | Self::TooManyConnects => ConnectError::Unavailable.data(),
+            Self::AuthTooLarge => r#"{"retryable":false,"refresh":false}"#,
         }
     }
 }
@@ -90,9 +96,15 @@ impl<S: ReplaySource> Connector<S> {
     pub(super) async fn admit(
         self: &Arc<Self>,
         socket: &SocketRef,
-        auth: Option<Value>,
+        auth: ConnectAuth,
     ) -> Result<(), Refused> {
-        let admitted = self.decide(socket, auth.as_ref()).await;
+        let admitted = match auth.read() {
+            Ok(auth) => self.decide(socket, auth.as_ref()).await,
+            Err(too_large) => {
+                self.metrics.limits(Limit::MessageSize);
+                Err(too_large)
+            }
+        };
         admitted.inspect_err(|refused| {
             self.metrics.connects(Connect::Refused);
             // Said before the packet, which is sent once this has returned.

@@ -5,6 +5,7 @@
 
 use serde_json::{Value, json};
 
+use super::bounded_json;
 use crate::auth::ConnectError;
 use crate::delivery::{JoinError, Outgoing};
 use crate::event::{ContactId, name};
@@ -63,6 +64,10 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
+    pub(super) fn binary() -> Self {
+        Self::BadRequest("binary arguments are not accepted".to_owned())
+    }
+
     pub(super) fn unknown_event() -> Self {
         let known = Request::NAMED.map(|(name, _)| name).join(", ");
         Self::BadRequest(format!("unknown event: {known} are accepted"))
@@ -201,14 +206,14 @@ fn bad(message: String) -> Refusal {
 
 /// An event packet, `["name", ...]`, as what it asks for and its arguments.
 pub(super) fn parse(packet: &str) -> (Request, Result<Vec<Value>, Refusal>) {
-    let mut args: Vec<Value> = match serde_json::from_str(packet) {
+    let mut args = match bounded_json::array(packet) {
         Ok(args) => args,
-        Err(_) => {
-            let refusal = bad("the arguments are not valid JSON".to_owned());
-            return (Request::Unknown, Err(refusal));
-        }
+        Err(refused) => return (Request::Unknown, Err(bad(refused.to_string()))),
     };
     let named = args.first().and_then(Value::as_str).unwrap_or_default();
+    if named == name::BINARY {
+        return (Request::Unknown, Err(Refusal::binary()));
+    }
     let request = Request::named(named);
     args.drain(..1.min(args.len()));
     (request, Ok(args))
@@ -251,5 +256,11 @@ mod tests {
         for odd in ["[]", "[5]", r#"["x",]"#, "{}", ""] {
             assert_eq!(parse(odd).0, Request::Unknown, "{odd}");
         }
+    }
+
+    #[test]
+    fn binary_arguments_are_refused_as_such() {
+        let (_, args) = parse(&json!([name::BINARY]).to_string());
+        assert_eq!(args, Err(Refusal::binary()));
     }
 }

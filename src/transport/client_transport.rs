@@ -4,8 +4,7 @@
 //! [`Connection`]. One that began by polling, which is a stock client's default, goes through socketioxide's queue, also after
 //! its upgrade to a WebSocket. A client keeps to one way, so that its events stay in order.
 //! Guarantees that events which wait for the client are bounded in bytes, and that one which is not accepted is reported to the
-//! caller ([`SendOutcome::Full`], [`SendOutcome::Closed`]). An answer that is not accepted ends the connection. In the queue
-//! answers are bounded by its number of packets only.
+//! caller ([`SendOutcome::Full`], [`SendOutcome::Closed`]). An answer that is not accepted ends the connection.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -113,8 +112,8 @@ impl ClientTransport {
                 connection.send(encode::ack(id, answer)) == SendOutcome::Sent
             }
             Way::Queue(queue) => {
-                queue.add(encode::ack(id, answer).len());
-                sender.send(answer).is_ok()
+                let bytes = encode::ack(id, answer).len();
+                queue.takes_answer(bytes) && sender.send(answer).is_ok()
             }
         };
         if !sent {

@@ -22,8 +22,9 @@ use std::task::{Context, Poll, Waker};
 use bytes::{Buf as _, Bytes};
 use tokio::net::TcpStream;
 
+use super::close_code::CloseCode;
 use super::frame;
-use super::incoming::{CloseCode, Incoming};
+use super::incoming::Incoming;
 use super::reading::Reading;
 use crate::delivery::SendOutcome;
 use crate::quota::Place;

@@ -11,6 +11,7 @@ use axum::http::{Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
+use super::client_packet::ClientPackets;
 use super::connection::Connection;
 use super::engine_error::EngineError;
 use super::engine_gate::EngineGate;
@@ -114,7 +115,9 @@ async fn open_polling(gate: &EngineGate, mut request: Request, next: Next) -> Re
     opening::shrink(&mut request);
     // An engine session that polls has no connection of its own, and the engine would hold this request's.
     request.extensions_mut().remove::<Arc<Connection>>();
-    let session = EngineSession::polling(gate.handshake_timeout, gate.metrics.clone(), place);
+    let packets = ClientPackets::new(gate.opener.max_event_rate);
+    let metrics = gate.metrics.clone();
+    let session = EngineSession::polling(gate.handshake_timeout, packets, metrics, place);
     request.extensions_mut().insert(session.clone());
     let response = next.run(request).await;
     let (response, id) = poll_answer::opened(response, gate.opener.max_message_bytes).await;

@@ -8,13 +8,16 @@
 mod connects;
 mod polling_state;
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, MutexGuard};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
+use super::client_packet::ClientPackets;
+use super::close_code::CloseCode;
 use super::connection::Connection;
 use super::engine_queue::EngineQueue;
 use crate::metrics::{Limit, Metrics};
@@ -46,9 +49,14 @@ impl EngineSession {
         Self::new(limit, metrics, place, None)
     }
 
-    /// A session that begins by polling.
-    pub(super) fn polling(limit: Duration, metrics: Metrics, place: Place) -> Arc<Self> {
-        Self::new(limit, metrics, place, Some(Box::default()))
+    /// A session that begins by polling, and takes these packets.
+    pub(super) fn polling(
+        limit: Duration,
+        packets: ClientPackets,
+        metrics: Metrics,
+        place: Place,
+    ) -> Arc<Self> {
+        Self::new(limit, metrics, place, Some(Box::new(Polling::new(packets))))
     }
 
     fn new(
@@ -209,6 +217,23 @@ impl EngineSession {
         let mut state = self.state()?;
         let is_first = !std::mem::replace(&mut state.posting, true);
         is_first.then(|| PostGuard(self.clone()))
+    }
+
+    /// The body of a POST as the engine gets it.
+    ///
+    /// # Errors
+    /// The client may not send this.
+    pub(super) fn read_body<'a>(&self, body: &'a str) -> Result<Cow<'a, str>, CloseCode> {
+        let Some(polling) = &self.polling else {
+            return Ok(Cow::Borrowed(body));
+        };
+        let mut packets = polling
+            .packets
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        packets
+            .body(body, Instant::now())
+            .inspect_err(|code| code.count(&self.metrics))
     }
 
     /// Waits until a poll has to be answered although the engine has nothing for the client.

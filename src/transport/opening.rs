@@ -13,6 +13,7 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 
+use super::client_packet::ClientPackets;
 use super::connection::Connection;
 use super::engine_error::EngineError;
 use super::engine_session::EngineSession;
@@ -51,6 +52,8 @@ pub(crate) struct Opener {
     pub open: OpenSession,
     /// Bytes of a message.
     pub max_message_bytes: usize,
+    /// How many CONNECT and DISCONNECT packets may come at once.
+    pub max_event_rate: u32,
     /// How long a probe may take.
     pub probe_timeout: Duration,
     /// What is counted.
@@ -135,7 +138,8 @@ pub(super) fn upgrade(
 
 /// What the client sends, with the bytes that came together with the handshake.
 fn incoming(early: &[u8], opener: &Opener) -> Incoming {
-    let mut incoming = Incoming::new(opener.max_message_bytes, opener.metrics.clone());
+    let packets = ClientPackets::new(opener.max_event_rate);
+    let mut incoming = Incoming::new(opener.max_message_bytes, packets, opener.metrics.clone());
     incoming.push(early);
     incoming
 }
@@ -144,9 +148,7 @@ fn incoming(early: &[u8], opener: &Opener) -> Incoming {
 pub(super) fn shrink(request: &mut Request) {
     let kept = [&KEPT_BY_US[..], &KEPT_BY_THE_ENGINE[..]].concat();
     *request.headers_mut() = only(request.headers(), &kept);
-    if let Ok(copy) = request.uri().to_string().parse() {
-        *request.uri_mut() = copy;
-    }
+    *request.uri_mut() = Uri::from_static("/socket.io/?EIO=4&transport=polling");
 }
 
 /// Copies of these headers, and no room for more. The host is only ever compared with an origin.

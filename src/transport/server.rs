@@ -2,7 +2,7 @@
 //!
 //! Owns the listening socket. Each request carries as extensions its client's address and its connection; the broadcast writes
 //! to a connection that became a WebSocket. A connection beyond the limits is refused before anything of it is read. The time that
-//! a request's head may take is bounded, and so is, apart from it, the time between two requests.
+//! a request's head may take is bounded, and so is its size and, apart from it, the time between two requests.
 //! The routes may be replaced while it serves: a request is answered by those that there are when it comes.
 //! On stop it closes the listening socket first, then lets the answers under way finish.
 
@@ -20,7 +20,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
@@ -41,6 +41,12 @@ const WAITING_CONNECTIONS: i32 = 4096;
 /// How long sent data may remain unacknowledged, or a full window closed, in milliseconds.
 #[cfg(target_os = "linux")]
 const UNTAKEN_MS: u32 = 20_000;
+
+/// The longest head of a request, which carries cookies and tokens. A longer one is answered by 431.
+const MAX_HEAD_BYTES: usize = 16 * 1024;
+
+/// How long a client that was sent away may take to read why.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// Serves `routes` on `listener` until `stop`, then until the answers under way are out.
 pub(crate) async fn serve(
@@ -96,6 +102,25 @@ async fn serve_connection(
     if prepare(&connection.tcp).is_err() {
         return;
     }
+    // A connection on which nobody speaks takes little: hyper reserves a buffer before it looks.
+    let mut first = [0];
+    let begun = tokio::select! {
+        // Not `readable`, which takes a new connection for ready until it has been tried.
+        begun = timeout(rules.head_timeout, connection.tcp.peek(&mut first)) => matches!(begun, Ok(Ok(1))),
+        () = stop.cancelled() => false,
+    };
+    if begun {
+        Box::pin(serve_http(connection, peer, routes, rules, stop)).await;
+    }
+}
+
+async fn serve_http(
+    connection: Arc<Connection>,
+    peer: IpAddr,
+    routes: watch::Receiver<Router>,
+    rules: ConnectionRules,
+    stop: CancellationToken,
+) {
     let stream = ConnectionStream::new(connection.clone());
     let upgrade_task = UpgradeTask::default();
     let offered = upgrade_task.clone();
@@ -119,6 +144,8 @@ async fn serve_connection(
     let http = http1::Builder::new()
         // It would count the time between two requests, too.
         .header_read_timeout(None)
+        .max_header_size(MAX_HEAD_BYTES)
+        .max_buf_size(MAX_HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     tokio::pin!(http);
@@ -130,10 +157,30 @@ async fn serve_connection(
             http.await
         }
     };
-    drop(read);
     match ended {
-        Ok(()) => upgrade_task.run().await,
-        Err(error) => tracing::debug!("a connection ended: {error}"),
+        Ok(()) => {
+            drop(read);
+            upgrade_task.run().await;
+        }
+        Err(error) => {
+            tracing::debug!("a connection ended: {error}");
+            if error.is_parse_too_large() {
+                let _either_way = timeout(LINGER, read_to_end(&read.tcp)).await;
+            }
+        }
+    }
+}
+
+/// Reads and drops what still comes: otherwise the kernel would reset the connection, and the answer would not be read.
+async fn read_to_end(tcp: &TcpStream) {
+    let mut dropped = [0; 1024];
+    while tcp.readable().await.is_ok() {
+        match tcp.try_read(&mut dropped) {
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(_) => return,
+        }
     }
 }
 

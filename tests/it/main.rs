@@ -43,6 +43,7 @@ mod limits;
 mod logs;
 mod long_polls;
 mod managed;
+mod memory;
 mod migrating;
 mod migrations;
 mod names;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+use crate::transport::client_packet::ClientPackets;
 use crate::transport::connection::Connection;
 use crate::transport::engine_queue::EngineQueue;
 
@@ -16,11 +17,12 @@ const WELCOME_LIMIT: Duration = Duration::from_secs(1);
 /// it has under way is answered.
 const UPGRADE_POLL: Duration = Duration::from_millis(100);
 
-#[derive(Default)]
 pub(super) struct Polling {
     /// Called when the engine lets go of the session.
     pub(super) on_end: OnceLock<OnEnd>,
     state: Mutex<PollingState>,
+    /// What the client sends by POSTs, of which one at a time is read.
+    pub(super) packets: Mutex<ClientPackets>,
     /// Wakes a poll that waits, when `state` has a reason to answer it.
     pub(super) changed: Notify,
     /// Wakes an answer with CONNECT that waits until its socket can be left.
@@ -67,6 +69,16 @@ pub(in crate::transport) enum Interrupt {
 }
 
 impl Polling {
+    pub(super) fn new(packets: ClientPackets) -> Self {
+        Self {
+            on_end: OnceLock::new(),
+            state: Mutex::default(),
+            packets: Mutex::new(packets),
+            changed: Notify::new(),
+            welcomed: Notify::new(),
+        }
+    }
+
     pub(super) fn state(&self) -> MutexGuard<'_, PollingState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
