@@ -96,14 +96,12 @@ pub(super) fn start(
         metrics: metrics.clone(),
     });
     let keeper = socket_server.session_keeper();
-    let retention = config.retention;
-    let typing_hub = hub.clone();
     tasks.start("typing", StopPhase::Rest, |stop| {
-        run_typing(typing_hub, typed, stop)
+        run_typing(hub.clone(), typed, stop)
     });
     tasks.start("replay", StopPhase::Rest, |stop| replay.run(behind, stop));
     tasks.start("sessions", StopPhase::Rest, |stop| {
-        keeper.run(retention, taken_over, stop)
+        keeper.run(config.retention, taken_over, stop)
     });
     tasks.start("leases", StopPhase::Rest, |stop| leases.run(stop));
     tasks.start("expiry", StopPhase::Rest, socket_server.expiry());
