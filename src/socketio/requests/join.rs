@@ -94,7 +94,7 @@ impl<S: ReplaySource> Requests<S> {
         let Ok(after) = Offset::unpack(after, here.epoch.value) else {
             return Ok(JoinReplayOutcome::Lost);
         };
-        let reader = client.identity.holder();
+        let reader = client.identity().holder();
         let reader = reader.or_else(|| client.transport.address_holder());
         let may_read = |reader: &Holder| self.reads.has_left(reader, Instant::now());
         if !reader.as_ref().is_none_or(may_read) {
