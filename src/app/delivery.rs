@@ -69,25 +69,15 @@ pub(super) fn start(
     let (hub, behind) = Hub::new(config.limits.max_rooms, wake.clone(), metrics.clone());
     let notifier = RoomNotifier::new(MAX_LONG_POLLS);
     let reads = Arc::new(Rates::new(config.limits.max_read_rate, READ_BURST_SECONDS));
-    let policy = Policy::new(
-        served.pools.policy.clone(),
-        config.policy.timeout,
-        metrics.clone(),
-    );
-    let room_policy = RoomPolicy::new(policy);
-    let Authentication {
-        origin_policy,
-        authenticator,
-    } = authentication;
-
+    let room_policy = room_policy(config, served, metrics);
     let outbox = SharedReads::new(served.pools.replay.clone(), config.max_payload_bytes);
     let replay = Arc::new(Replay::new(hub.clone(), outbox));
     let (socket_server, socketio, leases) = SocketServer::new(SocketServerParts {
         hub: hub.clone(),
         replay: replay.clone(),
         sessions: Arc::new(Sessions::new(served.pools.main.clone(), checks.clone())),
-        origin_policy: origin_policy.clone(),
-        authenticator: authenticator.clone(),
+        origin_policy: authentication.origin_policy.clone(),
+        authenticator: authentication.authenticator.clone(),
         room_policy: room_policy.clone(),
         lease: config.policy.lease,
         limits: config.limits.clone(),
@@ -116,14 +106,20 @@ pub(super) fn start(
         socket_server,
         socketio,
         notifier,
-        origin_policy,
         reads,
-        authenticator,
+        origin_policy: authentication.origin_policy,
+        authenticator: authentication.authenticator,
         room_policy,
         typing,
         metrics: metrics.clone(),
     };
     (delivery, ends)
+}
+
+/// Who may join which room, asked on connections that are there for nothing else.
+fn room_policy(config: &Config, served: &Served, metrics: &Metrics) -> RoomPolicy {
+    let pool = served.pools.policy.clone();
+    RoomPolicy::new(Policy::new(pool, config.policy.timeout, metrics.clone()))
 }
 
 /// Replays read the outbox through the pool of replays.

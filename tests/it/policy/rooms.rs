@@ -23,7 +23,6 @@ const ALLOWED: &str = r#"
 {"conversations":["a%"]}                | conversation:ab   | false
 {"conversations":["a'b\"c", "é", "日本"]} | conversation:a'b"c | true
 {"conversations":["é"]}                 | conversation:é    | true
-{"conversations":["é"]}                 | conversation:é   | false
 {"rooms":["order:1"]}                   | order:1           | true
 {"rooms":["order:*"]}                   | order:1           | true
 {"rooms":["order:*"]}                   | orders:1          | false
