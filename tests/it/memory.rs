@@ -350,13 +350,20 @@ async fn answers_that_nobody_reads_end_the_session() {
 #[tokio::test]
 async fn engine_sessions_that_nobody_uses_are_small_and_end() {
     const SESSIONS: usize = 500;
-    let scene = Scene::with(&[("ROWCAST_HANDSHAKE_TIMEOUT", "3s")]).await;
+    let scene = Scene::with(&[
+        ("ROWCAST_HANDSHAKE_TIMEOUT", "3s"),
+        // More than one address may open.
+        ("ROWCAST_MAX_HANDSHAKE_RATE", "100000"),
+        ("ROWCAST_MAX_SOCKETIO_RATE", "100000"),
+        ("ROWCAST_MAX_CONNECTIONS_PER_ADDRESS", "100000"),
+    ])
+    .await;
     let address = scene.server.address();
     let opened = async |padding: usize| {
         let padding = "x".repeat(padding);
         let path = format!("{POLLING}&t={padding}");
         for _ in 0..SESSIONS {
-            let headers = [("user-agent", &*padding), ("x-forwarded-for", &*padding)];
+            let headers = [("user-agent", &*padding), ("accept-language", &*padding)];
             assert_eq!(http::get(address, &path, &headers).await.status, 200);
         }
     };
