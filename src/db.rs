@@ -5,6 +5,7 @@
 //!
 //! - `outbox`: what the reader follows, what replays and HTTP read, and what is pruned
 //! - `sessions`: the resume sessions; `history`: the messages of a room, read from the attached tables
+//! - `revocations`: what they end in the database itself
 //! - `listen`: LISTEN; `notify_queue`: the notification by which a server probes itself, and how full the queue of all is
 //! - `link`: whether a pooler is between us and the database, and what may be kept in a session then
 //! - `backend`: a connection as statements run on it
@@ -42,6 +43,7 @@ mod prepare;
 mod query_batcher;
 mod read_error;
 mod retry;
+mod revocations;
 mod rights;
 mod self_check;
 mod sessions;
@@ -63,6 +65,7 @@ pub(crate) use pools::{Pool, Pools};
 pub(crate) use prepare::prepare;
 pub(crate) use read_error::log_wait;
 pub(crate) use retry::is_transient;
+pub(crate) use revocations::{end_stored_sessions, prune_revocations};
 pub(crate) use self_check::SelfCheck;
 pub(crate) use sessions::{
     PidHash, ResumeSession, SessionProgress, Sessions, StoredSession, Takeover, parse_takeovers,

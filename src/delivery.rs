@@ -23,7 +23,7 @@
 //! 1. `Hub::typing_order`: held while a change of who types is made and told, so that what is told last is what holds. Joins,
 //!    leaves and removals take it too, since they change who is told. Protects no data.
 //! 2. `Hub::state`: which subscribers there are, the rooms with their members and typers, the position. It is the gate between
-//!    a join, a replay and the broadcast. Held for a moment, never while something is sent to more than one subscriber.
+//!    a join, a replay, a revocation and the broadcast. Held for a moment, never while something is sent to more than one subscriber.
 //! 3. `Subscriber::state`, one per subscriber: its rooms and what it was sent. Held while one stored event is sent, so that
 //!    what is written down as sent is what was sent. A subscriber's rooms change only while the hub's lock is held too.
 //! 4. The transport's own lock. `delivery` never holds two subscribers' locks at once, and no lock across an await.
@@ -38,6 +38,7 @@ mod outgoing;
 mod position;
 mod recent;
 mod replay;
+mod revoke;
 mod room_notifier;
 mod rooms;
 mod set_back;
@@ -53,7 +54,7 @@ mod fakes;
 mod steps;
 
 pub(crate) use batch::{Batch, BatchEvent};
-pub(crate) use broadcast::Broadcast;
+pub(crate) use broadcast::{Broadcast, EndedRights};
 #[cfg(test)]
 pub(crate) use hub::BehindReceiver;
 pub(crate) use hub::Hub;
@@ -65,6 +66,6 @@ pub(crate) use rooms::{JoinError, Joined};
 pub(crate) use sink::{Affected, EventSink};
 #[cfg(test)]
 pub(crate) use steps::{ReplayStepped, StepBroadcast, StepReplay, StepSink};
-pub(crate) use subscriber::{DeliveryState, Subscriber};
+pub(crate) use subscriber::{AccessGeneration, DeliveryState, Subscriber};
 pub(crate) use subscriber_transport::{Backlog, SendOutcome, SubscriberTransport};
 pub(crate) use typing::run as run_typing;

@@ -25,9 +25,15 @@ pub(crate) mod name {
     pub(crate) const TYPING_STOP: &str = "typing:stop";
     /// A client asks to enter a conversation's room.
     pub(crate) const JOIN: &str = "join:conversation";
+    /// The server took the socket out of a room.
+    pub(crate) const LEFT: &str = "rowcast:left";
     /// A client leaves a conversation's room.
     pub(crate) const LEAVE: &str = "leave:conversation";
 }
+
+/// Rooms of this kind are the servers' own.
+const RESERVED: &str = "rowcast:";
+const REVOCATIONS: &str = "rowcast:revocations";
 
 /// A Socket.IO room: the unit of authorisation and of replay.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -46,6 +52,21 @@ impl Room {
             .split_first_chunk::<8>()
             .expect("a digest has 32 bytes");
         u64::from_be_bytes(*head)
+    }
+
+    /// The room of which `rowcast.revoke` writes events, for the servers alone.
+    pub(crate) fn of_revocations() -> Self {
+        Self::from(REVOCATIONS)
+    }
+
+    /// Whether it is that room.
+    pub(crate) fn is_of_revocations(&self) -> bool {
+        &*self.0 == REVOCATIONS
+    }
+
+    /// Whether it is of the kind that is the servers' own: nobody may be in such a room.
+    pub(crate) fn is_reserved(&self) -> bool {
+        self.0.starts_with(RESERVED)
     }
 
     /// The contact of a conversation's room: what follows the first colon, or nothing.

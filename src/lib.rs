@@ -21,7 +21,7 @@
 //! - [`auth`]: who connects, and into which rooms they may
 //! - [`app`]: puts it together, supervises it, stops it in order
 //! - [`cli`]: the commands besides `serve`; [`embedded`]: a Postgres of our own
-//! - [`config`], [`telemetry`], [`metrics`], [`status`], [`backoff`], [`shutdown`], [`http_error`]: leaves
+//! - [`revocations`]: whose tokens are refused; a leaf, as [`config`], [`telemetry`], [`metrics`], [`status`], [`backoff`], [`shutdown`], [`http_error`]: leaves
 //!
 //! `ARCHITECTURE.md` says who may import whom. The one public function is [`run`].
 
@@ -42,6 +42,7 @@ mod metrics;
 #[cfg(test)]
 mod model;
 mod offset;
+mod revocations;
 mod shutdown;
 mod socketio;
 mod status;

@@ -20,6 +20,8 @@ pub(crate) enum JoinError {
     NotStarted,
     /// The broadcast did not come in time to where the subscriber is already. Ask again.
     StillWaiting,
+    /// What allowed it was revoked.
+    Revoked,
 }
 
 /// How a join without a replay ended.
@@ -100,6 +102,7 @@ impl Hub {
             }
             return Ok(Joined::Already);
         }
+        self.check_not_revoked(subscriber, room)?;
         self.check_room_count(subscriber)?;
         let position = state.position.as_ref().ok_or(JoinError::NotStarted)?;
         if position.keeps_waiting(subscriber) {
@@ -135,6 +138,7 @@ impl Hub {
                 missed_nothing: have.epoch == at.epoch && have.seen.reaches(&at.seen),
             });
         }
+        self.check_not_revoked(subscriber, room)?;
         self.check_room_count(subscriber)?;
         let position = state.position.as_ref().ok_or(JoinError::NotStarted)?;
         if subscriber.state().is_behind() {
@@ -200,15 +204,25 @@ impl Hub {
         }
     }
 
-    /// Puts a subscriber that resumes into its rooms.
-    pub(crate) fn restore(&self, subscriber: &Arc<Subscriber>, rooms: Vec<Membership>) {
+    /// Puts a subscriber that resumes into its rooms. Returns those that were closed to it since it was asked for them.
+    pub(crate) fn restore(
+        &self,
+        subscriber: &Arc<Subscriber>,
+        rooms: Vec<Membership>,
+    ) -> Vec<Room> {
         let _order = self.typing_order();
         let mut state = self.state();
+        let mut closed = Vec::new();
         if state.subscribers.contains_key(&subscriber.id) {
             for joined in rooms {
-                self.add_member(&mut state, subscriber, joined);
+                if self.check_not_revoked(subscriber, &joined.room).is_ok() {
+                    self.add_member(&mut state, subscriber, joined);
+                } else {
+                    closed.push(joined.room);
+                }
             }
         }
+        closed
     }
 
     /// Leaves a room. False: the subscriber was not in it, which is no error.

@@ -4,7 +4,7 @@ use super::*;
 use crate::delivery::batch::Batch;
 use crate::delivery::broadcast::Broadcast;
 use crate::delivery::broadcast_event::BroadcastEvent;
-use crate::delivery::fakes::{Fake, batch, event, hub_at, offset_at};
+use crate::delivery::fakes::{Fake, batch, event, hub_at, offset_at, revocations};
 use crate::delivery::room_notifier::RoomNotifier;
 use crate::metrics::Metrics;
 
@@ -96,7 +96,7 @@ fn a_join_is_refused_beyond_the_limit_and_before_the_first_read() {
 
     let (begun, _behind) = hub_at(10);
     let ben = Fake::live(&begun, 1);
-    let (hub, _behind) = Hub::new(3, watch::Sender::default(), Metrics::new().0);
+    let (hub, _behind) = Hub::new(3, watch::Sender::default(), revocations(), Metrics::new().0);
     hub.add(&ben.subscriber);
     assert_eq!(join(&hub, &ben, "a"), Err(JoinError::NotStarted));
 }

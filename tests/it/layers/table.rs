@@ -4,13 +4,14 @@ use super::imports;
 use super::source::Source;
 
 /// What everybody may import that is no leaf: types, settings, and what is written down for others to read.
-const LEAVES: [&str; 8] = [
+const LEAVES: [&str; 9] = [
     "backoff",
     "config",
     "event",
     "http_error",
     "metrics",
     "offset",
+    "revocations",
     "shutdown",
     "status",
 ];
@@ -59,7 +60,7 @@ const TABLE: [(&str, &[&str]); 14] = [
 ];
 
 /// What a leaf may import of the others.
-const LEAF_TABLE: [(&str, &[&str]); 1] = [("offset", &["event"])];
+const LEAF_TABLE: [(&str, &[&str]); 2] = [("offset", &["event"]), ("revocations", &["event"])];
 
 /// What this part may import, itself not named; `None` for a part that is in no table.
 fn allowed(folder: &str) -> Option<Vec<&'static str>> {
