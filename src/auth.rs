@@ -5,8 +5,12 @@
 //! browser sends cookies along with any page's WebSocket.
 
 mod authenticator;
+mod claims;
 mod identity;
+mod key;
 mod origin_policy;
+mod ring_crypto;
+mod verifier;
 
 use crate::event::Room;
 pub(crate) use authenticator::{Authenticator, ConnectError};
