@@ -4,7 +4,6 @@
 //! Guarantees that names and label values are constants, but for the attached tables, whose names the operator gave: rooms, users
 //! and anything else that a client chose are never labels.
 
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -14,113 +13,15 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+mod labels;
+
+use labels::{
+    CheckLabels, ConnectLabels, HttpLabels, JoinLabels, LimitLabels, ReasonLabels, SourceLabels,
+    TransportLabels, WakeLabels,
+};
+pub(crate) use labels::{Connect, Join, Limit, Transport, WakeSource};
+
 type FloatGauge = Gauge<f64, AtomicU64>;
-
-macro_rules! label {
-    ($(#[$doc:meta])* $name:ident { $($(#[$value_doc:meta])* $value:ident = $text:literal),+ $(,)? } as $label:ident in $set:ident) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
-        pub(crate) enum $name { $($(#[$value_doc])* $value),+ }
-
-        impl EncodeLabelValue for $name {
-            fn encode(&self, encoder: &mut LabelValueEncoder) -> Result<(), std::fmt::Error> {
-                match self { $(Self::$value => $text),+ }.encode(encoder)
-            }
-        }
-
-        #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-        struct $set { $label: $name }
-    };
-}
-
-label! {
-    /// What made the reader read while it slept.
-    WakeSource {
-        /// A notification.
-        Notify = "notify",
-        /// The poll was due.
-        Poll = "poll",
-    } as source in WakeLabels
-}
-label! {
-    /// How a connection attempt ended.
-    Connect {
-        /// A socket without a past.
-        New = "new",
-        /// It goes on where it was.
-        Resumed = "resumed",
-        /// It had a past, and can't be told what it missed.
-        Resync = "resync",
-        /// Sent away with a `connect_error`.
-        Refused = "refused",
-    } as outcome in ConnectLabels
-}
-label! {
-    /// How a join ended.
-    Join {
-        /// The socket is in the room.
-        Joined = "joined",
-        /// It is, and was told that continuity can't be proved.
-        Resync = "resync",
-        /// The arguments were wrong.
-        BadRequest = "bad_request",
-        /// The identity may not.
-        Forbidden = "forbidden",
-        /// The database was away.
-        Unavailable = "unavailable",
-        /// The socket is in as many rooms as it may be.
-        TooManyRooms = "too_many_rooms",
-    } as outcome in JoinLabels
-}
-label! {
-    /// A limit that was hit.
-    Limit {
-        /// Rooms of one socket.
-        Rooms = "rooms",
-        /// Events a second of one socket.
-        EventRate = "event_rate",
-        /// Bytes of one message.
-        MessageSize = "message_size",
-        /// Time from the accepted connection to the Socket.IO CONNECT.
-        HandshakeTime = "handshake_time",
-        /// Events of one socket that wait to be handled.
-        Inbox = "inbox",
-        /// API requests a second of one address.
-        HttpRate = "http_rate",
-        /// Long-polls that wait.
-        LongPolls = "long_polls",
-    } as limit in LimitLabels
-}
-label! {
-    /// A transport of Engine.IO.
-    Transport {
-        /// HTTP long-polling.
-        Polling = "polling",
-        /// WebSocket.
-        Websocket = "websocket",
-    } as transport in TransportLabels
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ReasonLabels {
-    reason: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct SourceLabels {
-    source: String,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct CheckLabels {
-    check: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct HttpLabels {
-    route: &'static str,
-    status: u16,
-}
 
 /// Makes the struct of all metrics out of one entry each: field, kind, name, help text, and how it is made where that is not
 /// by default.
