@@ -81,6 +81,8 @@ pub(crate) struct Config {
     pub drain: Duration,
     /// `ROWCAST_MAX_PAYLOAD`: events with a larger payload go out truncated.
     pub max_payload_bytes: usize,
+    /// `ROWCAST_MAX_TOKEN_AGE`: older tokens are refused, and revocations kept for as long.
+    pub max_token_age: Duration,
     /// What one client may ask for.
     pub limits: Limits,
     /// `ROWCAST_DATA_DIR`: the embedded Postgres's home, absolute.
@@ -182,6 +184,9 @@ impl Config {
                 quantity::duration(text, quantity::DRAIN)
             }),
             max_payload_bytes: read.value("ROWCAST_MAX_PAYLOAD", quantity::bytes),
+            max_token_age: read.value("ROWCAST_MAX_TOKEN_AGE", |text| {
+                quantity::duration(text, quantity::RETENTION)
+            }),
             limits: Limits::resolve(&mut read),
             data_dir: read
                 .optional("ROWCAST_DATA_DIR", environment::folder)

@@ -65,7 +65,6 @@ pub(crate) use pools::{Pool, Pools};
 pub(crate) use prepare::prepare;
 pub(crate) use read_error::log_wait;
 pub(crate) use retry::is_transient;
-pub(crate) use revocations::{end_stored_sessions, prune_revocations};
 pub(crate) use self_check::SelfCheck;
 pub(crate) use sessions::{
     PidHash, ResumeSession, SessionProgress, Sessions, StoredSession, Takeover, parse_takeovers,

@@ -28,6 +28,7 @@
 //!    what is written down as sent is what was sent. A subscriber's rooms change only while the hub's lock is held too.
 //! 4. The transport's own lock. `delivery` never holds two subscribers' locks at once, and no lock across an await.
 
+mod access;
 mod advance;
 mod batch;
 mod broadcast;
@@ -53,6 +54,7 @@ mod fakes;
 #[cfg(test)]
 mod steps;
 
+pub(crate) use access::AccessGeneration;
 pub(crate) use batch::{Batch, BatchEvent};
 pub(crate) use broadcast::{Broadcast, EndedRights};
 #[cfg(test)]
@@ -61,11 +63,12 @@ pub(crate) use hub::Hub;
 pub(crate) use membership::{Membership, Progress};
 pub(crate) use outgoing::Outgoing;
 pub(crate) use replay::{JoinReplayOutcome, ReadFailed, Replay, ReplaySource};
+pub(crate) use revoke::REVOKED;
 pub(crate) use room_notifier::RoomNotifier;
 pub(crate) use rooms::{JoinError, Joined};
 pub(crate) use sink::{Affected, EventSink};
 #[cfg(test)]
 pub(crate) use steps::{ReplayStepped, StepBroadcast, StepReplay, StepSink};
-pub(crate) use subscriber::{AccessGeneration, DeliveryState, Subscriber};
+pub(crate) use subscriber::{DeliveryState, Subscriber};
 pub(crate) use subscriber_transport::{Backlog, SendOutcome, SubscriberTransport};
 pub(crate) use typing::run as run_typing;

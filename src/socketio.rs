@@ -31,7 +31,7 @@ mod protocol;
 mod requests;
 mod session;
 
-pub(crate) use session::SessionKeeper;
+pub(crate) use session::{EndedRightsKeeper, SessionKeeper};
 #[cfg(test)]
 pub(crate) use session::{SessionOwners, resume, store};
 
@@ -197,6 +197,15 @@ impl SocketServer {
         }
     }
 
+    /// Builds the task that ends revoked rights in what is stored.
+    pub(crate) fn ended_rights_keeper(&self) -> EndedRightsKeeper {
+        EndedRightsKeeper {
+            hub: self.hub.clone(),
+            clients: self.clients.clone(),
+            sessions: self.sessions.clone(),
+        }
+    }
+
     /// Returns a function that counts the connected clients for the metrics.
     pub(crate) fn meter(&self) -> impl Fn() + Send + Sync + 'static {
         let (clients, metrics) = (self.clients.clone(), self.metrics.clone());
@@ -210,8 +219,8 @@ impl SocketServer {
     /// tell a newcomer that there is no such namespace, and a stock client then gives up for ever.
     pub(crate) async fn close(&self, deadline: Duration) {
         // A client that comes back to another server must find in its session how far it was served.
-        let progress = self.clients.progress(&self.hub);
-        match timeout(deadline / 4, self.sessions.touch_all(&progress)).await {
+        let stored = self.clients.store_progress(&self.hub, &self.sessions);
+        match timeout(deadline / 4, stored).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 tracing::warn!("how far clients were served could not be stored: {error}");

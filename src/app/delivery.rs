@@ -15,6 +15,7 @@ use crate::db::{Sessions, SharedReads, log_wait};
 use crate::delivery::{Broadcast, Hub, ReadFailed, Replay, ReplaySource, RoomNotifier, run_typing};
 use crate::metrics::Metrics;
 use crate::offset::{ReplayPage, RoomRange};
+use crate::revocations::Revocations;
 use crate::socketio::{SocketServer, SocketServerParts};
 use crate::status::Checks;
 
@@ -33,6 +34,7 @@ pub(super) struct Delivery {
     pub(super) notifier: Arc<RoomNotifier>,
     pub(super) origin_policy: OriginPolicy,
     pub(super) authenticator: Authenticator,
+    pub(super) revocations: Arc<Revocations>,
     /// Takes what `rowcast.typing` notifies.
     pub(super) typing: mpsc::Sender<String>,
     pub(super) metrics: Metrics,
@@ -57,7 +59,14 @@ pub(super) fn start(
     let (wake, woken) = watch::channel(());
     let (typing, typed) = mpsc::channel(TYPING_QUEUE);
     let (takeovers, taken_over) = mpsc::channel(TAKEOVER_QUEUE);
-    let (hub, behind) = Hub::new(config.limits.max_rooms, wake.clone(), metrics.clone());
+    let (ended, ended_rights) = mpsc::unbounded_channel();
+    let revocations = Revocations::new(config.max_token_age);
+    let (hub, behind) = Hub::new(
+        config.limits.max_rooms,
+        wake.clone(),
+        revocations.clone(),
+        metrics.clone(),
+    );
     let notifier = RoomNotifier::new(MAX_LONG_POLLS);
     let origin_policy = OriginPolicy::new(config.origins.clone(), config.demo);
     let authenticator = Authenticator::new(origin_policy.clone());
@@ -76,6 +85,7 @@ pub(super) fn start(
     });
     let keeper = socket_server.session_keeper();
     let retention = config.retention;
+    let rights = socket_server.ended_rights_keeper();
     let typing_hub = hub.clone();
     tasks.start("typing", StopPhase::Rest, |stop| {
         run_typing(typing_hub, typed, stop)
@@ -84,8 +94,11 @@ pub(super) fn start(
     tasks.start("sessions", StopPhase::Rest, |stop| {
         keeper.run(retention, taken_over, stop)
     });
+    tasks.start("ended rights", StopPhase::Rest, |stop| {
+        rights.run(ended_rights, stop)
+    });
     let ends = FeedEnds {
-        broadcast: Broadcast::new(hub, notifier.clone()),
+        broadcast: Broadcast::new(hub, notifier.clone(), ended),
         wake,
         woken,
         typing: typing.clone(),
@@ -97,6 +110,7 @@ pub(super) fn start(
         notifier,
         origin_policy,
         authenticator,
+        revocations,
         typing,
         metrics: metrics.clone(),
     };

@@ -36,7 +36,7 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Print the grants by which a role may serve (nothing said), attach tables, or emit events
+    /// Print the grants by which a role may serve (nothing said), attach tables, emit events, or revoke rights
     Grant(GrantArgs),
     /// List the attached tables, with their rooms, events and problems
     Sources {
@@ -60,6 +60,9 @@ pub(crate) struct GrantArgs {
     /// To call rowcast.emit and rowcast.typing
     #[arg(long)]
     pub emit: bool,
+    /// To call rowcast.revoke
+    #[arg(long)]
+    pub revoke: bool,
     /// Run them, as the role of DATABASE_URL; exit 1 when one is refused
     #[arg(long)]
     pub apply: bool,

@@ -61,6 +61,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("FRONTEND_URL", "ORIGINS", Value("http://localhost:3000"), "Origins that may connect from a browser, comma separated; * lets all in, without credentials"),
     setting("ROWCAST_ADMIN", "ADDRESS", Value("127.0.0.1:3002"), "Admin listener (metrics); empty turns it off"),
     setting("ROWCAST_AUTH", "MODE", Words("none while HOST is loopback"), "How clients prove who they are: none; must be said when HOST is not loopback"),
+    setting("ROWCAST_MAX_TOKEN_AGE", "DURATION", Value("30d"), "Tokens that were issued longer ago are refused; revocations are kept for as long"),
     setting("ROWCAST_DEMO", "SWITCH", Words("on with the embedded Postgres, else off"), "The dashboard at /, which writes messages: on or off"),
     setting("ROWCAST_RETENTION", "DURATION", Value("24h"), "How long events stay replayable"),
     setting("ROWCAST_POLL", "DURATION", Value("1s"), "How often the outbox is read when nothing wakes the reader"),

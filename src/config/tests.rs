@@ -133,6 +133,8 @@ fn every_setting_takes_what_it_says() {
     assert!(!accepted("ROWCAST_DEMO", "off").demo);
     let day = Duration::from_secs(24 * 60 * 60);
     assert_eq!(accepted("ROWCAST_RETENTION", "7d").retention, 7 * day);
+    let age = accepted("ROWCAST_MAX_TOKEN_AGE", "12h").max_token_age;
+    assert_eq!(age, day / 2);
     let poll = accepted("ROWCAST_POLL", "250ms").poll;
     assert_eq!(poll, Duration::from_millis(250));
     assert_eq!(accepted("ROWCAST_MIGRATE", "off").migrate, Migrate::Off);
@@ -182,6 +184,7 @@ FRONTEND_URL="http://a,localhost:3000" is not accepted: "localhost:3000" has no 
 ROWCAST_ADMIN="3002" is not accepted; give an IP address with a port, such as 127.0.0.1:3002 or [::1]:3002, or nothing to turn it off
 ROWCAST_AUTH="jwt" is not accepted: not available in this version; give none
 ROWCAST_AUTH="off" is not accepted; give none
+ROWCAST_MAX_TOKEN_AGE="forever" is not accepted; give a duration from 1s to 365d with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
 ROWCAST_DEMO="yes" is not accepted; give on or off
 ROWCAST_RETENTION="10ms" is not accepted; give a duration from 1s to 365d with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
 ROWCAST_POLL="2h" is not accepted; give a duration from 10ms to 1h with its unit (ms, s, m, h or d), such as 500ms or 1h 30m

@@ -21,43 +21,36 @@ macro_rules! subject {
 }
 
 /// `$1` are the subjects; null: all that there are. A session that is being written at this moment is its server's to look after.
-/// Sessions of which a room was closed keep the others.
+/// A session keeps a room that was closed to it: who comes back to it is told so then.
 const END_SESSIONS: &str = concat!(
     "
-with revoked as (
-    select r.room, s.pid_hash
-    from rowcast.revocations r
-    join rowcast.sessions s on s.identity like '[%' and (",
+with mine as (
+    select s.pid_hash from rowcast.sessions s
+    where s.identity like '[%' and exists (
+        select from rowcast.revocations r
+        where r.room is null and r.subject = (",
     subject!(),
-    ") = r.subject
-    where ($1::text[] is null or r.subject = any ($1)) and s.updated_at <= r.revoked_at
-      and (r.issuer is null or s.identity::json ->> 0 = r.issuer)
-      and (r.room is null or s.rooms ? r.room)
-), mine as (
-    select pid_hash from rowcast.sessions
-    where pid_hash in (select pid_hash from revoked) order by pid_hash for update skip locked
+    ") and s.updated_at <= r.revoked_at and (r.issuer is null or s.identity::json ->> 0 = r.issuer)
+    ) and ($1::text[] is null or (",
+    subject!(),
+    ") = any ($1))
+    order by s.pid_hash for update of s skip locked
 ), gone as (
-    delete from rowcast.sessions s using mine
-    where s.pid_hash = mine.pid_hash and exists (select from revoked r where r.pid_hash = s.pid_hash and r.room is null)
-), closed as (
-    update rowcast.sessions s
-    set rooms = s.rooms - (select array_agg(r.room) from revoked r where r.pid_hash = s.pid_hash)
-    from mine
-    where s.pid_hash = mine.pid_hash and not exists (select from revoked r where r.pid_hash = s.pid_hash and r.room is null)
+    delete from rowcast.sessions s using mine where s.pid_hash = mine.pid_hash returning 1
 )
-select count(*) from mine"
+select count(*) from gone"
 );
 
 const PRUNE: &str = "
 delete from rowcast.revocations where ctid = any (array(
     select ctid from rowcast.revocations where revoked_at < clock_timestamp() - make_interval(secs => $1)
-    order by revoked_at limit $2 for update skip locked))";
+    order by revoked_at limit $2))";
 
 /// Ends the stored sessions of those whose rights have ended; of all of them, where no `subjects` are named. Says how many.
 ///
 /// # Errors
 /// The database's own.
-pub(crate) async fn end_stored_sessions(
+pub(super) async fn end_stored_sessions(
     pool: &Pool,
     subjects: Option<&[String]>,
 ) -> sqlx::Result<i64> {
@@ -72,7 +65,7 @@ pub(crate) async fn end_stored_sessions(
 ///
 /// # Errors
 /// The database's own.
-pub(crate) async fn prune_revocations(pool: &Pool, kept: Duration) -> sqlx::Result<bool> {
+pub(super) async fn prune_revocations(pool: &Pool, kept: Duration) -> sqlx::Result<bool> {
     let prune = sqlx::query(PRUNE).bind(kept.as_secs_f64()).bind(MAX_PRUNED);
     let pruned = within(pool, PATIENCE, async |connection| {
         prune.execute(connection).await

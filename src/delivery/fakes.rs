@@ -17,8 +17,8 @@ use super::subscriber::{DeliveryState, Subscriber};
 use super::subscriber_transport::{Backlog, SendOutcome, SubscriberTransport};
 use crate::event::{Event, Room, name};
 use crate::metrics::Metrics;
-use crate::revocations::Revocations;
 use crate::offset::{DatabaseState, Epoch, Offset, ReplayPage, Seen, Snapshot};
+use crate::revocations::Revocations;
 
 pub(super) const EPOCH: Epoch = Epoch {
     value: 7,

@@ -97,7 +97,7 @@ impl Hub {
     /// Takes a connected subscriber in. False: what its token proved was revoked meanwhile.
     pub(crate) fn add(&self, subscriber: &Arc<Subscriber>) -> bool {
         let mut state = self.state();
-        let bearer = subscriber.state().bearer;
+        let bearer = subscriber.state().access.bearer;
         if let Some(bearer) = bearer {
             if self.revocations.of(&bearer).is_some() {
                 return false;
@@ -224,7 +224,7 @@ impl HubState {
     }
 
     fn forget_subject_of(&mut self, subscriber: &Subscriber) {
-        let Some(bearer) = subscriber.state().bearer else {
+        let Some(bearer) = subscriber.state().access.bearer else {
             return;
         };
         if let Some(theirs) = self.by_subject.get_mut(&bearer.subject()) {

@@ -4,12 +4,11 @@
 //! admitted, to the hub or to a room, is looked up there under the lock that the look at the connected takes as well: so either
 //! the admission finds the revocation, or the look finds who was admitted.
 //! A replay of a room whose events are sent before the subscriber is in it holds no lock in between. It remembers the
-//! subscriber's [`AccessGeneration`](super::subscriber::AccessGeneration), and asks for its admission again in another one.
+//! subscriber's [`AccessGeneration`](super::access::AccessGeneration), and asks for its admission again in another one.
 
 use std::sync::Arc;
 
 use super::hub::Hub;
-use super::outgoing::Outgoing;
 use super::rooms::JoinError;
 use super::subscriber::Subscriber;
 use crate::event::Room;
@@ -49,9 +48,9 @@ impl Hub {
     fn take_what_was_revoked(&self, subscriber: &Arc<Subscriber>, reason: &str) -> bool {
         let (bearer, rooms) = {
             let mut state = subscriber.state();
-            state.renew_access();
+            state.access.renew();
             let rooms: Vec<Room> = state.rooms.iter().map(|in_it| in_it.room.clone()).collect();
-            (state.bearer, rooms)
+            (state.access.bearer, rooms)
         };
         let Some(bearer) = bearer else {
             return false;
@@ -69,24 +68,9 @@ impl Hub {
         has_left
     }
 
-    /// Takes a subscriber out of a room and tells it so. False: it was not in there.
-    pub(crate) fn take_out(
-        &self,
-        subscriber: &Arc<Subscriber>,
-        room: &Room,
-        reason: &str,
-    ) -> bool {
-        subscriber.state().renew_access();
-        let was_in = self.leave(subscriber, room);
-        if was_in {
-            self.send(subscriber, &Outgoing::left(room, reason));
-        }
-        was_in
-    }
-
     /// Whether what a subscriber's token proved was revoked since it connected.
     pub(crate) fn is_revoked(&self, subscriber: &Subscriber) -> bool {
-        let bearer = subscriber.state().bearer;
+        let bearer = subscriber.state().access.bearer;
         bearer.is_some_and(|bearer| self.revocations.of(&bearer).is_some())
     }
 
@@ -96,7 +80,7 @@ impl Hub {
         subscriber: &Subscriber,
         room: &Room,
     ) -> Result<(), JoinError> {
-        let bearer = subscriber.state().bearer;
+        let bearer = subscriber.state().access.bearer;
         match bearer {
             Some(bearer) if self.revocations.closes(&bearer, room) => Err(JoinError::Revoked),
             _ => Ok(()),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::hub::{Hub, HubState, Members, RoomState};
 use super::membership::Membership;
+use super::outgoing::Outgoing;
 use super::position::{BroadcastPosition, ReplayAction, ReplayStep};
 use super::subscriber::Subscriber;
 use super::typers::{Typer, TypingChange};
@@ -221,6 +222,9 @@ impl Hub {
                     closed.push(joined.room);
                 }
             }
+            if let (Some(position), false) = (&state.position, closed.is_empty()) {
+                subscriber.state().note_taken_out(&position.offset);
+            }
         }
         closed
     }
@@ -228,22 +232,43 @@ impl Hub {
     /// Leaves a room. False: the subscriber was not in it, which is no error.
     pub(crate) fn leave(&self, subscriber: &Arc<Subscriber>, room: &Room) -> bool {
         let _order = self.typing_order();
-        let (was_in, change) = {
-            let mut state = self.state();
-            let was_in = {
-                let rooms = &mut subscriber.state().rooms;
-                let before = rooms.len();
-                rooms.retain(|joined| joined.room != *room);
-                rooms.len() < before
-            };
-            // What is on its way to the room's members is not sent to this one any more.
-            if let Some(position) = &state.position {
-                self.send_pending(position, subscriber);
-            }
-            (was_in, state.remove_member(room, subscriber))
-        };
+        let (was_in, change) = self.leave_now(&mut self.state(), subscriber, room);
         self.relay_typing([change]);
         was_in
+    }
+
+    /// Takes a subscriber out of a room and tells it so. False: it was not in there.
+    pub(crate) fn take_out(&self, subscriber: &Arc<Subscriber>, room: &Room, reason: &str) -> bool {
+        let _order = self.typing_order();
+        let mut state = self.state();
+        subscriber.state().access.renew();
+        let (was_in, change) = self.leave_now(&mut state, subscriber, room);
+        if let (Some(position), true) = (&state.position, was_in) {
+            subscriber.state().note_taken_out(&position.offset);
+            self.send(subscriber, &Outgoing::left(room, reason));
+        }
+        drop(state);
+        self.relay_typing([change]);
+        was_in
+    }
+
+    fn leave_now(
+        &self,
+        state: &mut HubState,
+        subscriber: &Arc<Subscriber>,
+        room: &Room,
+    ) -> (bool, (Members, TypingChange, Room)) {
+        let was_in = {
+            let rooms = &mut subscriber.state().rooms;
+            let before = rooms.len();
+            rooms.retain(|joined| joined.room != *room);
+            rooms.len() < before
+        };
+        // What is on its way to the room's members is not sent to this one any more.
+        if let Some(position) = &state.position {
+            self.send_pending(position, subscriber);
+        }
+        (was_in, state.remove_member(room, subscriber))
     }
 }
 

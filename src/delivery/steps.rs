@@ -91,7 +91,11 @@ pub(crate) struct StepBroadcast {
 impl StepBroadcast {
     pub(crate) fn new(hub: &Arc<Hub>, calls: StepSink) -> Self {
         Self {
-            broadcast: Broadcast::new(hub.clone(), RoomNotifier::new(1), mpsc::unbounded_channel().0),
+            broadcast: Broadcast::new(
+                hub.clone(),
+                RoomNotifier::new(1),
+                mpsc::unbounded_channel().0,
+            ),
             hub: hub.clone(),
             calls,
             batch: None,

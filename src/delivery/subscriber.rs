@@ -8,13 +8,13 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::access::{Access, AccessGeneration};
 use super::broadcast_event::BroadcastEvent;
 use super::membership::Membership;
 use super::outgoing::Outgoing;
 use super::subscriber_transport::{SendOutcome, SubscriberTransport};
 use crate::event::{Event, Room};
 use crate::offset::{Offset, Snapshot};
-use crate::revocations::Bearer;
 
 /// One connected client as delivery sees it.
 pub(crate) struct Subscriber {
@@ -49,11 +49,6 @@ impl Subscriber {
         self.state().membership(room).is_some()
     }
 
-    /// How often the server has taken it out of a room, or looked whether to: for joins that are under way.
-    pub(crate) fn access_generation(&self) -> AccessGeneration {
-        self.state().access
-    }
-
     /// Calls `answer` with the offset that a join of this room is to be answered with, and lets no event be sent before
     /// it returns. That is what the subscriber had of the room when it was joined, or what it was sent since. With the
     /// offset comes whether the subscriber is to reload the room: because of how it joined, or of what came since.
@@ -69,7 +64,7 @@ impl Subscriber {
         let mut state = self.state();
         // It may have left again in the same breath.
         let joined = state.membership(room);
-        if joined.is_none() && state.access != access {
+        if joined.is_none() && state.access.generation() != access {
             if is_unproven {
                 state.reload_is_told();
             }
@@ -108,9 +103,7 @@ pub(crate) struct DeliveryState {
     untold_reloads: u32,
     mode: Mode,
     generation: ReplayGeneration,
-    /// Whom its token speaks for, if it has one.
-    pub(super) bearer: Option<Bearer>,
-    access: AccessGeneration,
+    pub(super) access: Access,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,10 +116,6 @@ enum Mode {
 /// One time of being behind. A replay of an earlier time has no business any more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ReplayGeneration(u32);
-
-/// A time between two looks at what a subscriber may not have any more. What was allowed in another one is asked again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct AccessGeneration(u32);
 
 impl DeliveryState {
     /// Of a client that has missed nothing, because it is in no room yet. The broadcast is at `position`, its event
@@ -148,23 +137,8 @@ impl DeliveryState {
             untold_reloads: 0,
             mode,
             generation: ReplayGeneration::default(),
-            bearer: None,
-            access: AccessGeneration::default(),
+            access: Access::default(),
         }
-    }
-
-    /// The same, of the bearer of a token.
-    pub(crate) fn of(self, bearer: Option<Bearer>) -> Self {
-        Self { bearer, ..self }
-    }
-
-    pub(super) fn access(&self) -> AccessGeneration {
-        self.access
-    }
-
-    /// What it may have is looked at again: whatever is under way for it asks anew.
-    pub(super) fn renew_access(&mut self) {
-        self.access.0 = self.access.0.wrapping_add(1);
     }
 
     /// Everything up to here was sent.

@@ -31,8 +31,7 @@ pub(crate) trait EventFeed: Send {
         rooms: &[Room],
     ) -> impl Future<Output = Result<Vec<Room>, Self::Error>> + Send;
     /// Every revocation that is kept.
-    fn revocations(&mut self)
-    -> impl Future<Output = Result<Vec<Revocation>, Self::Error>> + Send;
+    fn revocations(&mut self) -> impl Future<Output = Result<Vec<Revocation>, Self::Error>> + Send;
     /// Asks writers to notify from now on; false when that can't be had right now.
     fn enable_notify(&mut self) -> impl Future<Output = Result<bool, Self::Error>> + Send;
     /// Tells writers that nobody needs to be notified.

@@ -163,10 +163,9 @@ impl EventSink for FakeSink {
 pub(super) fn delivered_ids(handed: &[Handed]) -> Vec<i64> {
     let batches = handed.iter().filter_map(|handed| match handed {
         Handed::Batch(batch) => Some(&batch.events),
-        Handed::Resync(_)
-        | Handed::Restart(_)
-        | Handed::LeftToReplays(..)
-        | Handed::Revoked(_) => None,
+        Handed::Resync(_) | Handed::Restart(_) | Handed::LeftToReplays(..) | Handed::Revoked(_) => {
+            None
+        }
     });
     let news = batches.flatten().filter(|event| !event.repeated);
     news.map(|event| event.event.id).collect()

@@ -188,6 +188,7 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
             .feed
             .flush_and_find_rooms(read.before(), &asked)
             .await?;
+        asked.pop();
         if found.contains(&Room::of_revocations()) {
             self.load_revocations().await?;
         }

@@ -23,6 +23,7 @@ use crate::delivery::RoomNotifier;
 use crate::event::{ContactId, Room};
 use crate::http_error::Error;
 use crate::metrics::{Limit, Metrics};
+use crate::revocations::Revocations;
 use crate::transport::Peer;
 
 /// Between two lines of the log about requests that fail.
@@ -39,6 +40,7 @@ pub(crate) struct Api {
     /// The value of the database's epoch, as it was last seen.
     pub epoch: Mutex<Option<u64>>,
     authenticator: Authenticator,
+    revocations: Arc<Revocations>,
     rates: Rates,
     complained: Mutex<Option<Instant>>,
 }
@@ -48,6 +50,8 @@ pub(crate) struct Api {
 pub(crate) struct ApiRules {
     /// Who asks.
     pub authenticator: Authenticator,
+    /// Whose tokens are refused.
+    pub revocations: Arc<Revocations>,
     /// How long an offset is good for.
     pub retention: Duration,
     /// Larger payloads and rows are reduced to their ids.
@@ -74,9 +78,27 @@ impl Api {
             metrics,
             epoch: Mutex::default(),
             authenticator: rules.authenticator,
+            revocations: rules.revocations,
             rates: Rates::new(rules.max_rate),
             complained: Mutex::default(),
         })
+    }
+
+    /// Whether whoever asks may still have what was read for it: a right may have ended since the request was admitted.
+    ///
+    /// # Errors
+    /// Its token is refused, or the room is closed to it.
+    pub(super) fn check_not_revoked(&self, identity: &Identity, room: &Room) -> Result<(), Error> {
+        identity
+            .check_not_revoked(&self.revocations)
+            .map_err(refused)?;
+        let bearer = identity.bearer(&self.revocations);
+        match bearer {
+            Some(bearer) if self.revocations.closes(&bearer, room) => {
+                Err(Error::Forbidden("the right to this room was revoked"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Logs why a request failed, now and then, and says what the client is told.
@@ -114,21 +136,26 @@ pub(crate) async fn admit(
         return Error::TooManyRequests(api.rates.rate()).into_response();
     }
     let (mut parts, body) = request.into_parts();
-    match api.authenticator.authenticate(&parts, None).await {
+    let identity = api.authenticator.authenticate(&parts, None).await;
+    let identity = identity.and_then(|identity| {
+        identity.check_not_revoked(&api.revocations)?;
+        Ok(identity)
+    });
+    match identity {
         Ok(identity) => {
             parts.extensions.insert(identity);
             next.run(Request::from_parts(parts, body)).await
         }
-        Err(ConnectError::OriginNotAllowed) => {
-            Error::Forbidden("this origin is not allowed").into_response()
-        }
-        Err(ConnectError::Unauthorized) => {
-            Error::Unauthorized("a valid token is required").into_response()
-        }
-        Err(ConnectError::TokenExpired) => {
-            Error::Unauthorized("the token has expired").into_response()
-        }
-        Err(ConnectError::Unavailable) => Error::NoKeys.into_response(),
+        Err(error) => refused(error).into_response(),
+    }
+}
+
+fn refused(error: ConnectError) -> Error {
+    match error {
+        ConnectError::OriginNotAllowed => Error::Forbidden("this origin is not allowed"),
+        ConnectError::Unauthorized => Error::Unauthorized("a valid token is required"),
+        ConnectError::TokenExpired => Error::Unauthorized("the token has expired"),
+        ConnectError::Unavailable => Error::NoKeys,
     }
 }
 

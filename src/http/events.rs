@@ -64,6 +64,7 @@ pub(super) async fn answer(
         return Ok(api.respond(&page, &uri, &headers).0);
     };
     let after = api.unpack(after).await?;
+    api.check_not_revoked(&identity, &room)?;
     let deadline = Instant::now() + Duration::from_secs(wait.into());
     // It watches before it reads, so that an event is either in the read or announced.
     let mut watch = match wait {
@@ -75,6 +76,7 @@ pub(super) async fn answer(
     };
     loop {
         let page = api.read(&room, &after, limit).await?;
+        api.check_not_revoked(&identity, &room)?;
         let (response, known) = api.respond(&page, &uri, &headers);
         let news = !page.events.is_empty() && !known;
         drop(page);

@@ -48,6 +48,7 @@ pub(super) async fn answer(
             )),
             error => api.failed(&error),
         })?;
+    api.check_not_revoked(&identity, &room)?;
     for error in &page.left_out {
         api.complain("history is read without a table", error);
     }

@@ -29,7 +29,11 @@ fn a_token_of_the_second_of_the_revocation_or_earlier_is_refused_and_a_later_one
     assert_eq!(of("a", Some(now - 1)), Some(Revoked::Revoked));
     assert_eq!(of("a", Some(now)), Some(Revoked::Revoked));
     assert_eq!(of("a", Some(now + 1)), None);
-    assert_eq!(of("a", None), Some(Revoked::Revoked), "it does not say when");
+    assert_eq!(
+        of("a", None),
+        Some(Revoked::Revoked),
+        "it does not say when"
+    );
     assert_eq!(of("b", Some(now)), None);
 }
 

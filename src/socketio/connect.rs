@@ -24,12 +24,12 @@ use super::protocol;
 use super::requests::Requests;
 use super::session::Clients;
 use super::session::resume::{ResumeOutcome, ResumeRequest};
-use super::session::store::session_progress;
+use super::session::store::{session_progress, stored_session};
 use crate::auth::{Authenticator, ConnectError, Identity};
 use crate::config::Limits;
 use crate::db::ResumeSession;
 use crate::delivery::{
-    DeliveryState, Hub, Outgoing, ReplaySource, Subscriber, SubscriberTransport as _,
+    DeliveryState, Hub, Outgoing, REVOKED, ReplaySource, Subscriber, SubscriberTransport as _,
 };
 use crate::event::Room;
 use crate::metrics::{Connect, Metrics};
@@ -82,6 +82,10 @@ impl<S: ReplaySource> Connector<S> {
             .authenticator
             .authenticate(socket.req_parts(), auth.as_ref())
             .await
+            .and_then(|identity| {
+                identity.check_not_revoked(&self.hub().revocations)?;
+                Ok(identity)
+            })
             .inspect_err(|_| self.metrics.connects(Connect::Refused))?;
         let engine_session = engine_session(socket);
         let turn = match engine_session {
@@ -154,6 +158,7 @@ impl<S: ReplaySource> Connector<S> {
             _ => (DeliveryState::live(position, number), false),
         };
         let ready = protocol::ready(state.complete_to_offset());
+        let state = state.of(identity.bearer(&self.hub().revocations));
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let transport = ClientTransport::new(socket.clone(), connection);
         let subscriber = Arc::new(Subscriber::new(id, transport.clone(), state));
@@ -179,10 +184,16 @@ impl<S: ReplaySource> Connector<S> {
         }
     }
 
-    /// Makes a client known everywhere, and ends the one that had its session. False: it went away meanwhile.
+    /// Makes a client known everywhere, and ends the one that had its session. False: it went away meanwhile, or what it proved
+    /// was revoked.
     fn register(&self, client: &Arc<Client>) -> bool {
         self.clients.add(client);
-        self.hub().add(&client.subscriber);
+        if !self.hub().add(&client.subscriber) {
+            self.clients.remove(client.id());
+            // It comes back, and is refused.
+            client.transport.close();
+            return false;
+        }
         // Looked at last: whoever is gone by now may have been seen off before it was known.
         if !client.transport.is_connected() {
             self.clients.remove(client.id());
@@ -203,10 +214,15 @@ impl<S: ReplaySource> Connector<S> {
             ResumeOutcome::Resumed(resumed) => {
                 self.metrics.connects(Connect::Resumed);
                 self.send_resyncs(client, &resumed.denied, "not allowed");
-                self.hub()
-                    .restore(&client.subscriber, resumed.rooms.clone());
+                let rooms = resumed.rooms.clone();
+                let closed = self.hub().restore(&client.subscriber, rooms);
+                for room in &closed {
+                    let left = Outgoing::left(room, REVOKED);
+                    self.hub().send(&client.subscriber, &left);
+                }
+                let must_store = resumed.must_store || !closed.is_empty();
                 // Stored before anything is replayed: what the client's present offset has proved, a later one may not.
-                if !resumed.must_store || self.requests.store_session(client).await.is_ok() {
+                if !must_store || self.requests.store_session(client).await.is_ok() {
                     self.hub().start_replay(&client.subscriber);
                 } else {
                     client.transport.close();
@@ -222,17 +238,24 @@ impl<S: ReplaySource> Connector<S> {
         }
     }
 
-    /// A socket has ended. Its resume session stays, unless the client disconnected on purpose.
+    /// A socket has ended. Its resume session stays, unless the client disconnected on purpose, or may
+    /// not come back to it.
     async fn see_off(&self, id: u64, reason: DisconnectReason) {
         let Some(client) = self.clients.remove(id) else {
             return;
         };
         client.inbox.close();
-        let on_purpose = reason == DisconnectReason::ClientNSDisconnect;
+        let on_purpose = reason == DisconnectReason::ClientNSDisconnect
+            || self.hub().is_revoked(&client.subscriber);
         if on_purpose {
             // A store that is under way lands later than the removal below, and then removes the row itself.
             client.set_left();
         }
+        let whole = client
+            .subscriber
+            .was_taken_out()
+            .then(|| stored_session(self.hub(), &client.subscriber))
+            .flatten();
         let progress = self.hub().remove(&client.subscriber);
         let Some(progress) = progress else {
             return;
@@ -245,7 +268,10 @@ impl<S: ReplaySource> Connector<S> {
         if on_purpose {
             return sessions.forget_or_log(&session).await;
         }
-        let stored = sessions.touch(session, session_progress(&progress)).await;
+        let stored = match whole {
+            Some(whole) => sessions.store_or_forget(session, whole).await,
+            None => sessions.touch(session, session_progress(&progress)).await,
+        };
         if let Err(error) = stored {
             tracing::debug!("the session of a connection that ended stays as it was: {error}");
         }

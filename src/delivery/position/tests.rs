@@ -1,7 +1,9 @@
 use tokio::sync::watch;
 
 use super::*;
-use crate::delivery::fakes::{EPOCH, Fake, batch, broadcast_event, hub_at, offset_at, revocations, snapshot};
+use crate::delivery::fakes::{
+    EPOCH, Fake, batch, broadcast_event, hub_at, offset_at, revocations, snapshot,
+};
 use crate::delivery::hub::Hub;
 use crate::delivery::membership::Membership;
 use crate::delivery::sink::Affected;

@@ -6,10 +6,11 @@
 use std::sync::Arc;
 
 use super::walk::{ReplayWalk, StepEvents, StepState, WalkStep, is_backlogged};
+use crate::delivery::access::AccessGeneration;
 use crate::delivery::hub::Hub;
 use crate::delivery::outgoing::Outgoing;
 use crate::delivery::rooms::{JoinError, JoinProgress};
-use crate::delivery::subscriber::{AccessGeneration, Subscriber};
+use crate::delivery::subscriber::Subscriber;
 use crate::delivery::subscriber_transport::SendOutcome;
 use crate::event::Room;
 use crate::offset::{JoiningRoom, Offset, ReplayPage};
@@ -128,7 +129,7 @@ impl JoinReplay {
         // The other rooms can't go on between the look at how far they are and the sending.
         let mut state = self.subscriber.state();
         if state.complete_to_offset.epoch.crashes > here.epoch.crashes
-            || state.access() != self.access
+            || state.access.generation() != self.access
         {
             // The database has crashed since this step was begun, or the right to it may have ended: it is asked for again.
             drop(state);

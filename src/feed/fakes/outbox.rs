@@ -215,7 +215,10 @@ impl Outbox {
     /// Whether the reader has made sure that nothing is missing, and waits.
     pub(in crate::feed) fn is_asleep(&self) -> bool {
         let last = self.calls.last().map(|(call, _)| *call);
-        let has_read = matches!(last, Some(Call::Read | Call::FlushAndFindRooms));
+        let has_read = matches!(
+            last,
+            Some(Call::Read | Call::FlushAndFindRooms | Call::Revocations)
+        );
         self.key_held && self.at_work.is_empty() && has_read
     }
 

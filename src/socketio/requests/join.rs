@@ -7,7 +7,9 @@ use tokio::time::{Instant, sleep};
 
 use super::{Requests, STORE_PATIENCE, WAIT_PAUSE};
 use crate::auth::{self, Denied};
-use crate::delivery::{JoinReplayOutcome, Joined, ReplaySource, SubscriberTransport as _};
+use crate::delivery::{
+    AccessGeneration, JoinReplayOutcome, Joined, ReplaySource, SubscriberTransport as _,
+};
 use crate::event::Room;
 use crate::offset::Offset;
 use crate::socketio::client::Client;
@@ -20,6 +22,8 @@ pub(super) struct JoinResult {
     pub(super) entered: bool,
     pub(super) replayed: u64,
     pub(super) resync: bool,
+    /// When it was begun.
+    pub(super) access: AccessGeneration,
 }
 
 impl<S: ReplaySource> Requests<S> {
@@ -31,6 +35,7 @@ impl<S: ReplaySource> Requests<S> {
     ) -> Result<Option<(Room, JoinResult)>, Refusal> {
         let JoinArgs { contact, after } = JoinArgs::parse(&args?)?;
         let room = contact.room();
+        let access = client.subscriber.access_generation();
         auth::may_join(&client.identity, &room)
             .await
             .map_err(|Denied| Refusal::Forbidden("not allowed"))?;
@@ -42,6 +47,7 @@ impl<S: ReplaySource> Requests<S> {
                         entered: true,
                         replayed,
                         resync: false,
+                        access,
                     };
                     return Ok(Some((room, result)));
                 }
@@ -75,6 +81,7 @@ impl<S: ReplaySource> Requests<S> {
             entered,
             replayed: 0,
             resync,
+            access,
         };
         Ok(Some((room, result)))
     }

@@ -19,8 +19,7 @@ impl Follow {
     /// The database's own, or that it did not answer in time.
     pub(crate) async fn revocations(&mut self) -> Result<Vec<Revocation>, FollowError> {
         let connected = self.connection.as_mut().ok_or(sqlx::Error::WorkerCrashed)?;
-        let read =
-            async |on: &mut Backend<'_>| sqlx::query_as(REVOCATIONS).fetch_all(on).await;
+        let read = async |on: &mut Backend<'_>| sqlx::query_as(REVOCATIONS).fetch_all(on).await;
         let (connection, link) = (&mut connected.connection, connected.link);
         let read = scoped(connection, link, SETTINGS, read);
         let rows: sqlx::Result<Vec<Row>> = timeout(PATIENCE, read).await?;
