@@ -7,15 +7,23 @@
 mod authenticator;
 mod claims;
 mod identity;
+mod jwks_client;
 mod key;
+mod key_keeper;
+mod key_source;
 mod origin_policy;
+mod presented;
 mod ring_crypto;
+mod signing;
 mod verifier;
 
 use crate::event::Room;
 pub(crate) use authenticator::{Authenticator, ConnectError};
 pub(crate) use identity::{Identity, Token};
+pub(crate) use key_keeper::{verifier, verifier_now};
 pub(crate) use origin_policy::OriginPolicy;
+pub(crate) use signing::Signer;
+pub(crate) use verifier::{TokenError, Verifier};
 
 /// An identity may not listen to a room.
 #[derive(Debug, thiserror::Error)]

@@ -7,10 +7,12 @@
 //! Guarantees that no secret is printed: not by an error, `Debug` or `Display`.
 //! Relies on nothing but the process environment, which no other module reads.
 
+mod auth;
 mod command;
 mod database_url;
 mod env_file;
 mod environment;
+mod jwt_values;
 mod listen;
 mod log;
 mod lookup;
@@ -26,7 +28,8 @@ use std::time::Duration;
 
 use clap::Parser;
 
-pub(crate) use command::{Command, GrantArgs};
+pub(crate) use auth::{Auth, Jwt, JwtKeys, Secret, SharedSecret};
+pub(crate) use command::{Command, GrantArgs, TokenArgs};
 pub(crate) use database_url::DatabaseUrl;
 pub(crate) use listen::Listen;
 pub(crate) use log::{Log, LogFormat};
@@ -67,6 +70,8 @@ pub(crate) struct Config {
     pub listen: Listen,
     /// `FRONTEND_URL`: who may call from a browser.
     pub origins: Origins,
+    /// `ROWCAST_AUTH` and what belongs to it: how clients prove who they are.
+    pub auth: Auth,
     /// `ROWCAST_ADMIN`: the admin listener, `None` when off.
     pub admin: Option<SocketAddr>,
     /// `ROWCAST_DEMO`: whether the dashboard is served.
@@ -104,13 +109,6 @@ pub(crate) enum Migrate {
     Auto,
     /// It says that they are missing, and ends.
     Off,
-}
-
-/// How a client proves who it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Auth {
-    /// Nobody is asked.
-    None,
 }
 
 /// What one client may ask for.
@@ -160,18 +158,21 @@ pub(crate) struct Loaded {
 impl Config {
     fn resolve(cli: &Cli, environment: &Environment) -> Result<Self, ConfigError> {
         let mut read = SettingLookup::new(&cli.flags, environment);
-        let auth = read.optional("ROWCAST_AUTH", Auth::parse);
-        let database = read.optional("DATABASE_URL", DatabaseUrl::parse);
-        let config = Self {
-            demo: read
-                .optional("ROWCAST_DEMO", switch)
-                .unwrap_or(database.is_none()),
+        let database = read
+            .secret("DATABASE_URL", "DATABASE_URL_FILE", DatabaseUrl::parse)
+            .map(|(database, _)| database);
+        let demo = read.optional("ROWCAST_DEMO", switch);
+        let listen = Listen {
+            host: read.value("HOST", listen::host),
+            port: read.value("PORT", listen::port),
+        };
+        let origins = read.value("FRONTEND_URL", Origins::parse);
+        let mut config = Self {
+            auth: Auth::None,
+            demo: demo.unwrap_or(database.is_none()),
             database,
-            listen: Listen {
-                host: read.value("HOST", listen::host),
-                port: read.value("PORT", listen::port),
-            },
-            origins: read.value("FRONTEND_URL", Origins::parse),
+            listen,
+            origins,
             admin: read.unless_empty("ROWCAST_ADMIN", listen::admin),
             retention: read.value("ROWCAST_RETENTION", |text| {
                 quantity::duration(text, quantity::RETENTION)
@@ -201,14 +202,14 @@ impl Config {
         };
         // Only a server listens: a migration job that shares the variables is not refused.
         let serves = matches!(cli.command, None | Some(Command::Serve | Command::Check));
-        if serves && auth.is_none() && !config.listen.is_loopback() {
-            read.refuse(
-                "HOST",
-                &Refusal::because(
-                    "other machines reach it, and no client is asked who it is",
-                    "a loopback address such as 127.0.0.1, or say ROWCAST_AUTH=none if that is meant",
-                ),
-            );
+        let tells = matches!(cli.command, Some(Command::Token(_)));
+        config.auth = auth::resolve(&mut read, serves || tells, &config.listen, &config.origins);
+        if let Auth::Jwt(_) = config.auth {
+            config.demo = false;
+            if demo == Some(true) {
+                let why = "the demo asks nobody for a token, and ROWCAST_AUTH=jwt does";
+                read.refuse("ROWCAST_DEMO", &Refusal::because(why, "off"));
+            }
         }
         read.finish()?;
         let mut warnings = config.collect_warnings(environment);
@@ -247,16 +248,6 @@ impl Limits {
             handshake_timeout: read.value("ROWCAST_HANDSHAKE_TIMEOUT", |text| {
                 quantity::duration(text, quantity::HANDSHAKE_TIMEOUT)
             }),
-        }
-    }
-}
-
-impl Auth {
-    fn parse(text: &str) -> Result<Self, Refusal> {
-        match text {
-            "none" => Ok(Self::None),
-            "jwt" => Err(Refusal::because("not available in this version", "none")),
-            _ => Err(Refusal::accepts("none")),
         }
     }
 }

@@ -27,6 +27,8 @@ pub(crate) mod name {
     pub(crate) const JOIN: &str = "join:conversation";
     /// The server took the socket out of a room.
     pub(crate) const LEFT: &str = "rowcast:left";
+    /// A client goes on with a later token.
+    pub(crate) const AUTH_REFRESH: &str = "auth:refresh";
     /// A client leaves a conversation's room.
     pub(crate) const LEAVE: &str = "leave:conversation";
 }

@@ -72,6 +72,12 @@ impl IntoResponse for Error {
             status,
             &json!({ "error": { "code": code, "message": self.to_string() } }),
         );
+        if status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer");
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, scheme);
+        }
         // Some of these a cache would keep of its own accord.
         response
             .headers_mut()

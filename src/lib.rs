@@ -103,6 +103,7 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> 
         Command::Check => {}
         Command::Doctor { json } => return cli::doctor(&config, json).await,
         Command::Grant(args) => return cli::grant(&config, &args).await,
+        Command::Token(args) => return cli::token(&config, &args).await,
         Command::Sources { json } => cli::sources(&config, json).await?,
     }
     Ok(ExitCode::SUCCESS)

@@ -13,13 +13,19 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+#[macro_use]
 mod labels;
+mod sources;
+mod tokens;
 
 use labels::{
-    CheckLabels, ConnectLabels, HttpLabels, JoinLabels, LimitLabels, ReasonLabels, SourceLabels,
-    TransportLabels, WakeLabels,
+    CheckLabels, ConnectLabels, HttpLabels, JoinLabels, LimitLabels, ReasonLabels, TransportLabels,
+    WakeLabels,
 };
 pub(crate) use labels::{Connect, Join, Limit, Transport, WakeSource};
+use sources::SourceLabels;
+pub(crate) use tokens::KeyRead;
+use tokens::KeyReadLabels;
 
 type FloatGauge = Gauge<f64, AtomicU64>;
 
@@ -51,6 +57,12 @@ meters! {
     sockets: Family<TransportLabels, Gauge> = "sockets", "Connected sockets by transport";
     /// Ends of connection attempts.
     connects: Family<ConnectLabels, Counter> = "connects", "Connection attempts by outcome";
+    /// Clients and requests that were refused before anything was asked.
+    refusals: Family<ReasonLabels, Counter> = "refusals", "Connects and HTTP requests refused by authentication, by reason";
+    /// Clients that were cut because their tokens had ended.
+    pub expired: Counter = "expired_tokens", "Clients cut because their tokens had ended";
+    /// Looks at the keys of tokens.
+    key_reads: Family<KeyReadLabels, Counter> = "key_reads", "Times the keys of tokens were read or fetched, by outcome";
     /// Ends of connections.
     disconnects: Family<ReasonLabels, Counter> = "disconnects", "Ended connections by reason";
     /// Ends of joins.
@@ -164,24 +176,6 @@ impl Metrics {
         self.sockets
             .get_or_create(&TransportLabels { transport })
             .set(count);
-    }
-
-    /// How many problems an attached table has.
-    pub(crate) fn source_problems(&self, source: &str, count: usize) {
-        let labels = SourceLabels {
-            source: source.to_owned(),
-        };
-        self.source_problems
-            .get_or_create(&labels)
-            .set(count as i64);
-    }
-
-    /// A table is not attached any more.
-    pub(crate) fn forget_source(&self, source: &str) {
-        let labels = SourceLabels {
-            source: source.to_owned(),
-        };
-        self.source_problems.remove(&labels);
     }
 
     /// Whether a check of readiness passes.

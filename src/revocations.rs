@@ -172,6 +172,11 @@ impl Revocations {
         self.kept().by_key.len()
     }
 
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Why a token proves nothing any more, if so.
     pub(crate) fn of(&self, bearer: &Bearer) -> Option<Revoked> {
         let oldest = seconds(SystemTime::now()) - seconds_of(self.max_age);

@@ -15,6 +15,8 @@ use std::time::Duration;
 
 use axum::middleware;
 use axum::routing::{MethodRouter, any_service};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use hyper::service::Service as _;
 use serde_json::Value;
 use socketioxide::SocketIo;
@@ -43,7 +45,7 @@ use crate::metrics::Metrics;
 use crate::transport::{EngineGate, OpenSession, Opener, engine_middleware};
 use connect::{Admitted, Connector};
 use requests::Requests;
-use session::Clients;
+use session::{Clients, cut_ended};
 
 /// Packets that may wait in socketioxide for a polling client. So many that a client's bytes reach their bound first: an upgrade
 /// needs a place in the queue.
@@ -160,9 +162,9 @@ impl SocketServer {
                 hub,
                 replay,
                 sessions,
+                clients: server.clients.clone(),
+                authenticator,
             },
-            clients: server.clients.clone(),
-            authenticator,
             limits,
             metrics,
             next_id: AtomicU64::new(1),
@@ -204,6 +206,14 @@ impl SocketServer {
             clients: self.clients.clone(),
             sessions: self.sessions.clone(),
         }
+    }
+
+    /// Builds the task that cuts the clients whose tokens have ended.
+    pub(crate) fn expiry(
+        &self,
+    ) -> impl FnOnce(CancellationToken) -> BoxFuture<'static, ()> + use<> {
+        let (expiries, metrics) = (self.clients.expiries.clone(), self.metrics.clone());
+        move |stop| cut_ended(expiries, metrics, stop).boxed()
     }
 
     /// Returns a function that counts the connected clients for the metrics.

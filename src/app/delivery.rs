@@ -1,4 +1,4 @@
-//! The third step of the start: rooms, replays, typing and the Socket.IO server.
+//! The fourth step of the start: rooms, replays, typing and the Socket.IO server.
 //!
 //! Nothing here needs the database to answer yet: what is built waits for events and for clients. It is also the place where
 //! `delivery` and `db` meet, which don't know each other: replays read through [`SharedReads`].
@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
+use super::authentication::Authentication;
 use super::database::Served;
 use super::tasks::{StopPhase, Tasks};
 use crate::auth::{Authenticator, OriginPolicy};
@@ -51,6 +52,7 @@ pub(super) struct FeedEnds {
 
 pub(super) fn start(
     config: &Config,
+    authentication: Authentication,
     served: &Served,
     metrics: &Metrics,
     checks: &Checks,
@@ -68,8 +70,10 @@ pub(super) fn start(
         metrics.clone(),
     );
     let notifier = RoomNotifier::new(MAX_LONG_POLLS);
-    let origin_policy = OriginPolicy::new(config.origins.clone(), config.demo);
-    let authenticator = Authenticator::new(origin_policy.clone());
+    let Authentication {
+        origin_policy,
+        authenticator,
+    } = authentication;
 
     let reads = SharedReads::new(served.pools.replay.clone(), config.max_payload_bytes);
     let replay = Arc::new(Replay::new(hub.clone(), reads));
@@ -94,6 +98,7 @@ pub(super) fn start(
     tasks.start("sessions", StopPhase::Rest, |stop| {
         keeper.run(retention, taken_over, stop)
     });
+    tasks.start("expiry", StopPhase::Rest, socket_server.expiry());
     tasks.start("ended rights", StopPhase::Rest, |stop| {
         rights.run(ended_rights, stop)
     });

@@ -1,4 +1,4 @@
-//! The fourth step of the start: the listener, the reader, pruning, the self-probe and the watch over the attached tables.
+//! The fifth step of the start: the listener, the reader, pruning, the self-probe and the watch over the attached tables.
 //!
 //! LISTEN comes before the first read, so that no commit between the two is announced to nobody. Returns once the reader has
 //! found where the database is: from then on joins are possible.

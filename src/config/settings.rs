@@ -56,11 +56,29 @@ pub(super) const SETTINGS: &[Setting] = &[
         secret: true,
         ..setting("DATABASE_URL", "URL", Words("an embedded Postgres"), "The database, as postgres://user:password@host:5432/name")
     },
+    setting("DATABASE_URL_FILE", "FILE", Words("none"), "A file that holds DATABASE_URL"),
     setting("HOST", "HOST", Value("127.0.0.1"), "Address of the public listener"),
     setting("PORT", "PORT", Value("3001"), "Port of the public listener; 0 picks a free one"),
     setting("FRONTEND_URL", "ORIGINS", Value("http://localhost:3000"), "Origins that may connect from a browser, comma separated; * lets all in, without credentials"),
     setting("ROWCAST_ADMIN", "ADDRESS", Value("127.0.0.1:3002"), "Admin listener (metrics); empty turns it off"),
-    setting("ROWCAST_AUTH", "MODE", Words("none while HOST is loopback"), "How clients prove who they are: none; must be said when HOST is not loopback"),
+    setting("ROWCAST_AUTH", "MODE", Words("none while HOST is loopback"), "How clients prove who they are: jwt or none; must be said when HOST is not loopback"),
+    Setting {
+        secret: true,
+        ..setting("ROWCAST_JWT_SECRET", "SECRET", Words("none"), "The shared secret that tokens are signed with (HS256), 32 bytes or more")
+    },
+    setting("ROWCAST_JWT_SECRET_FILE", "FILE", Words("none"), "A file that holds ROWCAST_JWT_SECRET; read again when it changes"),
+    Setting {
+        secret: true,
+        ..setting("ROWCAST_JWT_SECRET_PREVIOUS", "SECRET", Words("none"), "The secret of before, whose tokens are still valid")
+    },
+    setting("ROWCAST_JWT_SECRET_PREVIOUS_FILE", "FILE", Words("none"), "A file that holds ROWCAST_JWT_SECRET_PREVIOUS; read again when it changes"),
+    setting("ROWCAST_JWT_PUBLIC_KEY", "FILE", Words("none"), "PEM file with the public key or keys of tokens (RS256, ES256, EdDSA); read again when it changes"),
+    setting("ROWCAST_JWT_JWKS", "PLACE", Words("none"), "JSON Web Key Set with the keys of tokens: a file, or an https URL; needs ROWCAST_JWT_AUDIENCE"),
+    setting("ROWCAST_JWT_JWKS_REFRESH", "DURATION", Value("10m"), "How often the URL of ROWCAST_JWT_JWKS is fetched; a token with an unknown key has it fetched sooner"),
+    setting("ROWCAST_JWT_ISSUER", "TEXTS", Words("not checked"), "The iss of tokens, or several, comma separated"),
+    setting("ROWCAST_JWT_AUDIENCE", "TEXTS", Words("not checked"), "The aud of tokens, or several, comma separated"),
+    setting("ROWCAST_JWT_LEEWAY", "DURATION", Value("30s"), "How far the clocks of this server and of who signs tokens may be apart"),
+    setting("ROWCAST_JWT_COOKIE", "NAME", Words("none"), "The cookie that may carry a token; then requests need an origin, and FRONTEND_URL can't be *"),
     setting("ROWCAST_MAX_TOKEN_AGE", "DURATION", Value("30d"), "Tokens that were issued longer ago are refused; revocations are kept for as long"),
     setting("ROWCAST_DEMO", "SWITCH", Words("on with the embedded Postgres, else off"), "The dashboard at /, which writes messages: on or off"),
     setting("ROWCAST_RETENTION", "DURATION", Value("24h"), "How long events stay replayable"),

@@ -166,7 +166,11 @@ fn every_setting_takes_what_it_says() {
 
 #[test]
 fn every_setting_refuses_in_one_line() {
-    let mut covered = BTreeSet::from(["DATABASE_URL"]);
+    let mut covered = BTreeSet::from([
+        "DATABASE_URL",
+        "ROWCAST_JWT_SECRET",
+        "ROWCAST_JWT_SECRET_PREVIOUS",
+    ]);
     for line in REFUSALS.trim().lines() {
         let (name, rest) = line.split_once("=\"").expect("a name");
         let (value, _) = rest.split_once("\" is not accepted").expect("a value");
@@ -176,14 +180,25 @@ fn every_setting_refuses_in_one_line() {
     assert_eq!(covered, SETTINGS.iter().map(|s| s.name).collect());
 }
 
-/// What is told about a bad value of each setting; a database has a test of its own.
+/// What is told about a bad value of each setting; secrets have tests of their own.
 const REFUSALS: &str = r#"
 HOST="localhost:80" is not accepted; give an IP address or a host name, such as 127.0.0.1, ::1, 0.0.0.0 or localhost; the port has a variable of its own, PORT
 PORT="70000" is not accepted; give a port from 0 to 65535 (0 picks a free one)
 FRONTEND_URL="http://a,localhost:3000" is not accepted: "localhost:3000" has no scheme; give origins as scheme://host or scheme://host:port, comma separated, such as https://app.example.com,http://localhost:3000, or * alone
 ROWCAST_ADMIN="3002" is not accepted; give an IP address with a port, such as 127.0.0.1:3002 or [::1]:3002, or nothing to turn it off
-ROWCAST_AUTH="jwt" is not accepted: not available in this version; give none
-ROWCAST_AUTH="off" is not accepted; give none
+DATABASE_URL_FILE="/nowhere/url" is not accepted: No such file or directory (os error 2); give a file with the value of the setting, and nothing else
+ROWCAST_AUTH="off" is not accepted; give jwt or none
+ROWCAST_JWT_SECRET_FILE="/nowhere/secret" is not accepted: No such file or directory (os error 2); give a file with the value of the setting, and nothing else
+ROWCAST_JWT_SECRET_PREVIOUS_FILE="~/secret" is not accepted: ~ is not expanded here; give the path of a file
+ROWCAST_JWT_PUBLIC_KEY="-----BEGIN PUBLIC KEY-----" is not accepted: that is the key itself; give the path of the PEM file
+ROWCAST_JWT_JWKS="http://id.example/keys" is not accepted: whoever is between could put keys of their own; give the path of a file, or an https URL (http for this machine alone)
+ROWCAST_JWT_JWKS="https://me:pw@id.example/keys" is not accepted: a URL with a user would send a password; give the path of a file, or an https URL (http for this machine alone)
+ROWCAST_JWT_JWKS="ftp://id.example/keys" is not accepted: its scheme is not https; give the path of a file, or an https URL (http for this machine alone)
+ROWCAST_JWT_JWKS_REFRESH="0s" is not accepted; give a duration from 1s to 1d with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
+ROWCAST_JWT_ISSUER="," is not accepted; give one text, or several, comma separated
+ROWCAST_JWT_AUDIENCE=", ," is not accepted; give one text, or several, comma separated
+ROWCAST_JWT_LEEWAY="1h" is not accepted; give a duration from 0ms to 5m with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
+ROWCAST_JWT_COOKIE="a b" is not accepted; give the name of a cookie, such as __Host-token
 ROWCAST_MAX_TOKEN_AGE="forever" is not accepted; give a duration from 1s to 365d with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
 ROWCAST_DEMO="yes" is not accepted; give on or off
 ROWCAST_RETENTION="10ms" is not accepted; give a duration from 1s to 365d with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
@@ -281,7 +296,10 @@ fn an_open_host_needs_the_word_none() {
         let start =
             format!("HOST={host:?} is not accepted: other machines reach it, and no client");
         assert!(line.starts_with(&start), "{line}");
-        assert!(line.contains("say ROWCAST_AUTH=none"), "{line}");
+        assert!(
+            line.contains("say ROWCAST_AUTH=jwt, or ROWCAST_AUTH=none"),
+            "{line}"
+        );
         let said = [("HOST", host), ("ROWCAST_AUTH", "none")];
         assert!(resolve(&[], &said, "").is_ok());
         let empty = [("HOST", host), ("ROWCAST_AUTH", "")];
@@ -291,6 +309,8 @@ fn an_open_host_needs_the_word_none() {
         }
     }
 }
+
+mod tokens;
 
 #[test]
 fn the_demo_comes_with_the_embedded_postgres_unless_it_is_said() {

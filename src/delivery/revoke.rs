@@ -12,7 +12,7 @@ use super::hub::Hub;
 use super::rooms::JoinError;
 use super::subscriber::Subscriber;
 use crate::event::Room;
-use crate::revocations::Revocation;
+use crate::revocations::{Bearer, Revocation};
 
 /// What a client is told that has to leave a room, where `rowcast.revoke` was given no reason.
 pub(crate) const REVOKED: &str = "revoked";
@@ -66,6 +66,17 @@ impl Hub {
             }
         }
         has_left
+    }
+
+    /// A subscriber goes on with a later token of the same subject. If what it proved is revoked in this moment, the connection ends.
+    pub(crate) fn renew_bearer(&self, subscriber: &Arc<Subscriber>, bearer: Option<Bearer>) {
+        {
+            let _admission = self.state();
+            subscriber.state().access.bearer = bearer;
+        }
+        if !self.revocations.is_empty() {
+            self.take_what_was_revoked(subscriber, REVOKED);
+        }
     }
 
     /// Whether what a subscriber's token proved was revoked since it connected.

@@ -46,7 +46,7 @@ pub(crate) struct Api {
 }
 
 /// The rules by which [`Api`] answers.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct ApiRules {
     /// Who asks.
     pub authenticator: Authenticator,
@@ -240,6 +240,9 @@ pub(crate) fn quoted(text: &str) -> String {
     format!("{:?}", text.chars().take(100).collect::<String>())
 }
 
+/// What an answer depends on beside its URL: who asks. The layer of CORS adds the origin.
+const VARY: HeaderValue = HeaderValue::from_static("authorization, cookie");
+
 /// An answer with its tag: only the tag if the client has the content already. The body is made if it is needed.
 pub(crate) fn tagged(
     tag: &HeaderValue,
@@ -252,6 +255,7 @@ pub(crate) fn tagged(
             header::CACHE_CONTROL,
             HeaderValue::from_static("private, no-cache"),
         ),
+        (header::VARY, VARY),
     ];
     if etag::is_known(headers, tag) {
         return (StatusCode::NOT_MODIFIED, shared).into_response();

@@ -61,7 +61,7 @@ pub(super) async fn answer(
     let wait = query.number("wait", 0, 0..=25)?;
     let Some(after) = query.text("after") else {
         let page = api.present().await?;
-        return Ok(api.respond(&page, &uri, &headers).0);
+        return Ok(api.respond(&page, &uri, &headers, &identity).0);
     };
     let after = api.unpack(after).await?;
     api.check_not_revoked(&identity, &room)?;
@@ -77,7 +77,7 @@ pub(super) async fn answer(
     loop {
         let page = api.read(&room, &after, limit).await?;
         api.check_not_revoked(&identity, &room)?;
-        let (response, known) = api.respond(&page, &uri, &headers);
+        let (response, known) = api.respond(&page, &uri, &headers, &identity);
         let news = !page.events.is_empty() && !known;
         drop(page);
         let Some(watch) = watch.as_mut().filter(|_| !news) else {
@@ -171,7 +171,13 @@ impl Api {
     }
 
     /// The answer, and whether the client has it already.
-    fn respond(&self, page: &Page, uri: &Uri, headers: &HeaderMap) -> (Response, bool) {
+    fn respond(
+        &self,
+        page: &Page,
+        uri: &Uri,
+        headers: &HeaderMap,
+        identity: &Identity,
+    ) -> (Response, bool) {
         let offset = |seen: &Seen| {
             let offset = Offset {
                 epoch: page.epoch,
@@ -181,7 +187,7 @@ impl Api {
             };
             offset.pack()
         };
-        let mut tag = ETag::new(uri, page.epoch, self.retention);
+        let mut tag = ETag::new(uri, &identity.name(), page.epoch, self.retention);
         for (event, _) in &page.events {
             tag.cover(event.name.as_bytes());
             tag.cover(event.payload.get().as_bytes());

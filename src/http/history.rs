@@ -53,7 +53,7 @@ pub(super) async fn answer(
         api.complain("history is read without a table", error);
     }
     let incomplete = !page.left_out.is_empty();
-    let mut tag = ETag::new(&uri, page.state.epoch, api.retention);
+    let mut tag = ETag::new(&uri, &identity.name(), page.state.epoch, api.retention);
     for message in &page.messages {
         tag.cover(message.get().as_bytes());
     }

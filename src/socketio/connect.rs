@@ -22,10 +22,9 @@ use super::inbox::Inbox;
 use super::packet::Packet;
 use super::protocol;
 use super::requests::Requests;
-use super::session::Clients;
 use super::session::resume::{ResumeOutcome, ResumeRequest};
 use super::session::store::{session_progress, stored_session};
-use crate::auth::{Authenticator, ConnectError, Identity};
+use crate::auth::{ConnectError, Identity};
 use crate::config::Limits;
 use crate::db::ResumeSession;
 use crate::delivery::{
@@ -47,11 +46,19 @@ pub(super) enum Refused {
     Unavailable,
 }
 
+impl Refused {
+    /// What the client is told beside the message, as JSON.
+    fn data(&self) -> &'static str {
+        match self {
+            Self::Auth(error) => error.data(),
+            Self::Unavailable => ConnectError::Unavailable.data(),
+        }
+    }
+}
+
 /// Lets clients in, and cleans up after them.
 pub(super) struct Connector<S> {
     pub(super) requests: Requests<S>,
-    pub(super) clients: Arc<Clients>,
-    pub(super) authenticator: Authenticator,
     pub(super) limits: Limits,
     pub(super) metrics: Metrics,
     pub(super) next_id: AtomicU64,
@@ -78,15 +85,26 @@ impl<S: ReplaySource> Connector<S> {
         socket: &SocketRef,
         auth: Option<Value>,
     ) -> Result<(), Refused> {
-        let identity = self
-            .authenticator
-            .authenticate(socket.req_parts(), auth.as_ref())
-            .await
-            .and_then(|identity| {
-                identity.check_not_revoked(&self.hub().revocations)?;
-                Ok(identity)
-            })
-            .inspect_err(|_| self.metrics.connects(Connect::Refused))?;
+        let admitted = self.decide(socket, auth.as_ref()).await;
+        admitted.inspect_err(|refused| {
+            self.metrics.connects(Connect::Refused);
+            // Said before the packet, which is sent once this has returned.
+            match (own_connection(socket), engine_session(socket)) {
+                (Some(connection), _) => connection.refuse(refused.data()),
+                (None, Some(session)) => session.expect_refusal(refused.data()),
+                (None, None) => {}
+            }
+        })
+    }
+
+    async fn decide(
+        self: &Arc<Self>,
+        socket: &SocketRef,
+        auth: Option<&Value>,
+    ) -> Result<(), Refused> {
+        let authenticator = &self.requests.authenticator;
+        let identity = authenticator.authenticate(socket.req_parts(), auth).await?;
+        identity.check_not_revoked(&self.hub().revocations)?;
         let engine_session = engine_session(socket);
         let turn = match engine_session {
             Some(session) => {
@@ -98,7 +116,7 @@ impl<S: ReplaySource> Connector<S> {
         };
         let connection = own_connection(socket);
         let has_ended = || connection.as_ref().is_some_and(|own| own.is_cut());
-        let request = auth.as_ref().and_then(ResumeRequest::of);
+        let request = auth.and_then(ResumeRequest::of);
         let (pid, session, outcome) = self.begin_session(request, &identity, has_ended).await?;
 
         let inbox = Inbox::new(self.limits.max_event_rate, self.metrics.clone());
@@ -187,16 +205,20 @@ impl<S: ReplaySource> Connector<S> {
     /// Makes a client known everywhere, and ends the one that had its session. False: it went away meanwhile, or what it proved
     /// was revoked.
     fn register(&self, client: &Arc<Client>) -> bool {
-        self.clients.add(client);
+        let clients = &self.requests.clients;
+        clients.add(client);
         if !self.hub().add(&client.subscriber) {
-            self.clients.remove(client.id());
+            clients.remove(client.id());
             // It comes back, and is refused.
             client.transport.close();
             return false;
         }
+        if let Some(leeway) = self.requests.authenticator.leeway() {
+            clients.expect_expiry(client, leeway);
+        }
         // Looked at last: whoever is gone by now may have been seen off before it was known.
         if !client.transport.is_connected() {
-            self.clients.remove(client.id());
+            self.requests.clients.remove(client.id());
             self.hub().remove(&client.subscriber);
             return false;
         }
@@ -241,7 +263,7 @@ impl<S: ReplaySource> Connector<S> {
     /// A socket has ended. Its resume session stays, unless the client disconnected on purpose, or may
     /// not come back to it.
     async fn see_off(&self, id: u64, reason: DisconnectReason) {
-        let Some(client) = self.clients.remove(id) else {
+        let Some(client) = self.requests.clients.remove(id) else {
             return;
         };
         client.inbox.close();

@@ -5,6 +5,7 @@
 
 use serde_json::{Value, json};
 
+use crate::auth::ConnectError;
 use crate::delivery::{JoinError, Outgoing};
 use crate::event::{ContactId, name};
 use crate::offset::Offset;
@@ -16,16 +17,18 @@ pub(super) enum Request {
     Leave,
     TypingStart,
     TypingStop,
+    AuthRefresh,
     /// Anything else: answered by an error that names the known events.
     Unknown,
 }
 
 impl Request {
-    const NAMED: [(&str, Self); 4] = [
+    const NAMED: [(&str, Self); 5] = [
         (name::JOIN, Self::Join),
         (name::LEAVE, Self::Leave),
         (name::TYPING_START, Self::TypingStart),
         (name::TYPING_STOP, Self::TypingStop),
+        (name::AUTH_REFRESH, Self::AuthRefresh),
     ];
 
     fn named(name: &str) -> Self {
@@ -41,6 +44,8 @@ pub(super) enum Refusal {
     BadRequest(String),
     #[error("{0}")]
     Forbidden(&'static str),
+    #[error("{}", token_refusal(*.0))]
+    Token(ConnectError),
     #[error("the database can't be reached, try again")]
     Unavailable,
     #[error(
@@ -73,6 +78,9 @@ impl Refusal {
         match self {
             Self::BadRequest(_) => "bad_request",
             Self::Forbidden(_) => "forbidden",
+            Self::Token(ConnectError::TokenExpired) => "token_expired",
+            Self::Token(ConnectError::Unavailable) => "unavailable",
+            Self::Token(_) => "unauthorized",
             Self::Unavailable | Self::CantStore => "unavailable",
             Self::TooManyRooms(_) => "too_many_rooms",
             Self::TooManyRequests => "too_many_requests",
@@ -91,6 +99,14 @@ impl Refusal {
     /// As the event that a client is sent if it asked for no ack.
     pub(super) fn event(&self) -> Outgoing {
         Outgoing::transient(name::ERROR, &self.body())
+    }
+}
+
+fn token_refusal(error: ConnectError) -> &'static str {
+    match error {
+        ConnectError::TokenExpired => "that token has expired",
+        ConnectError::Unavailable => "the token's key is not known yet, try again",
+        _ => "that token is not valid, or is not of the same issuer and subject",
     }
 }
 
@@ -152,6 +168,14 @@ impl JoinArgs {
 /// The one argument of `leave:conversation` and of typing.
 pub(super) fn contact_arg(args: &[Value]) -> Result<ContactId, Refusal> {
     contact(one(args)?)
+}
+
+/// The one argument of `auth:refresh`: a token, or an object that has it as `token`, as CONNECT does.
+pub(super) fn token_arg(args: &[Value]) -> Result<&str, Refusal> {
+    let argument = one(args)?;
+    let token = argument.get("token").unwrap_or(argument);
+    let token = token.as_str();
+    token.ok_or_else(|| bad("the argument must be a token, which is a text".to_owned()))
 }
 
 fn one(args: &[Value]) -> Result<&Value, Refusal> {

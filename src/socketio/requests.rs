@@ -6,6 +6,7 @@
 //! Guarantees that answers come in the order of the events, and that a join which can't be stored is undone and refused.
 
 mod join;
+mod refresh;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -18,7 +19,9 @@ use tokio::time::{Instant, sleep};
 use super::client::Client;
 use super::packet::Incoming;
 use super::protocol::{self, Refusal, Request};
+use super::session::Clients;
 use super::session::store::stored_session;
+use crate::auth::Authenticator;
 use crate::backoff::Backoff;
 use crate::db::{Sessions, is_refused, is_transient};
 use crate::delivery::{Hub, Outgoing, Replay, ReplaySource, SubscriberTransport as _};
@@ -44,6 +47,8 @@ pub(super) struct Requests<S> {
     pub(super) hub: Arc<Hub>,
     pub(super) replay: Arc<Replay<S>>,
     pub(super) sessions: Arc<Sessions>,
+    pub(super) clients: Arc<Clients>,
+    pub(super) authenticator: Authenticator,
 }
 
 /// An answer that waits until the resume session is stored.
@@ -119,6 +124,7 @@ impl<S: ReplaySource> Requests<S> {
             (Request::TypingStart | Request::TypingStop, Ok(args)) => {
                 self.set_typing(client, &args, request == Request::TypingStart)
             }
+            (Request::AuthRefresh, Ok(args)) => self.refresh(client, &args),
             (Request::Unknown, Ok(_)) => Err(Refusal::unknown_event()),
         };
         match done {
@@ -238,7 +244,7 @@ impl<S: ReplaySource> Requests<S> {
 
 fn join_label(refusal: &Refusal) -> Join {
     match refusal {
-        Refusal::Forbidden(_) => Join::Forbidden,
+        Refusal::Forbidden(_) | Refusal::Token(_) => Join::Forbidden,
         Refusal::TooManyRooms(_) => Join::TooManyRooms,
         Refusal::Unavailable | Refusal::CantStore => Join::Unavailable,
         Refusal::BadRequest(_) | Refusal::TooManyRequests => Join::BadRequest,

@@ -28,6 +28,10 @@ pub(crate) enum Check {
     Retention,
     /// The role has the rights that the history of a room takes.
     History,
+    /// There are keys to verify tokens with.
+    Keys,
+    /// The keys that tokens are verified with can be read again.
+    KeyRefresh,
 }
 
 /// How much a check that fails takes away.
@@ -41,13 +45,15 @@ pub(crate) enum Severity {
 
 impl Check {
     /// Every check.
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Writes,
         Self::Rights,
         Self::RowSecurity,
         Self::Sessions,
         Self::Retention,
         Self::History,
+        Self::Keys,
+        Self::KeyRefresh,
     ];
 
     /// Its name in `/readyz`, in the log and in the metric.
@@ -59,14 +65,18 @@ impl Check {
             Self::Sessions => "sessions",
             Self::Retention => "retention",
             Self::History => "history",
+            Self::Keys => "keys",
+            Self::KeyRefresh => "key_refresh",
         }
     }
 
     /// What its failure does to readiness.
     pub(crate) fn severity(self) -> Severity {
         match self {
-            Self::Writes | Self::Rights | Self::RowSecurity | Self::Sessions => Severity::Failing,
-            Self::Retention | Self::History => Severity::Degraded,
+            Self::Writes | Self::Rights | Self::RowSecurity | Self::Sessions | Self::Keys => {
+                Severity::Failing
+            }
+            Self::Retention | Self::History | Self::KeyRefresh => Severity::Degraded,
         }
     }
 }

@@ -5,7 +5,8 @@
 //! encoded WebSocket frame, which all sockets of the room share, straight to the kernel. What the kernel does not take waits in
 //! a backlog that is metered and bounded.
 //!
-//! It is also where CONNECT gets its `pid`, which socketioxide can't put there and a stock client needs to come back.
+//! It is also where CONNECT gets its `pid`, and CONNECT_ERROR its `data`, which socketioxide can't put there and a stock client
+//! needs to come back.
 //!
 //! Guarantees: frames of the two writers never interleave, because each writer hands over whole frames; no frame of ours
 //! overtakes the CONNECT packet; frames that `Connection::send` has accepted are written in order, or the connection ends, so
@@ -48,6 +49,8 @@ pub(super) struct Out {
     pub(super) phase: Phase,
     /// For the CONNECT packets that are to pass, in their order.
     pub(super) pids: VecDeque<Box<str>>,
+    /// What the CONNECT_ERROR packet that is to pass says beside its message.
+    pub(super) refusal: Option<&'static str>,
     /// What the OPEN packet that is to pass announces as the largest message.
     pub(super) announced: Option<usize>,
     /// What the client sends, once the connection is a WebSocket.
@@ -98,6 +101,11 @@ impl Connection {
             out.phase = Phase::Opening;
         }
         out.pids.push_back(pid.into());
+    }
+
+    /// The next CONNECT_ERROR packet says this, which is JSON, beside its message: socketioxide sends a message alone.
+    pub(crate) fn refuse(&self, data: &'static str) {
+        self.out().refusal = Some(data);
     }
 
     /// Gives the next CONNECT packet this pid, and changes nothing else.

@@ -80,6 +80,21 @@ impl EngineSession {
         }
     }
 
+    /// The next CONNECT_ERROR packet says this, which is JSON, beside its message, of a session that began by polling.
+    pub(crate) fn expect_refusal(&self, data: &'static str) {
+        let Some(mut state) = self.state() else {
+            return;
+        };
+        match &state.upgrade {
+            Upgrade::Done(connection) => {
+                if let Some(connection) = connection.upgrade() {
+                    connection.refuse(data);
+                }
+            }
+            _ => state.refusal = Some(data),
+        }
+    }
+
     /// A socket is connected, and sends through this queue.
     pub(super) fn register(&self, queue: &Arc<EngineQueue>) {
         let Some(mut state) = self.state() else {
@@ -126,9 +141,15 @@ impl EngineSession {
         }
     }
 
-    /// Whether a CONNECT packet is expected.
+    /// Whether a CONNECT packet is expected, or a CONNECT_ERROR packet.
     pub(super) fn expects_connect(&self) -> bool {
-        self.state().is_some_and(|state| !state.pids.is_empty())
+        self.state()
+            .is_some_and(|state| !state.pids.is_empty() || state.refusal.is_some())
+    }
+
+    /// The data for the CONNECT_ERROR packet that is being sent.
+    pub(super) fn take_refusal(&self) -> Option<&'static str> {
+        self.state()?.refusal.take()
     }
 
     /// The pid for the CONNECT packet that is being sent.
@@ -187,6 +208,9 @@ impl EngineSession {
         };
         if state.ended {
             return false;
+        }
+        if let Some(data) = state.refusal.take() {
+            connection.refuse(data);
         }
         for pid in state.pids.drain(..) {
             connection.push_pid(&pid);

@@ -25,12 +25,15 @@ use crate::metrics::Metrics;
 /// Opens an engine session on a connection that has become a WebSocket.
 pub(crate) type OpenSession = Arc<dyn Fn(ConnectionStream, axum::http::Request<()>) + Send + Sync>;
 
+/// Says whose page asks, of a request without an origin (Fetch Metadata Request Headers).
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Headers that the origin check and authentication read.
-const KEPT_BY_US: [HeaderName; 4] = [
+const KEPT_BY_US: [HeaderName; 5] = [
     header::AUTHORIZATION,
     header::COOKIE,
     header::HOST,
     header::ORIGIN,
+    SEC_FETCH_SITE,
 ];
 /// Headers that the engine reads of a request that is left to it.
 const KEPT_BY_THE_ENGINE: [HeaderName; 4] = [
@@ -148,6 +151,7 @@ fn only(headers: &HeaderMap, names: &[HeaderName]) -> HeaderMap {
         names
             .iter()
             .filter(|name| compared || **name != header::HOST)
+            .filter(|name| !compared || **name != SEC_FETCH_SITE)
             .filter_map(|name| Some((name, headers.get(name)?)))
     };
     let mut copies = HeaderMap::with_capacity(present().count());

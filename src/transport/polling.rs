@@ -116,7 +116,7 @@ async fn poll(
         session.poll_emptied();
     }
     if session.expects_connect() {
-        poll_answer::with_pids(response, || session.take_pid()).await
+        poll_answer::with_pids(response, || session.take_pid(), || session.take_refusal()).await
     } else if gate.closing.load(Ordering::Acquire) {
         poll_answer::unless_closing(response).await
     } else {

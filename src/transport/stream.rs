@@ -220,6 +220,12 @@ impl Out {
                 return (open, false);
             }
         }
+        if let Some(data) = self.refusal
+            && let Some(refused) = frame::with_refusal(frames, data)
+        {
+            self.refusal = None;
+            return (Some(refused), false);
+        }
         let mut changed: Option<Bytes> = None;
         while let Some(pid) = self.pids.front() {
             let before = changed.as_deref().unwrap_or(frames);

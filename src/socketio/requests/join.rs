@@ -36,7 +36,7 @@ impl<S: ReplaySource> Requests<S> {
         let JoinArgs { contact, after } = JoinArgs::parse(&args?)?;
         let room = contact.room();
         let access = client.subscriber.access_generation();
-        auth::may_join(&client.identity, &room)
+        auth::may_join(&client.identity(), &room)
             .await
             .map_err(|Denied| Refusal::Forbidden("not allowed"))?;
         let mut resync = false;

@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures_util::future::{join, join_all};
 
+use super::expiry::Expiries;
 use super::owners::SessionOwners;
 use super::store::{session_progress, stored_session};
 use crate::db::{PidHash, Sessions};
@@ -17,6 +19,7 @@ use crate::socketio::client::Client;
 pub(in crate::socketio) struct Clients {
     by_id: Mutex<HashMap<u64, Arc<Client>>>,
     owners: SessionOwners,
+    pub(in crate::socketio) expiries: Arc<Expiries>,
 }
 
 impl Clients {
@@ -30,10 +33,25 @@ impl Clients {
         self.owners.claim(&client.session, client.transport.clone());
     }
 
+    /// The client is to be cut when its token ends, which is accepted for `leeway` longer than it says.
+    pub(in crate::socketio) fn expect_expiry(&self, client: &Arc<Client>, leeway: Duration) {
+        let identity = client.identity();
+        let Some(token) = identity.token() else {
+            return;
+        };
+        let at = self.expiries.insert(client, token.expires_at(), leeway);
+        if let Some(before) = client.set_cut_at(Some(at)).filter(|before| *before != at) {
+            self.expiries.remove(before, client.id());
+        }
+    }
+
     /// Removes a client.
     pub(in crate::socketio) fn remove(&self, id: u64) -> Option<Arc<Client>> {
         let client = self.by_id().remove(&id)?;
         self.owners.release(&client.session);
+        if let Some(at) = client.set_cut_at(None) {
+            self.expiries.remove(at, id);
+        }
         Some(client)
     }
 

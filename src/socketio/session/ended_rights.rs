@@ -102,10 +102,11 @@ impl EndedRightsKeeper {
 
     async fn prune(&self) {
         let revocations = &self.hub.revocations;
-        if revocations.prune() == 0 && revocations.len() == 0 {
+        if revocations.is_empty() {
             // What others have revoked is known here, too.
             return;
         }
+        revocations.prune();
         if let Err(error) = self
             .sessions
             .prune_revocations(revocations.kept_for())

@@ -33,6 +33,8 @@ pub(super) struct PollingState {
     pub(super) queue: Option<Weak<EngineQueue>>,
     /// For the CONNECT packets that have not been sent yet.
     pub(super) pids: VecDeque<Box<str>>,
+    /// What the next CONNECT_ERROR packet says beside its message.
+    pub(super) refusal: Option<&'static str>,
     pub(super) upgrade: Upgrade,
 }
 

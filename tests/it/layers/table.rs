@@ -36,7 +36,7 @@ const TABLE: [(&str, &[&str]); 14] = [
         ],
     ),
     ("auth", &[]),
-    ("cli", &["db", "embedded"]),
+    ("cli", &["auth", "db", "embedded"]),
     ("db", &[]),
     ("delivery", &[]),
     ("demo", &["auth", "db", "delivery", "http"]),
