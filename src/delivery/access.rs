@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::membership::Membership;
 use super::subscriber::{DeliveryState, Subscriber};
 use crate::offset::Offset;
 use crate::revocations::Bearer;
@@ -12,7 +13,8 @@ pub(super) struct Access {
     /// Whom its token speaks for, if it has one.
     pub(super) bearer: Option<Bearer>,
     generation: AccessGeneration,
-    was_taken_out: bool,
+    /// Where the broadcast was when the server last took it out of a room, if it ever did.
+    taken_out_at: Option<Arc<Offset>>,
 }
 
 /// A time between two looks at what a subscriber may not have any more. What was allowed in an earlier one is asked for again.
@@ -41,11 +43,19 @@ impl DeliveryState {
     /// certain only if its offset is a later one; else it is told to load its other rooms again.
     pub(super) fn note_taken_out(&mut self, here: &Arc<Offset>) {
         self.access.renew();
-        self.access.was_taken_out = true;
+        self.access.taken_out_at = Some(here.clone());
         self.last_sent_offset = None;
         for joined in &mut self.rooms {
             joined.must_be_after = Some(here.clone());
         }
+    }
+
+    /// It enters a room, perhaps before it hears that it was taken out of another one.
+    pub(super) fn enter(&mut self, mut joined: Membership) {
+        if let Some(here) = &self.access.taken_out_at {
+            joined.must_be_after.get_or_insert_with(|| here.clone());
+        }
+        self.rooms.push(joined);
     }
 }
 
@@ -58,6 +68,6 @@ impl Subscriber {
     /// Whether the server has taken it out of a room. Of such a one, how far it was served may be stored only together with its
     /// rooms: its resume session may have more of them, of which it was not served what came since.
     pub(crate) fn was_taken_out(&self) -> bool {
-        self.state().access.was_taken_out
+        self.state().access.taken_out_at.is_some()
     }
 }

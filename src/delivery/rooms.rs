@@ -199,7 +199,7 @@ impl Hub {
         let entry: &mut RoomState = state.rooms.entry(joined.room.clone()).or_default();
         Arc::make_mut(&mut entry.members).push(subscriber.clone());
         let typing = entry.typers.shown_to_newcomer(subscriber.id, &joined.room);
-        subscriber.state().rooms.push(joined);
+        subscriber.state().enter(joined);
         if let Some(event) = typing {
             self.send(subscriber, &event);
         }

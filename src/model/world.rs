@@ -617,7 +617,7 @@ impl World {
             for room in self.clients[client].joined_rooms() {
                 assert!(
                     restored.contains(&room),
-                    "{room:?} was answered and is forgotten"
+                    "{room:?} of client {client} was answered and is forgotten"
                 );
             }
             for room in self.server.hub.restore(&subscriber, resumed.rooms) {
