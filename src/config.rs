@@ -17,6 +17,7 @@ mod listen;
 mod log;
 mod lookup;
 mod origins;
+mod policy_rules;
 mod problem;
 mod quantity;
 mod settings;
@@ -34,6 +35,7 @@ pub(crate) use database_url::DatabaseUrl;
 pub(crate) use listen::Listen;
 pub(crate) use log::{Log, LogFormat};
 pub(crate) use origins::Origins;
+pub(crate) use policy_rules::PolicyRules;
 pub(crate) use problem::ConfigError;
 pub(crate) use shown::Shown;
 
@@ -90,6 +92,8 @@ pub(crate) struct Config {
     pub max_token_age: Duration,
     /// What one client may ask for.
     pub limits: Limits,
+    /// How the policy is asked.
+    pub policy: PolicyRules,
     /// `ROWCAST_DATA_DIR`: the embedded Postgres's home, absolute.
     pub data_dir: PathBuf,
     /// `ROWCAST_PG_BINDIR`: where `postgres` and `initdb` are; `None` searches for them.
@@ -189,6 +193,7 @@ impl Config {
                 quantity::duration(text, quantity::RETENTION)
             }),
             limits: Limits::resolve(&mut read),
+            policy: PolicyRules::resolve(&mut read),
             data_dir: read
                 .optional("ROWCAST_DATA_DIR", environment::folder)
                 .unwrap_or_else(|| environment.data_dir()),

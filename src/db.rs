@@ -14,6 +14,7 @@
 //! - `prepare`, `migrate`: waiting for the database, and its schema
 //! - `rights`: what a server's role needs; `self_check`: whether it has it; `fault`: what Postgres said, for a person
 //! - `doctor`: everything that can be wrong, for `rowcast doctor`; `grants`: the rights of a role, as statements
+//! - `policy`: who may join which room, as the database says
 //! - `sources`: the attached tables and their problems; `stats`: the figures for the metrics; `chat`: the demo's tables
 
 use std::sync::Arc;
@@ -38,6 +39,7 @@ mod migrate;
 mod notify_queue;
 mod numbers;
 mod outbox;
+mod policy;
 mod pools;
 mod prepare;
 mod query_batcher;
@@ -61,6 +63,7 @@ pub(crate) use notify_queue::{notify_queue_holder, send_probe};
 pub(crate) use outbox::{
     Follow, FollowError, Head, LogPosition, Pruner, ReadPart, SharedReads, replay_page,
 };
+pub(crate) use policy::{Policy, Verdict};
 pub(crate) use pools::{Pool, Pools};
 pub(crate) use prepare::prepare;
 pub(crate) use read_error::log_wait;

@@ -63,7 +63,6 @@ pub(crate) use hub::Hub;
 pub(crate) use membership::{Membership, Progress};
 pub(crate) use outgoing::Outgoing;
 pub(crate) use replay::{JoinReplayOutcome, ReadFailed, Replay, ReplaySource};
-pub(crate) use revoke::REVOKED;
 pub(crate) use room_notifier::RoomNotifier;
 pub(crate) use rooms::{JoinError, Joined};
 pub(crate) use sink::{Affected, EventSink};

@@ -19,14 +19,14 @@ pub(crate) mod name {
     pub(crate) const ERROR: &str = "rowcast:error";
     /// Continuity of a room can't be proved: reload it over HTTP.
     pub(crate) const RESYNC: &str = "rowcast:resync";
+    /// The client was put out of a room.
+    pub(crate) const LEFT: &str = "rowcast:left";
     /// Someone else in the room began to type.
     pub(crate) const TYPING_START: &str = "typing:start";
     /// Nobody else in the room types any more.
     pub(crate) const TYPING_STOP: &str = "typing:stop";
     /// A client asks to enter a conversation's room.
     pub(crate) const JOIN: &str = "join:conversation";
-    /// The server took the socket out of a room.
-    pub(crate) const LEFT: &str = "rowcast:left";
     /// A client goes on with a later token.
     pub(crate) const AUTH_REFRESH: &str = "auth:refresh";
     /// A client leaves a conversation's room.
@@ -36,6 +36,15 @@ pub(crate) mod name {
 /// Rooms of this kind are the servers' own.
 const RESERVED: &str = "rowcast:";
 const REVOCATIONS: &str = "rowcast:revocations";
+/// Why a client was put out of a room, as `rowcast:left` tells it.
+pub(crate) mod left {
+    /// The policy does not let it in any more.
+    pub(crate) const FORBIDDEN: &str = "forbidden";
+    /// The right was revoked, by `rowcast.revoke`.
+    pub(crate) const REVOKED: &str = "revoked";
+    /// The policy did not answer for this room when the client came back. It may join again.
+    pub(crate) const UNAVAILABLE: &str = "unavailable";
+}
 
 /// A Socket.IO room: the unit of authorisation and of replay.
 #[derive(Clone, PartialEq, Eq, Hash)]

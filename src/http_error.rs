@@ -37,6 +37,8 @@ pub(crate) enum Error {
     NoKeys,
     #[error("the database did not answer this: the server's log says why, try again")]
     Database,
+    #[error("it can't be told at the moment whether you may read this, try again")]
+    PolicyUnavailable,
     #[error("too many requests wait already, try again")]
     Crowded,
     #[error("there are no chat tables: rowcast migrate --chat makes them")]
@@ -59,6 +61,7 @@ impl Error {
             | Self::Starting
             | Self::NoKeys
             | Self::Database
+            | Self::PolicyUnavailable
             | Self::Crowded
             | Self::NoChatTables => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         }

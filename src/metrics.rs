@@ -116,6 +116,25 @@ meters! {
     pub revocations: Gauge = "revocations", "Revocations in force";
     /// Long-polls that wait.
     pub long_polls: Gauge = "long_polls", "HTTP requests that wait for an event";
+    /// Questions to the policy.
+    pub policy_calls: Counter = "policy_calls", "Questions to the policy: a join, a client that comes back, a read, a lease";
+    /// Statements by which it was asked.
+    pub policy_statements: Counter = "policy_statements", "Statements by which the policy was asked";
+    /// Rooms that it refused.
+    pub policy_denials: Counter = "policy_denials", "Rooms that the policy refused";
+    /// Rooms for which it raised an error.
+    pub policy_errors: Counter = "policy_errors", "Rooms for which the policy raised an error";
+    /// Rooms for which it did not answer in time.
+    pub policy_timeouts: Counter = "policy_timeouts", "Rooms for which the policy did not answer in time";
+    /// Questions that were not answered for all of their rooms.
+    pub policy_unavailable: Counter = "policy_unavailable", "Questions that the policy did not answer for all rooms";
+    /// Seconds from a question to its answer.
+    pub policy_seconds: Histogram = "policy_seconds", "From a question to the policy to its answer",
+        Histogram::new(exponential_buckets(0.000_25, 2.0, 16));
+    /// Leases that ran out while the policy could not be asked.
+    pub policy_leases_kept: Counter = "policy_leases_kept", "Leases kept because the policy could not be asked";
+    /// Rooms that sockets were put out of.
+    rooms_left: Family<ReasonLabels, Counter> = "rooms_left", "Rooms that sockets were put out of, by reason";
     /// Typing events relayed, from clients and from SQL.
     pub typing: Counter = "typing_events", "Typing events relayed";
     /// Typing notifications dropped because too many came at once.
@@ -157,6 +176,13 @@ impl Metrics {
     /// A connection ended.
     pub(crate) fn disconnects(&self, reason: &'static str) {
         self.disconnects
+            .get_or_create(&ReasonLabels { reason })
+            .inc();
+    }
+
+    /// A socket was put out of a room.
+    pub(crate) fn rooms_left(&self, reason: &'static str) {
+        self.rooms_left
             .get_or_create(&ReasonLabels { reason })
             .inc();
     }

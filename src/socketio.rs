@@ -28,16 +28,18 @@ use tokio_util::sync::CancellationToken;
 mod client;
 mod connect;
 mod inbox;
+mod lease;
 mod packet;
 mod protocol;
 mod requests;
 mod session;
 
+pub(crate) use lease::Leases;
 pub(crate) use session::{EndedRightsKeeper, SessionKeeper};
 #[cfg(test)]
 pub(crate) use session::{SessionOwners, resume, store};
 
-use crate::auth::{Authenticator, OriginPolicy};
+use crate::auth::{Authenticator, OriginPolicy, RoomPolicy};
 use crate::config::Limits;
 use crate::db::Sessions;
 use crate::delivery::{Hub, Replay, ReplaySource, SubscriberTransport as _};
@@ -84,6 +86,10 @@ pub(crate) struct SocketServerParts<S> {
     pub origin_policy: OriginPolicy,
     /// Who connects.
     pub authenticator: Authenticator,
+    /// Who may join which room.
+    pub room_policy: RoomPolicy,
+    /// How long that holds while a client stays: `ROWCAST_POLICY_LEASE`.
+    pub lease: Duration,
     /// What one client may ask for.
     pub limits: Limits,
     /// Nobody new is let in any more.
@@ -119,14 +125,18 @@ fn engine_gate(
 }
 
 impl SocketServer {
-    /// Builds the server and the service that answers at `/socket.io`.
-    pub(crate) fn new<S: ReplaySource>(parts: SocketServerParts<S>) -> (Self, MethodRouter) {
+    /// Builds the server, the service that answers at `/socket.io`, and the task that asks the policy again about who stays.
+    pub(crate) fn new<S: ReplaySource>(
+        parts: SocketServerParts<S>,
+    ) -> (Self, MethodRouter, Leases<S>) {
         let SocketServerParts {
             hub,
             replay,
             sessions,
             origin_policy,
             authenticator,
+            room_policy,
+            lease,
             limits,
             draining,
             metrics,
@@ -157,20 +167,26 @@ impl SocketServer {
             closing: gate.closing.clone(),
             metrics: metrics.clone(),
         };
+        let requests = Arc::new(Requests {
+            hub,
+            replay,
+            sessions,
+            clients: server.clients.clone(),
+            authenticator,
+            room_policy,
+        });
+        let leases = Leases {
+            requests: requests.clone(),
+            lease,
+        };
         server.serve_clients(Connector {
-            requests: Requests {
-                hub,
-                replay,
-                sessions,
-                clients: server.clients.clone(),
-                authenticator,
-            },
+            requests,
             limits,
             metrics,
             next_id: AtomicU64::new(1),
         });
         let layer = middleware::from_fn_with_state(gate, engine_middleware);
-        (server, any_service(service).layer(layer))
+        (server, any_service(service).layer(layer), leases)
     }
 
     fn serve_clients<S: ReplaySource>(&self, connector: Connector<S>) {

@@ -10,9 +10,9 @@ use tokio::sync::{mpsc, watch};
 use super::authentication::Authentication;
 use super::database::Served;
 use super::tasks::{StopPhase, Tasks};
-use crate::auth::{Authenticator, OriginPolicy};
+use crate::auth::{Authenticator, OriginPolicy, RoomPolicy};
 use crate::config::Config;
-use crate::db::{Sessions, SharedReads, log_wait};
+use crate::db::{Policy, Sessions, SharedReads, log_wait};
 use crate::delivery::{Broadcast, Hub, ReadFailed, Replay, ReplaySource, RoomNotifier, run_typing};
 use crate::metrics::Metrics;
 use crate::offset::{ReplayPage, RoomRange};
@@ -36,6 +36,7 @@ pub(super) struct Delivery {
     pub(super) origin_policy: OriginPolicy,
     pub(super) authenticator: Authenticator,
     pub(super) revocations: Arc<Revocations>,
+    pub(super) room_policy: RoomPolicy,
     /// Takes what `rowcast.typing` notifies.
     pub(super) typing: mpsc::Sender<String>,
     pub(super) metrics: Metrics,
@@ -70,6 +71,12 @@ pub(super) fn start(
         metrics.clone(),
     );
     let notifier = RoomNotifier::new(MAX_LONG_POLLS);
+    let policy = Policy::new(
+        served.pools.policy.clone(),
+        config.policy.timeout,
+        metrics.clone(),
+    );
+    let room_policy = RoomPolicy::new(policy);
     let Authentication {
         origin_policy,
         authenticator,
@@ -77,12 +84,14 @@ pub(super) fn start(
 
     let reads = SharedReads::new(served.pools.replay.clone(), config.max_payload_bytes);
     let replay = Arc::new(Replay::new(hub.clone(), reads));
-    let (socket_server, socketio) = SocketServer::new(SocketServerParts {
+    let (socket_server, socketio, leases) = SocketServer::new(SocketServerParts {
         hub: hub.clone(),
         replay: replay.clone(),
         sessions: Arc::new(Sessions::new(served.pools.main.clone(), checks.clone())),
         origin_policy: origin_policy.clone(),
         authenticator: authenticator.clone(),
+        room_policy: room_policy.clone(),
+        lease: config.policy.lease,
         limits: config.limits.clone(),
         draining: tasks.draining.clone(),
         metrics: metrics.clone(),
@@ -98,6 +107,7 @@ pub(super) fn start(
     tasks.start("sessions", StopPhase::Rest, |stop| {
         keeper.run(retention, taken_over, stop)
     });
+    tasks.start("leases", StopPhase::Rest, |stop| leases.run(stop));
     tasks.start("expiry", StopPhase::Rest, socket_server.expiry());
     tasks.start("ended rights", StopPhase::Rest, |stop| {
         rights.run(ended_rights, stop)
@@ -116,6 +126,7 @@ pub(super) fn start(
         origin_policy,
         authenticator,
         revocations,
+        room_policy,
         typing,
         metrics: metrics.clone(),
     };

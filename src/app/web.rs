@@ -54,6 +54,7 @@ fn routes(config: &Config, served: &Served, delivery: &Delivery, tasks: &Tasks) 
     let rules = ApiRules {
         authenticator: delivery.authenticator.clone(),
         revocations: delivery.revocations.clone(),
+        room_policy: delivery.room_policy.clone(),
         retention: config.retention,
         max_payload_bytes: config.max_payload_bytes,
         max_rate: config.limits.max_http_rate,

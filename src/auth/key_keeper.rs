@@ -133,7 +133,7 @@ impl KeyKeeper {
                     Instant::now() + self.source.pause()
                 }
                 Err(reason) => {
-                    self.keep(reason);
+                    self.keep(&reason);
                     Instant::now() + backoff.next().min(self.source.pause())
                 }
             };
@@ -176,7 +176,7 @@ impl KeyKeeper {
     }
 
     /// Nothing newer could be had: the keys stay, unless they are too old.
-    fn keep(&mut self, reason: String) {
+    fn keep(&mut self, reason: &str) {
         self.metrics.key_reads(KeyRead::Failed);
         let too_old = self.source.is_remote() && self.is_too_old();
         if too_old {

@@ -26,6 +26,10 @@ pub(super) const RETENTION: Bounds = bounds(
 );
 pub(super) const POLL: Bounds = bounds(Duration::from_millis(10), HOUR);
 pub(super) const DRAIN: Bounds = bounds(Duration::ZERO, HOUR);
+pub(super) const POLICY_TIMEOUT: Bounds =
+    bounds(Duration::from_millis(10), Duration::from_secs(60));
+pub(super) const POLICY_LEASE: Bounds =
+    bounds(Duration::from_secs(1), Duration::from_secs(24 * 60 * 60));
 pub(super) const JWKS_REFRESH: Bounds =
     bounds(Duration::from_secs(1), Duration::from_secs(24 * 60 * 60));
 pub(super) const TTL: Bounds = bounds(

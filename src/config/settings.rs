@@ -91,6 +91,8 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("ROWCAST_MAX_MESSAGE_SIZE", "SIZE", Value("64KB"), "Largest message a client may send"),
     setting("ROWCAST_MAX_HTTP_RATE", "COUNT", Value("50"), "HTTP API requests a second from one address (IPv6: one /64 network)"),
     setting("ROWCAST_HANDSHAKE_TIMEOUT", "DURATION", Value("10s"), "Time a connection has to become a Socket.IO client"),
+    setting("ROWCAST_POLICY_TIMEOUT", "DURATION", Value("2s"), "Time that rowcast.may_join has to say who may join which rooms"),
+    setting("ROWCAST_POLICY_LEASE", "DURATION", Value("5m"), "How often it is asked again for the rooms that a socket stays in"),
     setting("ROWCAST_DATA_DIR", "FOLDER", Words("the per-user data folder"), "Home of the embedded Postgres"),
     setting("ROWCAST_PG_BINDIR", "FOLDER", Words("searched in PATH and the usual folders"), "Where the embedded Postgres's postgres and initdb are"),
     setting("ROWCAST_LOG", "FILTER", Value("info"), "Log level, or levels by module such as info,rowcast=debug"),

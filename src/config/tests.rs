@@ -152,6 +152,10 @@ fn every_setting_takes_what_it_says() {
     assert_eq!(rate, 8);
     let timeout = accepted("ROWCAST_HANDSHAKE_TIMEOUT", "1m").limits;
     assert_eq!(timeout.handshake_timeout, Duration::from_secs(60));
+    let limit = accepted("ROWCAST_POLICY_TIMEOUT", "300ms").policy.timeout;
+    assert_eq!(limit, Duration::from_millis(300));
+    let lease = accepted("ROWCAST_POLICY_LEASE", "1m").policy.lease;
+    assert_eq!(lease, Duration::from_secs(60));
     let data_dir = accepted("ROWCAST_DATA_DIR", "relative/here").data_dir;
     assert!(data_dir.is_absolute() && data_dir.ends_with("relative/here"));
     let bindir = accepted("ROWCAST_PG_BINDIR", "/usr/lib/postgresql/15/bin").pg_bindir;
@@ -211,6 +215,8 @@ ROWCAST_MAX_EVENT_RATE="fast" is not accepted; give a whole number from 1 to 100
 ROWCAST_MAX_MESSAGE_SIZE="12" is not accepted; give a size from 1KB to 16MiB in bytes, KB, MB, KiB or MiB, such as 64KB
 ROWCAST_MAX_HTTP_RATE="0" is not accepted; give a whole number from 1 to 100000
 ROWCAST_HANDSHAKE_TIMEOUT="6m" is not accepted; give a duration from 100ms to 5m with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
+ROWCAST_POLICY_TIMEOUT="0s" is not accepted; give a duration from 10ms to 1m with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
+ROWCAST_POLICY_LEASE="5" is not accepted; give a duration from 1s to 1d with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
 ROWCAST_PG_BINDIR="~/pg/bin" is not accepted: ~ is not expanded here; give the path of a folder
 ROWCAST_LOG="inof" is not accepted: "inof" is no level; give off, error, warn, info, debug or trace, alone or by module: info,rowcast=debug
 ROWCAST_LOG_FORMAT="xml" is not accepted; give text or json

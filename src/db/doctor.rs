@@ -9,12 +9,14 @@
 //!
 //! - `connection`: connection, pooler, version, role, writes, migrations; `access`: rights and row security
 //! - `wake`: LISTEN, the trigger that wakes, the servers; `sources`: the attached tables, and the indexes that history needs
+//! - `policy`: what says who may join which room
 //! - `growth`: capture errors, outbox, sessions; `cluster`: held xmin, NOTIFY queue, disk, clock, connections
 
 mod access;
 mod cluster;
 mod connection;
 mod growth;
+mod policy;
 mod sources;
 mod wake;
 
@@ -118,6 +120,8 @@ pub(crate) struct Doctor {
     findings: Vec<Finding>,
     /// The database is on this machine.
     local: bool,
+    /// Clients have tokens, so the policy is asked (`ROWCAST_AUTH=jwt`).
+    asks_policy: bool,
     /// A pooler shares the connections: nothing may be left on one.
     shared: bool,
 }
@@ -129,7 +133,12 @@ type Answer<T> = Result<T, Unanswered>;
 
 impl Doctor {
     /// Of this database, for a server with this retention. `embedded` says that its files are on this machine.
-    pub(crate) fn new(database: Database, retention: Duration, embedded: bool) -> Self {
+    pub(crate) fn new(
+        database: Database,
+        retention: Duration,
+        embedded: bool,
+        asks_policy: bool,
+    ) -> Self {
         let host = database.options.get_host();
         let local = embedded
             || database.options.get_socket().is_some()
@@ -141,6 +150,7 @@ impl Doctor {
             retention,
             findings: Vec::new(),
             local,
+            asks_policy,
             shared: false,
         }
     }
@@ -156,6 +166,7 @@ impl Doctor {
                 self.rights().await;
                 self.row_security().await;
                 self.migrations().await;
+                self.policy().await;
                 self.listen().await;
                 self.wake().await;
                 self.sources().await;
@@ -195,7 +206,16 @@ impl Doctor {
 
     /// The rows of a query, each read out of JSON. The simple protocol, which every pooler knows.
     async fn rows<T: DeserializeOwned>(&mut self, query: &str) -> Answer<Vec<T>> {
-        let answer = timeout(PATIENCE, self.ask(query)).await;
+        self.rows_after("", query).await
+    }
+
+    /// The same, with a statement before it in the same transaction.
+    async fn rows_after<T: DeserializeOwned>(
+        &mut self,
+        before: &'static str,
+        query: &str,
+    ) -> Answer<Vec<T>> {
+        let answer = timeout(PATIENCE, self.ask(before, query)).await;
         let rows = match answer {
             Ok(Ok(rows)) => rows,
             Ok(Err(error)) => {
@@ -226,7 +246,7 @@ impl Doctor {
             .ok_or_else(|| Unanswered("no answer".to_owned()))
     }
 
-    async fn ask(&mut self, query: &str) -> sqlx::Result<Vec<String>> {
+    async fn ask(&mut self, before: &'static str, query: &str) -> sqlx::Result<Vec<String>> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
             none => none.insert(open(&self.database).await?),
@@ -235,6 +255,7 @@ impl Doctor {
             sqlx::raw_sql(STATEMENT_LIMIT)
                 .execute(&mut *connection)
                 .await?;
+            sqlx::raw_sql(before).execute(&mut *connection).await?;
             let query = format!("select to_json(q)::text from ({query}) q");
             let rows = sqlx::raw_sql(AssertSqlSafe(query));
             let rows = rows.fetch_all(&mut *connection).await?;

@@ -63,6 +63,27 @@ union all
 select 3, format('alter default privileges for role %I grant trigger on tables to %I;', $1, rolname) from owner
 order by 1, 2";
 
+/// The role that the policy runs as, made if there is none, and the right of role `$1` to become it.
+const POLICY_ROLE: &str = "
+with role as (
+  select (select oid from pg_roles where rolname = 'rowcast_policy') as oid
+), function as (
+  select p.oid, format('function rowcast.%I(%s)', p.proname, pg_get_function_identity_arguments(p.oid)) as named
+  from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+  where n.nspname = 'rowcast' and p.proname in ('may_join', 'claims_allow', 'has_prefix')
+)
+select 1 as place, 'create role rowcast_policy nologin;' as sql from role where oid is null
+union all
+select 2, 'grant usage on schema rowcast to rowcast_policy;' from role
+where not coalesce(has_schema_privilege(oid, 'rowcast', 'usage'), false)
+union all
+select 3, format('grant execute on %s to rowcast_policy;', named) from role, function
+where not coalesce(has_function_privilege(role.oid, function.oid, 'execute'), false)
+union all
+select 4, format('grant rowcast_policy to %I;', $1) from role
+where not coalesce(pg_has_role($1, oid, 'member'), false)
+order by 1, 2";
+
 /// The functions of these names, each as GRANT names it.
 const FUNCTIONS: &str = "
 select format('function rowcast.%I(%s)', p.proname, pg_get_function_identity_arguments(p.oid))
@@ -91,6 +112,11 @@ pub(crate) async fn grants_for(
         let functions = SERVE.iter().filter(|right| right.kind == Kind::Function);
         let functions: Vec<_> = functions.map(|right| right.name).collect();
         statements.extend(execute(&mut on, &functions, &quoted).await?);
+        let policy: Vec<(i32, String)> = sqlx::query_as(POLICY_ROLE)
+            .bind(role)
+            .fetch_all(&mut on)
+            .await?;
+        statements.extend(policy.into_iter().map(|(_, sql)| sql));
         let attached = sqlx::query_scalar(ATTACHED).bind(role);
         statements.extend(attached.fetch_all(&mut on).await?);
     }

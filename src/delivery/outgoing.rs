@@ -61,7 +61,7 @@ impl Outgoing {
         )
     }
 
-    /// Tells that the server took the subscriber out of a room, and why.
+    /// Tells that the client is not in a room any more, and why.
     pub(crate) fn left(room: &Room, reason: &str) -> Self {
         Self::transient(
             name::LEFT,

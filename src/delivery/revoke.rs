@@ -11,11 +11,8 @@ use std::sync::Arc;
 use super::hub::Hub;
 use super::rooms::JoinError;
 use super::subscriber::Subscriber;
-use crate::event::Room;
+use crate::event::{Room, left};
 use crate::revocations::{Bearer, Revocation};
-
-/// What a client is told that has to leave a room, where `rowcast.revoke` was given no reason.
-pub(crate) const REVOKED: &str = "revoked";
 
 impl Hub {
     /// Ends what one revocation ends. Returns who had to leave a room and stays connected.
@@ -23,10 +20,10 @@ impl Hub {
         self.revocations.add(std::slice::from_ref(revocation));
         let subject = self.revocations.subject(revocation);
         let theirs = self.state().by_subject.get(&subject).cloned();
-        let reason = revocation.reason.as_deref().unwrap_or(REVOKED);
-        let mut left = theirs.unwrap_or_default();
-        left.retain(|subscriber| self.take_what_was_revoked(subscriber, reason));
-        left
+        let reason = revocation.reason.as_deref().unwrap_or(left::REVOKED);
+        let mut out = theirs.unwrap_or_default();
+        out.retain(|subscriber| self.take_what_was_revoked(subscriber, reason));
+        out
     }
 
     /// Ends what any of many revocations ends, among which may be old ones.
@@ -35,12 +32,12 @@ impl Hub {
         if revocations.is_empty() {
             return Vec::new();
         }
-        let mut left: Vec<_> = {
+        let mut out: Vec<_> = {
             let state = self.state();
             state.by_subject.values().flatten().cloned().collect()
         };
-        left.retain(|subscriber| self.take_what_was_revoked(subscriber, REVOKED));
-        left
+        out.retain(|subscriber| self.take_what_was_revoked(subscriber, left::REVOKED));
+        out
     }
 
     /// Takes a subscriber out of every room that is closed to it now, or ends its connection. Its client comes back by itself, and is
@@ -62,7 +59,7 @@ impl Hub {
         let mut has_left = false;
         for room in rooms {
             if self.revocations.closes(&bearer, &room) {
-                has_left |= self.take_out(subscriber, &room, reason);
+                has_left |= self.put_out_and_tell(subscriber, &room, left::REVOKED, reason);
             }
         }
         has_left
@@ -75,7 +72,7 @@ impl Hub {
             subscriber.state().access.bearer = bearer;
         }
         if !self.revocations.is_empty() {
-            self.take_what_was_revoked(subscriber, REVOKED);
+            self.take_what_was_revoked(subscriber, left::REVOKED);
         }
     }
 

@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::etag;
 use super::rate::Rates;
-use crate::auth::{self, Authenticator, ConnectError, Denied, Identity};
-use crate::db::Pool;
+use crate::auth::{Authenticator, ConnectError, Identity, RoomPolicy};
+use crate::db::{Pool, Verdict};
 use crate::delivery::RoomNotifier;
 use crate::event::{ContactId, Room};
 use crate::http_error::Error;
@@ -41,6 +41,7 @@ pub(crate) struct Api {
     pub epoch: Mutex<Option<u64>>,
     authenticator: Authenticator,
     revocations: Arc<Revocations>,
+    room_policy: RoomPolicy,
     rates: Rates,
     complained: Mutex<Option<Instant>>,
 }
@@ -52,6 +53,8 @@ pub(crate) struct ApiRules {
     pub authenticator: Authenticator,
     /// Whose tokens are refused.
     pub revocations: Arc<Revocations>,
+    /// Who may read which room.
+    pub room_policy: RoomPolicy,
     /// How long an offset is good for.
     pub retention: Duration,
     /// Larger payloads and rows are reduced to their ids.
@@ -79,6 +82,7 @@ impl Api {
             epoch: Mutex::default(),
             authenticator: rules.authenticator,
             revocations: rules.revocations,
+            room_policy: rules.room_policy,
             rates: Rates::new(rules.max_rate),
             complained: Mutex::default(),
         })
@@ -161,24 +165,33 @@ fn refused(error: ConnectError) -> Error {
 
 /// The room that is asked for.
 pub(crate) async fn room(
+    api: &Api,
     contact: Result<Path<String>, PathRejection>,
     identity: &Identity,
 ) -> Result<Room, Error> {
-    Ok(self::contact(contact, identity).await?.room())
+    Ok(self::contact(api, contact, identity).await?.room())
 }
 
 /// The contact of the conversation that is asked for.
 pub(crate) async fn contact(
+    api: &Api,
     contact: Result<Path<String>, PathRejection>,
     identity: &Identity,
 ) -> Result<ContactId, Error> {
     let Path(contact) = contact
         .map_err(|_| Error::BadRequest("contactId must be UTF-8, percent-encoded".to_owned()))?;
     let contact = ContactId::try_from(contact).map_err(|e| Error::BadRequest(e.to_string()))?;
-    auth::may_join(identity, &contact.room())
-        .await
-        .map_err(|Denied| Error::Forbidden("not allowed"))?;
+    check_room(api, &contact.room(), identity).await?;
     Ok(contact)
+}
+
+/// Whether the identity may read the room at this moment.
+pub(crate) async fn check_room(api: &Api, room: &Room, identity: &Identity) -> Result<(), Error> {
+    match api.room_policy.may_join_room(identity, room).await {
+        Verdict::Allowed => Ok(()),
+        Verdict::Denied => Err(Error::Forbidden("not allowed")),
+        Verdict::Unavailable => Err(Error::PolicyUnavailable),
+    }
 }
 
 /// The parameters of a request.

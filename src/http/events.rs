@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep_until};
 
-use super::api::{Api, Query, room, tagged};
+use super::api::{Api, Query, check_room, room, tagged};
 use super::etag::{self, ETag};
 use crate::auth::Identity;
 use crate::db;
@@ -55,7 +55,7 @@ pub(super) async fn answer(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    let room = room(contact, &identity).await?;
+    let room = room(&api, contact, &identity).await?;
     let query = Query::parse(&uri, &["after", "limit", "wait"])?;
     let limit = query.number("limit", 500, 1..=2000)?.into();
     let wait = query.number("wait", 0, 0..=25)?;
@@ -84,7 +84,8 @@ pub(super) async fn answer(
             return Ok(response);
         };
         tokio::select! {
-            () = watch.next() => {}
+            // The right to read the room may have ended meanwhile.
+            () = watch.next() => check_room(&api, &room, &identity).await?,
             () = sleep_until(deadline) => return Ok(response),
             () = api.draining.cancelled() => return Ok(response),
         }

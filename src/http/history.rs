@@ -34,7 +34,7 @@ pub(super) async fn answer(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    let room = room(contact, &identity).await?;
+    let room = room(&api, contact, &identity).await?;
     let query = Query::parse(&uri, &["limit", "before"])?;
     let limit = query.number("limit", 50, 1..=200)?;
     let before = query.text("before");

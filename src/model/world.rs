@@ -17,10 +17,10 @@ use crate::auth::Identity;
 use crate::db::{PidHash, ReadPart, ResumeSession, StoredSession, Takeover};
 use crate::delivery::{
     AccessGeneration, BehindReceiver, DeliveryState, Hub, JoinError, JoinReplayOutcome, Joined,
-    Outgoing, REVOKED, ReplayStepped, StepBroadcast, StepReplay, StepSink, Subscriber,
+    Outgoing, ReplayStepped, StepBroadcast, StepReplay, StepSink, Subscriber,
     SubscriberTransport as _,
 };
-use crate::event::Room;
+use crate::event::{Room, left};
 use crate::feed::{HandOver, ReadUnderWay};
 use crate::metrics::Metrics;
 use crate::offset::{Offset, RoomRange};
@@ -621,7 +621,7 @@ impl World {
                 );
             }
             for room in self.server.hub.restore(&subscriber, resumed.rooms) {
-                let left = Outgoing::left(&room, REVOKED);
+                let left = Outgoing::left(&room, left::REVOKED);
                 self.server.hub.send(&subscriber, &left);
             }
             let stored = stored_session(&self.server.hub, &subscriber).expect("it is there");
@@ -692,8 +692,7 @@ impl World {
             stored,
             state: self.database.state(),
         };
-        let outcome = evaluate(takeover, &request, &Identity::Anonymous);
-        outcome.now_or_never().expect("it waits for nobody")
+        evaluate(takeover, &request)
     }
 
     fn connection_is_lost(&mut self) {

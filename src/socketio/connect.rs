@@ -6,6 +6,7 @@
 //! `see_off` runs when the socket has ended.
 //! Guarantees: at most one connection of this server has a resume session; the earlier one is closed.
 
+mod ask_rooms;
 mod begin_session;
 mod departure;
 mod entrance;
@@ -28,9 +29,9 @@ use crate::auth::{ConnectError, Identity};
 use crate::config::Limits;
 use crate::db::ResumeSession;
 use crate::delivery::{
-    DeliveryState, Hub, Outgoing, REVOKED, ReplaySource, Subscriber, SubscriberTransport as _,
+    DeliveryState, Hub, Outgoing, ReplaySource, Subscriber, SubscriberTransport as _,
 };
-use crate::event::Room;
+use crate::event::{Room, left};
 use crate::metrics::{Connect, Metrics};
 use crate::transport::{ClientTransport, Connection, engine_session, own_connection};
 use departure::Departure;
@@ -58,7 +59,7 @@ impl Refused {
 
 /// Lets clients in, and cleans up after them.
 pub(super) struct Connector<S> {
-    pub(super) requests: Requests<S>,
+    pub(super) requests: Arc<Requests<S>>,
     pub(super) limits: Limits,
     pub(super) metrics: Metrics,
     pub(super) next_id: AtomicU64,
@@ -235,11 +236,16 @@ impl<S: ReplaySource> Connector<S> {
             }
             ResumeOutcome::Resumed(resumed) => {
                 self.metrics.connects(Connect::Resumed);
-                self.send_resyncs(client, &resumed.denied, "not allowed");
+                for (room, reason) in &resumed.left {
+                    self.metrics.rooms_left(reason);
+                    let left = Outgoing::left(room, reason);
+                    self.hub().send(&client.subscriber, &left);
+                }
                 let rooms = resumed.rooms.clone();
                 let closed = self.hub().restore(&client.subscriber, rooms);
                 for room in &closed {
-                    let left = Outgoing::left(room, REVOKED);
+                    self.metrics.rooms_left(left::REVOKED);
+                    let left = Outgoing::left(room, left::REVOKED);
                     self.hub().send(&client.subscriber, &left);
                 }
                 let must_store = resumed.must_store || !closed.is_empty();

@@ -11,8 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 
 use super::packet::Incoming;
-use super::protocol::Refusal;
+use super::protocol::{Refusal, Request};
 use crate::metrics::{Limit, Metrics};
+use crate::transport::Ack;
 
 const MAX_WAITING: usize = 256;
 
@@ -86,6 +87,21 @@ impl Inbox {
         }
     }
 
+    /// Puts an event of the server's own at the end: its turn is to ask again about the client's rooms. True: the caller must
+    /// handle what is in the inbox.
+    pub(super) fn push_recheck(&self) -> bool {
+        let mut state = self.state();
+        if state.closed {
+            return false;
+        }
+        state.waiting.push_back(Incoming {
+            request: Request::Recheck,
+            args: Ok(Vec::new()),
+            ack: Ack::None,
+        });
+        !std::mem::replace(&mut state.working, true)
+    }
+
     /// The client has gone: what waits is dropped, and so is what comes. An event that waits would keep the socket, which
     /// keeps the inbox.
     pub(super) fn close(&self) {
@@ -128,8 +144,6 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::socketio::protocol::Request;
-    use crate::transport::Ack;
 
     fn event() -> Incoming {
         Incoming {

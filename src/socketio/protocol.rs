@@ -18,6 +18,8 @@ pub(super) enum Request {
     TypingStart,
     TypingStop,
     AuthRefresh,
+    /// Nothing that a client can send: the server's own wish to ask again about the client's rooms.
+    Recheck,
     /// Anything else: answered by an error that names the known events.
     Unknown,
 }
@@ -48,6 +50,8 @@ pub(super) enum Refusal {
     Token(ConnectError),
     #[error("the database can't be reached, try again")]
     Unavailable,
+    #[error("it can't be told at the moment whether you may, try again")]
+    PolicyUnavailable,
     #[error(
         "the server can't store sessions at the moment, so it can't let you in: its log and /readyz say why; try again"
     )]
@@ -81,7 +85,7 @@ impl Refusal {
             Self::Token(ConnectError::TokenExpired) => "token_expired",
             Self::Token(ConnectError::Unavailable) => "unavailable",
             Self::Token(_) => "unauthorized",
-            Self::Unavailable | Self::CantStore => "unavailable",
+            Self::Unavailable | Self::CantStore | Self::PolicyUnavailable => "unavailable",
             Self::TooManyRooms(_) => "too_many_rooms",
             Self::TooManyRequests => "too_many_requests",
         }

@@ -6,6 +6,7 @@
 //! Guarantees that answers come in the order of the events, and that a join which can't be stored is undone and refused.
 
 mod join;
+mod recheck;
 mod refresh;
 
 use std::panic::AssertUnwindSafe;
@@ -21,7 +22,7 @@ use super::packet::Incoming;
 use super::protocol::{self, Refusal, Request};
 use super::session::Clients;
 use super::session::store::stored_session;
-use crate::auth::Authenticator;
+use crate::auth::{Authenticator, RoomPolicy};
 use crate::backoff::Backoff;
 use crate::db::{Sessions, is_refused, is_transient};
 use crate::delivery::{Hub, Outgoing, Replay, ReplaySource, SubscriberTransport as _};
@@ -47,6 +48,7 @@ pub(super) struct Requests<S> {
     pub(super) hub: Arc<Hub>,
     pub(super) replay: Arc<Replay<S>>,
     pub(super) sessions: Arc<Sessions>,
+    pub(super) room_policy: RoomPolicy,
     pub(super) clients: Arc<Clients>,
     pub(super) authenticator: Authenticator,
 }
@@ -110,6 +112,10 @@ impl<S: ReplaySource> Requests<S> {
                     Err(refusal)
                 }
             },
+            (Request::Recheck, _) => {
+                self.recheck_rooms(client).await;
+                return;
+            }
             (_, Err(refusal)) => Err(refusal),
             (Request::Leave, Ok(args)) => match protocol::contact_arg(&args) {
                 Ok(contact) => {
@@ -124,7 +130,7 @@ impl<S: ReplaySource> Requests<S> {
             (Request::TypingStart | Request::TypingStop, Ok(args)) => {
                 self.set_typing(client, &args, request == Request::TypingStart)
             }
-            (Request::AuthRefresh, Ok(args)) => self.refresh(client, &args),
+            (Request::AuthRefresh, Ok(args)) => self.refresh(client, &args).await,
             (Request::Unknown, Ok(_)) => Err(Refusal::unknown_event()),
         };
         match done {
@@ -246,7 +252,7 @@ fn join_label(refusal: &Refusal) -> Join {
     match refusal {
         Refusal::Forbidden(_) | Refusal::Token(_) => Join::Forbidden,
         Refusal::TooManyRooms(_) => Join::TooManyRooms,
-        Refusal::Unavailable | Refusal::CantStore => Join::Unavailable,
+        Refusal::Unavailable | Refusal::CantStore | Refusal::PolicyUnavailable => Join::Unavailable,
         Refusal::BadRequest(_) | Refusal::TooManyRequests => Join::BadRequest,
     }
 }

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 /// Every migration with the SHA-256 of its file.
-const RELEASED: [(&str, &str); 20] = [
+const RELEASED: [(&str, &str); 21] = [
     (
         "0001_outbox.sql",
         "8a202595a90dd4209fe9dbe4f22e364183d8b0135bb5b410841f0276d3ed3af4",
@@ -81,6 +81,10 @@ const RELEASED: [(&str, &str); 20] = [
     (
         "0022_flushed.sql",
         "e69a6579ea7a4d775378b2ef37829e1283e24ea31788c5f562ba8c5c9a9fdb04",
+    ),
+    (
+        "0031_policy.sql",
+        "37911fd996bdcc6f4addf75dec6673202007c5c385af4559547a59c3380f2434",
     ),
     (
         "0032_revocations.sql",

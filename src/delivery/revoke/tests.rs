@@ -203,7 +203,7 @@ fn a_join_is_not_answered_whose_room_was_closed_meanwhile() {
         called
     };
     assert!(answers(access));
-    hub.take_out(&ana.subscriber, &room, "moved");
+    hub.put_out(&ana.subscriber, &room, "moved");
     assert!(!answers(access));
     let access = ana.subscriber.access_generation();
     join(&hub, &ana, "a:1").expect("joined");

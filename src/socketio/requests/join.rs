@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use super::{Requests, STORE_PATIENCE, WAIT_PAUSE};
-use crate::auth::{self, Denied};
+use crate::db::Verdict;
 use crate::delivery::{
     AccessGeneration, JoinReplayOutcome, Joined, ReplaySource, SubscriberTransport as _,
 };
@@ -36,9 +36,15 @@ impl<S: ReplaySource> Requests<S> {
         let JoinArgs { contact, after } = JoinArgs::parse(&args?)?;
         let room = contact.room();
         let access = client.subscriber.access_generation();
-        auth::may_join(&client.identity(), &room)
+        match self
+            .room_policy
+            .may_join_room(&client.identity(), &room)
             .await
-            .map_err(|Denied| Refusal::Forbidden("not allowed"))?;
+        {
+            Verdict::Allowed => {}
+            Verdict::Denied => return Err(Refusal::Forbidden("not allowed")),
+            Verdict::Unavailable => return Err(Refusal::PolicyUnavailable),
+        }
         let mut resync = false;
         if let Some(after) = after {
             match self.join_after(client, &room, &after).await? {

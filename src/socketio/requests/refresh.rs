@@ -1,7 +1,7 @@
 //! How a client goes on with a later token, without a new connection.
 //!
 //! Guarantees that the token is as good as one that CONNECT would take, and of the same issuer and subject: the client's resume
-//! session is theirs. A token that is refused changes nothing: the one of before holds until it ends.
+//! session is theirs. The client's rooms are asked about again before it is answered. A token that is refused changes nothing: the one of before holds until it ends.
 
 use std::sync::Arc;
 
@@ -13,7 +13,11 @@ use crate::socketio::client::Client;
 use crate::socketio::protocol::{self, Refusal};
 
 impl<S: ReplaySource> Requests<S> {
-    pub(super) fn refresh(&self, client: &Arc<Client>, args: &[Value]) -> Result<(), Refusal> {
+    pub(super) async fn refresh(
+        &self,
+        client: &Arc<Client>,
+        args: &[Value],
+    ) -> Result<(), Refusal> {
         let token = protocol::token_arg(args)?;
         let identity = self
             .authenticator
@@ -28,6 +32,7 @@ impl<S: ReplaySource> Requests<S> {
         if let Some(leeway) = self.authenticator.leeway() {
             self.clients.expect_expiry(client, leeway);
         }
+        self.recheck_rooms(client).await;
         Ok(())
     }
 }

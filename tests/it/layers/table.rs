@@ -35,7 +35,7 @@ const TABLE: [(&str, &[&str]); 14] = [
             "transport",
         ],
     ),
-    ("auth", &[]),
+    ("auth", &["db::Policy", "db::Verdict"]),
     ("cli", &["auth", "db", "embedded"]),
     ("db", &[]),
     ("delivery", &[]),
