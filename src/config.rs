@@ -178,20 +178,12 @@ impl Config {
             listen,
             origins,
             admin: read.unless_empty("ROWCAST_ADMIN", listen::admin),
-            retention: read.value("ROWCAST_RETENTION", |text| {
-                quantity::duration(text, quantity::RETENTION)
-            }),
-            poll: read.value("ROWCAST_POLL", |text| {
-                quantity::duration(text, quantity::POLL)
-            }),
+            retention: within(&mut read, "ROWCAST_RETENTION", quantity::RETENTION),
+            poll: within(&mut read, "ROWCAST_POLL", quantity::POLL),
             migrate: read.value("ROWCAST_MIGRATE", Migrate::parse),
-            drain: read.value("ROWCAST_DRAIN", |text| {
-                quantity::duration(text, quantity::DRAIN)
-            }),
+            drain: within(&mut read, "ROWCAST_DRAIN", quantity::DRAIN),
             max_payload_bytes: read.value("ROWCAST_MAX_PAYLOAD", quantity::bytes),
-            max_token_age: read.value("ROWCAST_MAX_TOKEN_AGE", |text| {
-                quantity::duration(text, quantity::RETENTION)
-            }),
+            max_token_age: within(&mut read, "ROWCAST_MAX_TOKEN_AGE", quantity::RETENTION),
             limits: Limits::resolve(&mut read),
             policy: PolicyRules::resolve(&mut read),
             data_dir: read
@@ -265,6 +257,10 @@ impl Migrate {
             _ => Err(Refusal::accepts("auto or off")),
         }
     }
+}
+
+fn within(read: &mut SettingLookup<'_>, name: &'static str, bounds: quantity::Bounds) -> Duration {
+    read.value(name, |text| quantity::duration(text, bounds))
 }
 
 fn switch(text: &str) -> Result<bool, Refusal> {

@@ -4,6 +4,7 @@
 //! `delivery` and `db` meet, which don't know each other: replays read through [`SharedReads`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
@@ -13,7 +14,9 @@ use super::tasks::{StopPhase, Tasks};
 use crate::auth::{Authenticator, OriginPolicy, RoomPolicy};
 use crate::config::Config;
 use crate::db::{Policy, Sessions, SharedReads, log_wait};
-use crate::delivery::{Broadcast, Hub, ReadFailed, Replay, ReplaySource, RoomNotifier, run_typing};
+use crate::delivery::{
+    Broadcast, EndedRights, Hub, ReadFailed, Replay, ReplaySource, RoomNotifier, run_typing,
+};
 use crate::metrics::Metrics;
 use crate::offset::{ReplayPage, RoomRange};
 use crate::revocations::Revocations;
@@ -71,12 +74,7 @@ pub(super) fn start(
         metrics.clone(),
     );
     let notifier = RoomNotifier::new(MAX_LONG_POLLS);
-    let policy = Policy::new(
-        served.pools.policy.clone(),
-        config.policy.timeout,
-        metrics.clone(),
-    );
-    let room_policy = RoomPolicy::new(policy);
+    let room_policy = room_policy(config, served, metrics);
     let Authentication {
         origin_policy,
         authenticator,
@@ -96,22 +94,19 @@ pub(super) fn start(
         draining: tasks.draining.clone(),
         metrics: metrics.clone(),
     });
-    let keeper = socket_server.session_keeper();
-    let retention = config.retention;
-    let rights = socket_server.ended_rights_keeper();
     let typing_hub = hub.clone();
     tasks.start("typing", StopPhase::Rest, |stop| {
         run_typing(typing_hub, typed, stop)
     });
     tasks.start("replay", StopPhase::Rest, |stop| replay.run(behind, stop));
-    tasks.start("sessions", StopPhase::Rest, |stop| {
-        keeper.run(retention, taken_over, stop)
-    });
     tasks.start("leases", StopPhase::Rest, |stop| leases.run(stop));
-    tasks.start("expiry", StopPhase::Rest, socket_server.expiry());
-    tasks.start("ended rights", StopPhase::Rest, |stop| {
-        rights.run(ended_rights, stop)
-    });
+    start_keepers(
+        &socket_server,
+        config.retention,
+        taken_over,
+        ended_rights,
+        tasks,
+    );
     let ends = FeedEnds {
         broadcast: Broadcast::new(hub, notifier.clone(), ended),
         wake,
@@ -131,6 +126,31 @@ pub(super) fn start(
         metrics: metrics.clone(),
     };
     (delivery, ends)
+}
+
+/// Starts what looks after clients and their stored sessions.
+fn start_keepers(
+    server: &SocketServer,
+    retention: Duration,
+    taken_over: mpsc::Receiver<String>,
+    ended_rights: mpsc::UnboundedReceiver<EndedRights>,
+    tasks: &mut Tasks,
+) {
+    let keeper = server.session_keeper();
+    tasks.start("sessions", StopPhase::Rest, |stop| {
+        keeper.run(retention, taken_over, stop)
+    });
+    tasks.start("expiry", StopPhase::Rest, server.expiry());
+    let rights = server.ended_rights_keeper();
+    tasks.start("ended rights", StopPhase::Rest, |stop| {
+        rights.run(ended_rights, stop)
+    });
+}
+
+/// Who may join which room, as the database says.
+fn room_policy(config: &Config, served: &Served, metrics: &Metrics) -> RoomPolicy {
+    let pool = served.pools.policy.clone();
+    RoomPolicy::new(Policy::new(pool, config.policy.timeout, metrics.clone()))
 }
 
 /// Replays read the outbox through the pool of replays.

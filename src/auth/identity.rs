@@ -9,8 +9,7 @@ use std::sync::{Arc, LazyLock};
 
 use serde_json::value::RawValue;
 
-use super::ConnectError;
-use crate::revocations::{Bearer, Revocations, Revoked};
+use crate::revocations::{Bearer, Revocations};
 
 static ANONYMOUS: LazyLock<Arc<str>> = LazyLock::new(|| "anonymous".into());
 
@@ -44,19 +43,6 @@ impl Identity {
     pub(crate) fn bearer(&self, revocations: &Revocations) -> Option<Bearer> {
         let token = self.token()?;
         Some(revocations.bearer(token.issuer(), token.subject(), token.issued_at()))
-    }
-
-    /// Decides whether a token that was verified is still good.
-    ///
-    /// # Errors
-    /// What it proved was revoked, or it is older than revocations are kept.
-    pub(crate) fn check_not_revoked(&self, revocations: &Revocations) -> Result<(), ConnectError> {
-        let bearer = self.bearer(revocations);
-        match bearer.and_then(|bearer| revocations.of(&bearer)) {
-            None => Ok(()),
-            Some(Revoked::Revoked) => Err(ConnectError::Unauthorized),
-            Some(Revoked::TooOld) => Err(ConnectError::TokenExpired),
-        }
     }
 
     /// The token, of an identity that has one.

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::etag;
 use super::rate::Rates;
-use crate::auth::{Authenticator, ConnectError, Identity, RoomPolicy};
+use crate::auth::{self, Authenticator, ConnectError, Identity, RoomPolicy};
 use crate::db::{Pool, Verdict};
 use crate::delivery::RoomNotifier;
 use crate::event::{ContactId, Room};
@@ -93,9 +93,7 @@ impl Api {
     /// # Errors
     /// Its token is refused, or the room is closed to it.
     pub(super) fn check_not_revoked(&self, identity: &Identity, room: &Room) -> Result<(), Error> {
-        identity
-            .check_not_revoked(&self.revocations)
-            .map_err(refused)?;
+        auth::check_not_revoked(identity, &self.revocations).map_err(refused)?;
         let bearer = identity.bearer(&self.revocations);
         match bearer {
             Some(bearer) if self.revocations.closes(&bearer, room) => {
@@ -142,7 +140,7 @@ pub(crate) async fn admit(
     let (mut parts, body) = request.into_parts();
     let identity = api.authenticator.authenticate(&parts, None).await;
     let identity = identity.and_then(|identity| {
-        identity.check_not_revoked(&api.revocations)?;
+        auth::check_not_revoked(&identity, &api.revocations)?;
         Ok(identity)
     });
     match identity {

@@ -25,7 +25,7 @@ use super::protocol;
 use super::requests::Requests;
 use super::session::resume::{ResumeOutcome, ResumeRequest};
 use super::session::store::{session_progress, stored_session};
-use crate::auth::{ConnectError, Identity};
+use crate::auth::{ConnectError, Identity, check_not_revoked};
 use crate::config::Limits;
 use crate::db::ResumeSession;
 use crate::delivery::{
@@ -105,7 +105,7 @@ impl<S: ReplaySource> Connector<S> {
     ) -> Result<(), Refused> {
         let authenticator = &self.requests.authenticator;
         let identity = authenticator.authenticate(socket.req_parts(), auth).await?;
-        identity.check_not_revoked(&self.hub().revocations)?;
+        check_not_revoked(&identity, &self.hub().revocations)?;
         let engine_session = engine_session(socket);
         let turn = match engine_session {
             Some(session) => {

@@ -73,12 +73,12 @@ impl Clients {
     /// Stores how far each client was served whose resume session is stored.
     ///
     /// # Errors
-    /// The database's own.
+    /// Why it could not be stored.
     pub(in crate::socketio) async fn store_progress(
         &self,
         hub: &Hub,
         sessions: &Sessions,
-    ) -> sqlx::Result<()> {
+    ) -> Result<(), String> {
         let (mut progress, mut whole) = (Vec::new(), Vec::new());
         for client in self.all() {
             if !client.has_stored_session() {
@@ -94,7 +94,7 @@ impl Clients {
             }
         }
         let (touched, _) = join(sessions.touch_all(&progress), join_all(whole)).await;
-        touched
+        touched.map_err(|error| error.to_string())
     }
 
     /// Counts the clients for the metrics.
