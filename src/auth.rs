@@ -17,6 +17,7 @@ mod presented;
 mod ring_crypto;
 mod room_policy;
 mod signing;
+mod standing;
 mod verifier;
 
 pub(crate) use authenticator::{Authenticator, ConnectError};
@@ -26,4 +27,5 @@ pub(crate) use key_keeper::{verifier, verifier_now};
 pub(crate) use origin_policy::OriginPolicy;
 pub(crate) use room_policy::RoomPolicy;
 pub(crate) use signing::Signer;
+pub(crate) use standing::check_not_revoked;
 pub(crate) use verifier::{TokenError, Verifier};

@@ -102,6 +102,8 @@ pub(crate) struct Config {
     pub drain: Duration,
     /// `ROWCAST_MAX_PAYLOAD`: events with a larger payload go out truncated.
     pub max_payload_bytes: usize,
+    /// `ROWCAST_MAX_TOKEN_AGE`: older tokens are refused, and revocations kept for as long.
+    pub max_token_age: Duration,
     /// What clients may ask for.
     pub limits: Limits,
     /// How the policy is asked.
@@ -180,17 +182,12 @@ impl Config {
             trusted_proxies: read.value("ROWCAST_TRUSTED_PROXIES", TrustedProxies::parse),
             refuse_forwarded: !read.is_said("ROWCAST_AUTH"),
             admin: read.unless_empty("ROWCAST_ADMIN", listen::admin),
-            retention: read.value("ROWCAST_RETENTION", |text| {
-                quantity::duration(text, quantity::RETENTION)
-            }),
-            poll: read.value("ROWCAST_POLL", |text| {
-                quantity::duration(text, quantity::POLL)
-            }),
+            retention: within(&mut read, "ROWCAST_RETENTION", quantity::RETENTION),
+            poll: within(&mut read, "ROWCAST_POLL", quantity::POLL),
             migrate: read.value("ROWCAST_MIGRATE", Migrate::parse),
-            drain: read.value("ROWCAST_DRAIN", |text| {
-                quantity::duration(text, quantity::DRAIN)
-            }),
+            drain: within(&mut read, "ROWCAST_DRAIN", quantity::DRAIN),
             max_payload_bytes: read.value("ROWCAST_MAX_PAYLOAD", quantity::bytes),
+            max_token_age: within(&mut read, "ROWCAST_MAX_TOKEN_AGE", quantity::RETENTION),
             limits: Limits::resolve(&mut read),
             policy: PolicyRules::resolve(&mut read),
             data_dir: read
@@ -250,6 +247,10 @@ fn refuse_demo(read: &mut SettingLookup<'_>, said: Option<bool>) {
         let why = "the demo asks nobody for a token, and ROWCAST_AUTH=jwt does";
         read.refuse("ROWCAST_DEMO", &Refusal::because(why, "off"));
     }
+}
+
+fn within(read: &mut SettingLookup<'_>, name: &'static str, bounds: quantity::Bounds) -> Duration {
+    read.value(name, |text| quantity::duration(text, bounds))
 }
 
 fn switch(text: &str) -> Result<bool, Refusal> {

@@ -5,6 +5,7 @@
 //!
 //! - `outbox`: what the reader follows, what replays and HTTP read, and what is pruned
 //! - `sessions`: the resume sessions; `history`: the messages of a room, read from the attached tables
+//! - `revocations`: what they end in the database itself
 //! - `listen`: LISTEN; `signed`: which notifications are heeded; `notify_queue`: the notification by which a server probes itself, and how full the queue of all is
 //! - `link`: whether a pooler is between us and the database, and what may be kept in a session then
 //! - `backend`: a connection as statements run on it
@@ -46,6 +47,7 @@ mod query_batcher;
 mod read_error;
 mod reader_key;
 mod retry;
+mod revocations;
 mod rights;
 mod self_check;
 mod sessions;

@@ -21,7 +21,8 @@
 //! - [`auth`]: who connects, and into which rooms they may
 //! - [`app`]: puts it together, supervises it, stops it in order
 //! - [`cli`]: the commands besides `serve`; [`embedded`]: a Postgres of our own
-//! - [`config`], [`telemetry`], [`metrics`], [`quota`], [`status`], [`backoff`], [`shutdown`], [`http_error`]: leaves
+//! - [`revocations`]: whose tokens are refused
+//! - [`config`], [`telemetry`], [`metrics`], [`quota`], [`status`], [`backoff`], [`shutdown`], [`http_error`]: leaves, as that is
 //!
 //! `ARCHITECTURE.md` says who may import whom. The one public function is [`run`].
 
@@ -45,6 +46,7 @@ mod metrics;
 mod model;
 mod offset;
 mod quota;
+mod revocations;
 mod shutdown;
 mod socketio;
 mod status;

@@ -116,6 +116,8 @@ meters! {
     pub capture_errors: Counter = "capture_errors", "Events that could not be sent";
     /// What is wrong with each attached table.
     source_problems: Family<SourceLabels, Gauge> = "source_problems", "Problems of each attached table";
+    /// Revocations that are in force.
+    pub revocations: Gauge = "revocations", "Revocations in force";
     /// Long-polls that wait.
     pub long_polls: Gauge = "long_polls", "HTTP requests that wait for an event";
     /// Questions to the policy.

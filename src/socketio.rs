@@ -38,7 +38,7 @@ mod requests;
 mod session;
 
 pub(crate) use lease::Leases;
-pub(crate) use session::SessionKeeper;
+pub(crate) use session::{EndedRightsKeeper, SessionKeeper};
 #[cfg(test)]
 pub(crate) use session::{SessionOwners, resume, store};
 
@@ -232,6 +232,15 @@ impl SocketServer {
         }
     }
 
+    /// Builds the task that ends revoked rights in what is stored.
+    pub(crate) fn ended_rights_keeper(&self) -> EndedRightsKeeper {
+        EndedRightsKeeper {
+            hub: self.hub.clone(),
+            clients: self.clients.clone(),
+            sessions: self.sessions.clone(),
+        }
+    }
+
     /// Builds the task that cuts the clients whose tokens have ended.
     pub(crate) fn expiry(
         &self,
@@ -253,8 +262,8 @@ impl SocketServer {
     /// tell a newcomer that there is no such namespace, and a stock client then gives up for ever.
     pub(crate) async fn close(&self, deadline: Duration) {
         // A client that comes back to another server must find in its session how far it was served.
-        let progress = self.clients.progress(&self.hub);
-        match timeout(deadline / 4, self.sessions.touch_all(&progress)).await {
+        let stored = self.clients.store_progress(&self.hub, &self.sessions);
+        match timeout(deadline / 4, stored).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 tracing::warn!("how far clients were served could not be stored: {error}");

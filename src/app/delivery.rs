@@ -4,6 +4,7 @@
 //! `delivery` and `db` meet, which don't know each other: replays read through [`SharedReads`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
@@ -13,10 +14,13 @@ use super::tasks::{StopPhase, Tasks};
 use crate::auth::{Authenticator, OriginPolicy, RoomPolicy};
 use crate::config::Config;
 use crate::db::{Policy, Sessions, SharedReads, log_wait};
-use crate::delivery::{Broadcast, Hub, ReadFailed, Replay, ReplaySource, RoomNotifier, run_typing};
+use crate::delivery::{
+    Broadcast, EndedRights, Hub, ReadFailed, Replay, ReplaySource, RoomNotifier, run_typing,
+};
 use crate::metrics::Metrics;
 use crate::offset::{ReplayPage, RoomRange};
 use crate::quota::Rates;
+use crate::revocations::Revocations;
 use crate::socketio::{SocketServer, SocketServerParts};
 use crate::status::Checks;
 
@@ -40,6 +44,7 @@ pub(super) struct Delivery {
     /// What identities, and addresses without one, read of the past.
     pub(super) reads: Arc<Rates>,
     pub(super) authenticator: Authenticator,
+    pub(super) revocations: Arc<Revocations>,
     pub(super) room_policy: RoomPolicy,
     /// Takes what `rowcast.typing` notifies.
     pub(super) typing: mpsc::Sender<String>,
@@ -66,7 +71,14 @@ pub(super) fn start(
     let (wake, woken) = watch::channel(());
     let (typing, typed) = mpsc::channel(TYPING_QUEUE);
     let (takeovers, taken_over) = mpsc::channel(TAKEOVER_QUEUE);
-    let (hub, behind) = Hub::new(config.limits.max_rooms, wake.clone(), metrics.clone());
+    let (ended, ended_rights) = mpsc::unbounded_channel();
+    let revocations = Revocations::new(config.max_token_age);
+    let (hub, behind) = Hub::new(
+        config.limits.max_rooms,
+        wake.clone(),
+        revocations.clone(),
+        metrics.clone(),
+    );
     let notifier = RoomNotifier::new(MAX_LONG_POLLS);
     let reads = Arc::new(Rates::new(config.limits.max_read_rate, READ_BURST_SECONDS));
     let room_policy = room_policy(config, served, metrics);
@@ -85,18 +97,20 @@ pub(super) fn start(
         draining: tasks.draining.clone(),
         metrics: metrics.clone(),
     });
-    let keeper = socket_server.session_keeper();
     tasks.start("typing", StopPhase::Rest, |stop| {
         run_typing(hub.clone(), typed, stop)
     });
     tasks.start("replay", StopPhase::Rest, |stop| replay.run(behind, stop));
-    tasks.start("sessions", StopPhase::Rest, |stop| {
-        keeper.run(config.retention, taken_over, stop)
-    });
     tasks.start("leases", StopPhase::Rest, |stop| leases.run(stop));
-    tasks.start("expiry", StopPhase::Rest, socket_server.expiry());
+    start_keepers(
+        &socket_server,
+        config.retention,
+        taken_over,
+        ended_rights,
+        tasks,
+    );
     let ends = FeedEnds {
-        broadcast: Broadcast::new(hub, notifier.clone()),
+        broadcast: Broadcast::new(hub, notifier.clone(), ended),
         wake,
         woken,
         typing: typing.clone(),
@@ -109,11 +123,31 @@ pub(super) fn start(
         reads,
         origin_policy: authentication.origin_policy,
         authenticator: authentication.authenticator,
+        revocations,
         room_policy,
         typing,
         metrics: metrics.clone(),
     };
     (delivery, ends)
+}
+
+/// Starts what looks after clients and their stored sessions.
+fn start_keepers(
+    server: &SocketServer,
+    retention: Duration,
+    taken_over: mpsc::Receiver<String>,
+    ended_rights: mpsc::UnboundedReceiver<EndedRights>,
+    tasks: &mut Tasks,
+) {
+    let keeper = server.session_keeper();
+    tasks.start("sessions", StopPhase::Rest, |stop| {
+        keeper.run(retention, taken_over, stop)
+    });
+    tasks.start("expiry", StopPhase::Rest, server.expiry());
+    let rights = server.ended_rights_keeper();
+    tasks.start("ended rights", StopPhase::Rest, |stop| {
+        rights.run(ended_rights, stop)
+    });
 }
 
 /// Who may join which room, asked on connections that are there for nothing else.

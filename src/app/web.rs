@@ -56,6 +56,7 @@ pub(super) fn start(
 fn routes(config: &Config, served: &Served, delivery: &Delivery, tasks: &Tasks) -> Router {
     let rules = ApiRules {
         authenticator: delivery.authenticator.clone(),
+        revocations: delivery.revocations.clone(),
         room_policy: delivery.room_policy.clone(),
         retention: config.retention,
         max_payload_bytes: config.max_payload_bytes,
@@ -92,9 +93,11 @@ fn routes(config: &Config, served: &Served, delivery: &Delivery, tasks: &Tasks) 
 /// Sets the metrics that are measured only when somebody reads them.
 fn measure(delivery: &Delivery, health: Arc<Health>) -> impl Fn() + Send + Sync + 'static {
     let (metrics, notifier) = (delivery.metrics.clone(), delivery.notifier.clone());
+    let revocations = delivery.revocations.clone();
     let measure_clients = delivery.socket_server.meter();
     move || {
         measure_clients();
+        metrics.revocations.set(revocations.len() as i64);
         metrics.long_polls.set(notifier.watches() as i64);
         metrics
             .lag_seconds

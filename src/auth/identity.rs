@@ -10,6 +10,7 @@ use std::sync::{Arc, LazyLock};
 use serde_json::value::RawValue;
 
 use crate::quota::Holder;
+use crate::revocations::{Bearer, Revocations};
 
 static ANONYMOUS: LazyLock<Arc<str>> = LazyLock::new(|| "anonymous".into());
 
@@ -45,6 +46,12 @@ impl Identity {
             Self::Anonymous => "{}",
             Self::Bearer(token) => token.claims.get(),
         }
+    }
+
+    /// What revocations need to know of the token, of an identity that has one.
+    pub(crate) fn bearer(&self, revocations: &Revocations) -> Option<Bearer> {
+        let token = self.token()?;
+        Some(revocations.bearer(token.issuer(), token.subject(), token.issued_at()))
     }
 
     /// The token, of an identity that has one.

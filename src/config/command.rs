@@ -37,7 +37,7 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Print the grants by which a role may serve (nothing said), attach tables, or emit events
+    /// Print the grants by which a role may serve (nothing said), attach tables, emit events, or revoke rights
     Grant(GrantArgs),
     /// Make a token for trying, or say what the server would say of one
     ///
@@ -66,6 +66,9 @@ pub(crate) struct GrantArgs {
     /// To call rowcast.emit and rowcast.typing
     #[arg(long)]
     pub emit: bool,
+    /// To call rowcast.revoke
+    #[arg(long)]
+    pub revoke: bool,
     /// Run them, as the role of DATABASE_URL; exit 1 when one is refused
     #[arg(long)]
     pub apply: bool,

@@ -81,6 +81,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("ROWCAST_JWT_AUDIENCE", "TEXTS", Words("not checked"), "The aud of tokens, or several, comma separated"),
     setting("ROWCAST_JWT_LEEWAY", "DURATION", Value("30s"), "How far the clocks of this server and of who signs tokens may be apart"),
     setting("ROWCAST_JWT_COOKIE", "NAME", Words("none"), "The cookie that may carry a token; then requests need an origin, and FRONTEND_URL can't be *"),
+    setting("ROWCAST_MAX_TOKEN_AGE", "DURATION", Value("30d"), "Tokens that were issued longer ago are refused; revocations are kept for as long"),
     setting("ROWCAST_DEMO", "SWITCH", Words("on with the embedded Postgres, else off"), "The dashboard at /, which writes messages: on or off"),
     setting("ROWCAST_RETENTION", "DURATION", Value("24h"), "How long events stay replayable"),
     setting("ROWCAST_POLL", "DURATION", Value("1s"), "How often the outbox is read when nothing wakes the reader"),

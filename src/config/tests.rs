@@ -163,6 +163,8 @@ fn every_setting_takes_what_it_says() {
     assert!(!accepted("ROWCAST_DEMO", "off").demo);
     let day = Duration::from_secs(24 * 60 * 60);
     assert_eq!(accepted("ROWCAST_RETENTION", "7d").retention, 7 * day);
+    let age = accepted("ROWCAST_MAX_TOKEN_AGE", "12h").max_token_age;
+    assert_eq!(age, day / 2);
     let poll = accepted("ROWCAST_POLL", "250ms").poll;
     assert_eq!(poll, Duration::from_millis(250));
     assert_eq!(accepted("ROWCAST_MIGRATE", "off").migrate, Migrate::Off);
@@ -233,6 +235,7 @@ ROWCAST_JWT_ISSUER="," is not accepted; give one text, or several, comma separat
 ROWCAST_JWT_AUDIENCE=", ," is not accepted; give one text, or several, comma separated
 ROWCAST_JWT_LEEWAY="1h" is not accepted; give a duration from 0ms to 5m with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
 ROWCAST_JWT_COOKIE="a b" is not accepted; give the name of a cookie, such as __Host-token
+ROWCAST_MAX_TOKEN_AGE="forever" is not accepted; give a duration from 1s to 365d with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
 ROWCAST_DEMO="yes" is not accepted; give on or off
 ROWCAST_RETENTION="10ms" is not accepted; give a duration from 1s to 365d with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
 ROWCAST_POLL="2h" is not accepted; give a duration from 10ms to 1h with its unit (ms, s, m, h or d), such as 500ms or 1h 30m

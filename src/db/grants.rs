@@ -22,6 +22,8 @@ pub(crate) struct Wanted {
     pub attach: bool,
     /// To call `rowcast.emit` and `rowcast.typing`.
     pub emit: bool,
+    /// To call `rowcast.revoke`.
+    pub revoke: bool,
 }
 
 /// A statement, and whether and why it could not be run.
@@ -145,6 +147,9 @@ pub(crate) async fn grants_for(
     }
     if wanted.emit {
         statements.extend(execute(&mut on, &["emit", "typing"], &quoted).await?);
+    }
+    if wanted.revoke {
+        statements.extend(execute(&mut on, &["revoke"], &quoted).await?);
     }
     transaction.rollback().await?;
     connection.close().await?;

@@ -56,6 +56,8 @@ pub(super) const SERVE: &[Right] = &[
     right(Kind::Table, "sessions", &["select", "insert", "update"], Check::Sessions, "the server can't store sessions, and refuses joins"),
     right(Kind::Table, "turns", &["select", "insert", "update"], Check::Retention, "old events are never removed, and the table grows"),
     right(Kind::Table, "sessions", &["delete"], Check::Retention, "old sessions are never removed, and the table grows"),
+    right(Kind::Table, "revocations", &["select"], Check::Rights, "the server can't tell whose rights have ended, and doesn't start"),
+    right(Kind::Table, "revocations", &["delete"], Check::Retention, "old revocations are never removed, and the table grows"),
     right(Kind::Table, "attached", &["select"], Check::History, "history is refused"),
     right(Kind::Table, "sources", &["select"], Check::History, "history is refused"),
     right(Kind::Function, "truncate_payload", &["execute"], Check::Rights, "the server can't read the outbox"),
@@ -71,7 +73,8 @@ pub(super) const SERVE: &[Right] = &[
 ];
 
 /// The tables whose rows the server must see and write, all of them.
-const TABLES: &str = "'events', 'epoch', 'uncrashed', 'turns', 'sessions', 'attached'";
+const TABLES: &str =
+    "'events', 'epoch', 'uncrashed', 'turns', 'sessions', 'attached', 'revocations'";
 
 /// A right that the role does not have.
 #[derive(serde::Deserialize, Debug)]

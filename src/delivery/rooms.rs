@@ -21,6 +21,8 @@ pub(crate) enum JoinError {
     NotStarted,
     /// The broadcast did not come in time to where the subscriber is already. Ask again.
     StillWaiting,
+    /// What allowed it was revoked.
+    Revoked,
 }
 
 /// How a join without a replay ended.
@@ -101,6 +103,7 @@ impl Hub {
             }
             return Ok(Joined::Already);
         }
+        self.check_not_revoked(subscriber, room)?;
         self.check_room_count(subscriber)?;
         let position = state.position.as_ref().ok_or(JoinError::NotStarted)?;
         if position.keeps_waiting(subscriber) {
@@ -136,6 +139,7 @@ impl Hub {
                 missed_nothing: have.epoch == at.epoch && have.seen.reaches(&at.seen),
             });
         }
+        self.check_not_revoked(subscriber, room)?;
         self.check_room_count(subscriber)?;
         let position = state.position.as_ref().ok_or(JoinError::NotStarted)?;
         if subscriber.state().is_behind() {
@@ -195,40 +199,40 @@ impl Hub {
         let entry: &mut RoomState = state.rooms.entry(joined.room.clone()).or_default();
         Arc::make_mut(&mut entry.members).push(subscriber.clone());
         let typing = entry.typers.shown_to_newcomer(subscriber.id, &joined.room);
-        subscriber.state().rooms.push(joined);
+        subscriber.state().enter(joined);
         if let Some(event) = typing {
             self.send(subscriber, &event);
         }
     }
 
-    /// Puts a subscriber that resumes into its rooms.
-    pub(crate) fn restore(&self, subscriber: &Arc<Subscriber>, rooms: Vec<Membership>) {
+    /// Puts a subscriber that resumes into its rooms. Returns those that were closed to it since it was asked for them.
+    pub(crate) fn restore(
+        &self,
+        subscriber: &Arc<Subscriber>,
+        rooms: Vec<Membership>,
+    ) -> Vec<Room> {
         let _order = self.typing_order();
         let mut state = self.state();
+        let mut closed = Vec::new();
         if state.subscribers.contains_key(&subscriber.id) {
             for joined in rooms {
-                self.add_member(&mut state, subscriber, joined);
+                if self.check_not_revoked(subscriber, &joined.room).is_ok() {
+                    self.add_member(&mut state, subscriber, joined);
+                } else {
+                    closed.push(joined.room);
+                }
+            }
+            if let (Some(position), false) = (&state.position, closed.is_empty()) {
+                subscriber.state().note_taken_out(&position.offset);
             }
         }
+        closed
     }
 
     /// Leaves a room. False: the subscriber was not in it, which is no error.
     pub(crate) fn leave(&self, subscriber: &Arc<Subscriber>, room: &Room) -> bool {
         let _order = self.typing_order();
-        let (was_in, change) = {
-            let mut state = self.state();
-            let was_in = {
-                let rooms = &mut subscriber.state().rooms;
-                let before = rooms.len();
-                rooms.retain(|joined| joined.room != *room);
-                rooms.len() < before
-            };
-            // What is on its way to the room's members is not sent to this one any more.
-            if let Some(position) = &state.position {
-                self.send_pending(position, subscriber);
-            }
-            (was_in, state.remove_member(room, subscriber))
-        };
+        let (was_in, change) = self.leave_now(&mut self.state(), subscriber, room);
         self.relay_typing([change]);
         was_in
     }
@@ -240,12 +244,48 @@ impl Hub {
         room: &Room,
         reason: &'static str,
     ) -> bool {
-        let was_in = self.leave(subscriber, room);
-        if was_in {
+        self.put_out_and_tell(subscriber, room, reason, reason)
+    }
+
+    /// The same, where the client is `told` something else than what is counted.
+    pub(super) fn put_out_and_tell(
+        &self,
+        subscriber: &Arc<Subscriber>,
+        room: &Room,
+        reason: &'static str,
+        told: &str,
+    ) -> bool {
+        let _order = self.typing_order();
+        let mut state = self.state();
+        subscriber.state().access.renew();
+        let (was_in, change) = self.leave_now(&mut state, subscriber, room);
+        if let (Some(position), true) = (&state.position, was_in) {
+            subscriber.state().note_taken_out(&position.offset);
             self.metrics.rooms_left(reason);
-            self.send(subscriber, &Outgoing::left(room, reason));
+            self.send(subscriber, &Outgoing::left(room, told));
         }
+        drop(state);
+        self.relay_typing([change]);
         was_in
+    }
+
+    fn leave_now(
+        &self,
+        state: &mut HubState,
+        subscriber: &Arc<Subscriber>,
+        room: &Room,
+    ) -> (bool, (Members, TypingChange, Room)) {
+        let was_in = {
+            let rooms = &mut subscriber.state().rooms;
+            let before = rooms.len();
+            rooms.retain(|joined| joined.room != *room);
+            rooms.len() < before
+        };
+        // What is on its way to the room's members is not sent to this one any more.
+        if let Some(position) = &state.position {
+            self.send_pending(position, subscriber);
+        }
+        (was_in, state.remove_member(room, subscriber))
     }
 }
 

@@ -8,6 +8,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::access::{Access, AccessGeneration};
 use super::broadcast_event::BroadcastEvent;
 use super::membership::Membership;
 use super::outgoing::Outgoing;
@@ -51,15 +52,24 @@ impl Subscriber {
     /// Calls `answer` with the offset that a join of this room is to be answered with, and lets no event be sent before
     /// it returns. That is what the subscriber had of the room when it was joined, or what it was sent since. With the
     /// offset comes whether the subscriber is to reload the room: because of how it joined, or of what came since.
+    ///
+    /// False, without a call: the server has taken it out of the room again, since the join was begun at `access`.
     pub(crate) fn with_join_offset(
         &self,
         room: &Room,
         is_unproven: bool,
+        access: AccessGeneration,
         answer: impl FnOnce(&Offset, bool),
-    ) {
+    ) -> bool {
         let mut state = self.state();
         // It may have left again in the same breath.
         let joined = state.membership(room);
+        if joined.is_none() && state.access.generation() != access {
+            if is_unproven {
+                state.reload_is_told();
+            }
+            return false;
+        }
         let joined_at = joined
             .map(|joined| &joined.at)
             .filter(|at| !state.complete_to_offset.seen.reaches(&at.seen));
@@ -71,6 +81,7 @@ impl Subscriber {
         if is_unproven {
             state.reload_is_told();
         }
+        true
     }
 
     /// A join by [`Hub::join_unproven`](super::Hub::join_unproven) is refused after all.
@@ -92,6 +103,7 @@ pub(crate) struct DeliveryState {
     untold_reloads: u32,
     mode: Mode,
     generation: ReplayGeneration,
+    pub(super) access: Access,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,6 +137,7 @@ impl DeliveryState {
             untold_reloads: 0,
             mode,
             generation: ReplayGeneration::default(),
+            access: Access::default(),
         }
     }
 

@@ -27,6 +27,7 @@ use super::outage::Outage;
 use crate::backoff::Backoff;
 use crate::db::ReadPart;
 use crate::delivery::EventSink;
+use crate::event::Room;
 use crate::metrics::{Metrics, WakeSource};
 use crate::offset::{Offset, Seen};
 use crate::status::ReaderStatus;
@@ -118,6 +119,8 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
         stop: &CancellationToken,
     ) -> Result<(), F::Error> {
         let head = self.feed.connect().await?;
+        // Read after the head, so that one that is not in the table is an event that is still to come.
+        self.load_revocations().await?;
         let go_on = self.hand_over.connected(position.take(), head).await;
         let position = position.insert(go_on);
         let mut denied_since = None;
@@ -157,6 +160,13 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
         Ok(events)
     }
 
+    /// Ends the rights that the table says have ended: those whose event this reader may have missed are among them.
+    async fn load_revocations(&mut self) -> Result<(), F::Error> {
+        let revocations = self.feed.revocations().await?;
+        self.hand_over.revoke(revocations).await;
+        Ok(())
+    }
+
     async fn read_once(&mut self, position: &mut Offset) -> Result<usize, F::Error> {
         let mut read = ReadUnderWay::from(position);
         let may_be_large = self.hand_over.may_be_large(position);
@@ -175,6 +185,9 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
         if let Some(part) = large {
             self.leave_to_replays(&read, part, position).await?;
         }
+        if self.hand_over.has_missed_revocations() {
+            self.load_revocations().await?;
+        }
         self.metrics.events_read.inc_by(read.events() as u64);
         Ok(read.events())
     }
@@ -187,11 +200,16 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
         part: ReadPart,
         position: &mut Offset,
     ) -> Result<(), F::Error> {
-        let asked = self.hand_over.rooms();
+        let mut asked = self.hand_over.rooms();
+        asked.push(Room::of_revocations());
         let found = self
             .feed
             .flush_and_find_rooms(read.before(), &asked)
             .await?;
+        asked.pop();
+        if found.contains(&Room::of_revocations()) {
+            self.load_revocations().await?;
+        }
         tracing::debug!(
             rooms = found.len(),
             "a large commit is left to replays, for the rooms that it has events of"

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::api_limits::{ApiLimits, Caller};
 use super::etag;
-use crate::auth::{Authenticator, ConnectError, Identity, RoomPolicy};
+use crate::auth::{self, Authenticator, ConnectError, Identity, RoomPolicy};
 use crate::db::{Pool, Verdict};
 use crate::delivery::RoomNotifier;
 use crate::event::{ContactId, Room};
@@ -26,6 +26,7 @@ use crate::http_error::Error;
 use crate::metrics::Metrics;
 use crate::offset::EpochKey;
 use crate::quota::ClientAddress;
+use crate::revocations::Revocations;
 
 /// Between two lines of the log about requests that fail.
 const COMPLAINT_PAUSE: Duration = Duration::from_secs(5);
@@ -42,6 +43,7 @@ pub(crate) struct Api {
     pub epoch: Mutex<Option<EpochKey>>,
     pub limits: ApiLimits,
     authenticator: Authenticator,
+    revocations: Arc<Revocations>,
     room_policy: RoomPolicy,
     complained: Mutex<Option<Instant>>,
 }
@@ -50,6 +52,8 @@ pub(crate) struct Api {
 pub(crate) struct ApiRules {
     /// Who asks.
     pub authenticator: Authenticator,
+    /// Whose tokens are refused.
+    pub revocations: Arc<Revocations>,
     /// Who may read which room.
     pub room_policy: RoomPolicy,
     /// How long an offset is good for.
@@ -79,6 +83,7 @@ impl Api {
             epoch: Mutex::default(),
             authenticator: rules.authenticator,
             limits: rules.limits,
+            revocations: rules.revocations,
             room_policy: rules.room_policy,
             complained: Mutex::default(),
         })
@@ -92,15 +97,25 @@ impl Api {
     ) -> Result<(Identity, Caller), Error> {
         self.limits.count_address(address)?;
         let identity = self.authenticator.authenticate(parts, None).await;
-        let identity = identity.map_err(|error| match error {
-            ConnectError::OriginNotAllowed => Error::Forbidden("this origin is not allowed"),
-            ConnectError::HostNotAllowed => Error::HostNotAllowed,
-            ConnectError::Unauthorized => Error::Unauthorized("a valid token is required"),
-            ConnectError::TokenExpired => Error::Unauthorized("the token has expired"),
-            ConnectError::Unavailable => Error::NoKeys,
-        })?;
+        let identity = identity.map_err(refused)?;
+        auth::check_not_revoked(&identity, &self.revocations).map_err(refused)?;
         let caller = self.limits.count_identity(&identity, address)?;
         Ok((identity, caller))
+    }
+
+    /// Whether whoever asks may still have what was read for it: a right may have ended since the request was admitted.
+    ///
+    /// # Errors
+    /// Its token is refused, or the room is closed to it.
+    pub(super) fn check_not_revoked(&self, identity: &Identity, room: &Room) -> Result<(), Error> {
+        auth::check_not_revoked(identity, &self.revocations).map_err(refused)?;
+        let bearer = identity.bearer(&self.revocations);
+        match bearer {
+            Some(bearer) if self.revocations.closes(&bearer, room) => {
+                Err(Error::Forbidden("the right to this room was revoked"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Logs why a request failed, now and then, and says what the client is told.
@@ -140,6 +155,16 @@ pub(crate) async fn admit(
             next.run(Request::from_parts(parts, body)).await
         }
         Err(error) => error.into_response(),
+    }
+}
+
+fn refused(error: ConnectError) -> Error {
+    match error {
+        ConnectError::OriginNotAllowed => Error::Forbidden("this origin is not allowed"),
+        ConnectError::HostNotAllowed => Error::HostNotAllowed,
+        ConnectError::Unauthorized => Error::Unauthorized("a valid token is required"),
+        ConnectError::TokenExpired => Error::Unauthorized("the token has expired"),
+        ConnectError::Unavailable => Error::NoKeys,
     }
 }
 

@@ -67,6 +67,7 @@ pub(super) async fn answer(
     };
     api.limits.may_read(&caller)?;
     let after = api.unpack(after).await?;
+    api.check_not_revoked(&identity, &room)?;
     let deadline = Instant::now() + Duration::from_secs(wait.into());
     // It watches before it reads, so that an event is either in the read or announced.
     let (mut watch, _place) = match wait {
@@ -83,6 +84,7 @@ pub(super) async fn answer(
     loop {
         let page = api.read(&room, &after, limit).await?;
         api.limits.charge_read(&caller, page.events.len());
+        api.check_not_revoked(&identity, &room)?;
         let (response, known) = api.respond(&page, &uri, &headers, &identity);
         let news = !page.events.is_empty() && !known;
         drop(page);

@@ -27,14 +27,14 @@ use super::packet::Packet;
 use super::protocol;
 use super::requests::Requests;
 use super::session::resume::{ResumeOutcome, ResumeRequest};
-use super::session::store::session_progress;
-use crate::auth::{ConnectError, Identity};
+use super::session::store::{session_progress, stored_session};
+use crate::auth::{ConnectError, Identity, check_not_revoked};
 use crate::config::Limits;
 use crate::db::ResumeSession;
 use crate::delivery::{
     DeliveryState, Hub, Outgoing, ReplaySource, Subscriber, SubscriberTransport as _,
 };
-use crate::event::Room;
+use crate::event::{Room, left};
 use crate::metrics::{Connect, Limit, Metrics};
 use crate::transport::{ClientTransport, Connection, engine_session, own_connection};
 pub(super) use connect_auth::ConnectAuth;
@@ -128,6 +128,7 @@ impl<S: ReplaySource> Connector<S> {
         }
         let authenticator = &self.requests.authenticator;
         let identity = authenticator.authenticate(socket.req_parts(), auth).await?;
+        check_not_revoked(&identity, &self.hub().revocations)?;
         let turn = match engine_session {
             Some(session) => {
                 session.set_connected();
@@ -204,6 +205,7 @@ impl<S: ReplaySource> Connector<S> {
             _ => (DeliveryState::live(position, number), false),
         };
         let ready = protocol::ready(state.complete_to_offset());
+        let state = state.of(identity.bearer(&self.hub().revocations));
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let transport = ClientTransport::new(socket.clone(), connection);
         let subscriber = Arc::new(Subscriber::new(id, transport.clone(), state));
@@ -216,12 +218,12 @@ impl<S: ReplaySource> Connector<S> {
             connector.see_off(id, reason).await;
             leaving.end_turn();
         }));
-        self.register(&client);
+        let is_registered = self.register(&client);
         if let Some(session) = engine_session(&socket) {
             session.set_welcomed();
         }
         // Looked at last: whoever is gone by now may have been seen off before it was known.
-        if has_departed(&io, &socket) {
+        if !is_registered || has_departed(&io, &socket) {
             self.requests.clients.remove(id);
             self.hub().remove(&client.subscriber);
             entrance.end_turn();
@@ -236,13 +238,19 @@ impl<S: ReplaySource> Connector<S> {
         }
     }
 
-    /// Makes a client known everywhere, and ends the one that had its session.
-    fn register(&self, client: &Arc<Client>) {
-        self.requests.clients.add(client);
-        if let Some(leeway) = self.requests.authenticator.leeway() {
-            self.requests.clients.expect_expiry(client, leeway);
+    /// Makes a client known everywhere, and ends the one that had its session. False: what it proved was revoked.
+    fn register(&self, client: &Arc<Client>) -> bool {
+        let clients = &self.requests.clients;
+        clients.add(client);
+        if !self.hub().add(&client.subscriber) {
+            // It comes back, and is refused.
+            client.transport.close();
+            return false;
         }
-        self.hub().add(&client.subscriber);
+        if let Some(leeway) = self.requests.authenticator.leeway() {
+            clients.expect_expiry(client, leeway);
+        }
+        true
     }
 
     /// Tells a client how it came in, and puts one that resumes into its rooms.
@@ -260,10 +268,16 @@ impl<S: ReplaySource> Connector<S> {
                     let left = Outgoing::left(room, reason);
                     self.hub().send(&client.subscriber, &left);
                 }
-                self.hub()
-                    .restore(&client.subscriber, resumed.rooms.clone());
+                let rooms = resumed.rooms.clone();
+                let closed = self.hub().restore(&client.subscriber, rooms);
+                for room in &closed {
+                    self.metrics.rooms_left(left::REVOKED);
+                    let left = Outgoing::left(room, left::REVOKED);
+                    self.hub().send(&client.subscriber, &left);
+                }
+                let must_store = resumed.must_store || !closed.is_empty();
                 // Stored before anything is replayed: what the client's present offset has proved, a later one may not.
-                if !resumed.must_store || self.requests.store_session(client).await.is_ok() {
+                if !must_store || self.requests.store_session(client).await.is_ok() {
                     self.hub().start_replay(&client.subscriber);
                 } else {
                     client.transport.close();
@@ -279,17 +293,24 @@ impl<S: ReplaySource> Connector<S> {
         }
     }
 
-    /// A socket has ended. Its resume session stays, unless the client disconnected on purpose.
+    /// A socket has ended. Its resume session stays, unless the client disconnected on purpose, or may
+    /// not come back to it.
     async fn see_off(&self, id: u64, reason: DisconnectReason) {
         let Some(client) = self.requests.clients.remove(id) else {
             return;
         };
         client.inbox.close();
-        let on_purpose = reason == DisconnectReason::ClientNSDisconnect;
+        let on_purpose = reason == DisconnectReason::ClientNSDisconnect
+            || self.hub().is_revoked(&client.subscriber);
         if on_purpose {
             // A store that is under way lands later than the removal below, and then removes the row itself.
             client.set_left();
         }
+        let whole = client
+            .subscriber
+            .was_taken_out()
+            .then(|| stored_session(self.hub(), &client.subscriber))
+            .flatten();
         let progress = self.hub().remove(&client.subscriber);
         let Some(progress) = progress else {
             return;
@@ -302,7 +323,10 @@ impl<S: ReplaySource> Connector<S> {
         if on_purpose {
             return sessions.forget_or_log(&session).await;
         }
-        let stored = sessions.touch(session, session_progress(&progress)).await;
+        let stored = match whole {
+            Some(whole) => sessions.store_or_forget(session, whole).await,
+            None => sessions.touch(session, session_progress(&progress)).await,
+        };
         if let Err(error) = stored {
             tracing::debug!("the session of a connection that ended stays as it was: {error}");
         }

@@ -123,6 +123,7 @@ impl From<JoinError> for Refusal {
     fn from(error: JoinError) -> Self {
         match error {
             JoinError::TooManyRooms(max_rooms) => Self::TooManyRooms(max_rooms),
+            JoinError::Revoked => Self::Forbidden("the right to this room was revoked"),
             JoinError::NotStarted | JoinError::StillWaiting => Self::Unavailable,
         }
     }

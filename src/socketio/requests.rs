@@ -39,6 +39,8 @@ const STORE_PATIENCE: Duration = Duration::from_secs(5);
 const WAIT_PAUSE: Duration = Duration::from_millis(20);
 /// What a client is told that asked for no answer, where the offset that it joined with proves nothing.
 const UNPROVEN: &str = "the offset of the join proves nothing";
+/// What a client is told whose right to a room ended while its join was under way.
+const TAKEN_OUT: &str = "the right to this room has ended";
 /// Answers that may wait for one store.
 const MAX_UNSTORED: usize = 64;
 
@@ -185,22 +187,29 @@ impl<S: ReplaySource> Requests<S> {
     fn acknowledge(&self, client: &Client, room: &Room, ack: Ack, result: JoinResult) {
         let mut resync = false;
         let subscriber = &client.subscriber;
-        subscriber.with_join_offset(room, result.resync, |offset, reload| {
-            resync = reload;
-            if resync && matches!(ack, Ack::None) {
-                return self.hub.send(subscriber, &Outgoing::resync(room, UNPROVEN));
-            }
-            let mut answer = json!({
-                "ok": true,
-                "room": room.as_str(),
-                "offset": offset.pack(),
-                "replayed": result.replayed,
+        let mut unanswered = Some(ack);
+        let is_in =
+            subscriber.with_join_offset(room, result.resync, result.access, |offset, reload| {
+                let ack = unanswered.take().expect("it is called once");
+                resync = reload;
+                if resync && matches!(ack, Ack::None) {
+                    return self.hub.send(subscriber, &Outgoing::resync(room, UNPROVEN));
+                }
+                let mut answer = json!({
+                    "ok": true,
+                    "room": room.as_str(),
+                    "offset": offset.pack(),
+                    "replayed": result.replayed,
+                });
+                if resync {
+                    answer["resync"] = true.into();
+                }
+                client.transport.answer(ack, &answer);
             });
-            if resync {
-                answer["resync"] = true.into();
-            }
-            client.transport.answer(ack, &answer);
-        });
+        if let Some(ack) = unanswered.filter(|_| !is_in) {
+            self.hub.metrics.joins(Join::Forbidden);
+            return client.refuse(&Refusal::Forbidden(TAKEN_OUT), ack);
+        }
         self.hub
             .metrics
             .joins(if resync { Join::Resync } else { Join::Joined });
@@ -218,7 +227,7 @@ impl<S: ReplaySource> Requests<S> {
             let write = self.sessions.store(client.session.clone(), stored.clone());
             match write.await {
                 Ok(true) => {
-                    if client.has_left() {
+                    if client.has_left() || self.hub.is_revoked(&client.subscriber) {
                         self.sessions.forget_or_log(&client.session).await;
                     }
                     return Ok(());

@@ -66,6 +66,7 @@ mod restored;
 mod resume;
 mod resume_faults;
 mod retention;
+mod revocation;
 mod same_text;
 mod search_path;
 mod serializable;

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 /// Every migration with the SHA-256 of its file.
-const RELEASED: [(&str, &str); 24] = [
+const RELEASED: [(&str, &str); 25] = [
     (
         "0001_outbox.sql",
         "8a202595a90dd4209fe9dbe4f22e364183d8b0135bb5b410841f0276d3ed3af4",
@@ -85,6 +85,10 @@ const RELEASED: [(&str, &str); 24] = [
     (
         "0031_policy.sql",
         "37911fd996bdcc6f4addf75dec6673202007c5c385af4559547a59c3380f2434",
+    ),
+    (
+        "0032_revocations.sql",
+        "45c981e946991ae2a3ab9604cdd37e9235b34d789d7bfa1e81f15892026d32d9",
     ),
     (
         "0035_confined.sql",

@@ -9,6 +9,7 @@
 mod connected;
 mod large;
 mod reading;
+mod revocations;
 mod skipped;
 
 pub(crate) use reading::{LogPosition, ReadPart};

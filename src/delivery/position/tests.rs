@@ -1,7 +1,9 @@
 use tokio::sync::watch;
 
 use super::*;
-use crate::delivery::fakes::{EPOCH, Fake, batch, broadcast_event, hub_at, offset_at, snapshot};
+use crate::delivery::fakes::{
+    EPOCH, Fake, batch, broadcast_event, hub_at, offset_at, revocations, snapshot,
+};
 use crate::delivery::hub::Hub;
 use crate::delivery::membership::Membership;
 use crate::delivery::sink::Affected;
@@ -246,7 +248,7 @@ fn a_reload_names_the_affected_rooms_and_counts_them_as_joined_here() {
 
 #[test]
 fn before_the_first_read_there_is_nobody_to_tell() {
-    let (hub, _behind) = Hub::new(3, watch::Sender::default(), Metrics::new().0);
+    let (hub, _behind) = Hub::new(3, watch::Sender::default(), revocations(), Metrics::new().0);
     assert_eq!(hub.position(), None);
     assert!(hub.reload(&Affected::All).is_empty());
 }

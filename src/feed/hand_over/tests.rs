@@ -63,7 +63,7 @@ fn batches(sink: &FakeSink) -> Vec<(Vec<i64>, bool)> {
                 .collect(),
             batch.complete,
         )),
-        Handed::Resync(_) | Handed::Restart(_) | Handed::LeftToReplays(..) => None,
+        _ => None,
     });
     batches.collect()
 }

@@ -7,7 +7,9 @@ use tokio::time::{Instant, sleep};
 
 use super::{Requests, STORE_PATIENCE, WAIT_PAUSE};
 use crate::db::Verdict;
-use crate::delivery::{JoinReplayOutcome, Joined, ReplaySource, SubscriberTransport as _};
+use crate::delivery::{
+    AccessGeneration, JoinReplayOutcome, Joined, ReplaySource, SubscriberTransport as _,
+};
 use crate::event::Room;
 use crate::metrics::Limit;
 use crate::offset::Offset;
@@ -25,6 +27,8 @@ pub(super) struct JoinResult {
     pub(super) entered: bool,
     pub(super) replayed: u64,
     pub(super) resync: bool,
+    /// When it was begun.
+    pub(super) access: AccessGeneration,
 }
 
 impl<S: ReplaySource> Requests<S> {
@@ -36,6 +40,7 @@ impl<S: ReplaySource> Requests<S> {
     ) -> Result<Option<(Room, JoinResult)>, Refusal> {
         let JoinArgs { contact, after } = JoinArgs::parse(&args?)?;
         let room = contact.room();
+        let access = client.subscriber.access_generation();
         match self
             .room_policy
             .may_join_room(&client.identity(), &room)
@@ -53,6 +58,7 @@ impl<S: ReplaySource> Requests<S> {
                         entered: true,
                         replayed,
                         resync: false,
+                        access,
                     };
                     return Ok(Some((room, result)));
                 }
@@ -86,6 +92,7 @@ impl<S: ReplaySource> Requests<S> {
             entered,
             replayed: 0,
             resync,
+            access,
         };
         Ok(Some((room, result)))
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::Requests;
+use crate::auth::check_not_revoked;
 use crate::delivery::ReplaySource;
 use crate::socketio::client::Client;
 use crate::socketio::protocol::{self, Refusal};
@@ -23,6 +24,9 @@ impl<S: ReplaySource> Requests<S> {
             .authenticator
             .refresh(&client.identity(), token)
             .map_err(Refusal::Token)?;
+        check_not_revoked(&identity, &self.hub.revocations).map_err(Refusal::Token)?;
+        let bearer = identity.bearer(&self.hub.revocations);
+        self.hub.renew_bearer(&client.subscriber, bearer);
         client.set_identity(identity);
         if let Some(leeway) = self.authenticator.leeway() {
             self.clients.expect_expiry(client, leeway);

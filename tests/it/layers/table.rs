@@ -4,7 +4,7 @@ use super::imports;
 use super::source::Source;
 
 /// What everybody may import that is no leaf: types, settings, and what is written down for others to read.
-const LEAVES: [&str; 9] = [
+const LEAVES: [&str; 10] = [
     "backoff",
     "config",
     "event",
@@ -12,6 +12,7 @@ const LEAVES: [&str; 9] = [
     "metrics",
     "offset",
     "quota",
+    "revocations",
     "shutdown",
     "status",
 ];
@@ -60,7 +61,11 @@ const TABLE: [(&str, &[&str]); 14] = [
 ];
 
 /// What a leaf may import of the others.
-const LEAF_TABLE: [(&str, &[&str]); 2] = [("metrics", &["quota"]), ("offset", &["event"])];
+const LEAF_TABLE: [(&str, &[&str]); 3] = [
+    ("metrics", &["quota"]),
+    ("offset", &["event"]),
+    ("revocations", &["event"]),
+];
 
 /// What this part may import, itself not named; `None` for a part that is in no table.
 fn allowed(folder: &str) -> Option<Vec<&'static str>> {

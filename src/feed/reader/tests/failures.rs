@@ -27,7 +27,7 @@ impl std::io::Write for Log {
 fn batches(handed: &[Handed]) -> Vec<&Batch> {
     let batches = handed.iter().filter_map(|handed| match handed {
         Handed::Batch(batch) => Some(batch),
-        Handed::Resync(_) | Handed::Restart(_) | Handed::LeftToReplays(..) => None,
+        _ => None,
     });
     batches.collect()
 }
@@ -35,7 +35,7 @@ fn batches(handed: &[Handed]) -> Vec<&Batch> {
 fn resyncs(handed: &[Handed]) -> Vec<&Affected> {
     let resyncs = handed.iter().filter_map(|handed| match handed {
         Handed::Resync(affected) => Some(affected),
-        Handed::Batch(_) | Handed::Restart(_) | Handed::LeftToReplays(..) => None,
+        _ => None,
     });
     resyncs.collect()
 }
@@ -44,7 +44,7 @@ fn resyncs(handed: &[Handed]) -> Vec<&Affected> {
 fn restarts(handed: &[Handed]) -> Vec<EpochKey> {
     let restarts = handed.iter().filter_map(|handed| match handed {
         Handed::Restart(head) => Some(head.epoch.value),
-        Handed::Batch(_) | Handed::Resync(_) | Handed::LeftToReplays(..) => None,
+        _ => None,
     });
     restarts.collect()
 }
