@@ -1,5 +1,6 @@
 //! Somebody else holds the advisory locks that readers and pruning use: nothing stops, and it is said who it is.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -17,23 +18,20 @@ async fn another_role_that_holds_our_advisory_locks_stops_nothing_and_is_named()
     let mut theirs = connection(&mallory.url).await;
     let pid = value(&mut theirs, "select pg_backend_pid()").await;
     // The reader lets go of its key while writers are busy; whoever waits for it gets it then.
-    let take = tokio::spawn(async move {
-        run(
-            &mut theirs,
-            "select pg_advisory_lock(1919903602, 1), pg_advisory_lock(1919903602, 2)",
-        )
-        .await;
-        theirs
-    });
-    until_for(Duration::from_secs(30), "the key to be taken", async || {
+    let taken = Cell::new(false);
+    let take = async {
+        let keys = "select pg_advisory_lock(1919903602, 1), pg_advisory_lock(1919903602, 2)";
+        run(&mut theirs, keys).await;
+        taken.set(true);
+    };
+    let write = until_for(Duration::from_secs(30), "the key to be taken", async || {
         scene
-            .database
-            .run("insert into messages (contact_id, body) select '7', n::text from generate_series(1, 200) n")
-            .await;
-        take.is_finished().then_some(())
-    })
-    .await;
-    let theirs = take.await.expect("it has the keys");
+                .database
+                .run("insert into messages (contact_id, body) select '7', n::text from generate_series(1, 200) n")
+                .await;
+        taken.get().then_some(())
+    });
+    tokio::join!(take, write);
     for body in ["one", "two", "three"] {
         scene.database.say("42", body).await;
         assert_eq!(client.event("message:new").await.body(), body);
