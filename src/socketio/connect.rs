@@ -11,6 +11,8 @@ mod begin_session;
 mod connect_auth;
 mod departure;
 mod entrance;
+mod refused;
+mod see_off;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,8 +29,7 @@ use super::packet::Packet;
 use super::protocol;
 use super::requests::Requests;
 use super::session::resume::{ResumeOutcome, ResumeRequest};
-use super::session::store::{session_progress, stored_session};
-use crate::auth::{ConnectError, Identity, check_not_revoked};
+use crate::auth::{Identity, check_not_revoked};
 use crate::config::Limits;
 use crate::db::ResumeSession;
 use crate::delivery::{
@@ -40,34 +41,7 @@ use crate::transport::{ClientTransport, Connection, engine_session, own_connecti
 pub(super) use connect_auth::ConnectAuth;
 use departure::{Departure, has_departed};
 use entrance::Entrance;
-
-/// Why a connection is turned away: the `connect_error` message that the client sees.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Refused {
-    #[error(transparent)]
-    Auth(#[from] ConnectError),
-    /// The database was away for longer than the handshake may take.
-    #[error("unavailable")]
-    Unavailable,
-    /// It connects anew again and again.
-    #[error("too_many_connections")]
-    TooManyConnects,
-    /// More than what the members that we know could need.
-    #[error("auth_too_large")]
-    AuthTooLarge,
-}
-
-impl Refused {
-    /// What the client is told beside the message, as JSON.
-    fn data(&self) -> &'static str {
-        match self {
-            Self::Auth(error) => error.data(),
-            // The same attempt may go well a moment later.
-            Self::Unavailable | Self::TooManyConnects => ConnectError::Unavailable.data(),
-            Self::AuthTooLarge => r#"{"retryable":false,"refresh":false}"#,
-        }
-    }
-}
+pub(super) use refused::Refused;
 
 /// Lets clients in, and cleans up after them.
 pub(super) struct Connector<S> {
@@ -291,57 +265,5 @@ impl<S: ReplaySource> Connector<S> {
             self.hub()
                 .send(&client.subscriber, &Outgoing::resync(room, reason));
         }
-    }
-
-    /// A socket has ended. Its resume session stays, unless the client disconnected on purpose, or may
-    /// not come back to it.
-    async fn see_off(&self, id: u64, reason: DisconnectReason) {
-        let Some(client) = self.requests.clients.remove(id) else {
-            return;
-        };
-        client.inbox.close();
-        let on_purpose = reason == DisconnectReason::ClientNSDisconnect
-            || self.hub().is_revoked(&client.subscriber);
-        if on_purpose {
-            // A store that is under way lands later than the removal below, and then removes the row itself.
-            client.set_left();
-        }
-        let whole = client
-            .subscriber
-            .was_taken_out()
-            .then(|| stored_session(self.hub(), &client.subscriber))
-            .flatten();
-        let progress = self.hub().remove(&client.subscriber);
-        let Some(progress) = progress else {
-            return;
-        };
-        self.metrics.disconnects(reason_label(reason));
-        if !client.has_stored_session() {
-            return;
-        }
-        let (sessions, session) = (&self.requests.sessions, client.session.clone());
-        if on_purpose {
-            return sessions.forget_or_log(&session).await;
-        }
-        let stored = match whole {
-            Some(whole) => sessions.store_or_forget(session, whole).await,
-            None => sessions.touch(session, session_progress(&progress)).await,
-        };
-        if let Err(error) = stored {
-            tracing::debug!("the session of a connection that ended stays as it was: {error}");
-        }
-    }
-}
-
-fn reason_label(reason: DisconnectReason) -> &'static str {
-    match reason {
-        DisconnectReason::TransportClose => "transport_close",
-        DisconnectReason::TransportError => "transport_error",
-        DisconnectReason::MultipleHttpPollingError => "multiple_polls",
-        DisconnectReason::PacketParsingError => "bad_packet",
-        DisconnectReason::HeartbeatTimeout => "ping_timeout",
-        DisconnectReason::ClientNSDisconnect => "client_disconnect",
-        DisconnectReason::ServerNSDisconnect => "server_disconnect",
-        DisconnectReason::ClosingServer => "server_closing",
     }
 }
