@@ -29,9 +29,10 @@ use std::time::Duration;
 
 use clap::Parser;
 
-pub(crate) use auth::{Auth, Jwt, JwtKeys, Secret, SharedSecret};
+pub(crate) use auth::{Auth, Jwt};
 pub(crate) use command::{Command, GrantArgs, TokenArgs};
 pub(crate) use database_url::DatabaseUrl;
+pub(crate) use jwt_values::{JwtKeys, Secret, SharedSecret};
 pub(crate) use listen::Listen;
 pub(crate) use log::{Log, LogFormat};
 pub(crate) use origins::Origins;
@@ -203,10 +204,7 @@ impl Config {
         config.auth = auth::resolve(&mut read, serves || tells, &config.listen, &config.origins);
         if let Auth::Jwt(_) = config.auth {
             config.demo = false;
-            if demo == Some(true) {
-                let why = "the demo asks nobody for a token, and ROWCAST_AUTH=jwt does";
-                read.refuse("ROWCAST_DEMO", &Refusal::because(why, "off"));
-            }
+            refuse_demo(&mut read, demo);
         }
         read.finish()?;
         let mut warnings = config.collect_warnings(environment);
@@ -261,6 +259,14 @@ impl Migrate {
 
 fn within(read: &mut SettingLookup<'_>, name: &'static str, bounds: quantity::Bounds) -> Duration {
     read.value(name, |text| quantity::duration(text, bounds))
+}
+
+/// With tokens there is no demo: it asks nobody for one.
+fn refuse_demo(read: &mut SettingLookup<'_>, said: Option<bool>) {
+    if said == Some(true) {
+        let why = "the demo asks nobody for a token, and ROWCAST_AUTH=jwt does";
+        read.refuse("ROWCAST_DEMO", &Refusal::because(why, "off"));
+    }
 }
 
 fn switch(text: &str) -> Result<bool, Refusal> {

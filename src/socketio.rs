@@ -175,10 +175,7 @@ impl SocketServer {
             authenticator,
             room_policy,
         });
-        let leases = Leases {
-            requests: requests.clone(),
-            lease,
-        };
+        let leases = Leases::new(requests.clone(), lease);
         server.serve_clients(Connector {
             requests,
             limits,

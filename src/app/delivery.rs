@@ -154,7 +154,7 @@ fn start_keepers(
     });
 }
 
-/// Who may join which room, as the database says.
+/// Who may join which room, asked on connections that are there for nothing else.
 fn room_policy(config: &Config, served: &Served, metrics: &Metrics) -> RoomPolicy {
     let pool = served.pools.policy.clone();
     RoomPolicy::new(Policy::new(pool, config.policy.timeout, metrics.clone()))

@@ -9,7 +9,7 @@ use rustix::process::{Resource, getrlimit};
 use serde_json::json;
 
 use super::find_database::reach_database;
-use crate::config::{Auth, Config};
+use crate::config::Config;
 use crate::db::{Doctor, Finding, Level};
 
 /// Files beside one for each socket: connections of the database, listeners, logs.
@@ -25,9 +25,8 @@ const CHECK_WIDTH: usize = 13;
 pub(crate) async fn doctor(config: &Config, as_json: bool) -> anyhow::Result<ExitCode> {
     let mut findings = match reach_database(config).await {
         Ok((database, embedded)) => {
-            let asks_policy = matches!(config.auth, Auth::Jwt(_));
             let embeds = config.database.is_none();
-            let doctor = Doctor::new(database, config.retention, embeds, asks_policy);
+            let doctor = Doctor::new(database, config.retention, embeds, config.policy.is_asked);
             let findings = doctor.examine().await;
             if let Some(embedded) = embedded {
                 embedded.stop().await?;

@@ -2,24 +2,20 @@
 //!
 //! Guarantees that a mode is whole: tokens come with exactly one kind of key, without the demo, and with `FRONTEND_URL` naming
 //! its origins where a cookie may carry them; and that a server which other machines reach never asks nobody by accident.
-//! Owns the secrets as [`Secret`], which prints nothing. Files are named here, and read by whoever uses them, so that they can be
+//! Files are named here, and read by whoever uses them, so that they can be
 //! read again when they change; only the files of secrets are read here as well, because a secret that is too short is refused.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use url::Url;
-
-use super::jwt_values::{cookie, jwks, list, mode, pem_file, secret, secret_of_before};
+use super::jwt_values::{
+    JwtKeys, SharedSecret, cookie, jwks, list, mode, pem_file, secret, secret_of_before,
+};
 use super::listen::Listen;
 use super::lookup::SettingLookup;
 use super::origins::Origins;
 use super::problem::Refusal;
 use super::quantity;
-
-/// The shortest secret: as long as what HS256 makes of it (RFC 7518, section 3.2).
-pub(crate) const MIN_SECRET_BYTES: usize = 32;
 
 /// How a client proves who it is.
 #[derive(Clone, Debug)]
@@ -43,54 +39,6 @@ pub(crate) struct Jwt {
     pub leeway: Duration,
     /// `ROWCAST_JWT_COOKIE`: the cookie that may carry one.
     pub cookie: Option<String>,
-}
-
-/// Where the keys are.
-#[derive(Clone, Debug)]
-pub(crate) enum JwtKeys {
-    /// `ROWCAST_JWT_SECRET`, and `ROWCAST_JWT_SECRET_PREVIOUS`.
-    Secrets(Vec<SharedSecret>),
-    /// `ROWCAST_JWT_PUBLIC_KEY`: a PEM file.
-    PublicKey(PathBuf),
-    /// `ROWCAST_JWT_JWKS`, a file.
-    JwksFile(PathBuf),
-    /// `ROWCAST_JWT_JWKS`, over HTTP, and `ROWCAST_JWT_JWKS_REFRESH`.
-    JwksUrl { url: Url, refresh: Duration },
-}
-
-/// A shared secret, and the file that it was read from.
-#[derive(Clone, Debug)]
-pub(crate) struct SharedSecret {
-    pub text: Secret,
-    pub file: Option<PathBuf>,
-}
-
-/// A text that nobody sees.
-#[derive(Clone)]
-pub(crate) struct Secret(String);
-
-impl Secret {
-    /// Takes a secret that is long enough.
-    ///
-    /// # Errors
-    /// How long it has to be.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        if text.len() >= MIN_SECRET_BYTES {
-            return Ok(Self(text.to_owned()));
-        }
-        Err(format!("it has {} bytes", text.len()))
-    }
-
-    /// The secret itself.
-    pub(crate) fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(not shown)")
-    }
 }
 
 /// What the settings say one by one.

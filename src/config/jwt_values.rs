@@ -1,15 +1,68 @@
 //! The values of the settings about tokens, one by one.
+//!
+//! Owns the secrets as [`Secret`], which prints nothing, and where keys lie ([`JwtKeys`]).
 
+use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use url::{Host, Url};
 
-use super::auth::{JwtKeys, MIN_SECRET_BYTES, Secret, SharedSecret};
 use super::environment;
 use super::lookup::SettingLookup;
 use super::problem::Refusal;
+
+/// The shortest secret: as long as what HS256 makes of it (RFC 7518, section 3.2).
+pub(crate) const MIN_SECRET_BYTES: usize = 32;
+
+/// Where the keys are.
+#[derive(Clone, Debug)]
+pub(crate) enum JwtKeys {
+    /// `ROWCAST_JWT_SECRET`, and `ROWCAST_JWT_SECRET_PREVIOUS`.
+    Secrets(Vec<SharedSecret>),
+    /// `ROWCAST_JWT_PUBLIC_KEY`: a PEM file.
+    PublicKey(PathBuf),
+    /// `ROWCAST_JWT_JWKS`, a file.
+    JwksFile(PathBuf),
+    /// `ROWCAST_JWT_JWKS`, over HTTP, and `ROWCAST_JWT_JWKS_REFRESH`.
+    JwksUrl { url: Url, refresh: Duration },
+}
+
+/// A shared secret, and the file that it was read from.
+#[derive(Clone, Debug)]
+pub(crate) struct SharedSecret {
+    pub text: Secret,
+    pub file: Option<PathBuf>,
+}
+
+/// A text that nobody sees.
+#[derive(Clone)]
+pub(crate) struct Secret(String);
+
+impl Secret {
+    /// Takes a secret that is long enough.
+    ///
+    /// # Errors
+    /// How long it has to be.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        if text.len() >= MIN_SECRET_BYTES {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(format!("it has {} bytes", text.len()))
+    }
+
+    /// The secret itself.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(not shown)")
+    }
+}
 
 pub(super) fn secret_of_before(read: &mut SettingLookup<'_>) -> Option<SharedSecret> {
     let (name, file) = (

@@ -28,12 +28,16 @@ const RETRY: Duration = Duration::from_secs(10);
 
 /// Asks the policy again, for as long as clients stay.
 pub(crate) struct Leases<S> {
-    pub(super) requests: Arc<Requests<S>>,
-    /// An answer is asked for again within this time.
-    pub(super) lease: Duration,
+    requests: Arc<Requests<S>>,
+    lease: Duration,
 }
 
 impl<S: ReplaySource> Leases<S> {
+    /// Asks again within `lease` of the last answer.
+    pub(super) fn new(requests: Arc<Requests<S>>, lease: Duration) -> Self {
+        Self { requests, lease }
+    }
+
     /// Runs until `stop`.
     pub(crate) async fn run(self, stop: CancellationToken) {
         let pause = (self.lease / 20).clamp(Duration::from_millis(20), Duration::from_secs(5));

@@ -1,5 +1,6 @@
 //! Who may join which room: what the shipped policy allows, what becomes of one that misbehaves, and what ends when a right ends.
 
+mod documented;
 mod hostile;
 mod lease;
 mod owned;

@@ -34,7 +34,7 @@ with claims as materialized (
     from pg_catalog.unnest($1::pg_catalog.text[]) with ordinality c (claims, place)
 )
 select (rowcast.may_join(c.claims, q.room)) is true as allowed
-from pg_catalog.unnest($2::pg_catalog.int8[], $3::pg_catalog.text[]) with ordinality q (of, room, place)
+from rows from (pg_catalog.unnest($2::pg_catalog.int8[]), pg_catalog.unnest($3::pg_catalog.text[])) with ordinality q (of, room, place)
 join claims c on c.place = q.of
 order by q.place";
 

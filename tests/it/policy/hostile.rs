@@ -152,6 +152,7 @@ async fn a_client_that_comes_back_is_put_out_of_what_it_may_not_be_in() {
         scene.database.say(contact, contact).await;
     }
     assert!(client.connected().await, "its other rooms go on");
+    client.event("rowcast:ready").await;
     let mut left = Vec::new();
     for _ in 0..3 {
         let event = client.event("rowcast:left").await;

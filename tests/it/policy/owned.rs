@@ -6,6 +6,7 @@ use super::{bearer_at, guarded, joining};
 use crate::doctor::Role;
 use crate::harness::token::JWT;
 use crate::harness::{Database, Launch, Pooler, Postgres, Server, Stock};
+use crate::pooler::TOLERANT;
 
 const THEIRS: &str = "create or replace function rowcast.may_join(claims jsonb, room text) returns boolean language sql stable \
      return room = 'conversation:theirs'";
@@ -106,7 +107,7 @@ async fn a_policy_is_asked_through_a_pooler_and_leaves_nothing_there() {
              end $$",
         )
         .await;
-    let pooler = Pooler::start(&postgres, "transaction", 6, "").await;
+    let pooler = Pooler::start(&postgres, "transaction", 6, TOLERANT).await;
     let server = start(&pooler.url()).await;
     let stock = Stock::start();
     let mut client = bearer_at(&stock, server.address(), "one", &json!({})).await;
