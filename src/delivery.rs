@@ -57,9 +57,7 @@ mod steps;
 pub(crate) use access::AccessGeneration;
 pub(crate) use batch::{Batch, BatchEvent};
 pub(crate) use broadcast::{Broadcast, EndedRights};
-#[cfg(test)]
-pub(crate) use hub::BehindReceiver;
-pub(crate) use hub::Hub;
+pub(crate) use hub::{BehindReceiver, Hub};
 pub(crate) use membership::{Membership, Progress};
 pub(crate) use outgoing::Outgoing;
 pub(crate) use replay::{JoinReplayOutcome, ReadFailed, Replay, ReplaySource};

@@ -15,7 +15,8 @@ use crate::auth::{Authenticator, OriginPolicy, RoomPolicy};
 use crate::config::Config;
 use crate::db::{Policy, Sessions, SharedReads, log_wait};
 use crate::delivery::{
-    Broadcast, EndedRights, Hub, ReadFailed, Replay, ReplaySource, RoomNotifier, run_typing,
+    BehindReceiver, Broadcast, EndedRights, Hub, ReadFailed, Replay, ReplaySource, RoomNotifier,
+    run_typing,
 };
 use crate::metrics::Metrics;
 use crate::offset::{ReplayPage, RoomRange};
@@ -72,22 +73,17 @@ pub(super) fn start(
     let (typing, typed) = mpsc::channel(TYPING_QUEUE);
     let (takeovers, taken_over) = mpsc::channel(TAKEOVER_QUEUE);
     let (ended, ended_rights) = mpsc::unbounded_channel();
-    let revocations = Revocations::new(config.max_token_age);
-    let (hub, behind) = Hub::new(
-        config.limits.max_rooms,
-        wake.clone(),
-        revocations.clone(),
-        metrics.clone(),
-    );
+    let (hub, behind) = hub(config, &wake, metrics);
     let notifier = RoomNotifier::new(MAX_LONG_POLLS);
     let reads = Arc::new(Rates::new(config.limits.max_read_rate, READ_BURST_SECONDS));
     let room_policy = room_policy(config, served, metrics);
     let outbox = SharedReads::new(served.pools.replay.clone(), config.max_payload_bytes);
     let replay = Arc::new(Replay::new(hub.clone(), outbox));
+    let sessions = Arc::new(Sessions::new(served.pools.main.clone(), checks.clone()));
     let (socket_server, socketio, leases) = SocketServer::new(SocketServerParts {
         hub: hub.clone(),
         replay: replay.clone(),
-        sessions: Arc::new(Sessions::new(served.pools.main.clone(), checks.clone())),
+        sessions,
         origin_policy: authentication.origin_policy.clone(),
         authenticator: authentication.authenticator.clone(),
         room_policy: room_policy.clone(),
@@ -97,18 +93,15 @@ pub(super) fn start(
         draining: tasks.draining.clone(),
         metrics: metrics.clone(),
     });
-    tasks.start("typing", StopPhase::Rest, |stop| {
-        run_typing(hub.clone(), typed, stop)
-    });
-    tasks.start("replay", StopPhase::Rest, |stop| replay.run(behind, stop));
-    tasks.start("leases", StopPhase::Rest, |stop| leases.run(stop));
+    start_serving(hub.clone(), typed, replay, behind, tasks);
     start_keepers(
         &socket_server,
         config.retention,
-        taken_over,
-        ended_rights,
+        (taken_over, ended_rights),
         tasks,
     );
+    tasks.start("leases", StopPhase::Rest, |stop| leases.run(stop));
+    let revocations = hub.revocations.clone();
     let ends = FeedEnds {
         broadcast: Broadcast::new(hub, notifier.clone(), ended),
         wake,
@@ -131,12 +124,31 @@ pub(super) fn start(
     (delivery, ends)
 }
 
+fn hub(config: &Config, wake: &watch::Sender<()>, metrics: &Metrics) -> (Arc<Hub>, BehindReceiver) {
+    let revocations = Revocations::new(config.max_token_age);
+    let max_rooms = config.limits.max_rooms;
+    Hub::new(max_rooms, wake.clone(), revocations, metrics.clone())
+}
+
+/// Starts what serves connected clients beside the broadcast.
+fn start_serving(
+    hub: Arc<Hub>,
+    typed: mpsc::Receiver<String>,
+    replay: Arc<Replay<SharedReads>>,
+    behind: BehindReceiver,
+    tasks: &mut Tasks,
+) {
+    tasks.start("typing", StopPhase::Rest, |stop| {
+        run_typing(hub, typed, stop)
+    });
+    tasks.start("replay", StopPhase::Rest, |stop| replay.run(behind, stop));
+}
+
 /// Starts what looks after clients and their stored sessions.
 fn start_keepers(
     server: &SocketServer,
     retention: Duration,
-    taken_over: mpsc::Receiver<String>,
-    ended_rights: mpsc::UnboundedReceiver<EndedRights>,
+    (taken_over, ended_rights): (mpsc::Receiver<String>, mpsc::UnboundedReceiver<EndedRights>),
     tasks: &mut Tasks,
 ) {
     let keeper = server.session_keeper();

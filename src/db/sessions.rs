@@ -8,6 +8,7 @@
 //! any other connection is refused. What `store` has reported as written outlives a crash of the server and of the database,
 //! which is why a join is acknowledged only after that.
 
+mod ended;
 mod pid;
 mod store;
 mod takeover;
@@ -25,7 +26,6 @@ use super::pools::Pool;
 use super::query_batcher::QueryBatcher;
 use super::read_error::ReadError;
 use super::retry::within;
-use super::revocations;
 use crate::status::{Check, Checks, FoundBy};
 
 /// The longest wait for an answer.
@@ -173,22 +173,6 @@ impl Sessions {
         written
     }
 
-    /// Stores the session of a client that was taken out of a room; removes it where it has no other, so that a client which was not told
-    /// in time does not go on without knowing.
-    ///
-    /// # Errors
-    /// The database's own.
-    pub(crate) async fn store_or_forget(
-        &self,
-        session: ResumeSession,
-        stored: StoredSession,
-    ) -> Result<(), Arc<sqlx::Error>> {
-        if stored.rooms.is_empty() {
-            return self.forget(&session).await.map_err(Arc::new);
-        }
-        self.store(session, stored).await.map(|_| ())
-    }
-
     /// Writes down how far a client has been served, and that the client was connected until now.
     ///
     /// # Errors
@@ -254,23 +238,6 @@ impl Sessions {
         if let Err(error) = self.forget(session).await {
             tracing::debug!("a session that ended stays until it is pruned: {error}");
         }
-    }
-
-    /// Ends the sessions of those whose rights have ended: of `subjects`, or of everybody. Says how many.
-    ///
-    /// # Errors
-    /// The database's own.
-    pub(crate) async fn end_revoked(&self, subjects: Option<&[String]>) -> sqlx::Result<i64> {
-        revocations::end_stored_sessions(&self.pool, subjects).await
-    }
-
-    /// Removes revocations that are older than `kept`.
-    ///
-    /// # Errors
-    /// The database's own.
-    pub(crate) async fn prune_revocations(&self, kept: Duration) -> sqlx::Result<()> {
-        while revocations::prune_revocations(&self.pool, kept).await? {}
-        Ok(())
     }
 
     /// Removes sessions that were not touched for this long, and says how many. If there are more, `MAX_PRUNED` of them.

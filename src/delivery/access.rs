@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::membership::Membership;
 use super::subscriber::{DeliveryState, Subscriber};
+use crate::event::Room;
 use crate::offset::Offset;
 use crate::revocations::Bearer;
 
@@ -63,6 +64,41 @@ impl Subscriber {
     /// The present one, for a join that begins.
     pub(crate) fn access_generation(&self) -> AccessGeneration {
         self.state().access.generation
+    }
+
+    /// Calls `answer` with the offset that a join of this room is to be answered with, and lets no event be sent before
+    /// it returns. That is what the subscriber had of the room when it was joined, or what it was sent since. With the
+    /// offset comes whether the subscriber is to reload the room: because of how it joined, or of what came since.
+    ///
+    /// False, without a call: the server has taken it out of the room again, since the join was begun at `access`.
+    pub(crate) fn with_join_offset(
+        &self,
+        room: &Room,
+        is_unproven: bool,
+        access: AccessGeneration,
+        answer: impl FnOnce(&Offset, bool),
+    ) -> bool {
+        let mut state = self.state();
+        // It may have left again in the same breath.
+        let joined = state.membership(room);
+        if joined.is_none() && state.access.generation != access {
+            if is_unproven {
+                state.reload_is_told();
+            }
+            return false;
+        }
+        let joined_at = joined
+            .map(|joined| &joined.at)
+            .filter(|at| !state.complete_to_offset.seen.reaches(&at.seen));
+        let offset = joined_at.unwrap_or(&state.complete_to_offset);
+        answer(
+            offset,
+            is_unproven || joined.is_some_and(|joined| joined.is_reloaded),
+        );
+        if is_unproven {
+            state.reload_is_told();
+        }
+        true
     }
 
     /// Whether the server has taken it out of a room. Of such a one, how far it was served may be stored only together with its

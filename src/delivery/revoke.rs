@@ -9,6 +9,7 @@
 use std::sync::Arc;
 
 use super::hub::Hub;
+use super::outgoing::Outgoing;
 use super::rooms::JoinError;
 use super::subscriber::Subscriber;
 use crate::event::{Room, left};
@@ -63,6 +64,38 @@ impl Hub {
             }
         }
         has_left
+    }
+
+    /// Takes a subscriber out of a room that it may not be in any more, and tells it. False: it was not in it.
+    pub(crate) fn put_out(
+        &self,
+        subscriber: &Arc<Subscriber>,
+        room: &Room,
+        reason: &'static str,
+    ) -> bool {
+        self.put_out_and_tell(subscriber, room, reason, reason)
+    }
+
+    /// The same, where the client is `told` something else than what is counted.
+    pub(super) fn put_out_and_tell(
+        &self,
+        subscriber: &Arc<Subscriber>,
+        room: &Room,
+        reason: &'static str,
+        told: &str,
+    ) -> bool {
+        let _order = self.typing_order();
+        let mut state = self.state();
+        subscriber.state().access.renew();
+        let (was_in, change) = self.leave_now(&mut state, subscriber, room);
+        if let (Some(position), true) = (&state.position, was_in) {
+            subscriber.state().note_taken_out(&position.offset);
+            self.metrics.rooms_left(reason);
+            self.send(subscriber, &Outgoing::left(room, told));
+        }
+        drop(state);
+        self.relay_typing([change]);
+        was_in
     }
 
     /// A subscriber goes on with a later token of the same subject. If what it proved is revoked in this moment, the connection ends.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::hub::{Hub, HubState, Members, RoomState};
 use super::membership::Membership;
-use super::outgoing::Outgoing;
 use super::position::{BroadcastPosition, ReplayAction, ReplayStep};
 use super::subscriber::Subscriber;
 use super::typers::{Typer, TypingChange};
@@ -237,39 +236,9 @@ impl Hub {
         was_in
     }
 
-    /// Takes a subscriber out of a room that it may not be in any more, and tells it. False: it was not in it.
-    pub(crate) fn put_out(
-        &self,
-        subscriber: &Arc<Subscriber>,
-        room: &Room,
-        reason: &'static str,
-    ) -> bool {
-        self.put_out_and_tell(subscriber, room, reason, reason)
-    }
-
-    /// The same, where the client is `told` something else than what is counted.
-    pub(super) fn put_out_and_tell(
-        &self,
-        subscriber: &Arc<Subscriber>,
-        room: &Room,
-        reason: &'static str,
-        told: &str,
-    ) -> bool {
-        let _order = self.typing_order();
-        let mut state = self.state();
-        subscriber.state().access.renew();
-        let (was_in, change) = self.leave_now(&mut state, subscriber, room);
-        if let (Some(position), true) = (&state.position, was_in) {
-            subscriber.state().note_taken_out(&position.offset);
-            self.metrics.rooms_left(reason);
-            self.send(subscriber, &Outgoing::left(room, told));
-        }
-        drop(state);
-        self.relay_typing([change]);
-        was_in
-    }
-
-    fn leave_now(
+    /// Takes a subscriber out of a room, under the hub's lock. Says whether it was in there, and what that changes for those who see
+    /// who types.
+    pub(super) fn leave_now(
         &self,
         state: &mut HubState,
         subscriber: &Arc<Subscriber>,

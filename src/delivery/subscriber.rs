@@ -8,7 +8,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::access::{Access, AccessGeneration};
+use super::access::Access;
 use super::broadcast_event::BroadcastEvent;
 use super::membership::Membership;
 use super::outgoing::Outgoing;
@@ -47,41 +47,6 @@ impl Subscriber {
     /// Whether it is in a room.
     pub(crate) fn is_in(&self, room: &Room) -> bool {
         self.state().membership(room).is_some()
-    }
-
-    /// Calls `answer` with the offset that a join of this room is to be answered with, and lets no event be sent before
-    /// it returns. That is what the subscriber had of the room when it was joined, or what it was sent since. With the
-    /// offset comes whether the subscriber is to reload the room: because of how it joined, or of what came since.
-    ///
-    /// False, without a call: the server has taken it out of the room again, since the join was begun at `access`.
-    pub(crate) fn with_join_offset(
-        &self,
-        room: &Room,
-        is_unproven: bool,
-        access: AccessGeneration,
-        answer: impl FnOnce(&Offset, bool),
-    ) -> bool {
-        let mut state = self.state();
-        // It may have left again in the same breath.
-        let joined = state.membership(room);
-        if joined.is_none() && state.access.generation() != access {
-            if is_unproven {
-                state.reload_is_told();
-            }
-            return false;
-        }
-        let joined_at = joined
-            .map(|joined| &joined.at)
-            .filter(|at| !state.complete_to_offset.seen.reaches(&at.seen));
-        let offset = joined_at.unwrap_or(&state.complete_to_offset);
-        answer(
-            offset,
-            is_unproven || joined.is_some_and(|joined| joined.is_reloaded),
-        );
-        if is_unproven {
-            state.reload_is_told();
-        }
-        true
     }
 
     /// A join by [`Hub::join_unproven`](super::Hub::join_unproven) is refused after all.

@@ -119,7 +119,7 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
         stop: &CancellationToken,
     ) -> Result<(), F::Error> {
         let head = self.feed.connect().await?;
-        // Read after the head, so that one that is not in the table is an event that is still to come.
+        // After the head: one that is not in the table is an event to come.
         self.load_revocations().await?;
         let go_on = self.hand_over.connected(position.take(), head).await;
         let position = position.insert(go_on);
@@ -160,10 +160,9 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
         Ok(events)
     }
 
-    /// Ends the rights that the table says have ended: those whose event this reader may have missed are among them.
+    /// Ends the rights that the table says have ended, also those whose event this reader has missed.
     async fn load_revocations(&mut self) -> Result<(), F::Error> {
-        let revocations = self.feed.revocations().await?;
-        self.hand_over.revoke(revocations).await;
+        self.hand_over.revoke(self.feed.revocations().await?).await;
         Ok(())
     }
 
@@ -210,10 +209,8 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
         if found.contains(&Room::of_revocations()) {
             self.load_revocations().await?;
         }
-        tracing::debug!(
-            rooms = found.len(),
-            "a large commit is left to replays, for the rooms that it has events of"
-        );
+        let rooms = found.len();
+        tracing::debug!(rooms, "a large commit is left to replays");
         self.hand_over
             .leave_to_replays(read, part, asked, &found, position)
             .await;

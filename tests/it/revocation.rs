@@ -42,7 +42,10 @@ async fn admitted(stock: &Stock, server: &Server, token: &str) -> Client {
 /// A client of `subject` that has joined a conversation.
 async fn joined(scene: &Scene, server: &Server, subject: &str, contact: &str) -> Client {
     let client = admitted(&scene.stock, server, &token(subject, &everything())).await;
-    client.join(contact).await;
+    let answer = client
+        .ask("join:conversation", serde_json::json!([contact]))
+        .await;
+    assert_eq!(answer["ok"], true, "{:?}", server.lines());
     client
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::delivery::access::AccessGeneration;
 use crate::delivery::fakes::{FakeTransport, Received, broadcast_event, event, offset_at};
 use crate::offset::Seen;
 
