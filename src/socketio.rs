@@ -21,7 +21,7 @@ use futures_util::future::BoxFuture;
 use hyper::service::Service as _;
 use socketioxide::extract::SocketRef;
 use socketioxide::handler::ConnectHandler;
-use socketioxide::{ParserConfig, SocketIo};
+use socketioxide::{ParserConfig, SocketIo, SocketIoBuilder};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -138,6 +138,26 @@ fn engine_gate(
     }
 }
 
+/// socketioxide, with its limits.
+fn engine(limits: &Limits) -> SocketIoBuilder {
+    SocketIo::builder()
+        .max_buffer_size(QUEUE_PACKETS)
+        .max_payload(POLL_RESPONSE_BYTES)
+        .ping_interval(PING_INTERVAL)
+        .ping_timeout(PING_TIMEOUT)
+        // Behind the transport, which lets nothing binary through.
+        .with_parser(
+            ParserConfig::common()
+                .max_incoming_binaries(0)
+                .max_incoming_binary_buf_size(0),
+        )
+        .ws_read_buffer_size(READ_BUFFER_BYTES)
+        .ws_max_message_size(limits.max_message_bytes)
+        .ws_max_frame_size(limits.max_message_bytes)
+        .connect_timeout(limits.handshake_timeout)
+        .upgrade_timeout(limits.handshake_timeout)
+}
+
 impl SocketServer {
     /// Builds the server, the service that answers at `/socket.io`, and the task that asks the policy again about who stays.
     pub(crate) fn new<S: ReplaySource>(
@@ -156,23 +176,7 @@ impl SocketServer {
             draining,
             metrics,
         } = parts;
-        let (service, io) = SocketIo::builder()
-            .max_buffer_size(QUEUE_PACKETS)
-            .max_payload(POLL_RESPONSE_BYTES)
-            .ping_interval(PING_INTERVAL)
-            .ping_timeout(PING_TIMEOUT)
-            // Behind the transport, which lets nothing binary through.
-            .with_parser(
-                ParserConfig::common()
-                    .max_incoming_binaries(0)
-                    .max_incoming_binary_buf_size(0),
-            )
-            .ws_read_buffer_size(READ_BUFFER_BYTES)
-            .ws_max_message_size(limits.max_message_bytes)
-            .ws_max_frame_size(limits.max_message_bytes)
-            .connect_timeout(limits.handshake_timeout)
-            .upgrade_timeout(limits.handshake_timeout)
-            .build_svc();
+        let (service, io) = engine(&limits).build_svc();
         let engine_service = service.clone();
         let open: OpenSession = Arc::new(move |stream, request| {
             if let Err(error) = engine_service.call((stream, request)).into_inner() {

@@ -77,13 +77,11 @@ pub(super) fn start(
     let notifier = RoomNotifier::new(MAX_LONG_POLLS);
     let reads = Arc::new(Rates::new(config.limits.max_read_rate, READ_BURST_SECONDS));
     let room_policy = room_policy(config, served, metrics);
-    let outbox = SharedReads::new(served.pools.replay.clone(), config.max_payload_bytes);
-    let replay = Arc::new(Replay::new(hub.clone(), outbox));
-    let sessions = Arc::new(Sessions::new(served.pools.main.clone(), checks.clone()));
+    let replay = replay(config, served, &hub);
     let (socket_server, socketio, leases) = SocketServer::new(SocketServerParts {
         hub: hub.clone(),
         replay: replay.clone(),
-        sessions,
+        sessions: Arc::new(Sessions::new(served.pools.main.clone(), checks.clone())),
         origin_policy: authentication.origin_policy.clone(),
         authenticator: authentication.authenticator.clone(),
         room_policy: room_policy.clone(),
@@ -128,6 +126,11 @@ fn hub(config: &Config, wake: &watch::Sender<()>, metrics: &Metrics) -> (Arc<Hub
     let revocations = Revocations::new(config.max_token_age);
     let max_rooms = config.limits.max_rooms;
     Hub::new(max_rooms, wake.clone(), revocations, metrics.clone())
+}
+
+fn replay(config: &Config, served: &Served, hub: &Arc<Hub>) -> Arc<Replay<SharedReads>> {
+    let outbox = SharedReads::new(served.pools.replay.clone(), config.max_payload_bytes);
+    Arc::new(Replay::new(hub.clone(), outbox))
 }
 
 /// Starts what serves connected clients beside the broadcast.

@@ -43,7 +43,6 @@ pub(super) async fn start(
     let (listener_status, mut listener_state) = watch::channel(ListenerStatus::default());
     let (sources_changed, changed) = watch::channel(());
     let (reader_status, mut reader_state) = watch::channel(ReaderStatus::default());
-
     let main = served.pools.main.clone();
     let probes = Probes::new(server_name.clone());
     let (probe, notify_queue_is_full) =

@@ -7,6 +7,7 @@
 
 mod connects;
 mod polling_state;
+mod upgrade;
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +19,6 @@ use tokio::time::Instant;
 
 use super::client_packet::ClientPackets;
 use super::close_code::CloseCode;
-use super::connection::Connection;
 use super::engine_queue::EngineQueue;
 use crate::metrics::{Limit, Metrics};
 use crate::quota::{Holder, Place};
@@ -242,59 +242,6 @@ impl EngineSession {
             Some(polling) => polling.interrupted().await,
             None => std::future::pending().await,
         }
-    }
-
-    /// A WebSocket has been opened for this session. False: it has one already.
-    pub(super) fn begin_probe(&self) -> bool {
-        let Some(mut state) = self.state() else {
-            return false;
-        };
-        let is_first = matches!(state.upgrade, Upgrade::None) && !state.ended;
-        if is_first {
-            state.upgrade = Upgrade::Probing;
-        }
-        is_first
-    }
-
-    /// The client's probe has been answered.
-    pub(super) fn set_probed(&self) {
-        self.set_upgrade(Upgrade::Probed);
-        self.wake_poll();
-    }
-
-    /// The probe has failed: the session goes on by polling.
-    pub(super) fn end_probe(&self) {
-        self.set_upgrade(Upgrade::None);
-    }
-
-    fn set_upgrade(&self, upgrade: Upgrade) {
-        if let Some(mut state) = self.state() {
-            state.upgrade = upgrade;
-        }
-    }
-
-    /// The session goes on over this connection. False: the session has ended.
-    pub(super) fn upgrade_to(&self, connection: &Arc<Connection>) -> bool {
-        let Some(mut state) = self.state() else {
-            return false;
-        };
-        if state.ended {
-            return false;
-        }
-        if let Some(data) = state.refusal.take() {
-            connection.refuse(data);
-        }
-        for pid in state.pids.drain(..) {
-            connection.push_pid(&pid);
-        }
-        state.upgrade = Upgrade::Done(Arc::downgrade(connection));
-        let queue = state.queue.clone();
-        drop(state);
-        if let Some(queue) = queue.and_then(|queue| queue.upgrade()) {
-            queue.set_upgraded(connection);
-        }
-        self.wake_poll();
-        true
     }
 
     fn state(&self) -> Option<MutexGuard<'_, PollingState>> {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::{Answer, Doctor, Finding, PATIENCE, Unanswered, lasting, open};
+use super::units::lasting;
+use super::{Answer, Doctor, Finding, PATIENCE, Unanswered, open};
 use crate::db::numbers::sleeping_reader_key;
 use crate::db::reader_key::{KEY_HOLDER, KEY_SHARERS, KeyHolder};
 use crate::db::self_check::MAKE_WAKE;

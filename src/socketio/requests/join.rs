@@ -67,16 +67,35 @@ impl<S: ReplaySource> Requests<S> {
                 JoinReplayOutcome::Lost => resync = true,
             }
         }
+        let Some(entered) = self.enter(client, &room, resync).await? else {
+            return Ok(None);
+        };
+        let result = JoinResult {
+            entered,
+            replayed: 0,
+            resync,
+            access,
+        };
+        Ok(Some((room, result)))
+    }
+
+    /// Enters the room without a replay: whether the client was not in it before. `None`: the client has gone.
+    async fn enter(
+        &self,
+        client: &Client,
+        room: &Room,
+        resync: bool,
+    ) -> Result<Option<bool>, Refusal> {
         let begun = Instant::now();
-        let entered = loop {
+        loop {
             let joined = if resync {
-                self.hub.join_unproven(&client.subscriber, &room)
+                self.hub.join_unproven(&client.subscriber, room)
             } else {
-                self.hub.join(&client.subscriber, &room)
+                self.hub.join(&client.subscriber, room)
             };
             match joined? {
-                Joined::Entered => break true,
-                Joined::Already => break false,
+                Joined::Entered => return Ok(Some(true)),
+                Joined::Already => return Ok(Some(false)),
                 Joined::Gone => return Ok(None),
                 Joined::Wait if client.transport.is_closed() => return Ok(None),
                 Joined::Wait if begun.elapsed() >= STORE_PATIENCE => {
@@ -87,14 +106,7 @@ impl<S: ReplaySource> Requests<S> {
                     sleep(WAIT_PAUSE).await;
                 }
             }
-        };
-        let result = JoinResult {
-            entered,
-            replayed: 0,
-            resync,
-            access,
-        };
-        Ok(Some((room, result)))
+        }
     }
 
     async fn join_after(
