@@ -170,6 +170,7 @@ impl Metrics {
             meters: Meters::register(&mut registry),
             limit_log: LimitLog::default(),
         }));
+        metrics.show_key_reads();
         (metrics, registry)
     }
 

@@ -36,7 +36,10 @@ pub(crate) async fn run(
         tokio::select! {
             () = stop.cancelled() => return,
             () = async {
-                if fails || count.is_multiple_of(LOOK) {
+                if fails {
+                    // Without a probe: the probe's own statement has to see the end of what fails.
+                    self_check.look().await;
+                } else if count.is_multiple_of(LOOK) {
                     let look = async |probe: &str| self_check.look_and_probe(probe).await;
                     if !probes.send_by(look).await {
                         self_check.look().await;

@@ -21,6 +21,13 @@ impl Metrics {
         self.refusals.get_or_create(&ReasonLabels { reason }).inc();
     }
 
+    /// Shows the outcomes of reading keys also where none was read yet.
+    pub(super) fn show_key_reads(&self) {
+        for outcome in [KeyRead::Changed, KeyRead::Unchanged, KeyRead::Failed] {
+            self.key_reads.get_or_create(&KeyReadLabels { outcome });
+        }
+    }
+
     /// The keys of tokens were read.
     pub(crate) fn key_reads(&self, outcome: KeyRead) {
         self.key_reads

@@ -122,7 +122,7 @@ const FAULTS: &[Fault] = &[
     fault("revoke delete on rowcast.events from ROLE", "rights", "warning", &["delete rowcast.events"], ""),
     fault("revoke update on rowcast.epoch from ROLE", "rights", "failure", &["update rowcast.epoch"], ""),
     fault("revoke select on rowcast.attached from ROLE", "rights", "warning", &["select rowcast.attached"], ""),
-    fault("revoke usage on schema rowcast from ROLE", "rights", "failure", &["usage schema rowcast"], ""),
+    fault("revoke usage on schema rowcast from ROLE, rowcast_policy", "rights", "failure", &["usage schema rowcast"], ""),
     fault("revoke execute on function rowcast.truncate_payload(json) from ROLE", "rights", "failure", &["truncate_payload"], ""),
     fault("revoke select on messages from ROLE", "rights", "warning", &["public.messages"], ""),
     fault("alter table rowcast.events enable row level security", "row_security", "failure", &["rowcast.events"], ""),

@@ -138,6 +138,7 @@ fn the_connections_of_the_page_are_those_of_the_pools() {
         ("MAIN_CONNECTIONS", "`rowcast`"),
         ("REPLAY_CONNECTIONS", "`rowcast replay`"),
         ("HTTP_CONNECTIONS", "`rowcast http`"),
+        ("POLICY_CONNECTIONS", "`rowcast policy`"),
         ("CHAT_CONNECTIONS", "`rowcast demo`"),
     ] {
         let (_, value) = pools

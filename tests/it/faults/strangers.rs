@@ -156,6 +156,13 @@ async fn restore(from: &Database, to: &Database) {
     let file = script.path().join("dump.sql");
     let mut dump = Command::new(pg_dump);
     dump.arg("-f").arg(&file).arg(&from.url);
+    // Roles are the cluster's, and a dump names those that its functions run as.
+    for role in ["rowcast_capture", "rowcast_policy"] {
+        to.run(&format!(
+            "do $$ begin create role {role} nologin; exception when duplicate_object then null; end $$"
+        ))
+        .await;
+    }
     let mut load = Command::new(psql);
     load.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", &to.url, "-f"])
         .arg(&file);

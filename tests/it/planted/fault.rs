@@ -10,8 +10,6 @@ pub(super) struct Fault {
     pub(super) log: Log,
     /// Whether rows that are written meanwhile are captured. They come to the client then, during the fault or after it.
     pub(super) captures: bool,
-    /// The client is told once to load the room again, since events were removed by hand.
-    pub(super) resyncs: bool,
     /// The doctor's check, its level, and words of what it says.
     pub(super) doctor: (&'static str, &'static str, &'static str),
     /// The SQL that ends it. Empty: what the doctor says to paste.
@@ -64,7 +62,6 @@ impl Fault {
             ready,
             log: Log::Check,
             captures: true,
-            resyncs: false,
             doctor,
             mend: "",
         }
@@ -78,11 +75,6 @@ impl Fault {
     /// Rows that are written meanwhile are not captured, or can't be written.
     pub(super) const fn uncaptured(mut self) -> Self {
         self.captures = false;
-        self
-    }
-
-    pub(super) const fn resynced(mut self) -> Self {
-        self.resyncs = true;
         self
     }
 

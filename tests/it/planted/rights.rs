@@ -11,7 +11,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault::new(Plant::Sql("revoke select on rowcast.events from ROLE"), Ready::Failing("rights", "ROLE may not select rowcast.events"), ("rights", "failure", "ROLE may not select rowcast.events")),
     Fault::new(Plant::Sql("revoke update on rowcast.epoch from ROLE"), Ready::Failing("rights", "ROLE may not update rowcast.epoch"), ("rights", "failure", "ROLE may not update rowcast.epoch")),
     Fault::new(Plant::Sql("revoke select on rowcast.attached from ROLE"), Ready::Degraded("history", "ROLE may not select rowcast.attached"), ("rights", "warning", "ROLE may not select rowcast.attached")),
-    Fault::new(Plant::Sql("revoke usage on schema rowcast from ROLE"), Ready::Failing("rights", "ROLE may not usage schema rowcast"), ("rights", "failure", "ROLE may not usage schema rowcast")),
+    Fault::new(Plant::Sql("revoke usage on schema rowcast from ROLE, rowcast_policy"), Ready::Failing("rights", "ROLE may not usage schema rowcast"), ("rights", "failure", "ROLE may not usage schema rowcast")),
     Fault::new(Plant::Sql("revoke execute on function rowcast.truncate_payload from ROLE"), Ready::Failing("rights", "truncate_payload"), ("rights", "failure", "truncate_payload")),
     Fault::new(Plant::Sql("revoke execute on function rowcast.careful_row from ROLE"), Ready::Degraded("history", "careful_row"), ("rights", "warning", "careful_row")),
     Fault::new(Plant::Sql("revoke select on messages from ROLE"), Ready::Degraded("sources", "may not read it"), ("rights", "warning", "ROLE may not read public.messages"))

@@ -115,15 +115,11 @@ impl Scene {
         self.is_over(plant, fault.ready.check()).await;
         self.is_logged(plant, fault, since, false).await;
         self.write("after").await;
-        if fault.resyncs {
-            self.is_told_to_load_again(plant).await;
-        } else if fault.captures {
+        if fault.captures {
             self.sees("during").await;
             self.sees("late").await;
         }
-        if !fault.resyncs {
-            self.sees("after").await;
-        }
+        self.sees("after").await;
         self.nothing_more(plant).await;
     }
 
@@ -268,24 +264,6 @@ impl Scene {
         let body = format!("\"{when} {}\"", self.said);
         let payload = event.payload().to_string();
         assert!(payload.contains(&body), "{body}: {event:?}");
-    }
-
-    /// The client is told once to load the room again, and gets no event twice.
-    async fn is_told_to_load_again(&mut self, plant: &str) {
-        let mut got: Vec<String> = Vec::new();
-        let after = format!("\"after {}\"", self.said);
-        while !got.last().is_some_and(|last| last.contains(&after)) {
-            let event = self.client.next_for(PATIENCE).await;
-            got.push(format!("{} {}", event.name, event.payload()));
-        }
-        let told = got
-            .iter()
-            .filter(|event| event.starts_with("rowcast:resync"));
-        assert_eq!(told.count(), 1, "{plant}: {got:#?}");
-        let all = got.len();
-        got.sort();
-        got.dedup();
-        assert_eq!(got.len(), all, "{plant}: {got:#?}");
     }
 
     /// The client has got nothing beside what was expected.

@@ -88,7 +88,7 @@ async fn a_failing_read_is_logged_and_moves_nothing() {
     }
     let log = log.text();
     assert!(
-        log.contains("reading the outbox failed: the read broke off"),
+        log.contains("reading the outbox failed, it is tried again and again: the read broke off"),
         "{log}"
     );
     let handed = running.end().await;
