@@ -55,6 +55,7 @@ mod restored;
 mod resume;
 mod resume_faults;
 mod retention;
+mod room_reads;
 mod same_text;
 mod serializable;
 mod settings;
