@@ -29,6 +29,7 @@ const MAX_BYTES: i64 = 2 * 1024 * 1024;
 /// A room and a transaction are compared as one row, which only the index of rooms can answer: whatever the statistics say, the
 /// planner can't walk the events of other rooms by the index of transactions. `room = w.room` beside it would begin at the
 /// room's first event.
+/// `limit` and `offset 0` keep it from looking at the transactions of each event instead of the events of each transaction.
 /// `offset 0` and `id + 0` keep the planner from walking the primary key, past the events of every other room, in order to have
 /// them sorted.
 const REPLAY_PAGE: &str = concat!(
@@ -44,8 +45,10 @@ with want as materialized (
         from (
             (select from rowcast.events e where (e.room, e.xid) >= (w.room, w.xmax) and e.room <= w.room limit $6 + 1)
             union all
-            (select from unnest(w.xip) x (xid)
-             join rowcast.events e on (e.room, e.xid) >= (w.room, x.xid) and (e.room, e.xid) <= (w.room, x.xid) limit $6 + 1)
+            (select from unnest(w.xip) x (xid) cross join lateral (
+                select from rowcast.events e
+                where (e.room, e.xid) >= (w.room, x.xid) and (e.room, e.xid) <= (w.room, x.xid) limit $6 + 1
+             ) e limit $6 + 1)
         ) e
     ) as is_long
     from want w
@@ -57,8 +60,11 @@ with want as materialized (
             where not w.is_long and (e.room, e.xid) >= (w.room, w.xmax) and e.room <= w.room
               and e.id + 0 > w.after and e.id + 0 <= w.upto
             union all
-            select e.id, e.xid from unnest(w.xip) x (xid)
-            join rowcast.events e on (e.room, e.xid) >= (w.room, x.xid) and (e.room, e.xid) <= (w.room, x.xid)
+            select e.id, e.xid from unnest(w.xip) x (xid) cross join lateral (
+                select id, xid from rowcast.events e
+                where (e.room, e.xid) >= (w.room, x.xid) and (e.room, e.xid) <= (w.room, x.xid)
+                offset 0
+            ) e
             where not w.is_long and e.id + 0 > w.after and e.id + 0 <= w.upto
             union all
             select e.id, t.xid from (
