@@ -1,7 +1,7 @@
 # The tasks of development; `make help` lists them. Options go through ARGS: make run ARGS='--port 4000'.
 
 .DEFAULT_GOAL := help
-.PHONY: help run doctor client demo watch test test-all soak check bench audit
+.PHONY: help run doctor client demo watch test test-all soak fuzz check bench audit
 
 # What scripts/setup prints is for the shell: where a Postgres is that the server would not find by itself.
 setup = out=$$(scripts/setup $(1)) && eval "$$out"
@@ -41,6 +41,9 @@ test-all: test ## Run every test, then those of the database on Postgres 14 to 1
 soak: node ## Break things at random and count what is lost: make soak MINUTES=20 SEED=1
 	@$(call setup,rust postgres) && SOAK_MINUTES=$(or $(MINUTES),20) SOAK_SEED=$(SEED) \
 		cargo test --locked --quiet --test it -- --exact soak::whatever_breaks_nothing_is_lost --nocapture
+
+fuzz: ## Throw what strangers might send at the code that reads it: make fuzz INPUTS=1500000 SEED=1
+	@FUZZ_INPUTS=$(or $(INPUTS),1500000) FUZZ_SEED=$(SEED) cargo test --locked --quiet --release --lib -- fuzz:: --nocapture
 
 check: node ## Format, lints, docs and types, warnings denied
 	cargo fmt --check

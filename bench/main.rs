@@ -6,6 +6,7 @@
 //! figure printed is the median of what was measured in it.
 //! Relies on Linux's `/proc`, on Node for the peer, and on `pgbench` beside the Postgres binaries for the writers.
 
+mod attack;
 mod client;
 mod cluster;
 mod database;
@@ -53,6 +54,8 @@ enum Part {
     Replay,
     /// 1,000 clients with and without two beside them that don't read.
     Stuck,
+    /// 200 clients beside 10,000 strangers that say nothing, 10,000 that only open the engine, and 1,000 that flood at the limit.
+    Attack,
 }
 
 #[derive(Parser)]
@@ -202,6 +205,13 @@ async fn alone(
             eprintln!("round {round}: {outcome}");
             report.alone(outcome.figures());
         }
+    }
+    if wanted(Part::Attack) {
+        let outcome = attack::measure(cluster, programs, options.seconds)
+            .await
+            .context("attack")?;
+        eprintln!("attack round {round}: {outcome}");
+        report.alone(outcome.figures());
     }
     if wanted(Part::Stuck) {
         for beside_stuck in [false, true] {

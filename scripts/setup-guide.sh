@@ -39,11 +39,11 @@ ensure_program() {
     "$program" "$word" >/dev/null 2>&1 || die "$(command -v "$program") does not run on this system: install $program"
 }
 
-knows() { "$1" -c 'import psycopg, requests, socketio, websocket' 2>/dev/null; }
+knows() { "$1" -c 'import cryptography, jwt, psycopg, requests, socketio, websocket' 2>/dev/null; }
 
 ensure_python() {
     if knows python3 || knows "$guide/python/bin/python3"; then return; fi
-    say 'Installing psycopg and socketio for Python (pip)'
+    say 'Installing psycopg, socketio and PyJWT for Python (pip)'
     if ! python3 -m venv --clear "$guide/python" >/dev/null 2>&1; then
         as=$(apt_rights) || die 'Python 3 with venv is missing and may not be installed: install it'
         apt_install "$as" python3-venv 2>/dev/null ||
@@ -51,8 +51,8 @@ ensure_python() {
         python3 -m venv --clear "$guide/python" >&2
     fi
     "$guide/python/bin/python3" -m pip install --quiet --disable-pip-version-check \
-        'psycopg[binary]>=3.2,<4' 'python-socketio[client]>=5.11,<6' >&2 ||
-        die 'psycopg and python-socketio could not be installed (pip)'
+        'psycopg[binary]>=3.2,<4' 'python-socketio[client]>=5.11,<6' 'PyJWT[crypto]>=2.10,<3' >&2 ||
+        die 'psycopg, python-socketio and PyJWT could not be installed (pip)'
 }
 
 ensure_next() {

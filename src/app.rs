@@ -1,15 +1,17 @@
 //! Puts the server together, supervises it, and stops it in order.
 //!
-//! The only module that knows all others. [`start`] is a list of steps, each in a file of its own: `listeners`, `database`,
+//! The only module that knows all others. [`start`] is a list of steps, each in a file of its own: `listeners`, `authentication`, `database`,
 //! `delivery`, `feed`, `web`, `announce`. A step needs what those before return, so their order is the compiler's. `tasks` has
 //! the background tasks, `stop` has the order of the shutdown.
 //! Guarantees that a background task which ends by itself ends the process: a server that lost a part must not look alive.
 
 mod announce;
+mod authentication;
 mod database;
 mod delivery;
 mod example;
 mod feed;
+mod file_limit;
 mod listeners;
 mod stop;
 mod tasks;
@@ -65,8 +67,16 @@ async fn start(config: &Config) -> anyhow::Result<App> {
     let (waiting, status) = watch::channel(StartStatus::default());
 
     let listeners = listeners::open(config, status, &metrics, &registry, &mut tasks).await?;
+    let authentication = authentication::start(config, &metrics, &checks, &mut tasks)?;
     let database = database::start(config, &waiting).await?;
-    let (delivery, channels) = delivery::start(config, &database, &metrics, &checks, &mut tasks);
+    let (delivery, channels) = delivery::start(
+        config,
+        authentication,
+        &database,
+        &metrics,
+        &checks,
+        &mut tasks,
+    );
     let feed = feed::start(
         config, &database, channels, &waiting, &metrics, &checks, &mut tasks,
     )

@@ -9,6 +9,7 @@ mod grant;
 mod healthcheck;
 mod migrate;
 mod sources;
+mod token;
 
 pub(crate) use check::check;
 pub(crate) use doctor::doctor;
@@ -17,3 +18,4 @@ pub(crate) use grant::grant;
 pub(crate) use healthcheck::healthcheck;
 pub(crate) use migrate::migrate;
 pub(crate) use sources::sources;
+pub(crate) use token::token;

@@ -7,18 +7,25 @@
 //! Guarantees that no secret is printed: not by an error, `Debug` or `Display`.
 //! Relies on nothing but the process environment, which no other module reads.
 
+mod allowed_hosts;
+mod auth;
 mod command;
 mod database_url;
 mod env_file;
 mod environment;
+mod jwt_values;
+mod limits;
 mod listen;
 mod log;
 mod lookup;
+mod open_doors;
 mod origins;
+mod policy_rules;
 mod problem;
 mod quantity;
 mod settings;
 mod shown;
+mod trusted_proxies;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -26,13 +33,19 @@ use std::time::Duration;
 
 use clap::Parser;
 
-pub(crate) use command::{Command, GrantArgs};
+pub(crate) use allowed_hosts::AllowedHosts;
+pub(crate) use auth::{Auth, Jwt};
+pub(crate) use command::{Command, GrantArgs, TokenArgs};
 pub(crate) use database_url::DatabaseUrl;
+pub(crate) use jwt_values::{JwtKeys, Secret, SharedSecret};
+pub(crate) use limits::Limits;
 pub(crate) use listen::Listen;
 pub(crate) use log::{Log, LogFormat};
 pub(crate) use origins::Origins;
+pub(crate) use policy_rules::PolicyRules;
 pub(crate) use problem::ConfigError;
 pub(crate) use shown::Shown;
+pub(crate) use trusted_proxies::TrustedProxies;
 
 use environment::Environment;
 use lookup::SettingLookup;
@@ -67,6 +80,14 @@ pub(crate) struct Config {
     pub listen: Listen,
     /// `FRONTEND_URL`: who may call from a browser.
     pub origins: Origins,
+    /// `ROWCAST_ALLOWED_HOSTS`: further names of the server.
+    pub allowed_hosts: AllowedHosts,
+    /// `ROWCAST_TRUSTED_PROXIES`: whose `X-Forwarded-For` counts.
+    pub trusted_proxies: TrustedProxies,
+    /// Requests that a proxy forwarded are refused: nobody said that everybody may come in, and a proxy brings everybody.
+    pub refuse_forwarded: bool,
+    /// `ROWCAST_AUTH` and what belongs to it: how clients prove who they are.
+    pub auth: Auth,
     /// `ROWCAST_ADMIN`: the admin listener, `None` when off.
     pub admin: Option<SocketAddr>,
     /// `ROWCAST_DEMO`: whether the dashboard is served.
@@ -81,8 +102,12 @@ pub(crate) struct Config {
     pub drain: Duration,
     /// `ROWCAST_MAX_PAYLOAD`: events with a larger payload go out truncated.
     pub max_payload_bytes: usize,
-    /// What one client may ask for.
+    /// `ROWCAST_MAX_TOKEN_AGE`: older tokens are refused, and revocations kept for as long.
+    pub max_token_age: Duration,
+    /// What clients may ask for.
     pub limits: Limits,
+    /// How the policy is asked.
+    pub policy: PolicyRules,
     /// `ROWCAST_DATA_DIR`: the embedded Postgres's home, absolute.
     pub data_dir: PathBuf,
     /// `ROWCAST_PG_BINDIR`: where `postgres` and `initdb` are; `None` searches for them.
@@ -102,28 +127,6 @@ pub(crate) enum Migrate {
     Auto,
     /// It says that they are missing, and ends.
     Off,
-}
-
-/// How a client proves who it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Auth {
-    /// Nobody is asked.
-    None,
-}
-
-/// What one client may ask for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Limits {
-    /// `ROWCAST_MAX_ROOMS`: rooms a socket may be in.
-    pub max_rooms: usize,
-    /// `ROWCAST_MAX_EVENT_RATE`: incoming events a second.
-    pub max_event_rate: u32,
-    /// `ROWCAST_MAX_MESSAGE_SIZE`: the largest message a client may send.
-    pub max_message_bytes: usize,
-    /// `ROWCAST_MAX_HTTP_RATE`: API requests a second from one address.
-    pub max_http_rate: u32,
-    /// `ROWCAST_HANDSHAKE_TIMEOUT`: from the accepted connection to the Socket.IO CONNECT.
-    pub handshake_timeout: Duration,
 }
 
 /// Reads the command line, the environment and `.env`. Ends the process for `--help`, `--version`
@@ -158,31 +161,35 @@ pub(crate) struct Loaded {
 impl Config {
     fn resolve(cli: &Cli, environment: &Environment) -> Result<Self, ConfigError> {
         let mut read = SettingLookup::new(&cli.flags, environment);
-        let auth = read.optional("ROWCAST_AUTH", Auth::parse);
-        let database = read.optional("DATABASE_URL", DatabaseUrl::parse);
-        let config = Self {
-            demo: read
-                .optional("ROWCAST_DEMO", switch)
-                .unwrap_or(database.is_none()),
+        let database = read
+            .secret("DATABASE_URL", "DATABASE_URL_FILE", DatabaseUrl::parse)
+            .map(|(database, _)| database);
+        let demo = read.optional("ROWCAST_DEMO", switch);
+        let listen = Listen {
+            host: read.value("HOST", listen::host),
+            port: read.value("PORT", listen::port),
+        };
+        let origins = read.value("FRONTEND_URL", Origins::parse);
+        let mut config = Self {
+            auth: Auth::None,
+            demo: demo.unwrap_or(database.is_none()),
             database,
-            listen: Listen {
-                host: read.value("HOST", listen::host),
-                port: read.value("PORT", listen::port),
-            },
-            origins: read.value("FRONTEND_URL", Origins::parse),
+            listen,
+            origins,
+            allowed_hosts: read
+                .optional("ROWCAST_ALLOWED_HOSTS", AllowedHosts::parse)
+                .unwrap_or_default(),
+            trusted_proxies: read.value("ROWCAST_TRUSTED_PROXIES", TrustedProxies::parse),
+            refuse_forwarded: !read.is_said("ROWCAST_AUTH"),
             admin: read.unless_empty("ROWCAST_ADMIN", listen::admin),
-            retention: read.value("ROWCAST_RETENTION", |text| {
-                quantity::duration(text, quantity::RETENTION)
-            }),
-            poll: read.value("ROWCAST_POLL", |text| {
-                quantity::duration(text, quantity::POLL)
-            }),
+            retention: within(&mut read, "ROWCAST_RETENTION", quantity::RETENTION),
+            poll: within(&mut read, "ROWCAST_POLL", quantity::POLL),
             migrate: read.value("ROWCAST_MIGRATE", Migrate::parse),
-            drain: read.value("ROWCAST_DRAIN", |text| {
-                quantity::duration(text, quantity::DRAIN)
-            }),
+            drain: within(&mut read, "ROWCAST_DRAIN", quantity::DRAIN),
             max_payload_bytes: read.value("ROWCAST_MAX_PAYLOAD", quantity::bytes),
+            max_token_age: within(&mut read, "ROWCAST_MAX_TOKEN_AGE", quantity::RETENTION),
             limits: Limits::resolve(&mut read),
+            policy: PolicyRules::resolve(&mut read),
             data_dir: read
                 .optional("ROWCAST_DATA_DIR", environment::folder)
                 .unwrap_or_else(|| environment.data_dir()),
@@ -196,23 +203,15 @@ impl Config {
         };
         // Only a server listens: a migration job that shares the variables is not refused.
         let serves = matches!(cli.command, None | Some(Command::Serve | Command::Check));
-        if serves && auth.is_none() && !config.listen.is_loopback() {
-            read.refuse(
-                "HOST",
-                &Refusal::because(
-                    "other machines reach it, and no client is asked who it is",
-                    "a loopback address such as 127.0.0.1, or say ROWCAST_AUTH=none if that is meant",
-                ),
-            );
+        let tells = matches!(cli.command, Some(Command::Token(_)));
+        config.auth = auth::resolve(&mut read, serves || tells, &config.listen, &config.origins);
+        if let Auth::Jwt(_) = config.auth {
+            config.demo = false;
+            refuse_demo(&mut read, demo);
         }
         read.finish()?;
         let mut warnings = config.collect_warnings(environment);
-        if serves && config.demo && !config.listen.is_loopback() {
-            warnings.push(
-                "other machines reach HOST, and with the demo they can write messages: ROWCAST_DEMO=off keeps them from it"
-                    .to_owned(),
-            );
-        }
+        warnings.extend(config.open_doors().filter(|_| serves));
         Ok(Self { warnings, ..config })
     }
 
@@ -232,30 +231,6 @@ impl Config {
     }
 }
 
-impl Limits {
-    fn resolve(read: &mut SettingLookup<'_>) -> Self {
-        Self {
-            max_rooms: read.value("ROWCAST_MAX_ROOMS", quantity::count),
-            max_event_rate: read.value("ROWCAST_MAX_EVENT_RATE", quantity::count),
-            max_message_bytes: read.value("ROWCAST_MAX_MESSAGE_SIZE", quantity::bytes),
-            max_http_rate: read.value("ROWCAST_MAX_HTTP_RATE", quantity::count),
-            handshake_timeout: read.value("ROWCAST_HANDSHAKE_TIMEOUT", |text| {
-                quantity::duration(text, quantity::HANDSHAKE_TIMEOUT)
-            }),
-        }
-    }
-}
-
-impl Auth {
-    fn parse(text: &str) -> Result<Self, Refusal> {
-        match text {
-            "none" => Ok(Self::None),
-            "jwt" => Err(Refusal::because("not available in this version", "none")),
-            _ => Err(Refusal::accepts("none")),
-        }
-    }
-}
-
 impl Migrate {
     fn parse(text: &str) -> Result<Self, Refusal> {
         match text {
@@ -264,6 +239,18 @@ impl Migrate {
             _ => Err(Refusal::accepts("auto or off")),
         }
     }
+}
+
+/// With tokens there is no demo: it asks nobody for one.
+fn refuse_demo(read: &mut SettingLookup<'_>, said: Option<bool>) {
+    if said == Some(true) {
+        let why = "the demo asks nobody for a token, and ROWCAST_AUTH=jwt does";
+        read.refuse("ROWCAST_DEMO", &Refusal::because(why, "off"));
+    }
+}
+
+fn within(read: &mut SettingLookup<'_>, name: &'static str, bounds: quantity::Bounds) -> Duration {
+    read.value(name, |text| quantity::duration(text, bounds))
 }
 
 fn switch(text: &str) -> Result<bool, Refusal> {

@@ -5,14 +5,16 @@
 //!
 //! - `outbox`: what the reader follows, what replays and HTTP read, and what is pruned
 //! - `sessions`: the resume sessions; `history`: the messages of a room, read from the attached tables
-//! - `listen`: LISTEN; `notify_queue`: the notification by which a server probes itself, and how full the queue of all is
+//! - `revocations`: what they end in the database itself
+//! - `listen`: LISTEN; `signed`: which notifications are heeded; `notify_queue`: the notification by which a server probes itself, and how full the queue of all is
 //! - `link`: whether a pooler is between us and the database, and what may be kept in a session then
 //! - `backend`: a connection as statements run on it
 //! - `pools`: the connections, by what they are for; `query_batcher`: many questions in one statement
 //! - `retry`: which errors pass by themselves; `read_error`: why a read failed
 //! - `prepare`, `migrate`: waiting for the database, and its schema
-//! - `rights`: what a server's role needs; `self_check`: whether it has it; `fault`: what Postgres said, for a person
+//! - `rights`: what a server's role needs; `self_check`: whether it has it; `locks`: who keeps our tables locked; `fault`: what Postgres said, for a person
 //! - `doctor`: everything that can be wrong, for `rowcast doctor`; `grants`: the rights of a role, as statements
+//! - `policy`: who may join which room, as the database says
 //! - `sources`: the attached tables and their problems; `stats`: the figures for the metrics; `chat`: the demo's tables
 
 use std::sync::Arc;
@@ -33,18 +35,23 @@ mod grants;
 mod history;
 mod link;
 mod listen;
+mod locks;
 mod migrate;
 mod notify_queue;
 mod numbers;
 mod outbox;
+mod policy;
 mod pools;
 mod prepare;
 mod query_batcher;
 mod read_error;
+mod reader_key;
 mod retry;
+mod revocations;
 mod rights;
 mod self_check;
 mod sessions;
+mod signed;
 mod sources;
 mod stats;
 
@@ -59,6 +66,7 @@ pub(crate) use notify_queue::{notify_queue_holder, send_probe};
 pub(crate) use outbox::{
     Follow, FollowError, Head, LogPosition, Pruner, ReadPart, SharedReads, replay_page,
 };
+pub(crate) use policy::{Policy, Verdict};
 pub(crate) use pools::{Pool, Pools};
 pub(crate) use prepare::prepare;
 pub(crate) use read_error::log_wait;

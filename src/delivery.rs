@@ -23,11 +23,13 @@
 //! 1. `Hub::typing_order`: held while a change of who types is made and told, so that what is told last is what holds. Joins,
 //!    leaves and removals take it too, since they change who is told. Protects no data.
 //! 2. `Hub::state`: which subscribers there are, the rooms with their members and typers, the position. It is the gate between
-//!    a join, a replay and the broadcast. Held for a moment, never while something is sent to more than one subscriber.
+//!    a join, a replay, a revocation and the broadcast. Held for a moment, never while something is sent to more than one subscriber.
 //! 3. `Subscriber::state`, one per subscriber: its rooms and what it was sent. Held while one stored event is sent, so that
 //!    what is written down as sent is what was sent. A subscriber's rooms change only while the hub's lock is held too.
 //! 4. The transport's own lock. `delivery` never holds two subscribers' locks at once, and no lock across an await.
 
+mod access;
+mod admission;
 mod advance;
 mod batch;
 mod broadcast;
@@ -38,6 +40,7 @@ mod outgoing;
 mod position;
 mod recent;
 mod replay;
+mod revoke;
 mod room_notifier;
 mod rooms;
 mod set_back;
@@ -52,11 +55,10 @@ mod fakes;
 #[cfg(test)]
 mod steps;
 
+pub(crate) use access::AccessGeneration;
 pub(crate) use batch::{Batch, BatchEvent};
-pub(crate) use broadcast::Broadcast;
-#[cfg(test)]
-pub(crate) use hub::BehindReceiver;
-pub(crate) use hub::Hub;
+pub(crate) use broadcast::{Broadcast, EndedRights};
+pub(crate) use hub::{BehindReceiver, Hub};
 pub(crate) use membership::{Membership, Progress};
 pub(crate) use outgoing::Outgoing;
 pub(crate) use replay::{JoinReplayOutcome, ReadFailed, Replay, ReplaySource};

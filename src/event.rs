@@ -19,14 +19,33 @@ pub(crate) mod name {
     pub(crate) const ERROR: &str = "rowcast:error";
     /// Continuity of a room can't be proved: reload it over HTTP.
     pub(crate) const RESYNC: &str = "rowcast:resync";
+    /// The client was put out of a room.
+    pub(crate) const LEFT: &str = "rowcast:left";
     /// Someone else in the room began to type.
     pub(crate) const TYPING_START: &str = "typing:start";
     /// Nobody else in the room types any more.
     pub(crate) const TYPING_STOP: &str = "typing:stop";
     /// A client asks to enter a conversation's room.
     pub(crate) const JOIN: &str = "join:conversation";
+    /// A client goes on with a later token.
+    pub(crate) const AUTH_REFRESH: &str = "auth:refresh";
     /// A client leaves a conversation's room.
     pub(crate) const LEAVE: &str = "leave:conversation";
+    /// Stands for a client's event with binary arguments, which the transport drops.
+    pub(crate) const BINARY: &str = "rowcast:binary";
+}
+
+/// Rooms of this kind are the servers' own.
+const RESERVED: &str = "rowcast:";
+const REVOCATIONS: &str = "rowcast:revocations";
+/// Why a client was put out of a room, as `rowcast:left` tells it.
+pub(crate) mod left {
+    /// The policy does not let it in any more.
+    pub(crate) const FORBIDDEN: &str = "forbidden";
+    /// The right was revoked, by `rowcast.revoke`.
+    pub(crate) const REVOKED: &str = "revoked";
+    /// The policy did not answer for this room when the client came back. It may join again.
+    pub(crate) const UNAVAILABLE: &str = "unavailable";
 }
 
 /// A Socket.IO room: the unit of authorisation and of replay.
@@ -46,6 +65,21 @@ impl Room {
             .split_first_chunk::<8>()
             .expect("a digest has 32 bytes");
         u64::from_be_bytes(*head)
+    }
+
+    /// The room of which `rowcast.revoke` writes events, for the servers alone.
+    pub(crate) fn of_revocations() -> Self {
+        Self::from(REVOCATIONS)
+    }
+
+    /// Whether it is that room.
+    pub(crate) fn is_of_revocations(&self) -> bool {
+        &*self.0 == REVOCATIONS
+    }
+
+    /// Whether it is of the kind that is the servers' own: nobody may be in such a room.
+    pub(crate) fn is_reserved(&self) -> bool {
+        self.0.starts_with(RESERVED)
     }
 
     /// The contact of a conversation's room: what follows the first colon, or nothing.

@@ -13,6 +13,7 @@ mod crash_guard;
 mod event_feed;
 mod hand_over;
 mod listener;
+mod outage;
 mod probe;
 mod reader;
 mod retention;

@@ -3,7 +3,8 @@
 //! Owns the routes of the public and the admin listener, and CORS. Socket.IO's service and the demo's routes are handed in and
 //! mounted here; none of the three knows another.
 //!
-//! - `api`: what the reads share; `history`, `events`: the two reads; `etag`, `rate`: tags and limits
+//! - `front_door`: the first look at every request
+//! - `api`: what the reads share; `history`, `events`: the two reads; `etag`: tags; `api_limits`: how much may be asked
 //! - `health`: `/readyz`; `starting`: what is answered until the server serves; `metrics`: the admin listener
 
 use std::sync::Arc;
@@ -18,18 +19,21 @@ use tokio::sync::watch;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 pub(crate) mod api;
+mod api_limits;
 pub(crate) mod etag;
 mod events;
+mod front_door;
 mod health;
 mod history;
 mod metrics;
-mod rate;
 mod starting;
 
 pub(crate) use api::Api;
+pub(crate) use api_limits::{ApiLimits, Caller};
 pub(crate) use health::Health;
 pub(crate) use metrics::admin;
 
+use crate::auth::HostPolicy;
 use crate::config::Origins;
 use crate::http_error::Error;
 use crate::metrics::Metrics;
@@ -55,6 +59,14 @@ pub(crate) struct Public {
     pub counted_routes: &'static [&'static str],
 }
 
+/// Whose requests are looked at.
+pub(crate) struct Callers {
+    /// The pages that may read answers.
+    pub origins: Origins,
+    /// The names by which the server may be called.
+    pub hosts: HostPolicy,
+}
+
 /// The reads of the API.
 pub(crate) fn api_routes(api: &Arc<Api>) -> Router {
     Router::new()
@@ -69,7 +81,7 @@ pub(crate) fn api_routes(api: &Arc<Api>) -> Router {
 pub(crate) fn starting(
     status: watch::Receiver<StartStatus>,
     routes: watch::Receiver<Router>,
-    origins: &Origins,
+    callers: &Callers,
     metrics: Metrics,
 ) -> Router {
     let counter = RouteCounter {
@@ -83,7 +95,7 @@ pub(crate) fn starting(
         .route("/socket.io/", any(starting::refuse))
         .fallback(starting::refuse);
     let front = starting::Front {
-        refusing: finish(refusing, counter, origins),
+        refusing: finish(refusing, counter, callers),
         routes,
         status,
     };
@@ -93,7 +105,7 @@ pub(crate) fn starting(
 }
 
 /// The public routes: what was given, and what every server has.
-pub(crate) fn public(public: Public, origins: &Origins, metrics: Metrics) -> Router {
+pub(crate) fn public(public: Public, callers: &Callers, metrics: Metrics) -> Router {
     let counter = RouteCounter {
         metrics,
         counted_routes: public.counted_routes,
@@ -105,7 +117,7 @@ pub(crate) fn public(public: Public, origins: &Origins, metrics: Metrics) -> Rou
         .route("/socket.io/", public.socketio)
         .merge(public.routes)
         .fallback(|| async { Error::NotFound });
-    finish(routes, counter, origins)
+    finish(routes, counter, callers)
 }
 
 /// The process answers.
@@ -114,14 +126,18 @@ async fn livez() -> &'static str {
 }
 
 /// Puts around the public routes what holds for all of them.
-fn finish(routes: Router, counter: RouteCounter, origins: &Origins) -> Router {
+fn finish(routes: Router, counter: RouteCounter, callers: &Callers) -> Router {
     routes
         .method_not_allowed_fallback(|| async { Error::MethodNotAllowed })
         .layer(middleware::from_fn_with_state(counter, count))
-        .layer(cors(origins))
+        .layer(cors(&callers.origins))
+        .layer(middleware::from_fn_with_state(
+            callers.hosts.clone(),
+            front_door::look,
+        ))
 }
 
-/// Outermost, because a preflight has no route. Credentials go with a list of origins only: browsers refuse them for `*`.
+/// Outside of the routes, because a preflight has none. Credentials go with a list of origins only: browsers refuse them for `*`.
 fn cors(origins: &Origins) -> CorsLayer {
     let layer = CorsLayer::new()
         .allow_methods([Method::GET, Method::POST])

@@ -21,7 +21,8 @@
 //! - [`auth`]: who connects, and into which rooms they may
 //! - [`app`]: puts it together, supervises it, stops it in order
 //! - [`cli`]: the commands besides `serve`; [`embedded`]: a Postgres of our own
-//! - [`config`], [`telemetry`], [`metrics`], [`status`], [`backoff`], [`shutdown`], [`http_error`]: leaves
+//! - [`revocations`]: whose tokens are refused
+//! - [`config`], [`telemetry`], [`metrics`], [`quota`], [`status`], [`backoff`], [`shutdown`], [`http_error`]: leaves, as that is
 //!
 //! `ARCHITECTURE.md` says who may import whom. The one public function is [`run`].
 
@@ -36,12 +37,16 @@ mod demo;
 mod embedded;
 mod event;
 mod feed;
+#[cfg(test)]
+mod fuzz;
 mod http;
 mod http_error;
 mod metrics;
 #[cfg(test)]
 mod model;
 mod offset;
+mod quota;
+mod revocations;
 mod shutdown;
 mod socketio;
 mod status;
@@ -102,6 +107,7 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> 
         Command::Check => {}
         Command::Doctor { json } => return cli::doctor(&config, json).await,
         Command::Grant(args) => return cli::grant(&config, &args).await,
+        Command::Token(args) => return cli::token(&config, &args).await,
         Command::Sources { json } => cli::sources(&config, json).await?,
     }
     Ok(ExitCode::SUCCESS)

@@ -4,7 +4,6 @@
 //! Guarantees that names and label values are constants, but for the attached tables, whose names the operator gave: rooms, users
 //! and anything else that a client chose are never labels.
 
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -14,113 +13,23 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+#[macro_use]
+mod labels;
+mod limit;
+mod sources;
+mod tokens;
+
+use labels::{
+    CheckLabels, ConnectLabels, HttpLabels, JoinLabels, ReasonLabels, TransportLabels, WakeLabels,
+};
+pub(crate) use labels::{Connect, Join, Transport, WakeSource};
+pub(crate) use limit::Limit;
+use limit::{LimitLabels, LimitLog};
+use sources::SourceLabels;
+pub(crate) use tokens::KeyRead;
+use tokens::KeyReadLabels;
+
 type FloatGauge = Gauge<f64, AtomicU64>;
-
-macro_rules! label {
-    ($(#[$doc:meta])* $name:ident { $($(#[$value_doc:meta])* $value:ident = $text:literal),+ $(,)? } as $label:ident in $set:ident) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
-        pub(crate) enum $name { $($(#[$value_doc])* $value),+ }
-
-        impl EncodeLabelValue for $name {
-            fn encode(&self, encoder: &mut LabelValueEncoder) -> Result<(), std::fmt::Error> {
-                match self { $(Self::$value => $text),+ }.encode(encoder)
-            }
-        }
-
-        #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-        struct $set { $label: $name }
-    };
-}
-
-label! {
-    /// What made the reader read while it slept.
-    WakeSource {
-        /// A notification.
-        Notify = "notify",
-        /// The poll was due.
-        Poll = "poll",
-    } as source in WakeLabels
-}
-label! {
-    /// How a connection attempt ended.
-    Connect {
-        /// A socket without a past.
-        New = "new",
-        /// It goes on where it was.
-        Resumed = "resumed",
-        /// It had a past, and can't be told what it missed.
-        Resync = "resync",
-        /// Sent away with a `connect_error`.
-        Refused = "refused",
-    } as outcome in ConnectLabels
-}
-label! {
-    /// How a join ended.
-    Join {
-        /// The socket is in the room.
-        Joined = "joined",
-        /// It is, and was told that continuity can't be proved.
-        Resync = "resync",
-        /// The arguments were wrong.
-        BadRequest = "bad_request",
-        /// The identity may not.
-        Forbidden = "forbidden",
-        /// The database was away.
-        Unavailable = "unavailable",
-        /// The socket is in as many rooms as it may be.
-        TooManyRooms = "too_many_rooms",
-    } as outcome in JoinLabels
-}
-label! {
-    /// A limit that was hit.
-    Limit {
-        /// Rooms of one socket.
-        Rooms = "rooms",
-        /// Events a second of one socket.
-        EventRate = "event_rate",
-        /// Bytes of one message.
-        MessageSize = "message_size",
-        /// Time from the accepted connection to the Socket.IO CONNECT.
-        HandshakeTime = "handshake_time",
-        /// Events of one socket that wait to be handled.
-        Inbox = "inbox",
-        /// API requests a second of one address.
-        HttpRate = "http_rate",
-        /// Long-polls that wait.
-        LongPolls = "long_polls",
-    } as limit in LimitLabels
-}
-label! {
-    /// A transport of Engine.IO.
-    Transport {
-        /// HTTP long-polling.
-        Polling = "polling",
-        /// WebSocket.
-        Websocket = "websocket",
-    } as transport in TransportLabels
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ReasonLabels {
-    reason: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct SourceLabels {
-    source: String,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct CheckLabels {
-    check: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct HttpLabels {
-    route: &'static str,
-    status: u16,
-}
 
 /// Makes the struct of all metrics out of one entry each: field, kind, name, help text, and how it is made where that is not
 /// by default.
@@ -150,6 +59,12 @@ meters! {
     sockets: Family<TransportLabels, Gauge> = "sockets", "Connected sockets by transport";
     /// Ends of connection attempts.
     connects: Family<ConnectLabels, Counter> = "connects", "Connection attempts by outcome";
+    /// Clients and requests that were refused before anything was asked.
+    refusals: Family<ReasonLabels, Counter> = "refusals", "Connects and HTTP requests refused by authentication, by reason";
+    /// Clients that were cut because their tokens had ended.
+    pub expired: Counter = "expired_tokens", "Clients cut because their tokens had ended";
+    /// Looks at the keys of tokens.
+    key_reads: Family<KeyReadLabels, Counter> = "key_reads", "Times the keys of tokens were read or fetched, by outcome";
     /// Ends of connections.
     disconnects: Family<ReasonLabels, Counter> = "disconnects", "Ended connections by reason";
     /// Ends of joins.
@@ -185,6 +100,8 @@ meters! {
     pub lag_seconds: FloatGauge = "reader_lag_seconds", "Since a read last found everything";
     /// Times the LISTEN connection was lost.
     pub listener_reconnects: Counter = "listener_reconnects", "Times the LISTEN connection was lost";
+    /// Notifications of typing or of takeovers that no server has sent.
+    pub forged_notifications: Counter = "forged_notifications", "Notifications that were not heeded, for want of a genuine tag";
     /// How full the cluster's NOTIFY queue is, from 0 to 1.
     pub notify_queue: FloatGauge = "notify_queue_usage_ratio", "How full the NOTIFY queue is";
     /// Rows of the outbox, as the planner estimates them.
@@ -199,8 +116,29 @@ meters! {
     pub capture_errors: Counter = "capture_errors", "Events that could not be sent";
     /// What is wrong with each attached table.
     source_problems: Family<SourceLabels, Gauge> = "source_problems", "Problems of each attached table";
+    /// Revocations that are in force.
+    pub revocations: Gauge = "revocations", "Revocations in force";
     /// Long-polls that wait.
     pub long_polls: Gauge = "long_polls", "HTTP requests that wait for an event";
+    /// Questions to the policy.
+    pub policy_calls: Counter = "policy_calls", "Questions to the policy: a join, a client that comes back, a read, a lease";
+    /// Statements by which it was asked.
+    pub policy_statements: Counter = "policy_statements", "Statements by which the policy was asked";
+    /// Rooms that it refused.
+    pub policy_denials: Counter = "policy_denials", "Rooms that the policy refused";
+    /// Rooms for which it raised an error.
+    pub policy_errors: Counter = "policy_errors", "Rooms for which the policy raised an error";
+    /// Rooms for which it did not answer in time.
+    pub policy_timeouts: Counter = "policy_timeouts", "Rooms for which the policy did not answer in time";
+    /// Questions that were not answered for all of their rooms.
+    pub policy_unavailable: Counter = "policy_unavailable", "Questions that the policy did not answer for all rooms";
+    /// Seconds from a question to its answer.
+    pub policy_seconds: Histogram = "policy_seconds", "From a question to the policy to its answer",
+        Histogram::new(exponential_buckets(0.000_25, 2.0, 16));
+    /// Leases that ran out while the policy could not be asked.
+    pub policy_leases_kept: Counter = "policy_leases_kept", "Leases kept because the policy could not be asked";
+    /// Rooms that sockets were put out of.
+    rooms_left: Family<ReasonLabels, Counter> = "rooms_left", "Rooms that sockets were put out of, by reason";
     /// Typing events relayed, from clients and from SQL.
     pub typing: Counter = "typing_events", "Typing events relayed";
     /// Typing notifications dropped because too many came at once.
@@ -209,13 +147,18 @@ meters! {
 
 /// Handle to the metrics, cheap to clone and to keep: each connection has one.
 #[derive(Clone)]
-pub(crate) struct Metrics(Arc<Meters>);
+pub(crate) struct Metrics(Arc<Shared>);
+
+struct Shared {
+    meters: Meters,
+    limit_log: LimitLog,
+}
 
 impl Deref for Metrics {
     type Target = Meters;
 
     fn deref(&self) -> &Meters {
-        &self.0
+        &self.0.meters
     }
 }
 
@@ -223,7 +166,10 @@ impl Metrics {
     /// Registers every metric in a fresh registry.
     pub(crate) fn new() -> (Self, Registry) {
         let mut registry = Registry::with_prefix("rowcast");
-        let metrics = Self(Arc::new(Meters::register(&mut registry)));
+        let metrics = Self(Arc::new(Shared {
+            meters: Meters::register(&mut registry),
+            limit_log: LimitLog::default(),
+        }));
         (metrics, registry)
     }
 
@@ -246,14 +192,16 @@ impl Metrics {
             .inc();
     }
 
+    /// A socket was put out of a room.
+    pub(crate) fn rooms_left(&self, reason: &'static str) {
+        self.rooms_left
+            .get_or_create(&ReasonLabels { reason })
+            .inc();
+    }
+
     /// A join ended.
     pub(crate) fn joins(&self, outcome: Join) {
         self.joins.get_or_create(&JoinLabels { outcome }).inc();
-    }
-
-    /// A limit was hit.
-    pub(crate) fn limits(&self, limit: Limit) {
-        self.limits.get_or_create(&LimitLabels { limit }).inc();
     }
 
     /// How many sockets there are.
@@ -261,24 +209,6 @@ impl Metrics {
         self.sockets
             .get_or_create(&TransportLabels { transport })
             .set(count);
-    }
-
-    /// How many problems an attached table has.
-    pub(crate) fn source_problems(&self, source: &str, count: usize) {
-        let labels = SourceLabels {
-            source: source.to_owned(),
-        };
-        self.source_problems
-            .get_or_create(&labels)
-            .set(count as i64);
-    }
-
-    /// A table is not attached any more.
-    pub(crate) fn forget_source(&self, source: &str) {
-        let labels = SourceLabels {
-            source: source.to_owned(),
-        };
-        self.source_problems.remove(&labels);
     }
 
     /// Whether a check of readiness passes.

@@ -15,7 +15,7 @@ mod world;
 
 use std::sync::LazyLock;
 
-use random::Random;
+pub(crate) use random::Random;
 use world::World;
 
 const HISTORIES: u64 = 3_000;

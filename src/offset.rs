@@ -11,12 +11,14 @@ use std::sync::Arc;
 use crate::event::Room;
 
 mod codec;
+mod epoch_key;
 mod page;
 mod read_range;
 mod snapshot;
 mod varint;
 
 pub(crate) use codec::BadOffset;
+pub(crate) use epoch_key::EpochKey;
 pub(crate) use page::{ReplayPage, RoomRange};
 pub(crate) use read_range::{NextRead, ReadRange};
 pub(crate) use snapshot::{BadSnapshot, Snapshot};
@@ -24,9 +26,8 @@ pub(crate) use snapshot::{BadSnapshot, Snapshot};
 /// Which life of the database an offset belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Epoch {
-    /// A random value. A restored dump or a rewound database gets another one. Clients never see it, because the tag of an
-    /// offset is made with it.
-    pub value: u64,
+    /// A restored dump or a rewound database gets another one. Clients never see it, because the tag of an offset is made with it.
+    pub value: EpochKey,
     /// How many crashes of the database are known of: each may have undone commits that were seen.
     pub crashes: usize,
 }
@@ -204,5 +205,7 @@ impl Offset {
     }
 }
 
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,8 @@
 //!
 //! Owns the protocol with clients:
 //! - `connect`: lets a connection in and cleans up after it; `client`: a connected client
-//! - `packet`, `inbox`: what a client sends, parsed and queued; `protocol`: arguments, answers and errors
+//! - `packet`, `inbox`: what a client sends, queued as it came; `protocol`: arguments, answers and errors; `bounded_json`:
+//!   their JSON, in few values
 //! - `requests`: handles joins, leaves and typing
 //! - `session`: resume sessions, by which a client that comes back goes on where it was
 //!
@@ -15,35 +16,42 @@ use std::time::Duration;
 
 use axum::middleware;
 use axum::routing::{MethodRouter, any_service};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use hyper::service::Service as _;
-use serde_json::Value;
-use socketioxide::SocketIo;
-use socketioxide::extract::{SocketRef, TryData};
+use socketioxide::extract::SocketRef;
 use socketioxide::handler::ConnectHandler;
+use socketioxide::{ParserConfig, SocketIo, SocketIoBuilder};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+mod bounded_json;
 mod client;
 mod connect;
+#[cfg(test)]
+mod fuzz;
 mod inbox;
+mod lease;
 mod packet;
 mod protocol;
 mod requests;
 mod session;
 
-pub(crate) use session::SessionKeeper;
+pub(crate) use lease::Leases;
+pub(crate) use session::{EndedRightsKeeper, SessionKeeper};
 #[cfg(test)]
 pub(crate) use session::{SessionOwners, resume, store};
 
-use crate::auth::OriginPolicy;
+use crate::auth::{Authenticator, OriginPolicy, RoomPolicy};
 use crate::config::Limits;
 use crate::db::Sessions;
 use crate::delivery::{Hub, Replay, ReplaySource, SubscriberTransport as _};
 use crate::metrics::Metrics;
-use crate::transport::{EngineGate, OpenSession, Opener, engine_middleware};
-use connect::{Admitted, Connector};
+use crate::quota::{Places, Rates};
+use crate::transport::{EngineGate, EngineLimits, OpenSession, Opener, engine_middleware};
+use connect::{Admitted, ConnectAuth, Connector};
 use requests::Requests;
-use session::Clients;
+use session::{Clients, cut_ended};
 
 /// Packets that may wait in socketioxide for a polling client. So many that a client's bytes reach their bound first: an upgrade
 /// needs a place in the queue.
@@ -80,8 +88,16 @@ pub(crate) struct SocketServerParts<S> {
     pub sessions: Arc<Sessions>,
     /// Which pages may connect.
     pub origin_policy: OriginPolicy,
-    /// What one client may ask for.
+    /// Who connects.
+    pub authenticator: Authenticator,
+    /// Who may join which room.
+    pub room_policy: RoomPolicy,
+    /// How long that holds while a client stays: `ROWCAST_POLICY_LEASE`.
+    pub lease: Duration,
+    /// What clients may ask for.
     pub limits: Limits,
+    /// What identities, and addresses without one, read of the past.
+    pub reads: Arc<Rates>,
     /// Nobody new is let in any more.
     pub draining: CancellationToken,
     /// What is counted.
@@ -96,11 +112,19 @@ fn engine_gate(
     metrics: &Metrics,
 ) -> EngineGate {
     let origin_policy = origin_policy.clone();
+    let sessions = Places::new(limits.max_connections, limits.max_connections_per_address);
     EngineGate {
+        limits: EngineLimits::new(
+            sessions,
+            limits.max_handshake_rate,
+            limits.max_socketio_rate,
+            metrics.clone(),
+        ),
         handshake_timeout: limits.handshake_timeout,
         opener: Opener {
             open,
             max_message_bytes: limits.max_message_bytes,
+            max_event_rate: limits.max_event_rate,
             probe_timeout: limits.handshake_timeout,
             metrics: metrics.clone(),
         },
@@ -114,29 +138,45 @@ fn engine_gate(
     }
 }
 
+/// socketioxide, with its limits.
+fn engine(limits: &Limits) -> SocketIoBuilder {
+    SocketIo::builder()
+        .max_buffer_size(QUEUE_PACKETS)
+        .max_payload(POLL_RESPONSE_BYTES)
+        .ping_interval(PING_INTERVAL)
+        .ping_timeout(PING_TIMEOUT)
+        // Behind the transport, which lets nothing binary through.
+        .with_parser(
+            ParserConfig::common()
+                .max_incoming_binaries(0)
+                .max_incoming_binary_buf_size(0),
+        )
+        .ws_read_buffer_size(READ_BUFFER_BYTES)
+        .ws_max_message_size(limits.max_message_bytes)
+        .ws_max_frame_size(limits.max_message_bytes)
+        .connect_timeout(limits.handshake_timeout)
+        .upgrade_timeout(limits.handshake_timeout)
+}
+
 impl SocketServer {
-    /// Builds the server and the service that answers at `/socket.io`.
-    pub(crate) fn new<S: ReplaySource>(parts: SocketServerParts<S>) -> (Self, MethodRouter) {
+    /// Builds the server, the service that answers at `/socket.io`, and the task that asks the policy again about who stays.
+    pub(crate) fn new<S: ReplaySource>(
+        parts: SocketServerParts<S>,
+    ) -> (Self, MethodRouter, Leases<S>) {
         let SocketServerParts {
             hub,
             replay,
             sessions,
             origin_policy,
+            authenticator,
+            room_policy,
+            lease,
             limits,
+            reads,
             draining,
             metrics,
         } = parts;
-        let (service, io) = SocketIo::builder()
-            .max_buffer_size(QUEUE_PACKETS)
-            .max_payload(POLL_RESPONSE_BYTES)
-            .ping_interval(PING_INTERVAL)
-            .ping_timeout(PING_TIMEOUT)
-            .ws_read_buffer_size(READ_BUFFER_BYTES)
-            .ws_max_message_size(limits.max_message_bytes)
-            .ws_max_frame_size(limits.max_message_bytes)
-            .connect_timeout(limits.handshake_timeout)
-            .upgrade_timeout(limits.handshake_timeout)
-            .build_svc();
+        let (service, io) = engine(&limits).build_svc();
         let engine_service = service.clone();
         let open: OpenSession = Arc::new(move |stream, request| {
             if let Err(error) = engine_service.call((stream, request)).into_inner() {
@@ -152,34 +192,36 @@ impl SocketServer {
             closing: gate.closing.clone(),
             metrics: metrics.clone(),
         };
-        server.serve_clients(Connector {
-            requests: Requests {
-                hub,
-                replay,
-                sessions,
-            },
+        let requests = Arc::new(Requests {
+            hub,
+            replay,
+            sessions,
+            reads,
             clients: server.clients.clone(),
-            origin_policy,
+            authenticator,
+            room_policy,
+        });
+        let leases = Leases::new(requests.clone(), lease);
+        server.serve_clients(Connector {
+            requests,
             limits,
             metrics,
             next_id: AtomicU64::new(1),
         });
         let layer = middleware::from_fn_with_state(gate, engine_middleware);
-        (server, any_service(service).layer(layer))
+        (server, any_service(service).layer(layer), leases)
     }
 
     fn serve_clients<S: ReplaySource>(&self, connector: Connector<S>) {
         let connector = Arc::new(connector);
         let middleware = {
             let connector = connector.clone();
-            async move |socket: SocketRef, TryData(auth): TryData<Value>| {
-                connector.admit(&socket, auth.ok()).await
-            }
+            async move |socket: SocketRef, auth: ConnectAuth| connector.admit(&socket, auth).await
         };
-        let connected = async move |socket: SocketRef| {
+        let connected = async move |io: SocketIo, socket: SocketRef| {
             // Removed, not only read: the socket holds its extensions for as long as it lives.
             if let Some(admitted) = socket.extensions.remove::<Admitted>() {
-                connector.clone().welcome(socket, admitted).await;
+                connector.clone().welcome(io, socket, admitted).await;
             }
         };
         self.io.ns("/", connected.with(middleware));
@@ -192,6 +234,23 @@ impl SocketServer {
             clients: self.clients.clone(),
             sessions: self.sessions.clone(),
         }
+    }
+
+    /// Builds the task that ends revoked rights in what is stored.
+    pub(crate) fn ended_rights_keeper(&self) -> EndedRightsKeeper {
+        EndedRightsKeeper {
+            hub: self.hub.clone(),
+            clients: self.clients.clone(),
+            sessions: self.sessions.clone(),
+        }
+    }
+
+    /// Builds the task that cuts the clients whose tokens have ended.
+    pub(crate) fn expiry(
+        &self,
+    ) -> impl FnOnce(CancellationToken) -> BoxFuture<'static, ()> + use<> {
+        let (expiries, metrics) = (self.clients.expiries.clone(), self.metrics.clone());
+        move |stop| cut_ended(expiries, metrics, stop).boxed()
     }
 
     /// Returns a function that counts the connected clients for the metrics.
@@ -207,8 +266,8 @@ impl SocketServer {
     /// tell a newcomer that there is no such namespace, and a stock client then gives up for ever.
     pub(crate) async fn close(&self, deadline: Duration) {
         // A client that comes back to another server must find in its session how far it was served.
-        let progress = self.clients.progress(&self.hub);
-        match timeout(deadline / 4, self.sessions.touch_all(&progress)).await {
+        let stored = self.clients.store_progress(&self.hub, &self.sessions);
+        match timeout(deadline / 4, stored).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 tracing::warn!("how far clients were served could not be stored: {error}");

@@ -8,6 +8,7 @@ mod checks;
 pub(crate) use checks::{Check, Checks, FoundBy, Severity};
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -16,34 +17,27 @@ use tokio::time::Instant;
 pub(crate) const PROBE_LIMIT: Duration = Duration::from_secs(8);
 
 /// What the listener knows of itself.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct ListenerStatus {
     /// Whether LISTEN is in force.
     pub bound: bool,
+    /// Why it is not, in words; `None` before the first attempt has ended.
+    pub cause: Option<Arc<str>>,
     /// Whether a connection pooler is in the way: there is no LISTEN, and the poll delivers.
     pub pooled: bool,
     /// When the last self-probe came round.
     pub probed: Option<Instant>,
 }
 
-/// The cluster's queue of notifications, when it was last asked for.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct NotifyQueueStatus {
-    /// Whether nothing at all can be added to it.
-    pub full: bool,
-    /// Why nothing of ours is added to it, with the remedy; `None` while there is room.
-    pub trouble: Option<String>,
-}
-
 /// How far the reader is.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct ReaderStatus {
     /// When a read last found everything; `None` until the first one came back.
     pub caught_up: Option<Instant>,
     /// When it last came further: it found everything, or handed on a part of a long read.
     pub moved: Option<Instant>,
-    /// Since when reading fails.
-    pub failing: Option<Instant>,
+    /// Since when reading fails, and why, in words.
+    pub failing: Option<(Instant, Arc<str>)>,
 }
 
 /// What the start waits for, until the server serves. Shown by `/readyz`, so it has no address and no secret in it.

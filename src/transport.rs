@@ -4,31 +4,38 @@
 //! engineioxide don't offer, and could go if they did: events are written past their queues, CONNECT gets its `pid`, and a
 //! client that reads slowly is metered and can be cut.
 //!
-//! - `server`: accepts connections and serves HTTP
+//! - `server`: accepts connections and serves HTTP; `rules`: how many, how long, and whom they count for; `refusal`: the answer
+//!   where there is no place
+//!   `reading`: what it waits for
 //! - `connection`: one TCP connection as a place to write frames; `stream`: the same one as hyper and engineioxide see it
 //! - `handshake`, `opening`, `probe`, `upgrade_task`: how a connection becomes a WebSocket
 //! - `engine_middleware`: the requests at `/socket.io`, before the engine sees them, with what they need in `engine_gate`;
+//!   `engine_limits`: how many an address may send;
 //!   `polling`: those of a session that polls;
 //!   `poll_answer`: the engine's answers to them; `engine_error`: what refused requests are answered
 //! - `engine_session`, `engine_sessions`: what is known of an engine session, by itself and by its id
 //! - `client_transport`: implements [`SubscriberTransport`](crate::delivery::SubscriberTransport); `engine_queue`: how much
 //!   waits in socketioxide's queue for a client that began by polling
-//! - `incoming`, `client_packet`: what clients send, checked and made readable
+//! - `incoming`, `client_packet`: what clients send, checked and made readable; `close_code`: why a connection is closed
 //! - `encode`, `frame`, `query`: packets, WebSocket frames, query parameters
 //!
 //! Relies on `delivery` for what is sent, and knows nothing of rooms, resume sessions, or the database.
 
 mod client_packet;
 mod client_transport;
+mod close_code;
 mod connection;
 mod encode;
 mod engine_error;
 mod engine_gate;
+mod engine_limits;
 mod engine_middleware;
 mod engine_queue;
 mod engine_session;
 mod engine_sessions;
 mod frame;
+#[cfg(test)]
+mod fuzz;
 mod handshake;
 mod incoming;
 mod opening;
@@ -36,6 +43,9 @@ mod poll_answer;
 mod polling;
 mod probe;
 mod query;
+mod reading;
+mod refusal;
+mod rules;
 mod server;
 mod stream;
 mod upgrade_task;
@@ -43,7 +53,9 @@ mod upgrade_task;
 pub(crate) use client_transport::{Ack, ClientTransport, engine_session, own_connection};
 pub(crate) use connection::Connection;
 pub(crate) use engine_gate::EngineGate;
+pub(crate) use engine_limits::EngineLimits;
 pub(crate) use engine_middleware::engine_middleware;
 pub(crate) use engine_session::Turn;
 pub(crate) use opening::{OpenSession, Opener};
-pub(crate) use server::{Peer, serve};
+pub(crate) use rules::ConnectionRules;
+pub(crate) use server::serve;

@@ -1,4 +1,4 @@
-//! The second step of the start: find the database or start the embedded one, wait for it, apply the migrations.
+//! The third step of the start: find the database or start the embedded one, wait for it, apply the migrations.
 //!
 //! Waits for as long as it takes for a database that is away. Fails at once where waiting can't help.
 

@@ -1,4 +1,4 @@
-//! The fourth step of the start: the listener, the reader, pruning, the self-probe and the watch over the attached tables.
+//! The fifth step of the start: the listener, the reader, pruning, the self-probe and the watch over the attached tables.
 //!
 //! LISTEN comes before the first read, so that no commit between the two is announced to nobody. Returns once the reader has
 //! found where the database is: from then on joins are possible.
@@ -16,9 +16,7 @@ use crate::config::Config;
 use crate::db::{Follow, Pruner, SelfCheck};
 use crate::feed::{Listener, Probe, Probes, Reader, SourceWatch, run_retention, run_self_check};
 use crate::metrics::Metrics;
-use crate::status::{
-    Checks, ListenerStatus, NotifyQueueStatus, ReaderStatus, SourcesStatus, StartStatus,
-};
+use crate::status::{Checks, ListenerStatus, ReaderStatus, SourcesStatus, StartStatus};
 
 /// How long the start waits for LISTEN. Where it can't be had (a pooler in transaction mode), the poll delivers.
 const LISTEN_PATIENCE: Duration = Duration::from_secs(5);
@@ -30,7 +28,6 @@ pub(super) struct Feed {
     pub(super) sources: watch::Receiver<SourcesStatus>,
     /// What else can fail.
     pub(super) checks: Checks,
-    pub(super) notify_queue: watch::Receiver<NotifyQueueStatus>,
 }
 
 pub(super) async fn start(
@@ -45,10 +42,10 @@ pub(super) async fn start(
     let (listener_status, mut listener_state) = watch::channel(ListenerStatus::default());
     let (sources_changed, changed) = watch::channel(());
     let (reader_status, mut reader_state) = watch::channel(ReaderStatus::default());
-
     let main = served.pools.main.clone();
     let probes = Probes::new();
-    let (probe, notify_queue) = Probe::new(main, probes.clone(), metrics.clone());
+    let (probe, notify_queue_is_full) =
+        Probe::new(main, probes.clone(), checks.clone(), metrics.clone());
     let listener = Listener {
         database: served.database.clone(),
         wake: ends.wake,
@@ -56,7 +53,7 @@ pub(super) async fn start(
         takeovers: ends.takeovers,
         sources: sources_changed,
         status: listener_status,
-        notify_queue: notify_queue.clone(),
+        notify_queue_is_full,
         server_name: probes.server_name().to_owned(),
         metrics: metrics.clone(),
     };
@@ -89,7 +86,6 @@ pub(super) async fn start(
         listener: listener_state,
         reader: reader_state,
         sources,
-        notify_queue,
         checks: checks.clone(),
     })
 }
@@ -127,9 +123,13 @@ async fn wait_for_reader(
     waiting: &watch::Sender<StartStatus>,
 ) -> anyhow::Result<()> {
     let begun = |status: &ReaderStatus| status.caught_up.is_some() || status.failing.is_some();
-    let status = *reader.wait_for(begun).await.context("the reader ended")?;
-    if status.caught_up.is_none() {
-        let cause = "the outbox can't be read, the log says why";
+    let status = reader
+        .wait_for(begun)
+        .await
+        .context("the reader ended")?
+        .clone();
+    if let (None, Some((_, cause))) = (status.caught_up, &status.failing) {
+        let cause = format!("the outbox can't be read: {cause}");
         waiting.send_replace(StartStatus::failing("reader", cause));
     }
     reader

@@ -12,18 +12,23 @@ use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use super::file_limit;
 use super::tasks::{StopPhase, Tasks};
+use crate::auth::{HostNames, HostPolicy};
 use crate::config::Config;
-use crate::http;
+use crate::http::{self, Callers};
 use crate::metrics::Metrics;
+use crate::quota::Places;
 use crate::status::StartStatus;
-use crate::transport;
+use crate::transport::{self, ConnectionRules};
 
 /// Where the server listens, and what it serves there.
 pub(super) struct Listeners {
     pub(super) public: SocketAddr,
     /// `None` when it is off.
     admin: Option<SocketAddr>,
+    /// Whose requests are looked at.
+    pub(super) callers: Callers,
     public_routes: watch::Sender<Router>,
     admin_routes: watch::Sender<Router>,
 }
@@ -42,32 +47,66 @@ pub(super) async fn open(
         None => None,
     };
     let (public_routes, routes) = watch::channel(Router::new());
-    let starting = http::starting(status, routes.clone(), &config.origins, metrics.clone());
+    let callers = callers(config);
+    let starting = http::starting(status, routes.clone(), &callers, metrics.clone());
     // Not told as a change: the first change is the real routes.
     public_routes.send_if_modified(|routes| {
         *routes = starting;
         false
     });
-    let head_timeout = config.limits.handshake_timeout;
+    let rules = rules(config, metrics);
+    let admin_rules = ConnectionRules {
+        // Who reaches it is an operator.
+        places: None,
+        ..rules.clone()
+    };
     tasks.start("public listener", StopPhase::PublicListener, |stop| {
-        transport::serve(public_socket, routes, head_timeout, stop)
+        transport::serve(public_socket, routes, rules, stop)
     });
-    let (admin_routes, routes) = watch::channel(http::admin(registry.clone(), || ()));
+    let admin_page = http::admin(registry.clone(), callers.hosts.clone(), || ());
+    let (admin_routes, routes) = watch::channel(admin_page);
     let admin = admin.map(|(socket, address)| {
         tasks.start("admin listener", StopPhase::Rest, |stop| {
-            transport::serve(socket, routes, head_timeout, stop)
+            transport::serve(socket, routes, admin_rules, stop)
         });
         address
     });
     let listeners = Listeners {
         public,
         admin,
+        callers,
         public_routes,
         admin_routes,
     };
     let admin = listeners.admin();
     tracing::info!(address = %public, admin, "listening, not ready yet");
     Ok(listeners)
+}
+
+fn callers(config: &Config) -> Callers {
+    let names = HostNames {
+        origins: config.origins.clone(),
+        allowed: config.allowed_hosts.clone(),
+        own: config.listen.host.clone(),
+    };
+    Callers {
+        origins: config.origins.clone(),
+        hosts: HostPolicy::new(names, config.refuse_forwarded),
+    }
+}
+
+/// What the public listener holds against connections.
+fn rules(config: &Config, metrics: &Metrics) -> ConnectionRules {
+    let limits = &config.limits;
+    let most = file_limit::connections(limits.max_connections);
+    ConnectionRules {
+        head_timeout: limits.handshake_timeout,
+        keep_alive: limits.keep_alive,
+        proxies: config.trusted_proxies.clone(),
+        places: Some(Places::new(most, limits.max_connections_per_address)),
+        metrics: metrics.clone(),
+        named: Arc::default(),
+    }
 }
 
 impl Listeners {

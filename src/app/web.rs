@@ -8,7 +8,7 @@ use axum::Router;
 use prometheus_client::registry::Registry;
 
 use super::database::Served;
-use super::delivery::Delivery;
+use super::delivery::{Delivery, MAX_LONG_POLLS};
 use super::example;
 use super::feed::Feed;
 use super::listeners::Listeners;
@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::db::Chat;
 use crate::demo::{self, Demo};
 use crate::http::api::ApiRules;
-use crate::http::{self, Api, Health, Public};
+use crate::http::{self, Api, ApiLimits, Health, Public};
 
 pub(super) fn start(
     config: &Config,
@@ -33,7 +33,6 @@ pub(super) fn start(
         feed.reader.clone(),
         feed.sources.clone(),
         feed.checks.clone(),
-        feed.notify_queue.clone(),
         tasks.draining.clone(),
         config.poll,
     ));
@@ -44,18 +43,30 @@ pub(super) fn start(
         counted_routes: demo::ROUTES,
     };
     listeners.serve(
-        http::public(public, &config.origins, delivery.metrics.clone()),
-        http::admin(registry, measure(delivery, health)),
+        http::public(public, &listeners.callers, delivery.metrics.clone()),
+        http::admin(
+            registry,
+            listeners.callers.hosts.clone(),
+            measure(delivery, health),
+        ),
     );
 }
 
 /// The API, and the demo or what stands in its place.
 fn routes(config: &Config, served: &Served, delivery: &Delivery, tasks: &Tasks) -> Router {
     let rules = ApiRules {
-        origin_policy: delivery.origin_policy.clone(),
+        authenticator: delivery.authenticator.clone(),
+        revocations: delivery.revocations.clone(),
+        room_policy: delivery.room_policy.clone(),
         retention: config.retention,
         max_payload_bytes: config.max_payload_bytes,
-        max_rate: config.limits.max_http_rate,
+        limits: ApiLimits::new(
+            config.limits.max_http_rate,
+            config.limits.max_long_polls,
+            MAX_LONG_POLLS,
+            delivery.reads.clone(),
+            delivery.metrics.clone(),
+        ),
     };
     let api = Api::new(
         served.pools.http.clone(),
@@ -82,9 +93,11 @@ fn routes(config: &Config, served: &Served, delivery: &Delivery, tasks: &Tasks) 
 /// Sets the metrics that are measured only when somebody reads them.
 fn measure(delivery: &Delivery, health: Arc<Health>) -> impl Fn() + Send + Sync + 'static {
     let (metrics, notifier) = (delivery.metrics.clone(), delivery.notifier.clone());
+    let revocations = delivery.revocations.clone();
     let measure_clients = delivery.socket_server.meter();
     move || {
         measure_clients();
+        metrics.revocations.set(revocations.len() as i64);
         metrics.long_polls.set(notifier.watches() as i64);
         metrics
             .lag_seconds

@@ -1,44 +1,33 @@
-//! Whose pages may connect: those that the operator named and, with the demo, this server's own.
+//! Whose pages may connect: those that the operator named, and this server's own.
 //!
-//! A page is our own if its origin is the host and port that it asked (RFC 6454, section 4), and that is an address or
-//! localhost. Any other name may have been made to point here by a stranger, whose page then has both headers alike (DNS
-//! rebinding): a name must be in `FRONTEND_URL`.
+//! An origin is our own if it is the host and port that the request asked (RFC 6454, section 4): a page that we served has it, and
+//! so has a native client, of which many send the address that they connect to, as `ws://` or as `http://`. A stranger's name for
+//! this machine would be alike in both headers, too (DNS rebinding); `host_policy` has refused that before.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use axum::http::{HeaderMap, HeaderValue, header};
-use tokio::time::Instant;
-use url::{Host, Url};
+use url::Url;
 
 use crate::config::Origins;
+use crate::quota::Sampled;
 
 /// Of an origin in the log.
 const MAX_SHOWN_BYTES: usize = 100;
-/// Between two lines of the log about pages that were refused.
-const COMPLAINT_PAUSE: Duration = Duration::from_secs(10);
 
 /// Which pages of a browser may connect, and write.
 #[derive(Clone, Debug)]
 pub(crate) struct OriginPolicy {
     named: Origins,
-    own: bool,
-    refusals: Arc<Mutex<Refusals>>,
-}
-
-/// Pages that were refused. A page that may not connect tries again and again.
-#[derive(Debug, Default)]
-struct Refusals {
-    told: Option<Instant>,
-    untold: u64,
+    /// A page that may not connect tries again and again.
+    refusals: Arc<Sampled>,
 }
 
 impl OriginPolicy {
-    /// Those that the operator `named`, and `own` ones or not.
-    pub(crate) fn new(named: Origins, own: bool) -> Self {
+    /// Those that the operator `named`, and our own ones.
+    pub(crate) fn new(named: Origins) -> Self {
         Self {
             named,
-            own,
             refusals: Arc::default(),
         }
     }
@@ -62,7 +51,7 @@ impl OriginPolicy {
         };
         let allowed = origin
             .to_str()
-            .is_ok_and(|origin| is_named(origin) || (self.own && is_own(origin, headers)));
+            .is_ok_and(|origin| is_named(origin) || is_own(origin, headers));
         if !allowed {
             self.complain(origin);
         }
@@ -71,16 +60,9 @@ impl OriginPolicy {
 
     /// Says which page was refused, and where it would be allowed. Sampled.
     fn complain(&self, origin: &HeaderValue) {
-        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-        refusals.untold += 1;
-        if refusals
-            .told
-            .is_some_and(|told| told.elapsed() < COMPLAINT_PAUSE)
-        {
+        let Some(count) = self.refusals.due() else {
             return;
-        }
-        refusals.told = Some(Instant::now());
-        let count = std::mem::take(&mut refusals.untold);
+        };
         // The header is a stranger's: what is not plain text in it is written as escapes, and its length is bounded.
         let shown = &origin.as_bytes()[..origin.len().min(MAX_SHOWN_BYTES)];
         let shown = shown.escape_ascii().to_string();
@@ -100,13 +82,9 @@ fn is_own(origin: &str, headers: &HeaderMap) -> bool {
         return false;
     };
     // The scheme is the page's: where a proxy ends TLS, it is not ours.
-    let asked = Url::parse(&format!("{}://{host}", origin.scheme()));
-    let local = match origin.host() {
-        Some(Host::Ipv4(_) | Host::Ipv6(_)) => true,
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        None => false,
-    };
-    local && asked.is_ok_and(|asked| asked == origin)
+    let scheme = origin.scheme();
+    let asked = Url::parse(&format!("{scheme}://{host}"));
+    matches!(scheme, "http" | "https" | "ws" | "wss") && asked.is_ok_and(|asked| asked == origin)
 }
 
 #[cfg(test)]
@@ -122,20 +100,20 @@ mod tests {
         headers
     }
 
-    fn named(origins: Origins, own: bool, origin: &str, host: &str) -> (bool, bool) {
-        let policy = OriginPolicy::new(origins, own);
+    fn named(origins: &Origins, origin: &str, host: &str) -> (bool, bool) {
+        let policy = OriginPolicy::new(origins.clone());
         let headers = headers(Some(origin), host);
         (policy.may_connect(&headers), policy.may_write(&headers))
     }
 
     fn own(origin: &str, host: &str) -> bool {
-        let (connects, writes) = named(Origins::List(Vec::new()), true, origin, host);
+        let (connects, writes) = named(&Origins::List(Vec::new()), origin, host);
         assert_eq!(connects, writes);
         connects
     }
 
     #[test]
-    fn a_page_is_our_own_if_it_asked_its_own_host() {
+    fn an_origin_is_our_own_if_it_asked_its_own_host() {
         for (origin, host) in [
             ("http://127.0.0.1:3001", "127.0.0.1:3001"),
             ("http://localhost:3001", "localhost:3001"),
@@ -144,6 +122,10 @@ mod tests {
             ("http://[::1]:3001", "[::1]:3001"),
             ("http://10.0.0.9", "10.0.0.9:80"),
             ("https://10.0.0.9", "10.0.0.9"),
+            ("https://chat.example", "chat.example"),
+            ("https://chat.example", "chat.example:443"),
+            ("wss://chat.example", "chat.example"),
+            ("ws://10.0.0.9:3001", "10.0.0.9:3001"),
         ] {
             assert!(own(origin, host), "{origin} {host}");
         }
@@ -151,8 +133,13 @@ mod tests {
             ("http://127.0.0.1:3000", "127.0.0.1:3001"),
             ("http://localhost:3001", "127.0.0.1:3001"),
             ("http://127.0.0.1", "127.0.0.1:3001"),
+            ("http://chat.example", "chat.example:443"),
+            ("https://evil.example", "chat.example"),
             ("null", "127.0.0.1:3001"),
+            ("null", "null"),
             ("", ""),
+            ("file://", ""),
+            ("capacitor://localhost", "localhost"),
             ("http://127.0.0.1:3001", "x@127.0.0.1:3001"),
             ("http://127.0.0.1:3001", "127.0.0.1:3001/x"),
         ] {
@@ -161,27 +148,14 @@ mod tests {
     }
 
     #[test]
-    fn a_strangers_name_for_this_machine_is_not_our_own() {
-        for name in [
-            "evil.example.com:3001",
-            "evil-localhost:3001",
-            "127.0.0.1.evil.example",
-        ] {
-            assert!(!own(&format!("http://{name}"), name), "{name}");
-        }
-    }
-
-    #[test]
-    fn without_the_demo_only_what_was_named_may() {
-        let here = ("http://127.0.0.1:3001", "127.0.0.1:3001");
-        let none = Origins::List(Vec::new());
-        assert_eq!(named(none.clone(), false, here.0, here.1), (false, false));
-        assert!(OriginPolicy::new(none, false).may_connect(&headers(None, here.1)));
+    fn a_client_without_an_origin_is_no_page() {
+        let policy = OriginPolicy::new(Origins::List(Vec::new()));
+        assert!(policy.may_connect(&headers(None, "127.0.0.1:3001")));
     }
 
     #[test]
     fn a_star_lets_everybody_connect_and_nobody_write() {
         let there = ("https://evil.example.com", "127.0.0.1:3001");
-        assert_eq!(named(Origins::Any, true, there.0, there.1), (true, false));
+        assert_eq!(named(&Origins::Any, there.0, there.1), (true, false));
     }
 }

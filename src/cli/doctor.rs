@@ -25,7 +25,8 @@ const CHECK_WIDTH: usize = 13;
 pub(crate) async fn doctor(config: &Config, as_json: bool) -> anyhow::Result<ExitCode> {
     let mut findings = match reach_database(config).await {
         Ok((database, embedded)) => {
-            let doctor = Doctor::new(database, config.retention, config.database.is_none());
+            let embeds = config.database.is_none();
+            let doctor = Doctor::new(database, config.retention, embeds, config.policy.is_asked);
             let findings = doctor.examine().await;
             if let Some(embedded) = embedded {
                 embedded.stop().await?;

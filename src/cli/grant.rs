@@ -13,9 +13,10 @@ use crate::db::{Wanted, apply_grants, grants_for};
 #[expect(clippy::print_stdout, reason = "the command's answer")]
 pub(crate) async fn grant(config: &Config, args: &GrantArgs) -> anyhow::Result<ExitCode> {
     let wanted = Wanted {
-        serve: args.serve || !(args.attach || args.emit),
+        serve: args.serve || !(args.attach || args.emit || args.revoke),
         attach: args.attach,
         emit: args.emit,
+        revoke: args.revoke,
     };
     let (database, embedded) = reach_database(config).await?;
     let done = async {

@@ -2,6 +2,7 @@
 //!
 //! Owns what `rowcast --help` says of each. Settings are no arguments of a command: they hold for all.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -36,8 +37,13 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Print the grants by which a role may serve (nothing said), attach tables, or emit events
+    /// Print the grants by which a role may serve (nothing said), attach tables, emit events, or revoke rights
     Grant(GrantArgs),
+    /// Make a token for trying, or say what the server would say of one
+    ///
+    /// Signs with ROWCAST_JWT_SECRET, or with the private key of --key. With --check: exit 0 when the server would let its bearer
+    /// in, 1 when not, with the reason.
+    Token(TokenArgs),
     /// List the attached tables, with their rooms, events and problems
     Sources {
         /// One JSON array
@@ -60,9 +66,47 @@ pub(crate) struct GrantArgs {
     /// To call rowcast.emit and rowcast.typing
     #[arg(long)]
     pub emit: bool,
+    /// To call rowcast.revoke
+    #[arg(long)]
+    pub revoke: bool,
     /// Run them, as the role of DATABASE_URL; exit 1 when one is refused
     #[arg(long)]
     pub apply: bool,
+}
+
+/// The arguments of [`Command::Token`].
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub(crate) struct TokenArgs {
+    /// Whom the token is about (sub)
+    #[arg(long, required_unless_present = "check", conflicts_with = "check")]
+    pub sub: Option<String>,
+    /// A room that its bearer may join, such as conversation:42, or a prefix that ends in *; may be given several times
+    #[arg(long, value_name = "ROOM", conflicts_with = "check")]
+    pub rooms: Vec<String>,
+    /// For how long it is valid, such as 1h
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = ttl, conflicts_with = "check")]
+    pub ttl: Duration,
+    /// More claims, as one JSON object; iss and aud are set by the settings
+    #[arg(long, value_name = "JSON", conflicts_with = "check")]
+    pub claims: Option<String>,
+    /// PEM file of the private key (PKCS #8; RS256, ES256, EdDSA) to sign with, where the server has a public key or a key set
+    #[arg(long, value_name = "FILE", conflicts_with = "check")]
+    pub key: Option<PathBuf>,
+    /// The name of that key in the key set (kid)
+    #[arg(long, value_name = "NAME", conflicts_with = "check", requires = "key")]
+    pub kid: Option<String>,
+    /// Say what the server would say of this token; - reads it from the standard input
+    #[arg(long, value_name = "TOKEN")]
+    pub check: Option<String>,
+    /// With --check: one JSON object
+    #[arg(long, requires = "check")]
+    pub json: bool,
+}
+
+/// For how long a token may be valid.
+fn ttl(text: &str) -> Result<Duration, String> {
+    let bounds = quantity::TTL;
+    quantity::duration(text, bounds).map_err(|refusal| refusal.to_string())
 }
 
 /// How long a command may wait.

@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use url::Url;
 
 use super::problem::Refusal;
@@ -55,6 +55,23 @@ impl DatabaseUrl {
     #[must_use]
     pub(crate) fn connect_options(&self) -> &PgConnectOptions {
         &self.options
+    }
+
+    /// The host, if it is another machine whose certificate is not checked.
+    pub(super) fn unchecked_host(&self) -> Option<&str> {
+        let checked = matches!(
+            self.options.get_ssl_mode(),
+            PgSslMode::VerifyCa | PgSslMode::VerifyFull
+        );
+        let host = self.options.get_host();
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let is_here = self.options.get_socket().is_some()
+            || host.starts_with('/')
+            || host == "localhost"
+            || bare
+                .parse::<std::net::IpAddr>()
+                .is_ok_and(|ip| ip.to_canonical().is_loopback());
+        (!checked && !is_here).then_some(host)
     }
 
     pub(super) fn parse(text: &str) -> Result<Self, Refusal> {

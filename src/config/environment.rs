@@ -178,6 +178,15 @@ pub(super) fn folder(text: &str) -> Result<PathBuf, Refusal> {
     std::path::absolute(text).map_err(|error| Refusal::because(error.to_string(), accepted))
 }
 
+/// A file's path, made absolute.
+pub(super) fn file(text: &str) -> Result<PathBuf, Refusal> {
+    let accepted = "the path of a file";
+    if text.starts_with('~') {
+        return Err(Refusal::because("~ is not expanded here", accepted));
+    }
+    std::path::absolute(text).map_err(|error| Refusal::because(error.to_string(), accepted))
+}
+
 fn is_ours(name: &str) -> bool {
     name.starts_with("ROWCAST_") || settings::is_known(name)
 }

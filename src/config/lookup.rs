@@ -2,7 +2,9 @@
 //!
 //! Guarantees that every bad value is reported, not only the first.
 
-use super::environment::Environment;
+use std::path::PathBuf;
+
+use super::environment::{self, Environment};
 use super::problem::{ConfigError, Problem, Refusal};
 use super::settings::{Flags, setting_named};
 
@@ -56,6 +58,44 @@ impl<'a> SettingLookup<'a> {
             Some("") => None,
             _ => Some(self.value(name, parse)),
         }
+    }
+
+    /// A secret, or the file that holds it: one of them, or none. Also the file, where it was that.
+    pub(super) fn secret<T>(
+        &mut self,
+        name: &'static str,
+        file_name: &'static str,
+        parse: impl Fn(&str) -> Result<T, Refusal>,
+    ) -> Option<(T, Option<PathBuf>)> {
+        let value = self.optional(name, &parse);
+        let file = self.optional(file_name, environment::file);
+        let Some(path) = file else {
+            return value.map(|value| (value, None));
+        };
+        let accepted = "a file with the value of the setting, and nothing else";
+        if self.given(name).is_some_and(|text| !text.is_empty()) {
+            let why = format!("{name} is set as well");
+            self.refuse(file_name, &Refusal::because(why, "one of the two"));
+            return None;
+        }
+        let parsed = match std::fs::read_to_string(&path) {
+            Ok(text) => parse(text.trim()),
+            Err(error) => Err(Refusal::because(error.to_string(), accepted)),
+        };
+        parsed
+            .map_err(|refusal| self.refuse(file_name, &refusal))
+            .ok()
+            .map(|value| (value, Some(path)))
+    }
+
+    /// Whether a value was refused.
+    pub(super) fn has_problems(&self) -> bool {
+        !self.problems.is_empty()
+    }
+
+    /// Whether anything was given for a setting.
+    pub(super) fn is_said(&self, name: &'static str) -> bool {
+        self.given(name).is_some_and(|text| !text.is_empty())
     }
 
     /// Records that the value of `name` can't be used.

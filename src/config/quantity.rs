@@ -26,7 +26,19 @@ pub(super) const RETENTION: Bounds = bounds(
 );
 pub(super) const POLL: Bounds = bounds(Duration::from_millis(10), HOUR);
 pub(super) const DRAIN: Bounds = bounds(Duration::ZERO, HOUR);
+pub(super) const POLICY_TIMEOUT: Bounds =
+    bounds(Duration::from_millis(10), Duration::from_secs(60));
+pub(super) const POLICY_LEASE: Bounds =
+    bounds(Duration::from_secs(1), Duration::from_secs(24 * 60 * 60));
+pub(super) const JWKS_REFRESH: Bounds =
+    bounds(Duration::from_secs(1), Duration::from_secs(24 * 60 * 60));
+pub(super) const TTL: Bounds = bounds(
+    Duration::from_secs(1),
+    Duration::from_secs(365 * 24 * 60 * 60),
+);
+pub(super) const LEEWAY: Bounds = bounds(Duration::ZERO, Duration::from_secs(5 * 60));
 pub(super) const PATIENCE: Bounds = bounds(Duration::from_secs(1), HOUR);
+pub(super) const KEEP_ALIVE: Bounds = bounds(Duration::from_secs(1), HOUR);
 pub(super) const HANDSHAKE_TIMEOUT: Bounds =
     bounds(Duration::from_millis(100), Duration::from_secs(5 * 60));
 

@@ -50,6 +50,7 @@ fn default_text(default: DefaultValue) -> String {
     }
 }
 
+/// Only of a database URL anything can be shown.
 fn without_secret(text: &str) -> String {
     DatabaseUrl::parse(text).map_or_else(|_| "(not shown)".to_owned(), |url| url.to_string())
 }

@@ -48,17 +48,29 @@ fn nothing_said_gives_the_defaults() {
     assert!(config.origins.allows("http://localhost:3000"));
     assert!(!config.origins.allows("http://localhost:3001"));
     assert_eq!(config.admin, "127.0.0.1:3002".parse().ok());
+    assert_eq!(config.allowed_hosts, AllowedHosts::default());
+    let local = ["127.0.0.1", "::1"].map(|ip| ip.parse().expect("an address"));
+    assert!(local.iter().all(|ip| config.trusted_proxies.trusts(*ip)));
+    assert!(!config.trusted_proxies.trusts([10, 0, 0, 1].into()));
+    assert!(config.refuse_forwarded, "nobody said ROWCAST_AUTH=none");
     assert!(config.demo, "there is no DATABASE_URL");
     assert_eq!(config.retention, Duration::from_secs(24 * 60 * 60));
     assert_eq!(config.poll, Duration::from_secs(1));
     assert_eq!(config.drain, Duration::from_secs(10));
     assert_eq!(config.max_payload_bytes, 1_000_000);
     let limits = Limits {
+        max_connections: 20_000,
+        max_connections_per_address: 5_000,
+        max_handshake_rate: 500,
+        max_socketio_rate: 1_000,
         max_rooms: 100,
         max_event_rate: 50,
         max_message_bytes: 64_000,
-        max_http_rate: 50,
+        max_http_rate: 200,
+        max_long_polls: 1_000,
+        max_read_rate: 10_000,
         handshake_timeout: Duration::from_secs(10),
+        keep_alive: Duration::from_secs(75),
     };
     assert_eq!(config.limits, limits);
     assert!(config.data_dir.is_absolute());
@@ -129,10 +141,30 @@ fn every_setting_takes_what_it_says() {
         accepted("ROWCAST_ADMIN", "[::1]:0").admin,
         "[::1]:0".parse().ok()
     );
-    accepted("ROWCAST_AUTH", "none");
+    assert!(!accepted("ROWCAST_AUTH", "none").refuse_forwarded);
+    let hosts = accepted("ROWCAST_ALLOWED_HOSTS", "chat.example").allowed_hosts;
+    assert!(hosts.allows("chat.example"));
+    let proxies = accepted("ROWCAST_TRUSTED_PROXIES", "10.0.0.0/8").trusted_proxies;
+    assert!(proxies.trusts([10, 0, 0, 1].into()));
+    let most = accepted("ROWCAST_MAX_CONNECTIONS", "7").limits;
+    assert_eq!(most.max_connections, 7);
+    let each = accepted("ROWCAST_MAX_CONNECTIONS_PER_ADDRESS", "6").limits;
+    assert_eq!(each.max_connections_per_address, 6);
+    let rate = accepted("ROWCAST_MAX_HANDSHAKE_RATE", "5").limits;
+    assert_eq!(rate.max_handshake_rate, 5);
+    let rate = accepted("ROWCAST_MAX_SOCKETIO_RATE", "4").limits;
+    assert_eq!(rate.max_socketio_rate, 4);
+    let polls = accepted("ROWCAST_MAX_LONG_POLLS", "3").limits;
+    assert_eq!(polls.max_long_polls, 3);
+    let rate = accepted("ROWCAST_MAX_READ_RATE", "2").limits;
+    assert_eq!(rate.max_read_rate, 2);
+    let kept = accepted("ROWCAST_KEEP_ALIVE", "10m").limits.keep_alive;
+    assert_eq!(kept, Duration::from_secs(600));
     assert!(!accepted("ROWCAST_DEMO", "off").demo);
     let day = Duration::from_secs(24 * 60 * 60);
     assert_eq!(accepted("ROWCAST_RETENTION", "7d").retention, 7 * day);
+    let age = accepted("ROWCAST_MAX_TOKEN_AGE", "12h").max_token_age;
+    assert_eq!(age, day / 2);
     let poll = accepted("ROWCAST_POLL", "250ms").poll;
     assert_eq!(poll, Duration::from_millis(250));
     assert_eq!(accepted("ROWCAST_MIGRATE", "off").migrate, Migrate::Off);
@@ -150,6 +182,10 @@ fn every_setting_takes_what_it_says() {
     assert_eq!(rate, 8);
     let timeout = accepted("ROWCAST_HANDSHAKE_TIMEOUT", "1m").limits;
     assert_eq!(timeout.handshake_timeout, Duration::from_secs(60));
+    let limit = accepted("ROWCAST_POLICY_TIMEOUT", "300ms").policy.timeout;
+    assert_eq!(limit, Duration::from_millis(300));
+    let lease = accepted("ROWCAST_POLICY_LEASE", "1m").policy.lease;
+    assert_eq!(lease, Duration::from_secs(60));
     let data_dir = accepted("ROWCAST_DATA_DIR", "relative/here").data_dir;
     assert!(data_dir.is_absolute() && data_dir.ends_with("relative/here"));
     let bindir = accepted("ROWCAST_PG_BINDIR", "/usr/lib/postgresql/15/bin").pg_bindir;
@@ -164,7 +200,11 @@ fn every_setting_takes_what_it_says() {
 
 #[test]
 fn every_setting_refuses_in_one_line() {
-    let mut covered = BTreeSet::from(["DATABASE_URL"]);
+    let mut covered = BTreeSet::from([
+        "DATABASE_URL",
+        "ROWCAST_JWT_SECRET",
+        "ROWCAST_JWT_SECRET_PREVIOUS",
+    ]);
     for line in REFUSALS.trim().lines() {
         let (name, rest) = line.split_once("=\"").expect("a name");
         let (value, _) = rest.split_once("\" is not accepted").expect("a value");
@@ -174,25 +214,48 @@ fn every_setting_refuses_in_one_line() {
     assert_eq!(covered, SETTINGS.iter().map(|s| s.name).collect());
 }
 
-/// What is told about a bad value of each setting; a database has a test of its own.
+/// What is told about a bad value of each setting; secrets have tests of their own.
 const REFUSALS: &str = r#"
 HOST="localhost:80" is not accepted; give an IP address or a host name, such as 127.0.0.1, ::1, 0.0.0.0 or localhost; the port has a variable of its own, PORT
 PORT="70000" is not accepted; give a port from 0 to 65535 (0 picks a free one)
-FRONTEND_URL="http://a,localhost:3000" is not accepted: "localhost:3000" has no scheme; give origins as scheme://host or scheme://host:port, comma separated, such as https://app.example.com,http://localhost:3000, or * alone
+FRONTEND_URL="http://a,localhost:3000" is not accepted: "localhost:3000" has no scheme; give origins as scheme://host or scheme://host:port, comma separated, such as https://app.example.com,https://*.preview.example,http://localhost:3000, or * alone
+ROWCAST_ALLOWED_HOSTS="https://a.example" is not accepted: "https://a.example" is no host; give host names without scheme and port, comma separated, such as chat.example.com,*.internal.example, or * for any
+ROWCAST_TRUSTED_PROXIES="proxy.internal" is not accepted: "proxy.internal" is no network; give networks such as 10.0.0.0/8, addresses, loopback or private, comma separated, or none
 ROWCAST_ADMIN="3002" is not accepted; give an IP address with a port, such as 127.0.0.1:3002 or [::1]:3002, or nothing to turn it off
-ROWCAST_AUTH="jwt" is not accepted: not available in this version; give none
-ROWCAST_AUTH="off" is not accepted; give none
+DATABASE_URL_FILE="/nowhere/url" is not accepted: No such file or directory (os error 2); give a file with the value of the setting, and nothing else
+ROWCAST_AUTH="off" is not accepted; give jwt or none
+ROWCAST_JWT_SECRET_FILE="/nowhere/secret" is not accepted: No such file or directory (os error 2); give a file with the value of the setting, and nothing else
+ROWCAST_JWT_SECRET_PREVIOUS_FILE="~/secret" is not accepted: ~ is not expanded here; give the path of a file
+ROWCAST_JWT_PUBLIC_KEY="-----BEGIN PUBLIC KEY-----" is not accepted: that is the key itself; give the path of the PEM file
+ROWCAST_JWT_JWKS="http://id.example/keys" is not accepted: whoever is between could put keys of their own; give the path of a file, or an https URL (http for this machine alone)
+ROWCAST_JWT_JWKS="https://me:pw@id.example/keys" is not accepted: a URL with a user would send a password; give the path of a file, or an https URL (http for this machine alone)
+ROWCAST_JWT_JWKS="ftp://id.example/keys" is not accepted: its scheme is not https; give the path of a file, or an https URL (http for this machine alone)
+ROWCAST_JWT_JWKS_REFRESH="0s" is not accepted; give a duration from 1s to 1d with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
+ROWCAST_JWT_ISSUER="," is not accepted; give one text, or several, comma separated
+ROWCAST_JWT_AUDIENCE=", ," is not accepted; give one text, or several, comma separated
+ROWCAST_JWT_LEEWAY="1h" is not accepted; give a duration from 0ms to 5m with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
+ROWCAST_JWT_COOKIE="a b" is not accepted; give the name of a cookie, such as __Host-token
+ROWCAST_MAX_TOKEN_AGE="forever" is not accepted; give a duration from 1s to 365d with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
 ROWCAST_DEMO="yes" is not accepted; give on or off
 ROWCAST_RETENTION="10ms" is not accepted; give a duration from 1s to 365d with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
 ROWCAST_POLL="2h" is not accepted; give a duration from 10ms to 1h with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
 ROWCAST_MIGRATE="on" is not accepted; give auto or off
 ROWCAST_DRAIN="10" is not accepted; give a duration from 0ms to 1h with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
 ROWCAST_MAX_PAYLOAD="1GB" is not accepted; give a size from 1KB to 16MiB in bytes, KB, MB, KiB or MiB, such as 64KB
+ROWCAST_MAX_CONNECTIONS="0" is not accepted; give a whole number from 1 to 100000
+ROWCAST_MAX_CONNECTIONS_PER_ADDRESS="many" is not accepted; give a whole number from 1 to 100000
+ROWCAST_MAX_HANDSHAKE_RATE="-1" is not accepted; give a whole number from 1 to 100000
+ROWCAST_MAX_SOCKETIO_RATE="0" is not accepted; give a whole number from 1 to 100000
+ROWCAST_MAX_LONG_POLLS="0" is not accepted; give a whole number from 1 to 100000
+ROWCAST_MAX_READ_RATE="0.5" is not accepted; give a whole number from 1 to 100000
+ROWCAST_KEEP_ALIVE="75" is not accepted; give a duration from 1s to 1h with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
 ROWCAST_MAX_ROOMS="0" is not accepted; give a whole number from 1 to 100000
 ROWCAST_MAX_EVENT_RATE="fast" is not accepted; give a whole number from 1 to 100000
 ROWCAST_MAX_MESSAGE_SIZE="12" is not accepted; give a size from 1KB to 16MiB in bytes, KB, MB, KiB or MiB, such as 64KB
 ROWCAST_MAX_HTTP_RATE="0" is not accepted; give a whole number from 1 to 100000
 ROWCAST_HANDSHAKE_TIMEOUT="6m" is not accepted; give a duration from 100ms to 5m with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
+ROWCAST_POLICY_TIMEOUT="0s" is not accepted; give a duration from 10ms to 1m with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
+ROWCAST_POLICY_LEASE="5" is not accepted; give a duration from 1s to 1d with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
 ROWCAST_PG_BINDIR="~/pg/bin" is not accepted: ~ is not expanded here; give the path of a folder
 ROWCAST_LOG="inof" is not accepted: "inof" is no level; give off, error, warn, info, debug or trace, alone or by module: info,rowcast=debug
 ROWCAST_LOG_FORMAT="xml" is not accepted; give text or json
@@ -253,7 +316,7 @@ fn parameters_that_would_be_logged_are_dropped_with_a_warning() {
     let url = "postgres://me:pw@db/chat?sslpassword=hunter2&application_name=a%20b&sslmode=require";
     let config = accepted("DATABASE_URL", url);
     let warning = r#"DATABASE_URL: the parameter "sslpassword" is not supported and was ignored"#;
-    assert_eq!(config.warnings, [warning]);
+    assert_eq!(config.warnings[0], warning);
     let database = config.database.expect("a database");
     let options = database.connect_options();
     assert_eq!(options.get_application_name(), Some("a b"));
@@ -261,6 +324,46 @@ fn parameters_that_would_be_logged_are_dropped_with_a_warning() {
         options.get_ssl_mode(),
         sqlx::postgres::PgSslMode::Require
     ));
+}
+
+#[test]
+fn a_remote_database_without_a_certificate_check_is_warned_of() {
+    let warned = |args: &[_], url: &str| {
+        let config = resolve(args, &[("DATABASE_URL", url)], "").expect("good");
+        let unchecked = |warning: &String| warning.contains("no certificate is checked");
+        assert!(!format!("{:?}", config.warnings).contains("secret"));
+        config.warnings.iter().any(unchecked)
+    };
+    for url in [
+        "postgres://me:secret@db.example/d",
+        "postgres://me:secret@10.0.0.5/d?sslmode=require",
+        "postgres://me:secret@[2001:db8::1]/d?sslmode=disable",
+    ] {
+        assert!(warned(&[], url), "{url}");
+        assert!(!warned(&["healthcheck"], url), "{url}");
+    }
+    for url in [
+        "postgres://me:secret@db.example/d?sslmode=verify-full",
+        "postgres://me:secret@db.example/d?sslmode=verify-ca",
+        "postgres://me:secret@localhost/d",
+        "postgres://me:secret@127.0.0.1/d",
+        "postgres://me:secret@[::1]/d",
+        "postgres://me@localhost/d?host=/run/postgresql",
+    ] {
+        assert!(!warned(&[], url), "{url}");
+    }
+}
+
+#[test]
+fn origins_that_everybody_has_are_warned_of() {
+    let config = accepted("FRONTEND_URL", "https://a.example,null");
+    assert!(
+        config
+            .warnings
+            .iter()
+            .any(|warning| warning.contains("sandboxed frames"))
+    );
+    assert!(accepted("FRONTEND_URL", "file://").warnings.is_empty());
 }
 
 #[test]
@@ -278,7 +381,10 @@ fn an_open_host_needs_the_word_none() {
         let start =
             format!("HOST={host:?} is not accepted: other machines reach it, and no client");
         assert!(line.starts_with(&start), "{line}");
-        assert!(line.contains("say ROWCAST_AUTH=none"), "{line}");
+        assert!(
+            line.contains("say ROWCAST_AUTH=jwt, or ROWCAST_AUTH=none"),
+            "{line}"
+        );
         let said = [("HOST", host), ("ROWCAST_AUTH", "none")];
         assert!(resolve(&[], &said, "").is_ok());
         let empty = [("HOST", host), ("ROWCAST_AUTH", "")];
@@ -288,6 +394,8 @@ fn an_open_host_needs_the_word_none() {
         }
     }
 }
+
+mod tokens;
 
 #[test]
 fn the_demo_comes_with_the_embedded_postgres_unless_it_is_said() {
@@ -387,20 +495,22 @@ fn the_example_file_is_the_help_and_parses() {
 #[test]
 fn a_dollar_in_a_password_stands_as_written_in_an_env_file() {
     for file in [
-        "DATABASE_URL=postgres://me:pa$$w0rd$x@h/d\n",
-        "DATABASE_URL=\"postgres://me:pa$$w0rd$x@h/d\"\n",
-        "DATABASE_URL='postgres://me:pa$$w0rd$x@h/d'\n",
+        "DATABASE_URL=postgres://me:pa$$w0rd$x@localhost/d\n",
+        "DATABASE_URL=\"postgres://me:pa$$w0rd$x@localhost/d\"\n",
+        "DATABASE_URL='postgres://me:pa$$w0rd$x@localhost/d'\n",
     ] {
         let config = resolve(&[], &[], file).expect("good");
         assert_eq!(config.warnings, [""; 0], "{file}");
         let database = config.database.expect("a database");
-        let written = "postgres://me:pa$$w0rd$x@h/d".parse().expect("a URL");
+        let written = "postgres://me:pa$$w0rd$x@localhost/d"
+            .parse()
+            .expect("a URL");
         let shown = |options: &sqlx::postgres::PgConnectOptions| {
             sqlx::ConnectOptions::to_url_lossy(options).to_string()
         };
         assert_eq!(shown(database.connect_options()), shown(&written), "{file}");
     }
-    let replaced = "DATABASE_URL=postgres://me:pa$word@h/d\nROWCAST_POLL=${WAIT}\n";
+    let replaced = "DATABASE_URL=postgres://me:pa$word@localhost/d\nROWCAST_POLL=${WAIT}\n";
     let variables = [("word", "hunter2"), ("WAIT", "2s")];
     let config = resolve(&[], &variables, replaced).expect("good");
     assert_eq!(config.poll, Duration::from_secs(2), "braces are meant");
@@ -415,7 +525,7 @@ fn a_dollar_in_a_password_stands_as_written_in_an_env_file() {
     let said = [
         variables[0],
         variables[1],
-        ("DATABASE_URL", "postgres://h/d"),
+        ("DATABASE_URL", "postgres://localhost/d"),
     ];
     assert_eq!(
         resolve(&[], &said, replaced).expect("good").warnings,
@@ -450,7 +560,7 @@ fn a_session_that_cannot_write_is_refused() {
     for fit in ["any", "read-write", "primary"] {
         let config = accepted(
             "DATABASE_URL",
-            &format!("postgres://h/d?target_session_attrs={fit}"),
+            &format!("postgres://localhost/d?target_session_attrs={fit}"),
         );
         assert_eq!(config.warnings, [""; 0]);
     }

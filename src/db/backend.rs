@@ -9,6 +9,8 @@ use futures_util::stream::BoxStream;
 use sqlx::postgres::{PgArguments, PgConnection, PgQueryResult, PgRow, PgStatement, PgTypeInfo};
 use sqlx::{AssertSqlSafe, Connection as _, Either, Execute, Executor, FromRow, Postgres, SqlStr};
 
+use super::numbers::pin_names;
+
 /// A connection that runs statements.
 #[derive(Debug)]
 pub(super) struct Backend<'a> {
@@ -38,6 +40,15 @@ impl<'a> Backend<'a> {
         let done = savepoint.execute(Statement { statement, named }).await;
         savepoint.rollback().await?;
         Ok(done)
+    }
+
+    /// Sets the path of names again: code that a table brings along may have changed it for what follows in this transaction.
+    ///
+    /// # Errors
+    /// The connection's.
+    pub(super) async fn pin_names(&mut self) -> sqlx::Result<()> {
+        let pin = sqlx::raw_sql(pin_names!()).execute(&mut *self.connection);
+        pin.await.map(|_| ())
     }
 
     /// The same in one message, for a statement without parameters.

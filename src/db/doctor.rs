@@ -7,15 +7,20 @@
 //! fails or hangs is reported and the others go on.
 //! Leaves no setting behind, so that a pooler's connections are as they were.
 //!
-//! - `connection`: connection, pooler, version, role, writes, migrations; `access`: rights and row security
+//! - `connection`: connection, pooler, version, role, writes, migrations; `access`: rights, locks, others' triggers and row security
+//! - `hostile`: what other roles could do
 //! - `wake`: LISTEN, the trigger that wakes, the servers; `sources`: the attached tables, and the indexes that history needs
+//! - `policy`: what says who may join which room
 //! - `growth`: capture errors, outbox, sessions; `cluster`: held xmin, NOTIFY queue, disk, clock, connections
 
 mod access;
 mod cluster;
 mod connection;
 mod growth;
+mod hostile;
+mod policy;
 mod sources;
+mod units;
 mod wake;
 
 use std::time::Duration;
@@ -118,6 +123,8 @@ pub(crate) struct Doctor {
     findings: Vec<Finding>,
     /// The database is on this machine.
     local: bool,
+    /// Clients have tokens, so the policy is asked (`ROWCAST_AUTH=jwt`).
+    asks_policy: bool,
     /// A pooler shares the connections: nothing may be left on one.
     shared: bool,
 }
@@ -129,7 +136,12 @@ type Answer<T> = Result<T, Unanswered>;
 
 impl Doctor {
     /// Of this database, for a server with this retention. `embedded` says that its files are on this machine.
-    pub(crate) fn new(database: Database, retention: Duration, embedded: bool) -> Self {
+    pub(crate) fn new(
+        database: Database,
+        retention: Duration,
+        embedded: bool,
+        asks_policy: bool,
+    ) -> Self {
         let host = database.options.get_host();
         let local = embedded
             || database.options.get_socket().is_some()
@@ -141,6 +153,7 @@ impl Doctor {
             retention,
             findings: Vec::new(),
             local,
+            asks_policy,
             shared: false,
         }
     }
@@ -154,8 +167,13 @@ impl Doctor {
             self.writes().await;
             if self.schema().await {
                 self.rights().await;
+                self.confined().await;
+                self.secret().await;
+                self.locks().await;
+                self.triggers().await;
                 self.row_security().await;
                 self.migrations().await;
+                self.policy().await;
                 self.listen().await;
                 self.wake().await;
                 self.sources().await;
@@ -195,7 +213,16 @@ impl Doctor {
 
     /// The rows of a query, each read out of JSON. The simple protocol, which every pooler knows.
     async fn rows<T: DeserializeOwned>(&mut self, query: &str) -> Answer<Vec<T>> {
-        let answer = timeout(PATIENCE, self.ask(query)).await;
+        self.rows_after("", query).await
+    }
+
+    /// The same, with a statement before it in the same transaction.
+    async fn rows_after<T: DeserializeOwned>(
+        &mut self,
+        before: &'static str,
+        query: &str,
+    ) -> Answer<Vec<T>> {
+        let answer = timeout(PATIENCE, self.ask(before, query)).await;
         let rows = match answer {
             Ok(Ok(rows)) => rows,
             Ok(Err(error)) => {
@@ -226,7 +253,7 @@ impl Doctor {
             .ok_or_else(|| Unanswered("no answer".to_owned()))
     }
 
-    async fn ask(&mut self, query: &str) -> sqlx::Result<Vec<String>> {
+    async fn ask(&mut self, before: &'static str, query: &str) -> sqlx::Result<Vec<String>> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
             none => none.insert(open(&self.database).await?),
@@ -235,6 +262,7 @@ impl Doctor {
             sqlx::raw_sql(STATEMENT_LIMIT)
                 .execute(&mut *connection)
                 .await?;
+            sqlx::raw_sql(before).execute(&mut *connection).await?;
             let query = format!("select to_json(q)::text from ({query}) q");
             let rows = sqlx::raw_sql(AssertSqlSafe(query));
             let rows = rows.fetch_all(&mut *connection).await?;
@@ -252,23 +280,4 @@ async fn open(database: &Database) -> sqlx::Result<PgConnection> {
     timeout(CONNECT_PATIENCE, options.connect())
         .await
         .map_err(|_| sqlx::Error::PoolTimedOut)?
-}
-
-/// A duration as a person says it.
-fn lasting(seconds: f64) -> String {
-    match seconds {
-        s if s < 120.0 => format!("{s:.0} s"),
-        s if s < 7_200.0 => format!("{:.0} min", s / 60.0),
-        s if s < 172_800.0 => format!("{:.0} h", s / 3_600.0),
-        s => format!("{:.0} days", s / 86_400.0),
-    }
-}
-
-/// A size as a person says it.
-fn sized(bytes: f64) -> String {
-    match bytes {
-        b if b < 1e6 => format!("{:.0} kB", b / 1e3),
-        b if b < 1e9 => format!("{:.0} MB", b / 1e6),
-        b => format!("{:.1} GB", b / 1e9),
-    }
 }

@@ -31,6 +31,8 @@ pub(crate) fn cause_of(error: &sqlx::Error) -> String {
             sqlx::Error::PoolTimedOut => {
                 "Postgres gave no connection or no answer in time".to_owned()
             }
+            // Our own words.
+            sqlx::Error::Protocol(said) => said.clone(),
             error => error.to_string(),
         };
     };

@@ -9,6 +9,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 use tokio::time::timeout;
 
 use super::backend::Backend;
+use super::numbers::pin_names;
 use super::rights::{Kind, SERVE};
 use super::{CONNECT_PATIENCE, Database, cause_of};
 
@@ -21,6 +22,8 @@ pub(crate) struct Wanted {
     pub attach: bool,
     /// To call `rowcast.emit` and `rowcast.typing`.
     pub emit: bool,
+    /// To call `rowcast.revoke`.
+    pub revoke: bool,
 }
 
 /// A statement, and whether and why it could not be run.
@@ -61,6 +64,32 @@ union all
 select 3, format('alter default privileges for role %I grant trigger on tables to %I;', $1, rolname) from owner
 order by 1, 2";
 
+/// The role that the policy runs as, made if there is none, and the right of role `$1` to become it.
+const POLICY_ROLE: &str = "
+with role as (
+  select (select oid from pg_roles where rolname = 'rowcast_policy') as oid
+), function as (
+  select p.oid, format('function rowcast.%I(%s)', p.proname, pg_get_function_identity_arguments(p.oid)) as named
+  from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+  where n.nspname = 'rowcast' and p.proname in ('may_join', 'claims_allow', 'has_prefix')
+)
+select 1 as place, 'create role rowcast_policy nologin;' as sql from role where oid is null
+union all
+select 2, 'grant usage on schema rowcast to rowcast_policy;' from role
+where not coalesce(has_schema_privilege(oid, 'rowcast', 'usage'), false)
+union all
+select 3, format('grant execute on %s to rowcast_policy;', named) from role, function
+where not coalesce(has_function_privilege(role.oid, function.oid, 'execute'), false)
+union all
+select 4, format('grant rowcast_policy to %I;', $1) from role
+where not coalesce(pg_has_role($1, oid, 'member'), false)
+order by 1, 2";
+/// Every table of ours, and the views; the secret is for servers alone.
+const TABLES: &str = "
+select format('grant select on %s to %I;', string_agg('rowcast.' || quote_ident(c.relname), ', ' order by c.relname), $1)
+from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where n.nspname = 'rowcast' and c.relkind in ('r', 'p', 'v')";
+
 /// The functions of these names, each as GRANT names it.
 const FUNCTIONS: &str = "
 select format('function rowcast.%I(%s)', p.proname, pg_get_function_identity_arguments(p.oid))
@@ -78,6 +107,9 @@ pub(crate) async fn grants_for(
 ) -> anyhow::Result<Vec<Grant>> {
     let mut connection = connect(database).await?;
     let mut transaction = connection.begin().await?;
+    sqlx::raw_sql(pin_names!())
+        .execute(&mut *transaction)
+        .await?;
     // Without names of statements, which a pooler would keep.
     let mut on = Backend::new(false, &mut transaction);
     let quoted = quoted_role(&mut on, role).await?;
@@ -89,14 +121,18 @@ pub(crate) async fn grants_for(
         let functions = SERVE.iter().filter(|right| right.kind == Kind::Function);
         let functions: Vec<_> = functions.map(|right| right.name).collect();
         statements.extend(execute(&mut on, &functions, &quoted).await?);
+        let policy: Vec<(i32, String)> = sqlx::query_as(POLICY_ROLE)
+            .bind(role)
+            .fetch_all(&mut on)
+            .await?;
+        statements.extend(policy.into_iter().map(|(_, sql)| sql));
         let attached = sqlx::query_scalar(ATTACHED).bind(role);
         statements.extend(attached.fetch_all(&mut on).await?);
     }
     if wanted.serve || wanted.attach {
         // pg_dump locks every table and reads every sequence.
-        statements.push(format!(
-            "grant select on all tables in schema rowcast to {quoted};"
-        ));
+        let tables = sqlx::query_scalar(TABLES).bind(role);
+        statements.extend(tables.fetch_all(&mut on).await?);
         statements.push(format!(
             "grant select on all sequences in schema rowcast to {quoted};"
         ));
@@ -112,6 +148,9 @@ pub(crate) async fn grants_for(
     if wanted.emit {
         statements.extend(execute(&mut on, &["emit", "typing"], &quoted).await?);
     }
+    if wanted.revoke {
+        statements.extend(execute(&mut on, &["revoke"], &quoted).await?);
+    }
     transaction.rollback().await?;
     connection.close().await?;
     let grant = |sql| Grant { sql, refused: None };
@@ -125,11 +164,8 @@ pub(crate) async fn grants_for(
 pub(crate) async fn apply_grants(database: &Database, grants: &mut [Grant]) -> anyhow::Result<()> {
     let mut connection = connect(database).await?;
     for grant in grants {
-        let ran = sqlx::raw_sql(AssertSqlSafe(grant.sql.clone()))
-            .execute(&mut connection)
-            .await;
-        match ran {
-            Ok(_) => {}
+        match apply(&mut connection, &grant.sql).await {
+            Ok(()) => {}
             Err(error) if error.as_database_error().is_some() => {
                 grant.refused = Some(cause_of(&error));
             }
@@ -138,6 +174,18 @@ pub(crate) async fn apply_grants(database: &Database, grants: &mut [Grant]) -> a
     }
     connection.close().await?;
     Ok(())
+}
+
+/// Runs one statement, with names that mean Postgres's own things.
+async fn apply(connection: &mut PgConnection, sql: &str) -> sqlx::Result<()> {
+    let mut transaction = connection.begin().await?;
+    sqlx::raw_sql(pin_names!())
+        .execute(&mut *transaction)
+        .await?;
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
+        .execute(&mut *transaction)
+        .await?;
+    transaction.commit().await
 }
 
 /// Each table with all that a server needs of it.

@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use sqlx::Row as _;
 
 use super::backend::Backend;
+use super::numbers::pin_names;
 use super::outbox::{database_state, database_state_columns};
 use super::pools::Pool;
 use super::read_error::ReadError;
@@ -35,8 +36,12 @@ const MAX_BYTES: i64 = 4 * 1024 * 1024;
 
 /// One snapshot for everything that follows. What decides how values become text is as in the triggers (`rowcast.function_sql`),
 /// whatever the database, the role or a pooler's other clients have set. The planner is to look at each contact by itself.
-const BEGIN: &str = "
+const BEGIN: &str = concat!(
+    "
 begin isolation level repeatable read read only;
+",
+    pin_names!(),
+    ";
 set local statement_timeout = '10s';
 set local timezone = 'UTC';
 set local datestyle = 'ISO, MDY';
@@ -47,7 +52,8 @@ set local lc_monetary = 'C';
 set local quote_all_identifiers = off;
 set local jit = off;
 set local enable_seqscan = on;
-set local plan_cache_mode = force_custom_plan";
+set local plan_cache_mode = force_custom_plan"
+);
 
 /// Some messages of a room.
 #[derive(Debug)]
@@ -199,6 +205,9 @@ async fn read(
         if let Some(only) = place::older(&tables, index, anchor.as_ref()) {
             let scope = table.scope(room, only);
             lists.push(read_list(&mut on, table, &scope, limit, max_payload).await?);
+            if index + 1 < tables.len() {
+                on.pin_names().await?;
+            }
         }
     }
     transaction.rollback().await?;

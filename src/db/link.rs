@@ -15,6 +15,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 use tokio::time::Instant;
 
 use super::backend::Backend;
+use super::numbers::pin_names;
 
 /// What is known of the way to the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,14 +35,20 @@ pub(super) struct Settings {
     pub(super) read_only: bool,
 }
 
-/// What all connections have. No statement of ours is worth being compiled, and Postgres would do it again each time.
-const EVERYWHERE: (&str, &str) = ("jit", "off");
+/// What all connections have. No statement of ours is worth being compiled, and Postgres would do it again each time. Names mean
+/// Postgres's own things: in another schema of the path, whoever may create there could plant functions that run as our role.
+const EVERYWHERE: [(&str, &str); 2] = [("jit", "off"), ("search_path", "pg_catalog, pg_temp")];
 /// The value by which a connection is recognised.
 const MARK: &str = "rowcast.connection";
 
 /// A standby shows snapshots that lack the transactions in progress: what is read there may be wrong.
 pub(super) const STANDBY: &str =
     "the database is a standby, which can't be written to: DATABASE_URL must lead to the primary";
+/// Whether a connection was refused because it leads to a standby.
+pub(super) fn is_standby(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Protocol(said) if said == STANDBY)
+}
+
 const LEADS_ELSEWHERE: &str = "the address leads through a connection pooler now";
 
 /// What is known of a database's address, shared by all who connect to it.
@@ -116,12 +123,12 @@ impl LinkState {
     pub(super) fn direct(&self, options: PgConnectOptions, settings: Settings) -> PgConnectOptions {
         let read_only = if settings.read_only { "on" } else { "off" };
         let always = [
-            EVERYWHERE,
             ("default_transaction_isolation", "read committed"),
             (MARK, self.mark.as_str()),
         ];
         let read_only = [("default_transaction_read_only", read_only)];
         options
+            .options(EVERYWHERE)
             .options(always)
             .options(settings.local.iter().copied())
             .options(read_only.into_iter().filter(|_| settings.read_only))
@@ -139,14 +146,16 @@ impl LinkState {
     pub(super) async fn prove(&self, connection: &mut PgConnection) -> sqlx::Result<Link> {
         // The simple protocol: one message, which a pooler takes to one backend.
         let prove = format!(
-            "select coalesce(current_setting('{MARK}', true), '') = '{}'
+            "begin read only; {}; select coalesce(current_setting('{MARK}', true), '') = '{}'
                     and exists (select from pg_settings where name = '{}' and source = 'client'),
                     pg_is_in_recovery(),
                     (select min(allowed) from (
                         select rolconnlimit from pg_roles where rolname = current_user
                         union all select datconnlimit from pg_database where datname = current_database()
-                    ) l (allowed) where allowed >= 0)",
-            self.mark, EVERYWHERE.0
+                    ) l (allowed) where allowed >= 0); commit",
+            pin_names!(),
+            self.mark,
+            EVERYWHERE[0].0
         );
         let row = sqlx::raw_sql(AssertSqlSafe(prove))
             .fetch_one(&mut *connection)
@@ -178,10 +187,11 @@ pub(super) fn begin(settings: Settings) -> String {
     } else {
         "read write"
     };
-    let locals = std::iter::once(&EVERYWHERE).chain(settings.local);
+    let pin = pin_names!();
+    let locals = EVERYWHERE[..1].iter().chain(settings.local);
     let locals = locals.map(|(name, value)| format!("; set local {name} = '{value}'"));
     format!(
-        "begin isolation level read committed {mode}{}",
+        "begin isolation level read committed {mode}; {pin}{}",
         locals.collect::<String>()
     )
 }
@@ -225,7 +235,7 @@ mod tests {
         };
         assert_eq!(
             begin(settings),
-            "begin isolation level read committed read only; set local jit = 'off'; set local statement_timeout = '5s'"
+            "begin isolation level read committed read only; set local search_path = pg_catalog, pg_temp; set local jit = 'off'; set local statement_timeout = '5s'"
         );
     }
 }

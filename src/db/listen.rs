@@ -10,7 +10,9 @@ use futures_util::FutureExt as _;
 use sqlx::postgres::{PgListener, PgNotification, PgPoolOptions};
 use tokio::time::timeout;
 
+use super::fault::{cause_of, is_refused};
 use super::link::Link;
+use super::signed::{READ_SECRET, Verifier};
 use super::{Database, PLAIN};
 
 /// `rowcast.wake()` sends on it: the outbox has grown.
@@ -28,6 +30,8 @@ const PROBE: &str = "rowcast_probe";
 /// often, so a connection that lives is never asked.
 const QUIET: Duration = Duration::from_millis(3_500);
 const PATIENCE: Duration = Duration::from_secs(2);
+/// The secret is read again after so long, where a notification was not made with it.
+const SECRET_AGE: Duration = Duration::from_secs(10);
 /// For a connection of the listener's pool. Short, because sqlx's back-off grows up to it.
 const ACQUIRE_PATIENCE: Duration = Duration::from_millis(500);
 
@@ -44,26 +48,15 @@ pub(crate) enum Heard {
     Sources,
     /// A server probes itself; what it sent.
     Probe(String),
-}
-
-impl From<&PgNotification> for Heard {
-    fn from(notification: &PgNotification) -> Self {
-        let payload = || notification.payload().to_owned();
-        match notification.channel() {
-            TYPING => Self::Typing(payload()),
-            SESSION => Self::Takeovers(payload()),
-            SOURCES => Self::Sources,
-            PROBE => Self::Probe(payload()),
-            _ => Self::Wake,
-        }
-    }
+    /// It would act, and no server has sent it, nor a function of our schema.
+    Forged,
 }
 
 /// Why notifications may have been missed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ListenError {
     /// The database refused, or the network did.
-    #[error(transparent)]
+    #[error("{}", cause_of(.0))]
     Database(#[from] sqlx::Error),
     /// sqlx says so.
     #[error("the connection was lost")]
@@ -79,6 +72,8 @@ pub(crate) enum ListenError {
 /// A connection on which LISTEN is in force.
 pub(crate) struct Listen {
     listener: PgListener,
+    /// None where the role may not know the secret.
+    verifier: Option<Verifier>,
     /// An error that was found after notifications had arrived: they are returned first, the error by the next call.
     failed: Option<ListenError>,
 }
@@ -111,10 +106,18 @@ impl Listen {
             listener
                 .listen_all([WAKE, TYPING, SESSION, SOURCES, PROBE])
                 .await?;
-            Ok::<_, ListenError>(listener)
+            let verifier = match read_secret(&mut listener).await {
+                Ok(read) => Some(Verifier::new(read)),
+                // The self-check names the right that is missing.
+                Err(error) if is_refused(&error) => None,
+                Err(error) => return Err(error.into()),
+            };
+            Ok::<_, ListenError>((listener, verifier))
         };
+        let (listener, verifier) = timeout(PATIENCE, begin).await??;
         Ok(Self {
-            listener: timeout(PATIENCE, begin).await??,
+            listener,
+            verifier,
             failed: None,
         })
     }
@@ -133,10 +136,11 @@ impl Listen {
             timeout(PATIENCE, alive).await??;
             return Ok(Vec::new());
         };
-        let mut heard = vec![Heard::from(&first?.ok_or(ListenError::Lost)?)];
+        let first = first?.ok_or(ListenError::Lost)?;
+        let mut heard = vec![self.understand(&first)];
         while let Some(more) = self.listener.try_recv().now_or_never() {
             match more {
-                Ok(Some(more)) => heard.push(Heard::from(&more)),
+                Ok(Some(more)) => heard.push(self.understand(&more)),
                 Ok(None) => self.failed = Some(ListenError::Lost),
                 Err(error) => self.failed = Some(error.into()),
             }
@@ -144,6 +148,36 @@ impl Listen {
                 break;
             }
         }
+        if heard.contains(&Heard::Forged) {
+            self.renew_secret().await?;
+        }
         Ok(heard)
     }
+
+    fn understand(&mut self, notification: &PgNotification) -> Heard {
+        let (channel, payload) = (notification.channel(), notification.payload());
+        let act = match channel {
+            TYPING => Heard::Typing,
+            SESSION => Heard::Takeovers,
+            SOURCES => return Heard::Sources,
+            PROBE => return Heard::Probe(payload.to_owned()),
+            _ => return Heard::Wake,
+        };
+        let verifier = self.verifier.as_mut();
+        let genuine = verifier.and_then(|verifier| verifier.open(channel, payload));
+        genuine.map_or(Heard::Forged, |payload| act(payload.to_owned()))
+    }
+
+    /// Somebody may have drawn another secret, or the clock may have been set.
+    async fn renew_secret(&mut self) -> Result<(), ListenError> {
+        let verifier = self.verifier.as_mut();
+        if let Some(verifier) = verifier.filter(|verifier| verifier.age() >= SECRET_AGE) {
+            verifier.renew(timeout(PATIENCE, read_secret(&mut self.listener)).await??);
+        }
+        Ok(())
+    }
+}
+
+async fn read_secret(listener: &mut PgListener) -> sqlx::Result<(Vec<u8>, i64)> {
+    sqlx::query_as(READ_SECRET).fetch_one(listener).await
 }

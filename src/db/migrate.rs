@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::link::Link;
+use super::numbers::pin_names;
 use super::{Database, is_transient};
 use crate::backoff::Backoff;
 use crate::status::StartStatus;
@@ -37,6 +38,16 @@ const TELL_AGAIN: Duration = Duration::from_secs(30);
 /// Between two attempts to get a lock, at first and at most.
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_MOST: Duration = Duration::from_secs(2);
+
+/// A dump that is restored without its owners has the confined functions, and they are not the role's whose they should be. What is
+/// in the way is for the doctor to say.
+const CONFINE: &str = concat!(
+    "begin; ",
+    pin_names!(),
+    "; select rowcast.confine() from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+     where n.nspname = 'rowcast' and p.proname = 'confined_row' and pg_get_userbyid(p.proowner) <> 'rowcast_capture'
+       and pg_has_role(n.nspowner, 'usage'); commit"
+);
 
 /// What is done where the chat tables are not all there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +129,13 @@ pub(super) async fn migrate(
                 Err(error) => return Err(failed(error)),
             }
         }
+    }
+    if schema.apply
+        && let Err(error) = sqlx::raw_sql(CONFINE).execute(&mut *connection).await
+    {
+        tracing::debug!("the confined functions stay as they are: {error}");
+        // It may be in a transaction that failed.
+        let _ = sqlx::raw_sql("rollback").execute(connection).await;
     }
     Ok(())
 }

@@ -1,19 +1,12 @@
 //! Numbers and names that the migrations have, too. A test holds both against each other.
 //!
-//! `migrations/0001_outbox.sql` explains the advisory keys, `migrations/0004_capture.sql` explains the sizes,
+//! `migrations/0001_outbox.sql` explains the advisory key, `migrations/0004_capture.sql` explains the sizes,
 //! `migrations/0011_capture.sql` explains how a row is marked, `migrations/0012_notify.sql` when nobody is notified.
 
 /// Arguments of an advisory lock. Every reader that sleeps holds it, shared: a writer who can't have it must notify.
 macro_rules! sleeping_reader_key {
     () => {
         "1919903602, 1"
-    };
-}
-
-/// Arguments of an advisory lock. The one server that is removing old events holds it.
-macro_rules! pruning_key {
-    () => {
-        "1919903602, 2"
     };
 }
 
@@ -34,7 +27,14 @@ macro_rules! notify_queue_limit {
     };
 }
 
-pub(super) use {notify_queue_limit, pruning_key, sleeping_reader_key};
+/// Makes names mean Postgres's own things until the transaction ends, where the connection itself can't have that setting.
+macro_rules! pin_names {
+    () => {
+        "set local search_path = pg_catalog, pg_temp"
+    };
+}
+
+pub(super) use {notify_queue_limit, pin_names, sleeping_reader_key};
 
 #[cfg(test)]
 mod tests {
@@ -43,9 +43,8 @@ mod tests {
     #[test]
     fn the_numbers_are_those_of_the_migrations() {
         let outbox = include_str!("../../migrations/0001_outbox.sql");
-        for key in [sleeping_reader_key!(), pruning_key!()] {
-            assert!(outbox.contains(&format!("--   ({key})  ")), "{key}");
-        }
+        let key = sleeping_reader_key!();
+        assert!(outbox.contains(&format!("--   ({key})  ")), "{key}");
         let capture = include_str!("../../migrations/0004_capture.sql");
         for bytes in [UNTRIED_ROW_BYTES, WHOLE_PAYLOAD_BYTES] {
             assert!(capture.contains(&format!("--{bytes:>11}  ")), "{bytes}");

@@ -25,9 +25,15 @@ pub(super) const REPLAY_CONNECTIONS: u32 = 3;
 const HTTP_CONNECTIONS: u32 = 4;
 /// Statements of the demo at a time, on as many connections.
 const CHAT_CONNECTIONS: u32 = 3;
+/// Questions to the policy at a time, on as many connections.
+pub(super) const POLICY_CONNECTIONS: u32 = 4;
 /// What one server takes at most: its pools, the reader's connection, and the listener's.
-pub(super) const SERVER_CONNECTIONS: u32 =
-    MAIN_CONNECTIONS + REPLAY_CONNECTIONS + HTTP_CONNECTIONS + CHAT_CONNECTIONS + 2;
+pub(super) const SERVER_CONNECTIONS: u32 = MAIN_CONNECTIONS
+    + REPLAY_CONNECTIONS
+    + HTTP_CONNECTIONS
+    + CHAT_CONNECTIONS
+    + POLICY_CONNECTIONS
+    + 2;
 
 /// A commit waits for the disk, whatever the database's own setting: a join is acknowledged once its row outlives a crash.
 const MAIN: Settings = Settings {
@@ -37,6 +43,11 @@ const MAIN: Settings = Settings {
 /// The planner may believe that the outbox is still as empty as at the last statistics, and scan it: it is not allowed to.
 const READS: Settings = Settings {
     local: &[("enable_seqscan", "off"), ("statement_timeout", "60s")],
+    read_only: true,
+};
+/// What else holds while the policy is asked, each transaction says.
+const POLICY: Settings = Settings {
+    local: &[],
     read_only: true,
 };
 /// UTC, so that a time reads the same in a list as in an event. Commits wait for the disk, so that a message which was
@@ -78,6 +89,8 @@ pub(crate) struct Pools {
     pub http: Pool,
     /// For what the demo reads and writes.
     pub chat: Pool,
+    /// For the policy, which may hang, and for nothing else.
+    pub policy: Pool,
 }
 
 impl Pools {
@@ -99,12 +112,19 @@ impl Pools {
             replay: pool("rowcast replay", REPLAY_CONNECTIONS, 5, READS),
             http: pool("rowcast http", HTTP_CONNECTIONS, 2, READS),
             chat: pool("rowcast demo", CHAT_CONNECTIONS, 2, CHAT),
+            policy: pool("rowcast policy", POLICY_CONNECTIONS, 5, POLICY),
         }
     }
 
     /// Ends every connection, once whoever has one gave it back.
     pub(crate) async fn close(&self) {
-        let pools = [&self.http, &self.chat, &self.replay, &self.main];
+        let pools = [
+            &self.http,
+            &self.chat,
+            &self.policy,
+            &self.replay,
+            &self.main,
+        ];
         let opened = pools.into_iter().filter_map(|pool| pool.0.pool.get());
         join_all(opened.map(PgPool::close)).await;
     }

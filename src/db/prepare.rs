@@ -22,7 +22,7 @@ use crate::status::StartStatus;
 /// Between two lines of the log that say the same.
 const LOG_PAUSE: Duration = Duration::from_secs(60);
 
-const IS_READ_ONLY: &str = "select current_setting('default_transaction_read_only')::bool";
+const IS_READ_ONLY: &str = "select pg_catalog.current_setting('default_transaction_read_only'::pg_catalog.text)::pg_catalog.bool";
 
 /// Waits for the database and brings its schema up to date. Returns the database as it is to be connected to, and the names of
 /// the migrations that were applied. `waiting` is told what is waited for.

@@ -3,6 +3,7 @@
 //! Three reasons, of which two pass by themselves: the database is away, or it has recovered from a crash and the reader has not
 //! recorded that yet. Whoever waits for such a read to work logs the wait with [`log_wait`].
 
+use super::fault::cause_of;
 use super::retry::is_transient;
 use crate::offset::BadSnapshot;
 
@@ -10,7 +11,7 @@ use crate::offset::BadSnapshot;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReadError {
     /// The database refused, or the connection is gone.
-    #[error(transparent)]
+    #[error("{}", cause_of(.0))]
     Database(#[from] sqlx::Error),
     /// Postgres said something that is no snapshot.
     #[error(transparent)]

@@ -50,13 +50,21 @@ pub(super) const SERVE: &[Right] = &[
     right(Kind::Table, "events", &["select"], Check::Rights, "the server can read no event"),
     right(Kind::Table, "events", &["delete"], Check::Retention, "old events are never removed, and the table grows"),
     right(Kind::Table, "epoch", &["select", "update"], Check::Rights, "the server can't tell which offsets are good, and doesn't start"),
+    right(Kind::Function, "server_secret", &["execute"], Check::Rights, "the server can't tell which offsets are good, and doesn't start"),
+    right(Kind::Function, "signed", &["execute"], Check::Sessions, "the server can't tell others that a session was taken over, and refuses resumes"),
     right(Kind::Table, "uncrashed", &["select", "insert"], Check::Rights, "the server can't tell whether Postgres crashed, and doesn't start"),
     right(Kind::Table, "sessions", &["select", "insert", "update"], Check::Sessions, "the server can't store sessions, and refuses joins"),
+    right(Kind::Table, "turns", &["select", "insert", "update"], Check::Retention, "old events are never removed, and the table grows"),
     right(Kind::Table, "sessions", &["delete"], Check::Retention, "old sessions are never removed, and the table grows"),
+    right(Kind::Table, "revocations", &["select"], Check::Rights, "the server can't tell whose rights have ended, and doesn't start"),
+    right(Kind::Table, "revocations", &["delete"], Check::Retention, "old revocations are never removed, and the table grows"),
     right(Kind::Table, "attached", &["select"], Check::History, "history is refused"),
     right(Kind::Table, "sources", &["select"], Check::History, "history is refused"),
     right(Kind::Function, "truncate_payload", &["execute"], Check::Rights, "the server can't read the outbox"),
     right(Kind::Function, "is_flushed", &["execute"], Check::Rights, "the server can't tell which offsets are good"),
+    right(Kind::Function, "is_plain", &["execute"], Check::History, "history is refused"),
+    right(Kind::Function, "confined_row", &["execute"], Check::History, "history fails at a row with a type of its owner's"),
+    right(Kind::Function, "measured_row", &["execute"], Check::History, "history fails at a large row"),
     right(Kind::Function, "careful_row", &["execute"], Check::History, "history fails at a large row"),
     right(Kind::Function, "bounded_row", &["execute"], Check::History, "history fails at a large row"),
     right(Kind::Function, "bounded_value", &["execute"], Check::History, "history fails at a large row"),
@@ -65,7 +73,8 @@ pub(super) const SERVE: &[Right] = &[
 ];
 
 /// The tables whose rows the server must see and write, all of them.
-const TABLES: &str = "'events', 'epoch', 'uncrashed', 'sessions', 'attached'";
+const TABLES: &str =
+    "'events', 'epoch', 'uncrashed', 'turns', 'sessions', 'attached', 'revocations'";
 
 /// A right that the role does not have.
 #[derive(serde::Deserialize, Debug)]
@@ -155,22 +164,39 @@ pub(super) fn missing_sql() -> String {
     )
 }
 
-/// The statement whose rows are our tables from which row security hides rows from the current role. A policy that lets everything
-/// through for that role hides nothing.
+/// Whether row security hides rows of a table of ours from the current role. A policy that lets everything through for that role
+/// hides nothing. The policies are looked at only where there is row security, so the answer costs a read nothing.
+macro_rules! hides_rows {
+    ($table:literal) => {
+        concat!(
+            "(row_security_active(",
+            $table,
+            ")
+           and (exists (select from pg_policy p where p.polrelid = ",
+            $table,
+            " and not p.polpermissive)
+             or not exists (
+               select from pg_policy p
+               where p.polrelid = ",
+            $table,
+            " and p.polpermissive and p.polcmd = '*'
+                 and pg_get_expr(p.polqual, p.polrelid) = 'true'
+                 and coalesce(pg_get_expr(p.polwithcheck, p.polrelid), 'true') = 'true'
+                 and exists (select from unnest(p.polroles) as role where role = 0 or pg_has_role(role, 'usage')))))"
+        )
+    };
+}
+pub(in crate::db) use hides_rows;
+
+/// The statement whose rows are our tables from which row security hides rows from the current role.
 pub(super) fn hidden_sql() -> String {
     format!(
         "select 'rowcast.' || c.relname as name, quote_ident(current_user) as role
          from pg_class c
          where c.relnamespace = (select oid from pg_namespace where nspname = 'rowcast') and c.relname in ({TABLES})
-           and row_security_active(c.oid)
-           and (exists (select from pg_policy p where p.polrelid = c.oid and not p.polpermissive)
-             or not exists (
-               select from pg_policy p
-               where p.polrelid = c.oid and p.polpermissive and p.polcmd = '*'
-                 and pg_get_expr(p.polqual, p.polrelid) = 'true'
-                 and coalesce(pg_get_expr(p.polwithcheck, p.polrelid), 'true') = 'true'
-                 and exists (select from unnest(p.polroles) as role where role = 0 or pg_has_role(role, 'usage'))))
-         order by 1"
+           and {}
+         order by 1",
+        hides_rows!("c.oid")
     )
 }
 

@@ -1,14 +1,18 @@
-//! What a server finds out about itself in the database: its rights, row security, whether writes are taken, whether a join can
-//! be stored.
+//! What a server finds out about itself in the database: its rights, row security, whether writes are taken, who locks it out, whether
+//! writers wake it, whether a join can be stored.
 //!
 //! Writes each outcome into [`Checks`]. Refuses to judge where the database can't be reached: the listener and the reader say so.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::AssertSqlSafe;
 
 use super::fault::{cause_of, is_about_the_connection};
+use super::link::is_standby;
+use super::locks::{HELD, Held, lasting};
 use super::pools::Pool;
+use super::reader_key::{KEY_HOLDER, KeyHolder};
 use super::retry::within;
 use super::rights::{Hidden, Missing, hidden_sql, missing_sql};
 use super::sessions::rehearse;
@@ -19,6 +23,18 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The same where a probe waits for it.
 const PROBE_PATIENCE: Duration = Duration::from_secs(2);
 
+/// Said where the trigger on the outbox is gone.
+pub(super) const NO_WAKE: &str = "the trigger wake is not on rowcast.events, so nobody is woken and events wait for the poll (ROWCAST_POLL)";
+/// The statement that mends it.
+pub(super) const MAKE_WAKE: &str = "create trigger wake after insert on rowcast.events for each statement execute function rowcast.wake();";
+
+/// Said of a standby, whether it answers or its connections are refused by our own pools.
+const NO_WRITES_STANDBY: &str =
+    "the database takes no writes: this is a standby; let DATABASE_URL lead to the primary";
+
+/// So many looks in a row find the readers' key with the same process before that is a fault.
+const KEY_LOOKS: u32 = 3;
+
 /// One row: what the catalog says.
 #[derive(serde::Deserialize)]
 struct Look {
@@ -26,6 +42,10 @@ struct Look {
     read_only: bool,
     missing: Vec<Missing>,
     hidden: Vec<Hidden>,
+    key_holder: Option<KeyHolder>,
+    held: Vec<Held>,
+    /// The trigger that wakes is there, or its table is not. One that is disabled is the poll-only mode.
+    wakes: bool,
 }
 
 /// Looks, and writes down what it finds.
@@ -33,6 +53,10 @@ pub(crate) struct SelfCheck {
     pool: Pool,
     checks: Checks,
     look: String,
+    /// The process that had the readers' key for itself at the last look, and for how many looks; 0 if none.
+    key_holder: Mutex<(i32, u32)>,
+    /// The locks that the last look found.
+    held: Mutex<Vec<Held>>,
 }
 
 impl SelfCheck {
@@ -43,11 +67,22 @@ impl SelfCheck {
                'standby', pg_is_in_recovery(),
                'read_only', current_setting('transaction_read_only')::bool,
                'missing', (select coalesce(json_agg(m), '[]') from ({}) m),
-               'hidden', (select coalesce(json_agg(h), '[]') from ({}) h))::text",
+               'hidden', (select coalesce(json_agg(h), '[]') from ({}) h),
+               'key_holder', (select row_to_json(k.*) from ({KEY_HOLDER}) k),
+               'held', (select coalesce(json_agg(h), '[]') from ({HELD}) h),
+               'wakes', (select bool_or(t.oid is not null) is not false
+                         from pg_class c left join pg_trigger t on t.tgrelid = c.oid and t.tgname = 'wake'
+                         where c.relname = 'events' and c.relnamespace = (select oid from pg_namespace where nspname = 'rowcast')))::text",
             missing_sql(),
             hidden_sql()
         );
-        Self { pool, checks, look }
+        Self {
+            pool,
+            checks,
+            look,
+            key_holder: Mutex::default(),
+            held: Mutex::default(),
+        }
     }
 
     /// Looks, and sends a probe in the same statement. False: that failed, and no probe was sent.
@@ -59,8 +94,8 @@ impl SelfCheck {
         })
         .await;
         let is_sent = answer.is_ok();
-        if is_sent {
-            self.note(answer);
+        if let Ok(answer) = answer {
+            self.note(&answer);
         }
         is_sent
     }
@@ -72,35 +107,32 @@ impl SelfCheck {
             look.fetch_one(connection).await
         })
         .await;
-        self.note(answer);
+        match answer {
+            Ok(answer) => self.note(&answer),
+            Err(error) => {
+                if is_standby(&error) {
+                    self.found(Check::Writes, Some(NO_WRITES_STANDBY.to_owned()));
+                }
+                tracing::debug!("the self-check could not look: {error}");
+                // What waits for a lock can't say who holds it.
+                self.look_for_locks().await;
+            }
+        }
     }
 
-    fn note(&self, answer: sqlx::Result<String>) {
-        let look = match answer {
-            Ok(answer) => serde_json::from_str::<Look>(&answer).expect("the statement's own shape"),
-            Err(error) => {
-                tracing::debug!("the self-check could not look: {error}");
-                return;
-            }
-        };
-        let writes = if look.standby {
-            Some("the database takes no writes: this is a standby; let DATABASE_URL lead to the primary".to_owned())
-        } else if look.read_only {
-            Some(
-                "the database takes no writes: default_transaction_read_only is on for this role or database; \
-                 alter role or alter database ... reset default_transaction_read_only"
-                    .to_owned(),
-            )
-        } else {
-            None
-        };
-        self.found(Check::Writes, writes);
-        let hidden: Vec<_> = look
-            .hidden
-            .iter()
-            .map(|hidden| format!("{}: {}", hidden.said(), hidden.remedy()))
-            .collect();
-        self.found(Check::RowSecurity, joined(&hidden));
+    /// Takes note of what a look found, which is one row of JSON.
+    fn note(&self, found: &str) {
+        let look = serde_json::from_str::<Look>(found).expect("the statement's own shape");
+        self.found(Check::Writes, look.without_writes());
+        let hidden = look.hidden.iter();
+        let hidden = hidden.map(|hidden| format!("{}: {}", hidden.said(), hidden.remedy()));
+        self.found(Check::RowSecurity, joined(&hidden.collect::<Vec<_>>()));
+        self.found_locks(look.held);
+        let silent = format!("{NO_WAKE}: {MAKE_WAKE}");
+        self.found(Check::Wake, (!look.wakes).then_some(silent));
+        let is_held = self.holds_on(look.key_holder.as_ref());
+        let holder = look.key_holder.filter(|_| is_held);
+        self.found(Check::ReaderKey, holder.map(|holder| holder.line()));
         for check in [
             Check::Rights,
             Check::Sessions,
@@ -114,6 +146,17 @@ impl SelfCheck {
                 self.found(check, joined(&lines));
             }
         }
+    }
+
+    /// Whether the same process has had the readers' key for some looks. Writers have it for a moment when they test it.
+    fn holds_on(&self, holder: Option<&KeyHolder>) -> bool {
+        let pid = holder.map_or(0, |holder| holder.pid);
+        let mut last = self
+            .key_holder
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *last = (pid, if last.0 == pid { last.1 + 1 } else { 1 });
+        pid != 0 && last.1 >= KEY_LOOKS
     }
 
     /// Does what a join does, and takes it back.
@@ -138,11 +181,52 @@ impl SelfCheck {
         }
     }
 
+    /// Asks for the locks alone, which never waits for one.
+    async fn look_for_locks(&self) {
+        let ask = format!("select coalesce(json_agg(h), '[]')::text from ({HELD}) h");
+        let ask = sqlx::query_scalar::<_, String>(AssertSqlSafe(ask));
+        let answer = within(&self.pool, PATIENCE, async |connection| {
+            ask.fetch_one(connection).await
+        })
+        .await;
+        if let Ok(answer) = answer {
+            self.found_locks(serde_json::from_str(&answer).expect("the statement's own shape"));
+        }
+    }
+
+    fn found_locks(&self, now: Vec<Held>) {
+        let held = self.lasting(now);
+        let held = held
+            .iter()
+            .map(|held| format!("{}: {}", held.said(), held.remedy()));
+        self.found(Check::Locks, joined(&held.collect::<Vec<_>>()));
+    }
+
+    /// The locks that the last look found, too.
+    fn lasting(&self, now: Vec<Held>) -> Vec<Held> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let lasts = lasting(&held, &now);
+        *held = now;
+        lasts
+    }
+
     fn found(&self, check: Check, fault: Option<String>) {
         match fault {
             Some(cause) => self.checks.fail(check, FoundBy::SelfCheck, cause),
             None => self.checks.pass(check, FoundBy::SelfCheck),
         }
+    }
+}
+
+impl Look {
+    /// Why the database takes no writes, if it takes none.
+    fn without_writes(&self) -> Option<String> {
+        if self.standby {
+            return Some(NO_WRITES_STANDBY.to_owned());
+        }
+        let why = "the database takes no writes: default_transaction_read_only is on for this role or database; \
+             alter role or alter database ... reset default_transaction_read_only";
+        self.read_only.then(|| why.to_owned())
     }
 }
 

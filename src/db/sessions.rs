@@ -8,6 +8,7 @@
 //! any other connection is refused. What `store` has reported as written outlives a crash of the server and of the database,
 //! which is why a join is acknowledged only after that.
 
+mod ended;
 mod pid;
 mod store;
 mod takeover;
@@ -56,7 +57,7 @@ pub(crate) struct ResumeSession {
     /// The row's key.
     pub pid: PidHash,
     /// Only this identity may resume the session.
-    pub identity: &'static str,
+    pub identity: Arc<str>,
     /// A random number that stands for the connection. The row has that of the connection it belongs to.
     pub owner: i64,
 }

@@ -8,6 +8,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use tokio::sync::mpsc;
+
 use super::batch::Batch;
 use super::broadcast_event::BroadcastEvent;
 use super::hub::{Hub, Members};
@@ -19,6 +21,7 @@ use super::subscriber::Subscriber;
 use super::subscriber_transport::SendOutcome;
 use crate::event::Room;
 use crate::offset::Offset;
+use crate::revocations::Revocation;
 
 /// From this many members on, the scheduler gets a turn after each event.
 const YIELD_FROM_MEMBERS: usize = 64;
@@ -27,12 +30,63 @@ const YIELD_FROM_MEMBERS: usize = 64;
 pub(crate) struct Broadcast {
     hub: Arc<Hub>,
     notifier: Arc<RoomNotifier>,
+    ended: mpsc::UnboundedSender<EndedRights>,
+}
+
+/// Rights that were ended for whoever is connected, and are to be ended in what is stored.
+pub(crate) struct EndedRights {
+    /// Whose; `None` for whoever's there are.
+    pub subject: Option<String>,
+    /// Who had to leave a room.
+    pub left: Vec<Arc<Subscriber>>,
 }
 
 impl Broadcast {
-    /// Broadcasts to the members of `hub`, and tells `notifier`, where long-polls wait.
-    pub(crate) fn new(hub: Arc<Hub>, notifier: Arc<RoomNotifier>) -> Self {
-        Self { hub, notifier }
+    /// Broadcasts to the members of `hub`, and tells `notifier`, where long-polls wait, and `ended`, by which stored sessions are
+    /// looked after.
+    pub(crate) fn new(
+        hub: Arc<Hub>,
+        notifier: Arc<RoomNotifier>,
+        ended: mpsc::UnboundedSender<EndedRights>,
+    ) -> Self {
+        Self {
+            hub,
+            notifier,
+            ended,
+        }
+    }
+
+    /// Ends the rights that a batch says have ended, before any of its events is sent: those that were committed later may come first.
+    pub(super) fn end_rights(&self, batch: &Batch) {
+        let ours = batch.events.iter().map(|event| &event.event);
+        for event in ours.filter(|event| event.room.is_of_revocations()) {
+            match Revocation::parse(event.payload.get()) {
+                Ok(revocation) => {
+                    let left = self.hub.revoke(&revocation);
+                    let subject = Some(revocation.subject);
+                    // Nobody listens only when the server is ending.
+                    drop(self.ended.send(EndedRights { subject, left }));
+                }
+                Err(error) => {
+                    self.hub.metrics.capture_errors.inc();
+                    tracing::error!(
+                        id = event.id,
+                        "a revocation can't be read, and is not in force until the server starts again: {error}"
+                    );
+                }
+            }
+        }
+    }
+
+    /// Ends the rights that the table of revocations says have ended.
+    pub(super) fn end_all_rights(&self, revocations: &[Revocation]) {
+        let left = self.hub.revoke_all(revocations);
+        if !revocations.is_empty() {
+            drop(self.ended.send(EndedRights {
+                subject: None,
+                left,
+            }));
+        }
     }
 
     /// Sends an event to a member of its room. True: it was sent.
@@ -134,6 +188,7 @@ impl Broadcast {
 impl EventSink for Broadcast {
     async fn deliver(&mut self, batch: Batch) {
         self.follow_crash(&batch);
+        self.end_rights(&batch);
         let lag = &self.hub.metrics.lag_events;
         lag.set(batch.events.len() as i64);
         for index in 0..batch.events.len() {
@@ -156,6 +211,10 @@ impl EventSink for Broadcast {
         self.leave_events_to_replays(end, &untouched);
     }
 
+    async fn revoke(&mut self, revocations: Vec<Revocation>) {
+        self.end_all_rights(&revocations);
+    }
+
     async fn resync(&mut self, rooms: Affected, reason: &'static str) {
         self.send_reload(&rooms, reason);
     }
@@ -171,7 +230,11 @@ mod tests {
     use crate::delivery::fakes::{Fake, batch, hub_at};
 
     fn broadcast(hub: &Arc<Hub>) -> Broadcast {
-        Broadcast::new(hub.clone(), RoomNotifier::new(9))
+        Broadcast::new(
+            hub.clone(),
+            RoomNotifier::new(9),
+            mpsc::unbounded_channel().0,
+        )
     }
 
     #[tokio::test]

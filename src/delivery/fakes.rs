@@ -17,12 +17,18 @@ use super::subscriber::{DeliveryState, Subscriber};
 use super::subscriber_transport::{Backlog, SendOutcome, SubscriberTransport};
 use crate::event::{Event, Room, name};
 use crate::metrics::Metrics;
-use crate::offset::{DatabaseState, Epoch, Offset, ReplayPage, Seen, Snapshot};
+use crate::offset::{DatabaseState, Epoch, EpochKey, Offset, ReplayPage, Seen, Snapshot};
+use crate::revocations::Revocations;
 
 pub(super) const EPOCH: Epoch = Epoch {
-    value: 7,
+    value: EpochKey::of(7),
     crashes: 0,
 };
+
+/// None yet.
+pub(super) fn revocations() -> Arc<Revocations> {
+    Revocations::new(Duration::from_secs(86_400))
+}
 
 /// A snapshot that sees every transaction below `xmax`.
 pub(super) fn snapshot(xmax: u64) -> Arc<Snapshot> {
@@ -119,7 +125,7 @@ pub(super) fn pass_batch(hub: &Hub, batch: &Batch) {
 
 /// A hub whose broadcast has sent all that a snapshot sees.
 pub(super) fn hub_at(xmax: u64) -> (Arc<Hub>, BehindReceiver) {
-    let (hub, behind) = Hub::new(3, watch::Sender::default(), Metrics::new().0);
+    let (hub, behind) = Hub::new(3, watch::Sender::default(), revocations(), Metrics::new().0);
     hub.finish_batch(Offset::all(EPOCH, true, snapshot(xmax)));
     (hub, behind)
 }

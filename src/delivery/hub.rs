@@ -2,7 +2,7 @@
 //!
 //! Owns the one lock that is the gate between a join, a replay and the broadcast: whoever is in a room and live at some
 //! position gets every later event of the room. The lock is held for a moment only; sending to many happens outside it.
-//! What is done under it stands in `advance` and `set_back` (broadcast and replays), `rooms` (joins and leaves) and `typing`.
+//! What is done under it stands in `advance` and `set_back` (broadcast and replays), `rooms` (joins and leaves), `revoke` and `typing`.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,6 +17,7 @@ use super::subscriber_transport::SendOutcome;
 use super::typers::Typers;
 use crate::event::Room;
 use crate::metrics::Metrics;
+use crate::revocations::Revocations;
 
 /// A room's members, shared with a broadcast that is under way.
 pub(super) type Members = Arc<Vec<Arc<Subscriber>>>;
@@ -31,6 +32,8 @@ pub(crate) struct Hub {
     pub(super) reader_wake: watch::Sender<()>,
     behind: mpsc::UnboundedSender<(Arc<Subscriber>, ReplayGeneration)>,
     pub(super) max_rooms: usize,
+    /// Whom nothing is given any more.
+    pub revocations: Arc<Revocations>,
     /// What delivery counts.
     pub metrics: Metrics,
 }
@@ -38,6 +41,8 @@ pub(crate) struct Hub {
 #[derive(Default)]
 pub(super) struct HubState {
     pub(super) subscribers: HashMap<u64, Arc<Subscriber>>,
+    /// Those of them that have a token, by whom it speaks for.
+    pub(super) by_subject: HashMap<u64, Vec<Arc<Subscriber>>>,
     pub(super) rooms: HashMap<Room, RoomState>,
     /// The rooms in which somebody types, and perhaps some where nobody does any more: looked at for what has expired.
     pub(super) typing_rooms: HashSet<Room>,
@@ -62,6 +67,7 @@ impl Hub {
     pub(crate) fn new(
         max_rooms: usize,
         reader_wake: watch::Sender<()>,
+        revocations: Arc<Revocations>,
         metrics: Metrics,
     ) -> (Arc<Self>, BehindReceiver) {
         let (behind, receiver) = mpsc::unbounded_channel();
@@ -72,6 +78,7 @@ impl Hub {
             reader_wake,
             behind,
             max_rooms,
+            revocations,
             metrics,
         };
         (Arc::new(hub), BehindReceiver(receiver))
@@ -87,10 +94,19 @@ impl Hub {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a connected subscriber in.
-    pub(crate) fn add(&self, subscriber: &Arc<Subscriber>) {
+    /// Takes a connected subscriber in. False: what its token proved was revoked meanwhile.
+    pub(crate) fn add(&self, subscriber: &Arc<Subscriber>) -> bool {
         let mut state = self.state();
+        let bearer = subscriber.state().access.bearer;
+        if let Some(bearer) = bearer {
+            if self.revocations.of(&bearer).is_some() {
+                return false;
+            }
+            let theirs = state.by_subject.entry(bearer.subject()).or_default();
+            theirs.push(subscriber.clone());
+        }
         state.subscribers.insert(subscriber.id, subscriber.clone());
+        true
     }
 
     /// Forgets a subscriber and takes it out of its rooms. Says how far it was served; `None` where it is not known.
@@ -100,6 +116,7 @@ impl Hub {
             let mut state = self.state();
             let progress = state.progress(subscriber)?;
             state.subscribers.remove(&subscriber.id);
+            state.forget_subject_of(subscriber);
             let rooms = std::mem::take(&mut subscriber.state().rooms);
             let changes: Vec<_> = rooms
                 .iter()
@@ -204,6 +221,18 @@ impl HubState {
             last_sent_offset: subscriber.last_sent_offset.clone(),
             complete_to_offset: complete_to.clone(),
         })
+    }
+
+    fn forget_subject_of(&mut self, subscriber: &Subscriber) {
+        let Some(bearer) = subscriber.state().access.bearer else {
+            return;
+        };
+        if let Some(theirs) = self.by_subject.get_mut(&bearer.subject()) {
+            theirs.retain(|other| other.id != subscriber.id);
+            if theirs.is_empty() {
+                self.by_subject.remove(&bearer.subject());
+            }
+        }
     }
 
     pub(super) fn forget_if_empty(&mut self, room: &Room) {

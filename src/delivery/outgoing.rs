@@ -61,6 +61,14 @@ impl Outgoing {
         )
     }
 
+    /// Tells that the client is not in a room any more, and why.
+    pub(crate) fn left(room: &Room, reason: &str) -> Self {
+        Self::transient(
+            name::LEFT,
+            &json!({ "room": room.as_str(), "reason": reason }),
+        )
+    }
+
     fn ours(name: &str, payload: &impl Serialize) -> Content {
         let payload = to_raw_value(payload).expect("our own payloads have string keys");
         Content::Ours(name.into(), payload)

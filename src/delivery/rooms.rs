@@ -20,6 +20,8 @@ pub(crate) enum JoinError {
     NotStarted,
     /// The broadcast did not come in time to where the subscriber is already. Ask again.
     StillWaiting,
+    /// What allowed it was revoked.
+    Revoked,
 }
 
 /// How a join without a replay ended.
@@ -100,6 +102,7 @@ impl Hub {
             }
             return Ok(Joined::Already);
         }
+        self.check_not_revoked(subscriber, room)?;
         self.check_room_count(subscriber)?;
         let position = state.position.as_ref().ok_or(JoinError::NotStarted)?;
         if position.keeps_waiting(subscriber) {
@@ -135,6 +138,7 @@ impl Hub {
                 missed_nothing: have.epoch == at.epoch && have.seen.reaches(&at.seen),
             });
         }
+        self.check_not_revoked(subscriber, room)?;
         self.check_room_count(subscriber)?;
         let position = state.position.as_ref().ok_or(JoinError::NotStarted)?;
         if subscriber.state().is_behind() {
@@ -194,42 +198,63 @@ impl Hub {
         let entry: &mut RoomState = state.rooms.entry(joined.room.clone()).or_default();
         Arc::make_mut(&mut entry.members).push(subscriber.clone());
         let typing = entry.typers.shown_to_newcomer(subscriber.id, &joined.room);
-        subscriber.state().rooms.push(joined);
+        subscriber.state().enter(joined);
         if let Some(event) = typing {
             self.send(subscriber, &event);
         }
     }
 
-    /// Puts a subscriber that resumes into its rooms.
-    pub(crate) fn restore(&self, subscriber: &Arc<Subscriber>, rooms: Vec<Membership>) {
+    /// Puts a subscriber that resumes into its rooms. Returns those that were closed to it since it was asked for them.
+    pub(crate) fn restore(
+        &self,
+        subscriber: &Arc<Subscriber>,
+        rooms: Vec<Membership>,
+    ) -> Vec<Room> {
         let _order = self.typing_order();
         let mut state = self.state();
+        let mut closed = Vec::new();
         if state.subscribers.contains_key(&subscriber.id) {
             for joined in rooms {
-                self.add_member(&mut state, subscriber, joined);
+                if self.check_not_revoked(subscriber, &joined.room).is_ok() {
+                    self.add_member(&mut state, subscriber, joined);
+                } else {
+                    closed.push(joined.room);
+                }
+            }
+            if let (Some(position), false) = (&state.position, closed.is_empty()) {
+                subscriber.state().note_taken_out(&position.offset);
             }
         }
+        closed
     }
 
     /// Leaves a room. False: the subscriber was not in it, which is no error.
     pub(crate) fn leave(&self, subscriber: &Arc<Subscriber>, room: &Room) -> bool {
         let _order = self.typing_order();
-        let (was_in, change) = {
-            let mut state = self.state();
-            let was_in = {
-                let rooms = &mut subscriber.state().rooms;
-                let before = rooms.len();
-                rooms.retain(|joined| joined.room != *room);
-                rooms.len() < before
-            };
-            // What is on its way to the room's members is not sent to this one any more.
-            if let Some(position) = &state.position {
-                self.send_pending(position, subscriber);
-            }
-            (was_in, state.remove_member(room, subscriber))
-        };
+        let (was_in, change) = self.leave_now(&mut self.state(), subscriber, room);
         self.relay_typing([change]);
         was_in
+    }
+
+    /// Takes a subscriber out of a room, under the hub's lock. Says whether it was in there, and what that changes for those who see
+    /// who types.
+    pub(super) fn leave_now(
+        &self,
+        state: &mut HubState,
+        subscriber: &Arc<Subscriber>,
+        room: &Room,
+    ) -> (bool, (Members, TypingChange, Room)) {
+        let was_in = {
+            let rooms = &mut subscriber.state().rooms;
+            let before = rooms.len();
+            rooms.retain(|joined| joined.room != *room);
+            rooms.len() < before
+        };
+        // What is on its way to the room's members is not sent to this one any more.
+        if let Some(position) = &state.position {
+            self.send_pending(position, subscriber);
+        }
+        (was_in, state.remove_member(room, subscriber))
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::batch::Batch;
 use crate::event::Room;
 use crate::offset::Offset;
+use crate::revocations::Revocation;
 
 /// Which rooms lost their continuity.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub(crate) trait EventSink: Send {
         end: Offset,
         untouched: HashSet<Room>,
     ) -> impl Future<Output = ()> + Send;
+    /// These rights have ended, among them such whose event was not delivered. Returns once nobody connected has them.
+    fn revoke(&mut self, revocations: Vec<Revocation>) -> impl Future<Output = ()> + Send;
     /// What these rooms were given is not, or not all of, what the database holds.
     fn resync(&mut self, rooms: Affected, reason: &'static str) -> impl Future<Output = ()> + Send;
     /// Continuity with what was delivered is lost: events go on from `head`. `recovered` has the next transaction id after

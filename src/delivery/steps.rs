@@ -3,6 +3,8 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::mpsc;
+
 use super::batch::Batch;
 use super::broadcast::Broadcast;
 use super::broadcast_event::BroadcastEvent;
@@ -15,12 +17,14 @@ use super::sink::{Affected, EventSink};
 use super::subscriber::Subscriber;
 use crate::event::Room;
 use crate::offset::{Offset, ReplayPage, RoomRange};
+use crate::revocations::Revocation;
 
 enum Call {
     Deliver(Batch),
     Resync(Affected, &'static str),
     Restart(Offset, Arc<[u64]>),
     LeaveToReplays(Offset, HashSet<Room>),
+    Revoke(Vec<Revocation>),
 }
 
 /// The sink that the reader's half is given: it only takes notes for [`StepBroadcast`].
@@ -62,6 +66,10 @@ impl EventSink for StepSink {
         self.push(Call::LeaveToReplays(end, untouched));
     }
 
+    async fn revoke(&mut self, revocations: Vec<Revocation>) {
+        self.push(Call::Revoke(revocations));
+    }
+
     async fn resync(&mut self, rooms: Affected, reason: &'static str) {
         self.push(Call::Resync(rooms, reason));
     }
@@ -83,7 +91,11 @@ pub(crate) struct StepBroadcast {
 impl StepBroadcast {
     pub(crate) fn new(hub: &Arc<Hub>, calls: StepSink) -> Self {
         Self {
-            broadcast: Broadcast::new(hub.clone(), RoomNotifier::new(1)),
+            broadcast: Broadcast::new(
+                hub.clone(),
+                RoomNotifier::new(1),
+                mpsc::unbounded_channel().0,
+            ),
             hub: hub.clone(),
             calls,
             batch: None,
@@ -120,8 +132,10 @@ impl StepBroadcast {
             None => return false,
             Some(Call::Deliver(batch)) => {
                 self.broadcast.follow_crash(&batch);
+                self.broadcast.end_rights(&batch);
                 self.batch = Some((batch, 0));
             }
+            Some(Call::Revoke(revocations)) => self.broadcast.end_all_rights(&revocations),
             Some(Call::Resync(rooms, reason)) => self.broadcast.send_reload(&rooms, reason),
             Some(Call::Restart(head, recovered)) => self.broadcast.restart_at(head, &recovered),
             Some(Call::LeaveToReplays(end, untouched)) => {

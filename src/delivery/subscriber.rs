@@ -8,6 +8,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::access::Access;
 use super::broadcast_event::BroadcastEvent;
 use super::membership::Membership;
 use super::outgoing::Outgoing;
@@ -48,31 +49,6 @@ impl Subscriber {
         self.state().membership(room).is_some()
     }
 
-    /// Calls `answer` with the offset that a join of this room is to be answered with, and lets no event be sent before
-    /// it returns. That is what the subscriber had of the room when it was joined, or what it was sent since. With the
-    /// offset comes whether the subscriber is to reload the room: because of how it joined, or of what came since.
-    pub(crate) fn with_join_offset(
-        &self,
-        room: &Room,
-        is_unproven: bool,
-        answer: impl FnOnce(&Offset, bool),
-    ) {
-        let mut state = self.state();
-        // It may have left again in the same breath.
-        let joined = state.membership(room);
-        let joined_at = joined
-            .map(|joined| &joined.at)
-            .filter(|at| !state.complete_to_offset.seen.reaches(&at.seen));
-        let offset = joined_at.unwrap_or(&state.complete_to_offset);
-        answer(
-            offset,
-            is_unproven || joined.is_some_and(|joined| joined.is_reloaded),
-        );
-        if is_unproven {
-            state.reload_is_told();
-        }
-    }
-
     /// A join by [`Hub::join_unproven`](super::Hub::join_unproven) is refused after all.
     pub(crate) fn refuse_unproven_join(&self) {
         self.state().reload_is_told();
@@ -92,6 +68,7 @@ pub(crate) struct DeliveryState {
     untold_reloads: u32,
     mode: Mode,
     generation: ReplayGeneration,
+    pub(super) access: Access,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,6 +102,7 @@ impl DeliveryState {
             untold_reloads: 0,
             mode,
             generation: ReplayGeneration::default(),
+            access: Access::default(),
         }
     }
 

@@ -35,7 +35,7 @@ pub(super) async fn play(
     headers: HeaderMap,
     JsonBody(Empty {}): JsonBody<Empty>,
 ) -> Result<StatusCode, Error> {
-    let contact = contact(path, &identity).await?;
+    let contact = contact(&demo.api, path, &identity).await?;
     let failed = |error| demo.failed(&error);
     let typing = Typing {
         demo: &demo,

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use serde::Serialize;
@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Demo;
 use crate::db::Conversation;
+use crate::http::Caller;
 use crate::http::api::{Query, tagged};
 use crate::http::etag::{self, ETag};
 use crate::http_error::Error;
@@ -29,6 +30,7 @@ struct Body {
 
 pub(super) async fn answer(
     State(demo): State<Arc<Demo>>,
+    Extension(caller): Extension<Caller>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
@@ -37,12 +39,16 @@ pub(super) async fn answer(
     let deadline = Instant::now() + Duration::from_secs(wait.into());
     let api = &demo.api;
     // It watches before it reads, so that a change is either in the read or announced.
-    let mut watch = match wait {
-        0 => None,
-        _ => Some(api.notifier.watch_any().map_err(|_| {
-            api.metrics.limits(Limit::LongPolls);
-            Error::Crowded
-        })?),
+    let (mut watch, _place) = match wait {
+        0 => (None, None),
+        _ => {
+            let place = api.limits.begin_long_poll(&caller)?;
+            let watch = api.notifier.watch_any().map_err(|_| {
+                api.metrics.limits(Limit::AllLongPolls);
+                Error::Crowded
+            })?;
+            (Some(watch), Some(place))
+        }
     };
     loop {
         let body = demo.list().await?;

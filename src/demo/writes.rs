@@ -32,7 +32,7 @@ pub(super) async fn send(
     path: Result<Path<String>, PathRejection>,
     JsonBody(Message { body }): JsonBody<Message>,
 ) -> Result<Response, Error> {
-    let contact = contact(path, &identity).await?;
+    let contact = contact(&demo.api, path, &identity).await?;
     check(&body)?;
     let sent = demo.chat.send(&contact, &body).await;
     let id = sent.map_err(|error| demo.failed(&error))?;
@@ -45,7 +45,7 @@ pub(super) async fn mark_read(
     path: Result<Path<String>, PathRejection>,
     JsonBody(Empty {}): JsonBody<Empty>,
 ) -> Result<StatusCode, Error> {
-    let contact = contact(path, &identity).await?;
+    let contact = contact(&demo.api, path, &identity).await?;
     let marked = demo.chat.mark_read(&contact).await;
     marked.map_err(|error| demo.failed(&error))?;
     Ok(StatusCode::NO_CONTENT)

@@ -14,6 +14,7 @@ use std::{
 };
 
 use anyhow::{Context, bail, ensure};
+use rustix::fs::{Mode, OFlags};
 
 use super::{
     SUPERUSER, binaries::Binaries, leftovers, log::Log, process::Process, user, user::User,
@@ -106,6 +107,9 @@ impl DataDir {
             fs::set_permissions(&self.root, Permissions::from_mode(mode))?;
             self.root = fs::canonicalize(&self.root)?;
         }
+        if root {
+            refuse_links(&self.root)?;
+        }
         Ok(())
     }
 
@@ -156,22 +160,64 @@ impl DataDir {
     }
 }
 
-/// A folder that only the user may enter.
+/// A folder that only the user may enter. It is reached without following a link: where others may write beside it, one could lead
+/// anywhere, and root would give that away.
 fn make_private(path: &Path, owner: Option<&User>) -> anyhow::Result<()> {
-    if !path.exists() {
-        DirBuilder::new()
-            .mode(0o700)
-            .create(path)
-            .with_context(|| format!("can't make {}: {CHOOSE}", path.display()))?;
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(error).with_context(|| format!("can't make {}: {CHOOSE}", path.display()));
+        }
+        Ok(()) | Err(_) => {}
     }
-    user::give(path, owner)?;
-    fs::set_permissions(path, Permissions::from_mode(0o700))
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let folder = rustix::fs::open(path, flags, Mode::empty()).with_context(|| {
+        format!(
+            "{} is no folder, or a link to one: {CHOOSE}",
+            path.display()
+        )
+    })?;
+    let folder = File::from(folder);
+    user::give(&folder, path, owner)?;
+    folder
+        .set_permissions(Permissions::from_mode(0o700))
         .with_context(|| format!("can't close {} to others", path.display()))
+}
+
+/// Refuses, for root, what is a link among what is in the folder: what is done there is done to what it leads to.
+fn refuse_links(root: &Path) -> anyhow::Result<()> {
+    for name in ["data", "data.new", "sock", "lock", "postgres.log"] {
+        let path = root.join(name);
+        let is_link = fs::symlink_metadata(&path).is_ok_and(|found| found.is_symlink());
+        ensure!(
+            !is_link,
+            "{} is a link, and as root none is followed: {CHOOSE}, or run Rowcast as a plain user",
+            path.display()
+        );
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_link_is_followed_to_a_folder() {
+        let root = std::env::temp_dir().join(format!("rowcast-link-{}", std::process::id()));
+        let (target, link) = (root.join("target"), root.join("sock"));
+        fs::create_dir_all(&target).unwrap();
+        fs::set_permissions(&target, Permissions::from_mode(0o755)).unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        let error = make_private(&link, None).unwrap_err().to_string();
+        assert!(error.contains("a link"), "{error}");
+        let mode = fs::metadata(&target).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o755, "it is as it was");
+        let error = refuse_links(&root).unwrap_err().to_string();
+        assert!(error.contains("sock is a link"), "{error}");
+        make_private(&root.join("data.new"), None).unwrap();
+        make_private(&root.join("data.new"), None).unwrap();
+        fs::remove_dir_all(&root).unwrap();
+    }
 
     #[test]
     fn a_long_path_is_an_error_that_names_the_variable() {

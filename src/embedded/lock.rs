@@ -8,10 +8,12 @@
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io::{Read, Write},
+    os::unix::fs::OpenOptionsExt,
     path::Path,
 };
 
 use anyhow::{Context, bail};
+use rustix::fs::OFlags;
 
 use super::datadir::CHOOSE;
 
@@ -23,6 +25,8 @@ pub(super) fn take(root: &Path) -> anyhow::Result<File> {
         .write(true)
         .create(true)
         .truncate(false)
+        // A link could lead to a file of somebody else's, which would be emptied.
+        .custom_flags(OFlags::NOFOLLOW.bits() as i32)
         .open(&path)
         .with_context(|| format!("can't write {}: {CHOOSE}", path.display()))?;
     match file.try_lock() {

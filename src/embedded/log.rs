@@ -12,6 +12,7 @@ use std::{
 };
 
 use anyhow::Context;
+use rustix::fs::OFlags;
 
 /// At a start, a log larger than this is moved aside.
 const MAX_BYTES: u64 = 10 * 1024 * 1024;
@@ -36,6 +37,7 @@ impl Log {
             .append(true)
             .create(true)
             .mode(0o600)
+            .custom_flags(OFlags::NOFOLLOW.bits() as i32)
             .open(&path)
             .with_context(|| format!("can't write {}", path.display()))?;
         let start = file.seek(SeekFrom::End(0))?;

@@ -6,8 +6,8 @@
 //! Relies on `/etc/passwd`: users from elsewhere (LDAP) are not looked for.
 
 use std::{
-    fs,
-    os::unix::fs::{MetadataExt, chown},
+    fs::{self, File},
+    os::unix::fs::{MetadataExt, fchown},
     path::Path,
 };
 
@@ -62,10 +62,10 @@ pub(super) fn choose(data: &Path) -> anyhow::Result<Option<User>> {
     Ok(Some(user.clone()))
 }
 
-/// Gives a folder to the user.
-pub(super) fn give(path: &Path, user: Option<&User>) -> anyhow::Result<()> {
+/// Gives an open folder to the user; `path` is what it is called.
+pub(super) fn give(folder: &File, path: &Path, user: Option<&User>) -> anyhow::Result<()> {
     if let Some(user) = user {
-        chown(path, Some(user.uid), Some(user.gid))
+        fchown(folder, Some(user.uid), Some(user.gid))
             .with_context(|| format!("can't give {} to the user {}", path.display(), user.name))?;
     }
     Ok(())

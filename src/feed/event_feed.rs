@@ -7,6 +7,7 @@ use futures_util::stream::BoxStream;
 use crate::db::{Follow, FollowError, Head, ReadPart};
 use crate::event::Room;
 use crate::offset::{Seen, Snapshot};
+use crate::revocations::Revocation;
 
 /// Events as they are committed, and what the reader tells writers.
 pub(crate) trait EventFeed: Send {
@@ -29,6 +30,8 @@ pub(crate) trait EventFeed: Send {
         before: &Snapshot,
         rooms: &[Room],
     ) -> impl Future<Output = Result<Vec<Room>, Self::Error>> + Send;
+    /// Every revocation that is kept.
+    fn revocations(&mut self) -> impl Future<Output = Result<Vec<Revocation>, Self::Error>> + Send;
     /// Asks writers to notify from now on; false when that can't be had right now.
     fn enable_notify(&mut self) -> impl Future<Output = Result<bool, Self::Error>> + Send;
     /// Tells writers that nobody needs to be notified.
@@ -60,6 +63,10 @@ impl EventFeed for Follow {
         rooms: &[Room],
     ) -> Result<Vec<Room>, FollowError> {
         Self::flush_and_find_rooms(self, before, rooms).await
+    }
+
+    async fn revocations(&mut self) -> Result<Vec<Revocation>, FollowError> {
+        Self::revocations(self).await
     }
 
     async fn enable_notify(&mut self) -> Result<bool, FollowError> {

@@ -16,6 +16,7 @@ use crate::db::{Head, ReadPart};
 use crate::delivery::{Affected, Batch, EventSink};
 use crate::event::Room;
 use crate::offset::{Offset, Seen, Snapshot};
+use crate::revocations::Revocation;
 
 pub(super) use outbox::{Call, Outbox, Transaction};
 
@@ -69,6 +70,13 @@ impl EventFeed for FakeDatabase {
         self.at_once(|outbox| outbox.flush_and_find_rooms(before, rooms))
     }
 
+    async fn revocations(&mut self) -> Result<Vec<Revocation>, &'static str> {
+        self.at_once(|outbox| {
+            outbox.call(Call::Revocations)?;
+            Ok(outbox.revocations.clone())
+        })
+    }
+
     async fn enable_notify(&mut self) -> Result<bool, &'static str> {
         self.at_once(|outbox| {
             outbox.call(Call::EnableNotify)?;
@@ -104,6 +112,7 @@ pub(super) enum Handed {
     Resync(Affected),
     Restart(Offset),
     LeftToReplays(Offset, Vec<Room>),
+    Revoked(Vec<Revocation>),
 }
 
 /// A sink that writes everything down.
@@ -135,6 +144,12 @@ impl EventSink for FakeSink {
         self.take(Handed::LeftToReplays(end, untouched));
     }
 
+    async fn revoke(&mut self, revocations: Vec<Revocation>) {
+        if !revocations.is_empty() {
+            self.take(Handed::Revoked(revocations));
+        }
+    }
+
     async fn resync(&mut self, rooms: Affected, _reason: &'static str) {
         self.take(Handed::Resync(rooms));
     }
@@ -148,7 +163,9 @@ impl EventSink for FakeSink {
 pub(super) fn delivered_ids(handed: &[Handed]) -> Vec<i64> {
     let batches = handed.iter().filter_map(|handed| match handed {
         Handed::Batch(batch) => Some(&batch.events),
-        Handed::Resync(_) | Handed::Restart(_) | Handed::LeftToReplays(..) => None,
+        Handed::Resync(_) | Handed::Restart(_) | Handed::LeftToReplays(..) | Handed::Revoked(_) => {
+            None
+        }
     });
     let news = batches.flatten().filter(|event| !event.repeated);
     news.map(|event| event.event.id).collect()

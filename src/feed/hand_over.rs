@@ -12,6 +12,7 @@ use crate::db::{Head, LogPosition, ReadPart};
 use crate::delivery::{Affected, Batch, BatchEvent, EventSink};
 use crate::event::Room;
 use crate::offset::{Offset, Seen, Snapshot};
+use crate::revocations::Revocation;
 
 const PRUNED_UNREAD: &str = "events were pruned before this server had read them";
 const UNDONE: &str = "a crash of the database undid what was delivered";
@@ -24,6 +25,8 @@ pub(crate) struct HandOver<K> {
     durable: bool,
     /// The database has crashed, and the sink has not been told yet: the next batch tells it, even an empty one.
     crash_untold: bool,
+    /// Events were removed that were not handed over, and a revocation may be among them.
+    revocations_missed: bool,
     /// The next transaction id after each crash that is known of.
     recovered: Arc<[u64]>,
 }
@@ -66,6 +69,7 @@ impl<K: EventSink> HandOver<K> {
             guard: CrashGuard::default(),
             durable: false,
             crash_untold: false,
+            revocations_missed: false,
             recovered: Arc::default(),
         }
     }
@@ -179,11 +183,22 @@ impl<K: EventSink> HandOver<K> {
         self.guard.end_read(&part.snapshot);
     }
 
+    /// These are all revocations that there are.
+    pub(crate) async fn revoke(&mut self, revocations: Vec<Revocation>) {
+        self.sink.revoke(revocations).await;
+    }
+
+    /// Whether a revocation may not have been handed over. Says it once.
+    pub(crate) fn has_missed_revocations(&mut self) -> bool {
+        std::mem::take(&mut self.revocations_missed)
+    }
+
     async fn begin_read(&mut self, read: &ReadUnderWay, part: &ReadPart) {
         self.guard.begin_read(part.log, read.finishes);
         if let Some(pruned) = &part.pruned
             && !read.before.covers(pruned)
         {
+            self.revocations_missed = true;
             self.sink.resync(Affected::All, PRUNED_UNREAD).await;
         }
         self.durable |= self.guard.is_flushed();

@@ -12,11 +12,14 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::outage::Outage;
 use crate::backoff::Backoff;
 use crate::db::{Database, Heard, Listen, ListenError};
 use crate::metrics::Metrics;
-use crate::status::{ListenerStatus, NotifyQueueStatus};
+use crate::status::ListenerStatus;
 
+/// Forged notifications are told of in the log once in so long.
+const FORGED_PAUSE: Duration = Duration::from_secs(60);
 /// Behind a pooler there is nothing to listen to, until the address leads elsewhere.
 const POOLED_PAUSE: Duration = Duration::from_secs(5);
 
@@ -34,8 +37,8 @@ pub(crate) struct Listener {
     pub sources: watch::Sender<()>,
     /// Takes what the listener knows of itself.
     pub status: watch::Sender<ListenerStatus>,
-    /// Whether anything can be notified at all.
-    pub notify_queue: watch::Receiver<NotifyQueueStatus>,
+    /// Whether nothing at all can be notified.
+    pub notify_queue_is_full: watch::Receiver<bool>,
     /// Begins the payload of this server's probes.
     pub server_name: String,
     /// What is counted.
@@ -46,14 +49,15 @@ impl Listener {
     /// Listens until `stop`, for ever trying again.
     pub(crate) async fn run(self, stop: CancellationToken) {
         let mut backoff = Backoff::default();
-        let mut queue = self.notify_queue.clone();
+        let mut outage = Outage::default();
+        let mut queue_is_full = self.notify_queue_is_full.clone();
         loop {
             let failed = tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                error = self.listen(&mut backoff) => Some(error),
+                error = self.listen(&mut backoff, &mut outage) => Some(error),
                 // Nobody is told to read what a transaction that failed has put there. Whoever listens would keep it there.
-                Ok(_) = queue.wait_for(|queue| queue.full) => None,
+                Ok(_) = queue_is_full.wait_for(|is_full| *is_full) => None,
             };
             if matches!(failed, Some(ListenError::Pooled)) {
                 // Where the address leads is said once, by whoever finds it out.
@@ -64,49 +68,77 @@ impl Listener {
                 let _ = timeout(POOLED_PAUSE, stop.cancelled()).await;
                 continue;
             }
-            if self.status.send_replace(ListenerStatus::default()).bound {
-                self.metrics.listener_reconnects.inc();
-            }
-            let error = failed.map_or_else(
+            let cause = failed.map_or_else(
                 || "the NOTIFY queue is full".to_owned(),
                 |error| error.to_string(),
             );
+            if self.fail(&cause).bound {
+                self.metrics.listener_reconnects.inc();
+            }
+            if outage.is_news(&cause) {
+                tracing::warn!("listening failed, the reader polls meanwhile: {cause}");
+            } else {
+                tracing::debug!("listening failed again: {cause}");
+            }
             let pause = backoff.next();
-            tracing::warn!(
-                retry_in_ms = pause.as_millis() as u64,
-                "listening failed, the reader polls meanwhile: {error}"
-            );
             let _ = timeout(pause, stop.cancelled()).await;
             tokio::select! {
                 () = stop.cancelled() => break,
-                _ = queue.wait_for(|queue| !queue.full) => {}
+                _ = queue_is_full.wait_for(|is_full| !is_full) => {}
             }
         }
     }
 
+    /// Says why LISTEN is not in force, and returns what was said before.
+    fn fail(&self, cause: &str) -> ListenerStatus {
+        self.status.send_replace(ListenerStatus {
+            cause: Some(cause.into()),
+            ..ListenerStatus::default()
+        })
+    }
+
     /// One connection's life. Any sign of a lost connection ends it, since what was notified meanwhile is unknown.
-    async fn listen(&self, backoff: &mut Backoff) -> ListenError {
+    async fn listen(&self, backoff: &mut Backoff, outage: &mut Outage) -> ListenError {
         let mut listen = match Listen::begin(&self.database).await {
             Ok(listen) => listen,
             Err(error) => return error,
         };
         backoff.reset();
+        if outage.ends() {
+            tracing::info!("LISTEN is in force again");
+        }
         self.status.send_modify(|status| {
             status.bound = true;
             status.pooled = false;
         });
         self.wake.send_replace(());
         self.sources.send_replace(());
+        let mut forgery_told = None;
         loop {
             match listen.next().await {
                 Ok(heard) => {
                     // What came together is one wake, not one read each.
                     for heard in heard {
-                        self.dispatch(heard);
+                        if heard == Heard::Forged {
+                            self.tell_of_forgery(&mut forgery_told);
+                        } else {
+                            self.dispatch(heard);
+                        }
                     }
                 }
                 Err(error) => return error,
             }
+        }
+    }
+
+    fn tell_of_forgery(&self, told: &mut Option<Instant>) {
+        self.metrics.forged_notifications.inc();
+        if told.is_none_or(|at| at.elapsed() >= FORGED_PAUSE) {
+            *told = Some(Instant::now());
+            tracing::warn!(
+                "a notification was not heeded: it came on rowcast_typing or rowcast_session, and no server has sent it, nor \
+                 rowcast.typing(); who else notifies there is in the log of Postgres, with log_statement = all"
+            );
         }
     }
 
@@ -129,6 +161,7 @@ impl Listener {
                     self.metrics.typing_dropped.inc();
                 }
             }
+            Heard::Forged => {}
             // An earlier connection that is not told ends at its next ping.
             Heard::Takeovers(payload) => drop(self.takeovers.try_send(payload)),
         }

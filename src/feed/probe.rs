@@ -1,8 +1,8 @@
 //! Asks the database for what can't be seen from inside.
 //!
 //! Sends a notification of our own, which the listener must hear: a connection that is up and hears nothing is the
-//! failure that no other check finds. Says how full the queue of notifications is, and once when that becomes a trouble and
-//! once when it is over. And takes the outbox's figures for the metrics.
+//! failure that no other check finds. Says how full the queue of notifications is, and fails a check
+//! while that is a trouble. And takes the outbox's figures for the metrics.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::db::{Pool, notify_queue_holder, send_probe, stats};
 use crate::metrics::Metrics;
-use crate::status::NotifyQueueStatus;
+use crate::status::{Check, Checks, FoundBy};
 
 /// Between two probes. A little more than between two looks of the self-check, each of which can take a probe along.
 const PAUSE: Duration = Duration::from_millis(3_200);
@@ -75,25 +75,28 @@ impl Probes {
 pub(crate) struct Probe {
     pool: Pool,
     probes: Probes,
-    queue: watch::Sender<NotifyQueueStatus>,
+    checks: Checks,
+    queue_is_full: watch::Sender<bool>,
     metrics: Metrics,
 }
 
 impl Probe {
-    /// A probe, and what it will say of the queue.
+    /// A probe, and whether it finds the queue so full that nothing at all can be added.
     pub(crate) fn new(
         pool: Pool,
         probes: Probes,
+        checks: Checks,
         metrics: Metrics,
-    ) -> (Self, watch::Receiver<NotifyQueueStatus>) {
-        let (queue, status) = watch::channel(NotifyQueueStatus::default());
+    ) -> (Self, watch::Receiver<bool>) {
+        let (queue_is_full, is_full) = watch::channel(false);
         let probe = Self {
             pool,
             probes,
-            queue,
+            checks,
+            queue_is_full,
             metrics,
         };
-        (probe, status)
+        (probe, is_full)
     }
 
     /// Probes until `stop`.
@@ -122,7 +125,7 @@ impl Probe {
     /// Publishes how full the queue is; asks who holds it up where that matters.
     async fn note_queue(&self, usage: f64) {
         self.metrics.notify_queue.set(usage);
-        let was_in_trouble = self.queue.borrow().trouble.is_some();
+        let was_in_trouble = self.checks.found(Check::NotifyQueue, FoundBy::SelfCheck);
         if usage == 0.0 && !was_in_trouble {
             return;
         }
@@ -130,17 +133,14 @@ impl Probe {
         else {
             return;
         };
-        let trouble = held_up.then(|| trouble(usage, holder.as_deref()));
-        match (&trouble, was_in_trouble) {
-            (Some(trouble), false) => tracing::warn!("{trouble}"),
-            (None, true) => tracing::info!(
-                usage,
-                "the NOTIFY queue has room again: writers wake the reader as before"
-            ),
-            _ => {}
+        if held_up {
+            let trouble = trouble(usage, holder.as_deref());
+            self.checks
+                .fail(Check::NotifyQueue, FoundBy::SelfCheck, trouble);
+        } else {
+            self.checks.pass(Check::NotifyQueue, FoundBy::SelfCheck);
         }
-        let full = usage >= 1.0;
-        self.queue.send_replace(NotifyQueueStatus { full, trouble });
+        self.queue_is_full.send_replace(usage >= 1.0);
     }
 }
 

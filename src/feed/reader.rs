@@ -8,8 +8,11 @@
 //! How it sleeps without missing a wake, and without making busy writers pay for NOTIFY:
 //! - asleep, it holds a key that writers test; whoever finds it held notifies. Few events: it stays in this state.
 //! - many events: it lets go of the key and reads in a loop, and writers notify nobody.
+//! - the key is somebody else's for long: it reads when woken, or every 200 ms, and tries again to get the key.
 //! - before it sleeps again it takes the key, then asks whether a writer is still at work, then reads. A writer that
 //!   tested too early was either seen at work, and is waited for, or was over, and the read saw it.
+
+mod falling_asleep;
 
 use std::time::Duration;
 
@@ -20,12 +23,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::event_feed::EventFeed;
 use super::hand_over::{HandOver, ReadUnderWay};
+use super::outage::Outage;
 use crate::backoff::Backoff;
 use crate::db::ReadPart;
 use crate::delivery::EventSink;
+use crate::event::Room;
 use crate::metrics::{Metrics, WakeSource};
 use crate::offset::{Offset, Seen};
 use crate::status::ReaderStatus;
+use falling_asleep::{Fallen, KEY_PATIENCE};
 
 /// Events in one read from which writers are busy enough to be spared NOTIFY.
 const BUSY_EVENTS: usize = 16;
@@ -44,11 +50,6 @@ const BUSY_PAUSE: Duration = Duration::from_millis(1);
 const QUIET_WINDOWS: u32 = 3;
 const WINDOW: Duration = Duration::from_millis(10);
 const FEW_EVENTS: usize = 5;
-/// While a writer is waited for: a few short pauses, then longer ones.
-const WAIT_SHORT: Duration = Duration::from_millis(2);
-const WAIT_LONG: Duration = Duration::from_millis(20);
-const SHORT_WAITS: u32 = 10;
-
 /// Reads events from a feed and hands them to a sink.
 pub(crate) struct Reader<F, K> {
     feed: F,
@@ -56,6 +57,7 @@ pub(crate) struct Reader<F, K> {
     wake: watch::Receiver<()>,
     poll: Duration,
     status: watch::Sender<ReaderStatus>,
+    outage: Outage,
     metrics: Metrics,
 }
 
@@ -75,6 +77,7 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
             wake,
             poll,
             status,
+            outage: Outage::default(),
             metrics,
         }
     }
@@ -88,17 +91,24 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
                 Ok(()) => break,
                 Err(error) => error,
             };
-            self.status.send_modify(|status| {
-                status.failing.get_or_insert_with(Instant::now);
-            });
             let pause = backoff.next();
-            tracing::warn!(
-                retry_in_ms = pause.as_millis() as u64,
-                "reading the outbox failed: {error}"
-            );
+            self.fail(&error.to_string());
             let _ = timeout(pause, stop.cancelled()).await;
         }
         self.feed.close().await;
+    }
+
+    /// Says why reading fails.
+    fn fail(&mut self, cause: &str) {
+        self.status.send_modify(|status| {
+            let since = status.failing.take().map(|(since, _)| since);
+            status.failing = Some((since.unwrap_or_else(Instant::now), cause.into()));
+        });
+        if self.outage.is_news(cause) {
+            tracing::warn!("reading the outbox failed, it is tried again and again: {cause}");
+        } else {
+            tracing::debug!("reading the outbox failed again: {cause}");
+        }
     }
 
     /// Connects, and follows until `stop` or an error.
@@ -109,15 +119,23 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
         stop: &CancellationToken,
     ) -> Result<(), F::Error> {
         let head = self.feed.connect().await?;
+        // After the head: one that is not in the table is an event to come.
+        self.load_revocations().await?;
         let go_on = self.hand_over.connected(position.take(), head).await;
         let position = position.insert(go_on);
+        let mut denied_since = None;
         while !stop.is_cancelled() {
-            let asleep = self.fall_asleep(position, stop).await?;
+            let fallen = self.fall_asleep(position, stop).await?;
             backoff.reset();
-            if asleep {
-                self.sleep(position, stop).await?;
-            } else {
-                self.stay_awake(position, stop).await?;
+            let denied = matches!(fallen, Fallen::Denied);
+            let since = denied.then(|| denied_since.unwrap_or_else(Instant::now));
+            denied_since = since;
+            match since {
+                None if matches!(fallen, Fallen::Asleep) => self.sleep(position, stop).await?,
+                Some(since) if since.elapsed() >= KEY_PATIENCE => {
+                    self.wait_without_key(position, stop).await?;
+                }
+                _ => self.stay_awake(position, stop).await?,
             }
         }
         Ok(())
@@ -136,7 +154,16 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
             moved: Some(Instant::now()),
             failing: None,
         });
+        if self.outage.ends() {
+            tracing::info!("the outbox is read again");
+        }
         Ok(events)
+    }
+
+    /// Ends the rights that the table says have ended, also those whose event this reader has missed.
+    async fn load_revocations(&mut self) -> Result<(), F::Error> {
+        self.hand_over.revoke(self.feed.revocations().await?).await;
+        Ok(())
     }
 
     async fn read_once(&mut self, position: &mut Offset) -> Result<usize, F::Error> {
@@ -157,6 +184,9 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
         if let Some(part) = large {
             self.leave_to_replays(&read, part, position).await?;
         }
+        if self.hand_over.has_missed_revocations() {
+            self.load_revocations().await?;
+        }
         self.metrics.events_read.inc_by(read.events() as u64);
         Ok(read.events())
     }
@@ -169,50 +199,23 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
         part: ReadPart,
         position: &mut Offset,
     ) -> Result<(), F::Error> {
-        let asked = self.hand_over.rooms();
+        let mut asked = self.hand_over.rooms();
+        asked.push(Room::of_revocations());
         let found = self
             .feed
             .flush_and_find_rooms(read.before(), &asked)
             .await?;
-        tracing::debug!(
-            rooms = found.len(),
-            "a large commit is left to replays, for the rooms that it has events of"
-        );
+        asked.pop();
+        if found.contains(&Room::of_revocations()) {
+            self.load_revocations().await?;
+        }
+        let rooms = found.len();
+        tracing::debug!(rooms, "a large commit is left to replays");
         self.hand_over
             .leave_to_replays(read, part, asked, &found, position)
             .await;
         self.metrics.large_reads.inc();
         Ok(())
-    }
-
-    /// Takes the key and makes sure that no writer tested it too early. False: there is too much to do to sleep.
-    async fn fall_asleep(
-        &mut self,
-        position: &mut Offset,
-        stop: &CancellationToken,
-    ) -> Result<bool, F::Error> {
-        if !self.feed.enable_notify().await? {
-            return Ok(false);
-        }
-        let begun = Instant::now();
-        for wait in 0.. {
-            let writers = self.feed.writers().await?;
-            let events = self.read(position).await?;
-            if events >= BUSY_EVENTS || (events > 0 && writers >= CROWD) {
-                self.feed.disable_notify().await?;
-                return Ok(false);
-            }
-            if stop.is_cancelled() || writers == 0 {
-                return Ok(true);
-            }
-            let pause = writer_pause(wait, begun.elapsed(), self.poll);
-            // A notified commit need not wait for the pause to end, nor does the stop.
-            tokio::select! {
-                () = stop.cancelled() => {}
-                _ = timeout(pause, self.wake.changed()) => {}
-            }
-        }
-        Ok(true)
     }
 
     /// Holds the key: reads when woken or when the poll is due, until writers are busy.
@@ -270,16 +273,7 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
     }
 }
 
-/// The pause before the next look at a writer that may have tested the key too early, and has been waited for so long: a
-/// quarter of that, so that a transaction which stays open costs no more than the poll does, and one that ends without
-/// having written again is delivered late by a quarter of its age at most. One that writes again notifies.
-fn writer_pause(wait: u32, waited: Duration, poll: Duration) -> Duration {
-    if wait < SHORT_WAITS {
-        WAIT_SHORT
-    } else {
-        (waited / 4).max(WAIT_LONG).min(poll.max(WAIT_LONG))
-    }
-}
-
+#[cfg(test)]
+use falling_asleep::{SHORT_WAITS, WAIT_LONG, WAIT_SHORT, writer_pause};
 #[cfg(test)]
 mod tests;

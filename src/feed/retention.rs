@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::db::Pruner;
+use crate::db::{Pruner, cause_of};
 use crate::metrics::Metrics;
 use crate::status::{Check, Checks, FoundBy};
 
@@ -33,8 +33,10 @@ pub(crate) async fn run(
                 (!pruned.has_more).then(|| pause(retention))
             }
             Err(error) => {
-                let cause =
-                    format!("old events can't be removed, it is tried each second: {error}");
+                let cause = format!(
+                    "old events can't be removed, it is tried each second: {}",
+                    cause_of(&error)
+                );
                 checks.fail(Check::Retention, FoundBy::Operation, cause);
                 Some(SHORT_PAUSE)
             }

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::db::{Pool, Source, is_transient, sources};
+use crate::db::{Pool, Source, cause_of, is_transient, sources};
 use crate::metrics::Metrics;
 use crate::status::SourcesStatus;
 
@@ -46,7 +46,7 @@ impl SourceWatch {
                 Ok(found) => Some(seen.take(&found, &self.metrics)),
                 // The reader says that the database is away.
                 Err(error) if is_transient(&error) => None,
-                Err(error) => Some(seen.fail(&error)),
+                Err(error) => Some(seen.fail(&cause_of(&error))),
             };
             if let Some(status) = status {
                 self.status.send_replace(status);
@@ -110,9 +110,9 @@ impl Seen {
     }
 
     /// Takes the failure of a look.
-    fn fail(&mut self, error: &dyn std::fmt::Display) -> SourcesStatus {
+    fn fail(&mut self, cause: &str) -> SourcesStatus {
         let failing = format!(
-            "the attached tables can't be looked at, so their problems are not known: {error}"
+            "the attached tables can't be looked at, so their problems are not known: {cause}"
         );
         if self.failing.as_ref() != Some(&failing) {
             tracing::warn!("{failing}");

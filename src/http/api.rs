@@ -1,6 +1,6 @@
 //! What the API's reads share: who may ask, for which room, with which parameters.
 //!
-//! [`admit`] comes before every handler: it holds the limit of requests and checks the origin.
+//! [`admit`] comes before every handler: it holds the limits of requests and checks the origin.
 //! Refuses unknown and repeated parameters, because a misspelt one that was ignored would change the question.
 
 use std::ops::RangeInclusive;
@@ -9,21 +9,24 @@ use std::time::Duration;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Extension, Path, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::api_limits::{ApiLimits, Caller};
 use super::etag;
-use super::rate::Rates;
-use crate::auth::{self, Denied, Identity, OriginPolicy};
-use crate::db::Pool;
+use crate::auth::{self, Authenticator, ConnectError, Identity, RoomPolicy};
+use crate::db::{Pool, Verdict};
 use crate::delivery::RoomNotifier;
 use crate::event::{ContactId, Room};
 use crate::http_error::Error;
-use crate::metrics::{Limit, Metrics};
-use crate::transport::Peer;
+use crate::metrics::Metrics;
+use crate::offset::EpochKey;
+use crate::quota::ClientAddress;
+use crate::revocations::Revocations;
 
 /// Between two lines of the log about requests that fail.
 const COMPLAINT_PAUSE: Duration = Duration::from_secs(5);
@@ -37,23 +40,28 @@ pub(crate) struct Api {
     pub max_payload: usize,
     pub metrics: Metrics,
     /// The value of the database's epoch, as it was last seen.
-    pub epoch: Mutex<Option<u64>>,
-    origin_policy: OriginPolicy,
-    rates: Rates,
+    pub epoch: Mutex<Option<EpochKey>>,
+    pub limits: ApiLimits,
+    authenticator: Authenticator,
+    revocations: Arc<Revocations>,
+    room_policy: RoomPolicy,
     complained: Mutex<Option<Instant>>,
 }
 
 /// The rules by which [`Api`] answers.
-#[derive(Clone, Debug)]
 pub(crate) struct ApiRules {
-    /// The pages that may ask.
-    pub origin_policy: OriginPolicy,
+    /// Who asks.
+    pub authenticator: Authenticator,
+    /// Whose tokens are refused.
+    pub revocations: Arc<Revocations>,
+    /// Who may read which room.
+    pub room_policy: RoomPolicy,
     /// How long an offset is good for.
     pub retention: Duration,
     /// Larger payloads and rows are reduced to their ids.
     pub max_payload_bytes: usize,
-    /// Requests a second of one address.
-    pub max_rate: u32,
+    /// How much may be asked.
+    pub limits: ApiLimits,
 }
 
 impl Api {
@@ -73,10 +81,41 @@ impl Api {
             max_payload: rules.max_payload_bytes,
             metrics,
             epoch: Mutex::default(),
-            origin_policy: rules.origin_policy,
-            rates: Rates::new(rules.max_rate),
+            authenticator: rules.authenticator,
+            limits: rules.limits,
+            revocations: rules.revocations,
+            room_policy: rules.room_policy,
             complained: Mutex::default(),
         })
+    }
+
+    /// Who asks, if it may ask.
+    async fn identify(
+        &self,
+        parts: &Parts,
+        address: Option<ClientAddress>,
+    ) -> Result<(Identity, Caller), Error> {
+        self.limits.count_address(address)?;
+        let identity = self.authenticator.authenticate(parts, None).await;
+        let identity = identity.map_err(refused)?;
+        auth::check_not_revoked(&identity, &self.revocations).map_err(refused)?;
+        let caller = self.limits.count_identity(&identity, address)?;
+        Ok((identity, caller))
+    }
+
+    /// Whether whoever asks may still have what was read for it: a right may have ended since the request was admitted.
+    ///
+    /// # Errors
+    /// Its token is refused, or the room is closed to it.
+    pub(super) fn check_not_revoked(&self, identity: &Identity, room: &Room) -> Result<(), Error> {
+        auth::check_not_revoked(identity, &self.revocations).map_err(refused)?;
+        let bearer = identity.bearer(&self.revocations);
+        match bearer {
+            Some(bearer) if self.revocations.closes(&bearer, room) => {
+                Err(Error::Forbidden("the right to this room was revoked"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Logs why a request failed, now and then, and says what the client is told.
@@ -99,52 +138,65 @@ impl Api {
     }
 }
 
-/// Runs before every handler: refuses an address that asks too often and a page whose origin is not allowed, and adds the
-/// identity to the request.
+/// Runs before every handler: refuses whoever asks too often and a page whose origin is not allowed, and adds to the request who
+/// asks.
 pub(crate) async fn admit(
     State(api): State<Arc<Api>>,
-    peer: Option<Extension<Peer>>,
+    address: Option<Extension<ClientAddress>>,
     request: Request,
     next: Next,
 ) -> Response {
-    if let Some(Extension(Peer(address))) = peer
-        && !api.rates.take(address, Instant::now())
-    {
-        api.metrics.limits(Limit::HttpRate);
-        return Error::TooManyRequests(api.rates.rate()).into_response();
-    }
+    let address = address.map(|Extension(address)| address);
     let (mut parts, body) = request.into_parts();
-    match auth::authenticate(&parts, &api.origin_policy) {
-        Ok(identity) => {
+    match api.identify(&parts, address).await {
+        Ok((identity, caller)) => {
             parts.extensions.insert(identity);
+            parts.extensions.insert(caller);
             next.run(Request::from_parts(parts, body)).await
         }
-        Err(auth::ConnectError::OriginNotAllowed) => {
-            Error::Forbidden("this origin is not allowed").into_response()
-        }
+        Err(error) => error.into_response(),
+    }
+}
+
+fn refused(error: ConnectError) -> Error {
+    match error {
+        ConnectError::OriginNotAllowed => Error::Forbidden("this origin is not allowed"),
+        ConnectError::HostNotAllowed => Error::HostNotAllowed,
+        ConnectError::Unauthorized => Error::Unauthorized("a valid token is required"),
+        ConnectError::TokenExpired => Error::Unauthorized("the token has expired"),
+        ConnectError::Unavailable => Error::NoKeys,
     }
 }
 
 /// The room that is asked for.
 pub(crate) async fn room(
+    api: &Api,
     contact: Result<Path<String>, PathRejection>,
     identity: &Identity,
 ) -> Result<Room, Error> {
-    Ok(self::contact(contact, identity).await?.room())
+    Ok(self::contact(api, contact, identity).await?.room())
 }
 
 /// The contact of the conversation that is asked for.
 pub(crate) async fn contact(
+    api: &Api,
     contact: Result<Path<String>, PathRejection>,
     identity: &Identity,
 ) -> Result<ContactId, Error> {
     let Path(contact) = contact
         .map_err(|_| Error::BadRequest("contactId must be UTF-8, percent-encoded".to_owned()))?;
     let contact = ContactId::try_from(contact).map_err(|e| Error::BadRequest(e.to_string()))?;
-    auth::may_join(identity, &contact.room())
-        .await
-        .map_err(|Denied| Error::Forbidden("not allowed"))?;
+    check_room(api, &contact.room(), identity).await?;
     Ok(contact)
+}
+
+/// Whether the identity may read the room at this moment.
+pub(crate) async fn check_room(api: &Api, room: &Room, identity: &Identity) -> Result<(), Error> {
+    match api.room_policy.may_join_room(identity, room).await {
+        Verdict::Allowed => Ok(()),
+        Verdict::Denied => Err(Error::Forbidden("not allowed")),
+        Verdict::Unavailable => Err(Error::PolicyUnavailable),
+    }
 }
 
 /// The parameters of a request.
@@ -206,6 +258,9 @@ pub(crate) fn quoted(text: &str) -> String {
     format!("{:?}", text.chars().take(100).collect::<String>())
 }
 
+/// What an answer depends on beside its URL: who asks. The layer of CORS adds the origin.
+const VARY: HeaderValue = HeaderValue::from_static("authorization, cookie");
+
 /// An answer with its tag: only the tag if the client has the content already. The body is made if it is needed.
 pub(crate) fn tagged(
     tag: &HeaderValue,
@@ -218,6 +273,7 @@ pub(crate) fn tagged(
             header::CACHE_CONTROL,
             HeaderValue::from_static("private, no-cache"),
         ),
+        (header::VARY, VARY),
     ];
     if etag::is_known(headers, tag) {
         return (StatusCode::NOT_MODIFIED, shared).into_response();

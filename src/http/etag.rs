@@ -17,15 +17,16 @@ use crate::offset::Epoch;
 pub(crate) struct ETag(Sha256);
 
 impl ETag {
-    /// The tag of an answer to `uri`.
-    pub(crate) fn new(uri: &Uri, epoch: Epoch, retention: Duration) -> Self {
+    /// The tag of an answer to `uri` for whoever bears this name: what one identity has says nothing of what another may have.
+    pub(crate) fn new(uri: &Uri, identity: &str, epoch: Epoch, retention: Duration) -> Self {
         let now = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();
         let span = now.as_millis() / (retention.as_millis() / 4).max(1);
         let mut tag = Self(Sha256::new());
         tag.cover(uri.to_string().as_bytes());
-        tag.cover(&epoch.value.to_be_bytes());
+        tag.cover(identity.as_bytes());
+        tag.cover(epoch.value.bytes());
         tag.cover(&epoch.crashes.to_be_bytes());
         tag.cover(&span.to_be_bytes());
         tag
@@ -125,20 +126,22 @@ mod tests {
 
     #[test]
     fn what_was_asked_where_and_found_is_in_the_tag() {
-        let tag = |uri: &str, value, crashes, parts: &[&str]| {
+        let tag = |(uri, identity): (&str, &str), value, crashes, parts: &[&str]| {
+            let value = crate::offset::EpochKey::of(value);
             let epoch = Epoch { value, crashes };
             let uri = uri.parse().expect("a path");
-            let mut tag = ETag::new(&uri, epoch, Duration::from_secs(365 * 24 * 3600));
+            let mut tag = ETag::new(&uri, identity, epoch, Duration::from_secs(365 * 24 * 3600));
             parts.iter().for_each(|part| tag.cover(part.as_bytes()));
             tag.finish()
         };
-        let one = tag("/a?b=1", 1, 0, &["x", "y"]);
-        assert_eq!(one, tag("/a?b=1", 1, 0, &["x", "y"]));
+        let one = tag(("/a?b=1", "i"), 1, 0, &["x", "y"]);
+        assert_eq!(one, tag(("/a?b=1", "i"), 1, 0, &["x", "y"]));
         for other in [
-            tag("/a?b=2", 1, 0, &["x", "y"]),
-            tag("/a?b=1", 2, 0, &["x", "y"]),
-            tag("/a?b=1", 1, 1, &["x", "y"]),
-            tag("/a?b=1", 1, 0, &["xy"]),
+            tag(("/a?b=2", "i"), 1, 0, &["x", "y"]),
+            tag(("/a?b=1", "j"), 1, 0, &["x", "y"]),
+            tag(("/a?b=1", "i"), 2, 0, &["x", "y"]),
+            tag(("/a?b=1", "i"), 1, 1, &["x", "y"]),
+            tag(("/a?b=1", "i"), 1, 0, &["xy"]),
         ] {
             assert_ne!(one, other);
         }

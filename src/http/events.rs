@@ -14,7 +14,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep_until};
 
-use super::api::{Api, Query, room, tagged};
+use super::api::{Api, Query, check_room, room, tagged};
+use super::api_limits::Caller;
 use super::etag::{self, ETag};
 use crate::auth::Identity;
 use crate::db;
@@ -51,38 +52,48 @@ struct Page {
 pub(super) async fn answer(
     State(api): State<Arc<Api>>,
     Extension(identity): Extension<Identity>,
+    Extension(caller): Extension<Caller>,
     contact: Result<Path<String>, PathRejection>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    let room = room(contact, &identity).await?;
+    let room = room(&api, contact, &identity).await?;
     let query = Query::parse(&uri, &["after", "limit", "wait"])?;
     let limit = query.number("limit", 500, 1..=2000)?.into();
     let wait = query.number("wait", 0, 0..=25)?;
     let Some(after) = query.text("after") else {
         let page = api.present().await?;
-        return Ok(api.respond(&page, &uri, &headers).0);
+        return Ok(api.respond(&page, &uri, &headers, &identity).0);
     };
+    api.limits.may_read(&caller)?;
     let after = api.unpack(after).await?;
+    api.check_not_revoked(&identity, &room)?;
     let deadline = Instant::now() + Duration::from_secs(wait.into());
     // It watches before it reads, so that an event is either in the read or announced.
-    let mut watch = match wait {
-        0 => None,
-        _ => Some(api.notifier.watch(&room).map_err(|_| {
-            api.metrics.limits(Limit::LongPolls);
-            Error::Crowded
-        })?),
+    let (mut watch, _place) = match wait {
+        0 => (None, None),
+        _ => {
+            let place = api.limits.begin_long_poll(&caller)?;
+            let watch = api.notifier.watch(&room).map_err(|_| {
+                api.metrics.limits(Limit::AllLongPolls);
+                Error::Crowded
+            })?;
+            (Some(watch), Some(place))
+        }
     };
     loop {
         let page = api.read(&room, &after, limit).await?;
-        let (response, known) = api.respond(&page, &uri, &headers);
+        api.limits.charge_read(&caller, page.events.len());
+        api.check_not_revoked(&identity, &room)?;
+        let (response, known) = api.respond(&page, &uri, &headers, &identity);
         let news = !page.events.is_empty() && !known;
         drop(page);
         let Some(watch) = watch.as_mut().filter(|_| !news) else {
             return Ok(response);
         };
         tokio::select! {
-            () = watch.next() => {}
+            // The right to read the room may have ended meanwhile.
+            () = watch.next() => check_room(&api, &room, &identity).await?,
             () = sleep_until(deadline) => return Ok(response),
             () = api.draining.cancelled() => return Ok(response),
         }
@@ -169,7 +180,13 @@ impl Api {
     }
 
     /// The answer, and whether the client has it already.
-    fn respond(&self, page: &Page, uri: &Uri, headers: &HeaderMap) -> (Response, bool) {
+    fn respond(
+        &self,
+        page: &Page,
+        uri: &Uri,
+        headers: &HeaderMap,
+        identity: &Identity,
+    ) -> (Response, bool) {
         let offset = |seen: &Seen| {
             let offset = Offset {
                 epoch: page.epoch,
@@ -179,7 +196,7 @@ impl Api {
             };
             offset.pack()
         };
-        let mut tag = ETag::new(uri, page.epoch, self.retention);
+        let mut tag = ETag::new(uri, &identity.name(), page.epoch, self.retention);
         for (event, _) in &page.events {
             tag.cover(event.name.as_bytes());
             tag.cover(event.payload.get().as_bytes());

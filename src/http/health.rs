@@ -18,8 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::http_error::json_response;
 use crate::status::{
-    Check, Checks, ListenerStatus, NotifyQueueStatus, PROBE_LIMIT, ReaderStatus, Severity,
-    SourcesStatus,
+    Check, Checks, ListenerStatus, PROBE_LIMIT, ReaderStatus, Severity, SourcesStatus,
 };
 
 /// How far behind the reader may be, beyond two polls; and how long it may fail.
@@ -34,21 +33,12 @@ pub(crate) struct Health {
     reader: watch::Receiver<ReaderStatus>,
     sources: watch::Receiver<SourcesStatus>,
     checks: Checks,
-    notify_queue: watch::Receiver<NotifyQueueStatus>,
     draining: CancellationToken,
     lag_limit: Duration,
 }
 
 /// The checks that are made here; those of `status` come on top.
-const OWN_CHECKS: [&str; 7] = [
-    "drain",
-    "listener",
-    "pooler",
-    "reader",
-    "probe",
-    "sources",
-    "notify_queue",
-];
+const OWN_CHECKS: [&str; 6] = ["drain", "listener", "pooler", "reader", "probe", "sources"];
 
 impl Health {
     /// Watches the listener, a reader that reads every `poll` at least, and the attached tables.
@@ -57,7 +47,6 @@ impl Health {
         reader: watch::Receiver<ReaderStatus>,
         sources: watch::Receiver<SourcesStatus>,
         checks: Checks,
-        notify_queue: watch::Receiver<NotifyQueueStatus>,
         draining: CancellationToken,
         poll: Duration,
     ) -> Self {
@@ -66,7 +55,6 @@ impl Health {
             reader,
             sources,
             checks,
-            notify_queue,
             draining,
             lag_limit: poll * 2 + LAG_LIMIT,
         }
@@ -83,16 +71,20 @@ impl Health {
         if self.draining.is_cancelled() {
             failing.insert("drain".into(), "the server is stopping".into());
         }
-        let listener = *self.listener.borrow();
+        let listener = self.listener.borrow().clone();
         if !listener.bound && !listener.pooled {
-            failing.insert("listener".into(), "LISTEN is not in force".into());
+            let cause = listener.cause.map(|cause| format!(": {cause}"));
+            let cause = format!("LISTEN is not in force{}", cause.unwrap_or_default());
+            failing.insert("listener".into(), cause.into());
         }
-        let reader = *self.reader.borrow();
-        let failing_for = reader.failing.map(|since| since.elapsed());
+        let reader = self.reader.borrow().clone();
         // A long read that comes further is no fault.
         match reader.moved.map(|at| at.elapsed()) {
-            _ if failing_for.is_some_and(|time| time > LAG_LIMIT) => {
-                failing.insert("reader".into(), "the outbox can't be read".into());
+            _ if let Some((since, cause)) = &reader.failing
+                && since.elapsed() > LAG_LIMIT =>
+            {
+                let cause = format!("the outbox can't be read: {cause}");
+                failing.insert("reader".into(), cause.into());
             }
             None => drop(failing.insert("reader".into(), "the outbox was not read yet".into())),
             Some(lag) if lag > self.lag_limit => {
@@ -123,9 +115,6 @@ impl Health {
             degraded.insert("sources".into(), failing.as_str().into());
         } else if !sources.problems.is_empty() {
             degraded.insert("sources".into(), json!(sources.problems));
-        }
-        if let Some(trouble) = &self.notify_queue.borrow().trouble {
-            degraded.insert("notify_queue".into(), trouble.as_str().into());
         }
         degraded
     }

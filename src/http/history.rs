@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::api::{Api, Query, quoted, room, tagged};
+use super::api_limits::Caller;
 use super::etag::ETag;
 use crate::auth::Identity;
 use crate::db::{self, HistoryError};
@@ -30,14 +31,16 @@ struct Body {
 pub(super) async fn answer(
     State(api): State<Arc<Api>>,
     Extension(identity): Extension<Identity>,
+    Extension(caller): Extension<Caller>,
     contact: Result<Path<String>, PathRejection>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    let room = room(contact, &identity).await?;
+    let room = room(&api, contact, &identity).await?;
     let query = Query::parse(&uri, &["limit", "before"])?;
     let limit = query.number("limit", 50, 1..=200)?;
     let before = query.text("before");
+    api.limits.may_read(&caller)?;
     let page = db::history(&api.pool, &room, before, limit.into(), api.max_payload)
         .await
         .map_err(|error| match error {
@@ -48,11 +51,13 @@ pub(super) async fn answer(
             )),
             error => api.failed(&error),
         })?;
+    api.limits.charge_read(&caller, page.messages.len());
+    api.check_not_revoked(&identity, &room)?;
     for error in &page.left_out {
         api.complain("history is read without a table", error);
     }
     let incomplete = !page.left_out.is_empty();
-    let mut tag = ETag::new(&uri, page.state.epoch, api.retention);
+    let mut tag = ETag::new(&uri, &identity.name(), page.state.epoch, api.retention);
     for message in &page.messages {
         tag.cover(message.get().as_bytes());
     }

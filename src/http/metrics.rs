@@ -1,17 +1,20 @@
 //! The admin listener: `/metrics` for Prometheus.
 //!
-//! Asks nobody who they are, so it listens on an address that only operators reach.
+//! Asks nobody who they are, so it listens on an address that only operators reach, and answers a browser by its known names only.
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
+use super::front_door;
+use crate::auth::HostPolicy;
 use crate::http_error::Error;
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -22,7 +25,11 @@ struct Admin {
 }
 
 /// The admin routes. `measure` brings up to date what is only known when asked.
-pub(crate) fn admin(registry: Arc<Registry>, measure: impl Fn() + Send + Sync + 'static) -> Router {
+pub(crate) fn admin(
+    registry: Arc<Registry>,
+    hosts: HostPolicy,
+    measure: impl Fn() + Send + Sync + 'static,
+) -> Router {
     let admin = Arc::new(Admin {
         registry,
         measure: Box::new(measure),
@@ -31,6 +38,7 @@ pub(crate) fn admin(registry: Arc<Registry>, measure: impl Fn() + Send + Sync + 
         .route("/metrics", get(scrape))
         .with_state(admin)
         .fallback(|| async { Error::NotFound })
+        .layer(middleware::from_fn_with_state(hosts, front_door::look))
 }
 
 async fn scrape(State(admin): State<Arc<Admin>>) -> Response {

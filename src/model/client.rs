@@ -13,7 +13,12 @@ use crate::offset::Offset;
 #[derive(Clone, Debug)]
 pub(super) enum Sent {
     /// A stored event.
-    Event { uid: u64, offset: String },
+    Event {
+        uid: u64,
+        offset: String,
+        /// The rooms that were closed to the client when it was sent.
+        closed: Vec<Room>,
+    },
     /// It is to reload a room. With the moment at which it was sent.
     Resync { contact: String, at: u64 },
     /// The first event of a connection.
@@ -27,6 +32,10 @@ pub(super) enum Sent {
     },
     /// A leave is answered.
     Left { room: Room },
+    /// A join is refused.
+    Refused { room: Room },
+    /// The server has taken the client out of a room.
+    TakenOut { room: Room },
 }
 
 /// A connection on its way out: the server sends, and the client has it once it has read it.
@@ -36,17 +45,26 @@ pub(super) struct Wire {
     capacity: usize,
     closed: AtomicBool,
     clock: Arc<AtomicU64>,
+    /// The rooms that are closed to the client at this moment.
+    closed_rooms: ClosedRooms,
 }
+
+pub(super) type ClosedRooms = Box<dyn Fn() -> Vec<Room> + Send + Sync>;
 
 impl Wire {
     /// So many events may wait. `clock` says which moment it is.
-    pub(super) fn new(capacity: usize, clock: Arc<AtomicU64>) -> Arc<Self> {
+    pub(super) fn new(
+        capacity: usize,
+        clock: Arc<AtomicU64>,
+        closed_rooms: ClosedRooms,
+    ) -> Arc<Self> {
         Arc::new(Self {
             queue: Mutex::default(),
             taken: AtomicU64::new(0),
             capacity,
             closed: AtomicBool::new(false),
             clock,
+            closed_rooms,
         })
     }
 
@@ -83,7 +101,13 @@ impl SubscriberTransport for Wire {
             Some(offset) => Sent::Event {
                 uid: payload.parse().expect("a stored event"),
                 offset: offset.to_owned(),
+                closed: (self.closed_rooms)(),
             },
+            None if event.name() == name::LEFT => {
+                let payload: serde_json::Value = serde_json::from_str(payload).expect("JSON");
+                let room = payload["room"].as_str().expect("text").into();
+                Sent::TakenOut { room }
+            }
             None => {
                 assert_eq!(event.name(), name::RESYNC);
                 let payload: serde_json::Value = serde_json::from_str(payload).expect("JSON");
@@ -188,7 +212,16 @@ impl Client {
     pub(super) fn receives(&mut self, sent: Sent, database: &Database) {
         match sent {
             Sent::Ready { offset } => self.offset = Some(offset),
-            Sent::Event { uid, offset } => {
+            Sent::Event {
+                uid,
+                offset,
+                closed,
+            } => {
+                let room = &database.event(uid).room;
+                assert!(
+                    !closed.contains(room),
+                    "{uid} was sent after {room:?} was closed"
+                );
                 self.offset = Some(offset);
                 self.receives_event(database.event(uid), database);
             }
@@ -225,7 +258,13 @@ impl Client {
                     }
                 }
             }
-            Sent::Left { room } => {
+            Sent::TakenOut { room } => {
+                // An answer may still be on its way.
+                if self.views.get(&room).is_some_and(|view| view.joined) {
+                    self.views.remove(&room);
+                }
+            }
+            Sent::Left { room } | Sent::Refused { room } => {
                 self.waits = false;
                 self.views.remove(&room);
             }

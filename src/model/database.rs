@@ -8,7 +8,10 @@ use serde_json::value::RawValue;
 use super::random::Random;
 use crate::db::{Head, LogPosition, ReadPart};
 use crate::event::{Event, Room};
-use crate::offset::{DatabaseState, Epoch, Offset, ReplayPage, RoomRange, Seen, Snapshot};
+use crate::offset::{
+    DatabaseState, Epoch, EpochKey, Offset, ReplayPage, RoomRange, Seen, Snapshot,
+};
+use crate::revocations::Revocation;
 
 /// An event that was committed. It stays here when it is undone or pruned.
 #[derive(Clone, Debug)]
@@ -27,11 +30,14 @@ pub(super) struct Committed {
     sync: bool,
     pruned: bool,
     log: i64,
+    revocation: Option<Revocation>,
 }
 
 struct Transaction {
     xid: u64,
     writes: Vec<(i64, Room, u64)>,
+    /// What its last write is the event of.
+    revocation: Option<Revocation>,
 }
 
 pub(super) struct Database {
@@ -56,7 +62,7 @@ impl Database {
     pub(super) fn new() -> Self {
         Self {
             epoch: Epoch {
-                value: 7,
+                value: EpochKey::of(7),
                 crashes: 0,
             },
             recovered: Vec::new(),
@@ -103,8 +109,31 @@ impl Database {
         self.open.push(Transaction {
             xid: self.next_xid,
             writes: Vec::new(),
+            revocation: None,
         });
         self.next_xid += 1;
+    }
+
+    /// Somebody revokes a right, and commits it at once or later.
+    pub(super) fn revoke(&mut self, revocation: Revocation, at_once: bool) {
+        self.clock += 1;
+        self.begin();
+        let index = self.open.len() - 1;
+        let write = (self.next_id, Room::of_revocations(), self.clock);
+        self.open[index].writes.push(write);
+        self.open[index].revocation = Some(revocation);
+        self.next_id += 1;
+        if at_once {
+            self.commit(index, true);
+        }
+    }
+
+    /// The table of revocations.
+    pub(super) fn revocations(&self) -> Vec<Revocation> {
+        let revocations = self.committed.iter();
+        revocations
+            .filter_map(|event| event.revocation.clone())
+            .collect()
     }
 
     fn end(&mut self, xid: u64) {
@@ -119,7 +148,9 @@ impl Database {
     }
 
     fn commit(&mut self, index: usize, sync: bool) {
-        let transaction = self.open.remove(index);
+        let mut transaction = self.open.remove(index);
+        // Whoever revokes waits for the disk.
+        let sync = sync || transaction.revocation.is_some();
         self.clock += 1;
         self.end(transaction.xid);
         for (id, room, written_at) in transaction.writes {
@@ -127,6 +158,7 @@ impl Database {
                 uid: self.next_uid,
                 id,
                 xid: transaction.xid,
+                revocation: transaction.revocation.take_if(|_| room.is_of_revocations()),
                 room,
                 written_at,
                 committed_at: self.clock,
@@ -311,13 +343,27 @@ fn holds(range: &RoomRange, event: &Committed) -> bool {
 }
 
 impl Committed {
+    fn payload(&self) -> String {
+        match &self.revocation {
+            None => self.uid.to_string(),
+            Some(revocation) => serde_json::json!({
+                "subject": revocation.subject,
+                "issuer": revocation.issuer,
+                "room": revocation.room,
+                "at": revocation.at,
+                "reason": null,
+            })
+            .to_string(),
+        }
+    }
+
     fn to_event(&self) -> Arc<Event> {
         Arc::new(Event {
             id: self.id,
             xid: self.xid,
             room: self.room.clone(),
             name: "e".into(),
-            payload: RawValue::from_string(self.uid.to_string()).expect("JSON"),
+            payload: RawValue::from_string(self.payload()).expect("JSON"),
             at_us: self.uid.cast_signed(),
             age: Duration::ZERO,
         })

@@ -1,8 +1,9 @@
 //! One server, its database and its clients, and everything that may happen to them.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use serde_json::json;
@@ -15,13 +16,15 @@ use super::trace;
 use crate::auth::Identity;
 use crate::db::{PidHash, ReadPart, ResumeSession, StoredSession, Takeover};
 use crate::delivery::{
-    BehindReceiver, DeliveryState, Hub, JoinReplayOutcome, Joined, ReplayStepped, StepBroadcast,
-    StepReplay, StepSink, Subscriber, SubscriberTransport as _,
+    AccessGeneration, BehindReceiver, DeliveryState, Hub, JoinError, JoinReplayOutcome, Joined,
+    Outgoing, ReplayStepped, StepBroadcast, StepReplay, StepSink, Subscriber,
+    SubscriberTransport as _,
 };
-use crate::event::Room;
+use crate::event::{Room, left};
 use crate::feed::{HandOver, ReadUnderWay};
 use crate::metrics::Metrics;
-use crate::offset::{Offset, RoomRange};
+use crate::offset::{EpochKey, Offset, RoomRange};
+use crate::revocations::{Bearer, Revocation, Revocations};
 use crate::socketio::SessionOwners;
 use crate::socketio::resume::{ResumeOutcome, ResumeRequest, evaluate};
 use crate::socketio::store::{session_progress, stored_session};
@@ -46,8 +49,14 @@ impl Connection {
 }
 
 enum Answer {
-    Joined { room: Room, lost: bool },
-    Left { room: Room },
+    Joined {
+        room: Room,
+        lost: bool,
+        access: AccessGeneration,
+    },
+    Left {
+        room: Room,
+    },
 }
 
 /// A replay that is under way.
@@ -55,8 +64,8 @@ struct Running {
     replay: StepReplay,
     /// What it waits to be read.
     wants: Option<Vec<RoomRange>>,
-    /// Of a join: the connection and the room.
-    join: Option<(u64, Room)>,
+    /// Of a join: the connection, the room, and when it was begun.
+    join: Option<(u64, Room, AccessGeneration)>,
 }
 
 struct LargeRead {
@@ -85,7 +94,13 @@ struct Server {
 
 impl Server {
     fn new() -> Self {
-        let (hub, behind) = Hub::new(ROOMS, watch::Sender::default(), Metrics::new().0);
+        let revocations = Revocations::new(Duration::MAX);
+        let (hub, behind) = Hub::new(
+            ROOMS,
+            watch::Sender::default(),
+            revocations,
+            Metrics::new().0,
+        );
         let sink = StepSink::new(&hub);
         Self {
             broadcast: StepBroadcast::new(&hub, sink.clone()),
@@ -120,6 +135,12 @@ pub(super) struct World {
     /// Each client's connection, if it has one.
     online: Vec<Option<u64>>,
     next_connection: u64,
+    /// The time by which tokens are issued and rights revoked.
+    seconds: i64,
+    /// Resume sessions that were removed because their clients were taken out of the last room.
+    ended: HashSet<PidHash>,
+    /// When each client's token was issued.
+    issued: Vec<i64>,
     /// Whether clients read seldom in this history, and the database crashes often.
     is_rough: bool,
     rooms: usize,
@@ -141,6 +162,9 @@ impl World {
             clients: (0..CLIENTS).map(|_| Client::default()).collect(),
             online: vec![None; CLIENTS],
             next_connection: 1,
+            seconds: 0,
+            ended: HashSet::new(),
+            issued: vec![0; CLIENTS],
         }
     }
 
@@ -162,6 +186,7 @@ impl World {
             96 if self.random.one_in(4) => self.database_crashes(),
             97 if self.random.one_in(4) => self.prune(),
             98 if self.random.one_in(6) => self.server_is_killed(),
+            99 => self.revoke(),
             _ => {}
         }
         self.clock.store(self.database.clock, Ordering::Relaxed);
@@ -225,6 +250,8 @@ impl World {
             return;
         }
         if !server.connected {
+            let revoked = server.hand_over.revoke(self.database.revocations());
+            revoked.now_or_never().expect("it waits for nobody");
             let (position, head) = (server.position.take(), self.database.head());
             let connected = server.hand_over.connected(position, head).now_or_never();
             server.position = connected;
@@ -255,10 +282,12 @@ impl World {
             }
             Some((read, parts)) => match parts.pop_front() {
                 Some(part) if part.is_large => {
+                    let mut asked = server.hand_over.rooms();
+                    asked.push(Room::of_revocations());
                     server.large = Some(LargeRead {
                         read: ReadUnderWay::from(position),
                         part,
-                        asked: server.hand_over.rooms(),
+                        asked,
                         found: None,
                     });
                 }
@@ -285,6 +314,11 @@ impl World {
             return true;
         };
         trace(|| format!("the reader leaves {found:?} to replays: {:?}", large.part));
+        if found.contains(&Room::of_revocations()) {
+            let revoked = server.hand_over.revoke(self.database.revocations());
+            revoked.now_or_never().expect("it waits for nobody");
+        }
+        large.asked.pop();
         let position = server.position.as_mut().expect("the reader is connected");
         let left = server.hand_over.leave_to_replays(
             &large.read,
@@ -335,24 +369,33 @@ impl World {
             ReplayStepped::NeedsPage(wants) => running.wants = Some(wants),
             ReplayStepped::Done(outcome) => {
                 let running = self.server.replays.swap_remove(index);
-                if let (Some(outcome), Some((id, room))) = (outcome, running.join) {
-                    self.join_replayed(id, room, outcome.expect("there is room"));
+                if let (Some(outcome), Some((id, room, access))) = (outcome, running.join) {
+                    self.join_replayed(id, room, access, outcome);
                 }
             }
         }
     }
 
-    fn join_replayed(&mut self, id: u64, room: Room, outcome: JoinReplayOutcome) {
+    fn join_replayed(
+        &mut self,
+        id: u64,
+        room: Room,
+        access: AccessGeneration,
+        outcome: Result<JoinReplayOutcome, JoinError>,
+    ) {
         let Some(connection) = self.server.connections.get_mut(&id) else {
             return;
         };
         let lost = match outcome {
-            JoinReplayOutcome::Gone => return,
-            JoinReplayOutcome::Entered { .. } | JoinReplayOutcome::Already => false,
-            JoinReplayOutcome::Lost => true,
+            Err(JoinError::Revoked) => return connection.wire.push(Sent::Refused { room }),
+            Err(error) => panic!("there is room: {error:?}"),
+            Ok(JoinReplayOutcome::Gone) => return,
+            Ok(JoinReplayOutcome::Entered { .. } | JoinReplayOutcome::Already) => false,
+            Ok(JoinReplayOutcome::Lost) => true,
         };
         if lost {
             match self.server.hub.join_unproven(&connection.subscriber, &room) {
+                Err(JoinError::Revoked) => return connection.wire.push(Sent::Refused { room }),
                 Ok(Joined::Gone) => return,
                 // It would ask again. Here it comes back.
                 Ok(Joined::Wait) => {
@@ -362,7 +405,9 @@ impl World {
                 _ => {}
             }
         }
-        connection.unstored.push(Answer::Joined { room, lost });
+        connection
+            .unstored
+            .push(Answer::Joined { room, lost, access });
     }
 
     fn client_reads(&mut self) {
@@ -416,6 +461,7 @@ impl World {
             connection.unstored.push(Answer::Left { room });
             return;
         }
+        let access = connection.subscriber.access_generation();
         let after = after.filter(|_| hub.position().is_some());
         match after {
             Some(after) => {
@@ -429,19 +475,20 @@ impl World {
                 self.server.replays.push(Running {
                     replay: StepReplay::join(hub, &connection.subscriber, &room, &after),
                     wants: None,
-                    join: Some((id, room)),
+                    join: Some((id, room, access)),
                 });
             }
             None => {
                 let joined = hub.join(&connection.subscriber, &room);
-                if joined == Ok(Joined::Wait) {
+                if matches!(joined, Ok(Joined::Wait) | Err(JoinError::Revoked)) {
                     self.clients[client].waits = false;
                     return;
                 }
                 self.clients[client].asks_to_join(&room, None);
                 if joined == Ok(Joined::Entered) {
                     let lost = false;
-                    connection.unstored.push(Answer::Joined { room, lost });
+                    let answer = Answer::Joined { room, lost, access };
+                    connection.unstored.push(answer);
                 }
             }
         }
@@ -478,18 +525,24 @@ impl World {
         for answer in connection.unstored.drain(..) {
             match answer {
                 Answer::Left { room } => connection.wire.push(Sent::Left { room }),
-                Answer::Joined { room, lost } => {
+                Answer::Joined { room, lost, access } => {
                     let at = self.database.clock;
-                    connection
-                        .subscriber
-                        .with_join_offset(&room, lost, |offset, lost| {
+                    let is_in = connection.subscriber.with_join_offset(
+                        &room,
+                        lost,
+                        access,
+                        |offset, lost| {
                             connection.wire.push(Sent::Joined {
                                 room: room.clone(),
                                 offset: offset.clone(),
                                 lost,
                                 at,
                             });
-                        });
+                        },
+                    );
+                    if !is_in {
+                        connection.wire.push(Sent::Refused { room });
+                    }
                 }
             }
         }
@@ -515,12 +568,22 @@ impl World {
         if !self.server.connected {
             return;
         }
+        let Some(bearer) = self.token(client) else {
+            return;
+        };
         let id = self.next_connection;
         self.next_connection += 1;
         let owner = id.cast_signed();
         let outcome = self.take_over(client, owner);
         let capacity = [1, 2, 4, 6, 1_000][self.random.below(if self.is_rough { 4 } else { 5 })];
-        let wire = Wire::new(capacity, self.clock.clone());
+        let revocations = self.server.hub.revocations.clone();
+        let closed_rooms = move || {
+            let rooms = (0..ROOMS).map(room);
+            rooms
+                .filter(|room| revocations.closes(&bearer, room))
+                .collect()
+        };
+        let wire = Wire::new(capacity, self.clock.clone(), Box::new(closed_rooms));
         let state = match &outcome {
             ResumeOutcome::Resumed(resumed) => DeliveryState::behind(resumed.offset.clone()),
             _ => DeliveryState::live(position, number),
@@ -538,9 +601,13 @@ impl World {
             identity: Identity::Anonymous.name(),
             owner,
         };
+        let state = state.of(Some(bearer));
         let subscriber = Arc::new(Subscriber::new(id, wire.clone(), state));
         self.server.owners.claim(&session, wire.clone());
-        self.server.hub.add(&subscriber);
+        assert!(
+            self.server.hub.add(&subscriber),
+            "it was asked a moment ago"
+        );
         if let ResumeOutcome::Resumed(resumed) = outcome {
             let restored: Vec<Room> = resumed
                 .rooms
@@ -550,10 +617,13 @@ impl World {
             for room in self.clients[client].joined_rooms() {
                 assert!(
                     restored.contains(&room),
-                    "{room:?} was answered and is forgotten"
+                    "{room:?} of client {client} was answered and is forgotten"
                 );
             }
-            self.server.hub.restore(&subscriber, resumed.rooms);
+            for room in self.server.hub.restore(&subscriber, resumed.rooms) {
+                let left = Outgoing::left(&room, left::REVOKED);
+                self.server.hub.send(&subscriber, &left);
+            }
             let stored = stored_session(&self.server.hub, &subscriber).expect("it is there");
             if resumed.must_store {
                 self.sessions.insert(session.pid, (owner, stored));
@@ -571,6 +641,35 @@ impl World {
         self.server.connections.insert(id, connection);
     }
 
+    /// A client's token, unless that is refused; then it gets another one for the next time.
+    fn token(&mut self, client: usize) -> Option<Bearer> {
+        let revocations = &self.server.hub.revocations;
+        let subject = format!("s{client}");
+        let bearer = revocations.bearer(None, &subject, Some(self.issued[client]));
+        let refused = revocations.of(&bearer).is_some();
+        if refused || self.random.one_in(4) {
+            self.seconds += 1;
+            self.issued[client] = self.seconds;
+        }
+        (!refused).then_some(bearer)
+    }
+
+    /// Somebody ends a client's right to a room, or to everything.
+    fn revoke(&mut self) {
+        self.seconds += i64::from(self.random.one_in(2));
+        let closed = room(self.random.below(self.rooms)).as_str().to_owned();
+        let revocation = Revocation {
+            subject: format!("s{}", self.random.below(CLIENTS)),
+            issuer: None,
+            room: (!self.random.one_in(3)).then_some(closed),
+            at: self.seconds,
+            reason: None,
+        };
+        trace(|| format!("{revocation:?}"));
+        let at_once = self.random.one_in(2);
+        self.database.revoke(revocation, at_once);
+    }
+
     /// How a client comes in that may have a session.
     fn take_over(&mut self, client: usize, owner: i64) -> ResumeOutcome {
         let client = &self.clients[client];
@@ -584,15 +683,16 @@ impl World {
             row.1.clone()
         });
         assert!(
-            stored.is_some() || client.joined_rooms().is_empty(),
+            stored.is_some()
+                || client.joined_rooms().is_empty()
+                || self.ended.contains(&PidHash::of(&request.pid)),
             "a session that a client counts on is gone"
         );
         let takeover = Takeover {
             stored,
             state: self.database.state(),
         };
-        let outcome = evaluate(takeover, &request, &Identity::Anonymous);
-        outcome.now_or_never().expect("it waits for nobody")
+        evaluate(takeover, &request)
     }
 
     fn connection_is_lost(&mut self) {
@@ -616,13 +716,27 @@ impl World {
                 continue;
             }
             let client = connection.client;
-            let progress = self.server.hub.remove(&connection.subscriber);
+            let subscriber = &connection.subscriber;
+            let whole = subscriber
+                .was_taken_out()
+                .then(|| stored_session(&self.server.hub, subscriber))
+                .flatten();
+            let progress = self.server.hub.remove(subscriber);
             self.server.owners.release(&connection.session);
             let row = self.sessions.get_mut(&connection.session.pid);
             if let (Some(progress), Some(row)) = (progress, row)
                 && row.0 == connection.session.owner
             {
-                row.1.progress = session_progress(&progress);
+                match whole {
+                    Some(whole) => row.1 = whole,
+                    None => row.1.progress = session_progress(&progress),
+                }
+            }
+            // Who may not have heard that it is in no room any more begins anew.
+            let pid = connection.session.pid;
+            if is_ended(self.sessions.get(&pid), subscriber) {
+                self.sessions.remove(&pid);
+                self.ended.insert(pid);
             }
             connection.wire.close();
             self.server.connections.remove(&id);
@@ -671,10 +785,14 @@ impl World {
     }
 }
 
+fn is_ended(row: Option<&(i64, StoredSession)>, subscriber: &Subscriber) -> bool {
+    row.is_some_and(|row| row.1.rooms.is_empty()) && subscriber.was_taken_out()
+}
+
 fn room(index: usize) -> Room {
     format!("m:{index}").as_str().into()
 }
 
 fn unpack(text: &str) -> Option<Offset> {
-    Offset::unpack(text, 7).ok()
+    Offset::unpack(text, EpochKey::of(7)).ok()
 }

@@ -1,16 +1,16 @@
 //! Offsets as text: what clients hold.
 //!
-//! The text is base64url of a version byte, flags, the number of crashes, what was seen, and a tag. The tag is made with the
-//! database's secret epoch, so an offset that was tampered with or comes from another database is recognised.
+//! The text is base64url of a version byte, flags, the number of crashes, what was seen, and a tag. The tag is made with
+//! the key of the database's life, so an offset that was tampered with or comes from another database is recognised.
 //! Refuses everything that [`Offset::pack`] would not write, and reads no more than [`MAX_BYTES`]. No I/O.
 
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sha2::{Digest as _, Sha256};
+use hmac::Mac as _;
 
-use super::{Epoch, JoiningRoom, Offset, Seen, Snapshot, varint};
+use super::{Epoch, EpochKey, JoiningRoom, Offset, Seen, Snapshot, varint};
 
 /// The longest text that is looked at, in bytes.
 pub(crate) const MAX_BYTES: usize = 16 * 1024;
@@ -64,7 +64,7 @@ impl Offset {
     ///
     /// # Errors
     /// Anything else: too long, another version, out of range, with bytes left over, or without the database's tag.
-    pub(crate) fn unpack(text: &str, value: u64) -> Result<Self, BadOffset> {
+    pub(crate) fn unpack(text: &str, value: EpochKey) -> Result<Self, BadOffset> {
         if text.len() > MAX_BYTES {
             return Err(BadOffset::Malformed);
         }
@@ -77,25 +77,22 @@ impl Offset {
         if body.first() != Some(&VERSION) {
             return Err(BadOffset::Malformed);
         }
-        if tag(value, body) != *tagged {
-            return Err(BadOffset::Foreign);
-        }
+        let mac = value.mac(body);
+        mac.verify_truncated_left(tagged)
+            .map_err(|_| BadOffset::Foreign)?;
         read(&mut &body[1..], value).ok_or(BadOffset::Malformed)
     }
 }
 
-pub(super) fn tag(secret: u64, body: &[u8]) -> [u8; TAG_BYTES] {
-    // Only a part of the digest is used: from the whole one, the tag of a longer text could be computed without the secret.
-    let digest = Sha256::new()
-        .chain_update(secret.to_be_bytes())
-        .chain_update(body)
-        .finalize();
+/// The first bytes of the HMAC-SHA-256 of `body`.
+pub(super) fn tag(key: EpochKey, body: &[u8]) -> [u8; TAG_BYTES] {
+    let code = key.mac(body).finalize().into_bytes();
     let mut tag = [0; TAG_BYTES];
-    tag.copy_from_slice(&digest[..TAG_BYTES]);
+    tag.copy_from_slice(&code[..TAG_BYTES]);
     tag
 }
 
-fn read(bytes: &mut &[u8], value: u64) -> Option<Offset> {
+fn read(bytes: &mut &[u8], value: EpochKey) -> Option<Offset> {
     let flags = byte(bytes)?;
     if flags & !(PART | DURABLE | JOINING) != 0 {
         return None;

@@ -2,8 +2,8 @@
 //!
 //! Refuses to know rooms and offsets: those are its subscriber's.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::inbox::Inbox;
 use super::protocol::Refusal;
@@ -14,7 +14,8 @@ use crate::transport::{Ack, ClientTransport};
 
 /// A connected client.
 pub(super) struct Client {
-    pub(super) identity: Identity,
+    /// What it proved last.
+    proved: Mutex<Proved>,
     pub(super) session: ResumeSession,
     pub(super) inbox: Arc<Inbox>,
     pub(super) subscriber: Arc<Subscriber>,
@@ -28,6 +29,13 @@ pub(super) struct Client {
     session_dirty: AtomicBool,
 }
 
+/// Who a client is, and for how long it may be that.
+struct Proved {
+    identity: Identity,
+    /// When it is cut because its token has ended, in seconds since 1970.
+    cut_at: Option<i64>,
+}
+
 impl Client {
     /// `session_stored` says whether the database has a row for the session: a client that resumed has one.
     pub(super) fn new(
@@ -39,7 +47,10 @@ impl Client {
         session_stored: bool,
     ) -> Self {
         Self {
-            identity,
+            proved: Mutex::new(Proved {
+                identity,
+                cut_at: None,
+            }),
             session,
             inbox,
             subscriber,
@@ -53,6 +64,25 @@ impl Client {
     /// Our own number for the connection. The Socket.IO id is a secret: never logged, never shown.
     pub(super) fn id(&self) -> u64 {
         self.subscriber.id
+    }
+
+    /// Who it is.
+    pub(super) fn identity(&self) -> Identity {
+        self.proved().identity.clone()
+    }
+
+    /// It has proved the same with a later token.
+    pub(super) fn set_identity(&self, identity: Identity) {
+        self.proved().identity = identity;
+    }
+
+    /// Sets when it is cut because its token has ended, and returns when it would have been.
+    pub(super) fn set_cut_at(&self, at: Option<i64>) -> Option<i64> {
+        std::mem::replace(&mut self.proved().cut_at, at)
+    }
+
+    fn proved(&self) -> MutexGuard<'_, Proved> {
+        self.proved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn has_stored_session(&self) -> bool {

@@ -6,52 +6,46 @@
 //! `see_off` runs when the socket has ended.
 //! Guarantees: at most one connection of this server has a resume session; the earlier one is closed.
 
+mod ask_rooms;
 mod begin_session;
+mod connect_auth;
 mod departure;
 mod entrance;
+mod refused;
+mod see_off;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::Value;
+use socketioxide::SocketIo;
 use socketioxide::extract::{AckSender, SocketRef};
 use socketioxide::socket::DisconnectReason;
+use tokio::time::Instant;
 
 use super::client::Client;
 use super::inbox::Inbox;
 use super::packet::Packet;
 use super::protocol;
 use super::requests::Requests;
-use super::session::Clients;
 use super::session::resume::{ResumeOutcome, ResumeRequest};
-use super::session::store::session_progress;
-use crate::auth::{self, ConnectError, Identity, OriginPolicy};
+use crate::auth::{Identity, check_not_revoked};
 use crate::config::Limits;
 use crate::db::ResumeSession;
 use crate::delivery::{
     DeliveryState, Hub, Outgoing, ReplaySource, Subscriber, SubscriberTransport as _,
 };
-use crate::event::Room;
-use crate::metrics::{Connect, Metrics};
+use crate::event::{Room, left};
+use crate::metrics::{Connect, Limit, Metrics};
 use crate::transport::{ClientTransport, Connection, engine_session, own_connection};
-use departure::Departure;
+pub(super) use connect_auth::ConnectAuth;
+use departure::{Departure, has_departed};
 use entrance::Entrance;
-
-/// Why a connection is turned away: the `connect_error` message that the client sees.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Refused {
-    #[error(transparent)]
-    Auth(#[from] ConnectError),
-    /// The database was away for longer than the handshake may take.
-    #[error("unavailable")]
-    Unavailable,
-}
+pub(super) use refused::Refused;
 
 /// Lets clients in, and cleans up after them.
 pub(super) struct Connector<S> {
-    pub(super) requests: Requests<S>,
-    pub(super) clients: Arc<Clients>,
-    pub(super) origin_policy: OriginPolicy,
+    pub(super) requests: Arc<Requests<S>>,
     pub(super) limits: Limits,
     pub(super) metrics: Metrics,
     pub(super) next_id: AtomicU64,
@@ -76,11 +70,39 @@ impl<S: ReplaySource> Connector<S> {
     pub(super) async fn admit(
         self: &Arc<Self>,
         socket: &SocketRef,
-        auth: Option<Value>,
+        auth: ConnectAuth,
     ) -> Result<(), Refused> {
-        let identity = auth::authenticate(socket.req_parts(), &self.origin_policy)
-            .inspect_err(|_| self.metrics.connects(Connect::Refused))?;
+        let admitted = match auth.read() {
+            Ok(auth) => self.decide(socket, auth.as_ref()).await,
+            Err(too_large) => {
+                self.metrics.limits(Limit::MessageSize);
+                Err(too_large)
+            }
+        };
+        admitted.inspect_err(|refused| {
+            self.metrics.connects(Connect::Refused);
+            // Said before the packet, which is sent once this has returned.
+            match (own_connection(socket), engine_session(socket)) {
+                (Some(connection), _) => connection.refuse(refused.data()),
+                (None, Some(session)) => session.expect_refusal(refused.data()),
+                (None, None) => {}
+            }
+        })
+    }
+
+    async fn decide(
+        self: &Arc<Self>,
+        socket: &SocketRef,
+        auth: Option<&Value>,
+    ) -> Result<(), Refused> {
         let engine_session = engine_session(socket);
+        if engine_session.is_some_and(|session| !session.take_connect(Instant::now())) {
+            self.metrics.limits(Limit::ConnectRate);
+            return Err(Refused::TooManyConnects);
+        }
+        let authenticator = &self.requests.authenticator;
+        let identity = authenticator.authenticate(socket.req_parts(), auth).await?;
+        check_not_revoked(&identity, &self.hub().revocations)?;
         let turn = match engine_session {
             Some(session) => {
                 session.set_connected();
@@ -91,7 +113,7 @@ impl<S: ReplaySource> Connector<S> {
         };
         let connection = own_connection(socket);
         let has_ended = || connection.as_ref().is_some_and(|own| own.is_cut());
-        let request = auth.as_ref().and_then(ResumeRequest::of);
+        let request = auth.and_then(ResumeRequest::of);
         let (pid, session, outcome) = self.begin_session(request, &identity, has_ended).await?;
 
         let inbox = Inbox::new(self.limits.max_event_rate, self.metrics.clone());
@@ -132,7 +154,12 @@ impl<S: ReplaySource> Connector<S> {
     }
 
     /// The connect handler: CONNECT is on its way.
-    pub(super) async fn welcome(self: Arc<Self>, socket: SocketRef, admitted: Admitted) {
+    pub(super) async fn welcome(
+        self: Arc<Self>,
+        io: SocketIo,
+        socket: SocketRef,
+        admitted: Admitted,
+    ) {
         let Admitted {
             identity,
             session,
@@ -142,6 +169,7 @@ impl<S: ReplaySource> Connector<S> {
         } = admitted;
         // Clients are served from the first read on, so there is one.
         let Some((position, number)) = self.hub().position() else {
+            entrance.end_turn();
             return entrance.inbox.close();
         };
         let (state, resumed) = match &*outcome {
@@ -151,6 +179,7 @@ impl<S: ReplaySource> Connector<S> {
             _ => (DeliveryState::live(position, number), false),
         };
         let ready = protocol::ready(state.complete_to_offset());
+        let state = state.of(identity.bearer(&self.hub().revocations));
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let transport = ClientTransport::new(socket.clone(), connection);
         let subscriber = Arc::new(Subscriber::new(id, transport.clone(), state));
@@ -163,7 +192,14 @@ impl<S: ReplaySource> Connector<S> {
             connector.see_off(id, reason).await;
             leaving.end_turn();
         }));
-        if !self.register(&client) {
+        let is_registered = self.register(&client);
+        if let Some(session) = engine_session(&socket) {
+            session.set_welcomed();
+        }
+        // Looked at last: whoever is gone by now may have been seen off before it was known.
+        if !is_registered || has_departed(&io, &socket) {
+            self.requests.clients.remove(id);
+            self.hub().remove(&client.subscriber);
             entrance.end_turn();
             return client.inbox.close();
         }
@@ -176,15 +212,17 @@ impl<S: ReplaySource> Connector<S> {
         }
     }
 
-    /// Makes a client known everywhere, and ends the one that had its session. False: it went away meanwhile.
+    /// Makes a client known everywhere, and ends the one that had its session. False: what it proved was revoked.
     fn register(&self, client: &Arc<Client>) -> bool {
-        self.clients.add(client);
-        self.hub().add(&client.subscriber);
-        // Looked at last: whoever is gone by now may have been seen off before it was known.
-        if !client.transport.is_connected() {
-            self.clients.remove(client.id());
-            self.hub().remove(&client.subscriber);
+        let clients = &self.requests.clients;
+        clients.add(client);
+        if !self.hub().add(&client.subscriber) {
+            // It comes back, and is refused.
+            client.transport.close();
             return false;
+        }
+        if let Some(leeway) = self.requests.authenticator.leeway() {
+            clients.expect_expiry(client, leeway);
         }
         true
     }
@@ -199,11 +237,21 @@ impl<S: ReplaySource> Connector<S> {
             }
             ResumeOutcome::Resumed(resumed) => {
                 self.metrics.connects(Connect::Resumed);
-                self.send_resyncs(client, &resumed.denied, "not allowed");
-                self.hub()
-                    .restore(&client.subscriber, resumed.rooms.clone());
+                for (room, reason) in &resumed.left {
+                    self.metrics.rooms_left(reason);
+                    let left = Outgoing::left(room, reason);
+                    self.hub().send(&client.subscriber, &left);
+                }
+                let rooms = resumed.rooms.clone();
+                let closed = self.hub().restore(&client.subscriber, rooms);
+                for room in &closed {
+                    self.metrics.rooms_left(left::REVOKED);
+                    let left = Outgoing::left(room, left::REVOKED);
+                    self.hub().send(&client.subscriber, &left);
+                }
+                let must_store = resumed.must_store || !closed.is_empty();
                 // Stored before anything is replayed: what the client's present offset has proved, a later one may not.
-                if !resumed.must_store || self.requests.store_session(client).await.is_ok() {
+                if !must_store || self.requests.store_session(client).await.is_ok() {
                     self.hub().start_replay(&client.subscriber);
                 } else {
                     client.transport.close();
@@ -217,47 +265,5 @@ impl<S: ReplaySource> Connector<S> {
             self.hub()
                 .send(&client.subscriber, &Outgoing::resync(room, reason));
         }
-    }
-
-    /// A socket has ended. Its resume session stays, unless the client disconnected on purpose.
-    async fn see_off(&self, id: u64, reason: DisconnectReason) {
-        let Some(client) = self.clients.remove(id) else {
-            return;
-        };
-        client.inbox.close();
-        let on_purpose = reason == DisconnectReason::ClientNSDisconnect;
-        if on_purpose {
-            // A store that is under way lands later than the removal below, and then removes the row itself.
-            client.set_left();
-        }
-        let progress = self.hub().remove(&client.subscriber);
-        let Some(progress) = progress else {
-            return;
-        };
-        self.metrics.disconnects(reason_label(reason));
-        if !client.has_stored_session() {
-            return;
-        }
-        let (sessions, session) = (&self.requests.sessions, client.session.clone());
-        if on_purpose {
-            return sessions.forget_or_log(&session).await;
-        }
-        let stored = sessions.touch(session, session_progress(&progress)).await;
-        if let Err(error) = stored {
-            tracing::debug!("the session of a connection that ended stays as it was: {error}");
-        }
-    }
-}
-
-fn reason_label(reason: DisconnectReason) -> &'static str {
-    match reason {
-        DisconnectReason::TransportClose => "transport_close",
-        DisconnectReason::TransportError => "transport_error",
-        DisconnectReason::MultipleHttpPollingError => "multiple_polls",
-        DisconnectReason::PacketParsingError => "bad_packet",
-        DisconnectReason::HeartbeatTimeout => "ping_timeout",
-        DisconnectReason::ClientNSDisconnect => "client_disconnect",
-        DisconnectReason::ServerNSDisconnect => "server_disconnect",
-        DisconnectReason::ClosingServer => "server_closing",
     }
 }

@@ -3,18 +3,22 @@
 //! socketioxide spawns a task for each incoming event, in no order and without a bound. But it calls the handler in order,
 //! before it spawns the future that the handler returns. So the handler puts the event in here at once, and the first of the
 //! spawned futures handles everything that is in here, one event after another. An idle client has no task.
-//! Guarantees that at most [`MAX_WAITING`] events wait; one more is given back to the caller, which refuses it.
+//! Guarantees that at most [`MAX_WAITING`] events wait, and of their texts at most [`MAX_WAITING_BYTES`], unless one longer text
+//! waits alone. One more is given back to the caller, which refuses it.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
-use super::packet::Incoming;
+use super::packet::{Content, Incoming, Waiting};
 use super::protocol::Refusal;
 use crate::metrics::{Limit, Metrics};
+use crate::transport::Ack;
 
 const MAX_WAITING: usize = 256;
+/// Enough for so many joins with an offset.
+const MAX_WAITING_BYTES: usize = 128 * 1024;
 
 /// The events of one client that wait for their turn.
 pub(super) struct Inbox {
@@ -30,11 +34,13 @@ pub(super) enum Pushed {
     /// It waits, and a task that is at work will handle it.
     Waits,
     /// Too many events wait: it is given back.
-    Full(Incoming),
+    Full(Waiting),
 }
 
 struct State {
-    waiting: VecDeque<Incoming>,
+    waiting: VecDeque<Waiting>,
+    /// Of the texts of those that wait.
+    bytes: usize,
     /// Whether a task is at work. True from the start: the connect handler works the queue first, after the ready event.
     working: bool,
     /// Whether nobody will handle an event any more.
@@ -48,6 +54,7 @@ impl Inbox {
     pub(super) fn new(rate: u32, metrics: Metrics) -> Arc<Self> {
         let state = State {
             waiting: VecDeque::new(),
+            bytes: 0,
             working: true,
             closed: false,
             tokens: f64::from(rate),
@@ -65,25 +72,44 @@ impl Inbox {
     }
 
     /// Puts an event at the end. One above the rate stays in the queue as a refusal, so that answers keep their order.
-    pub(super) fn push(&self, mut incoming: Incoming, now: Instant) -> Pushed {
+    pub(super) fn push(&self, mut event: Waiting, now: Instant) -> Pushed {
         let mut state = self.state();
         if state.closed {
             return Pushed::Waits;
         }
-        if state.waiting.len() >= MAX_WAITING {
+        let bytes = event.bytes();
+        let is_full = state.waiting.len() >= MAX_WAITING
+            || (state.bytes > 0 && state.bytes + bytes > MAX_WAITING_BYTES);
+        if is_full {
             self.metrics.limits(Limit::Inbox);
-            return Pushed::Full(incoming);
+            return Pushed::Full(event);
         }
-        if !state.take_token(self.rate, now) {
+        if state.take_token(self.rate, now) {
+            state.bytes += bytes;
+        } else {
             self.metrics.limits(Limit::EventRate);
-            incoming.args = Err(Refusal::TooManyRequests);
+            event.content = Content::Refused(Refusal::TooManyRequests);
         }
-        state.waiting.push_back(incoming);
+        state.waiting.push_back(event);
         if std::mem::replace(&mut state.working, true) {
             Pushed::Waits
         } else {
             Pushed::Work
         }
+    }
+
+    /// Puts an event of the server's own at the end: its turn is to ask again about the client's rooms. True: the caller must
+    /// handle what is in the inbox.
+    pub(super) fn push_recheck(&self) -> bool {
+        let mut state = self.state();
+        if state.closed {
+            return false;
+        }
+        state.waiting.push_back(Waiting {
+            content: Content::Recheck,
+            ack: Ack::None,
+        });
+        !std::mem::replace(&mut state.working, true)
     }
 
     /// The client has gone: what waits is dropped, and so is what comes. An event that waits would keep the socket, which
@@ -92,6 +118,7 @@ impl Inbox {
         let mut state = self.state();
         state.closed = true;
         state.waiting = VecDeque::new();
+        state.bytes = 0;
     }
 
     /// Whether another event waits already.
@@ -101,11 +128,20 @@ impl Inbox {
 
     /// The next event to handle; `None` ends the work.
     pub(super) fn next(&self) -> Option<Incoming> {
+        let next = self.take();
+        // Not under the lock: the client's next event must not wait for it.
+        next.map(Waiting::parse)
+    }
+
+    fn take(&self) -> Option<Waiting> {
         let mut state = self.state();
         let next = state.waiting.pop_front();
-        if next.is_none() {
-            state.working = false;
-            state.waiting = VecDeque::new();
+        match &next {
+            Some(event) => state.bytes -= event.bytes(),
+            None => {
+                state.working = false;
+                state.waiting = VecDeque::new();
+            }
         }
         next
     }
@@ -126,65 +162,4 @@ impl State {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::socketio::protocol::Request;
-    use crate::transport::Ack;
-
-    fn event() -> Incoming {
-        Incoming {
-            request: Request::Leave,
-            args: Ok(Vec::new()),
-            ack: Ack::None,
-        }
-    }
-
-    #[test]
-    fn one_worker_at_a_time_and_none_when_empty() {
-        let (inbox, now) = (Inbox::new(100, Metrics::new().0), Instant::now());
-        assert!(
-            matches!(inbox.push(event(), now), Pushed::Waits),
-            "the connect handler works first"
-        );
-        assert!(inbox.next().is_some() && inbox.next().is_none());
-        assert!(matches!(inbox.push(event(), now), Pushed::Work));
-        assert!(matches!(inbox.push(event(), now), Pushed::Waits));
-    }
-
-    #[test]
-    fn the_rate_is_a_bucket_that_refills() {
-        let inbox = Inbox::new(2, Metrics::new().0);
-        let now = Instant::now();
-        for _ in 0..3 {
-            inbox.push(event(), now);
-        }
-        let refused = |inbox: &Inbox| {
-            inbox
-                .next()
-                .is_some_and(|event| event.args == Err(Refusal::TooManyRequests))
-        };
-        assert!(!refused(&inbox) && !refused(&inbox) && refused(&inbox));
-        inbox.push(event(), now + std::time::Duration::from_millis(600));
-        assert!(!refused(&inbox));
-    }
-
-    #[test]
-    fn a_closed_inbox_keeps_nothing() {
-        let (inbox, now) = (Inbox::new(100, Metrics::new().0), Instant::now());
-        inbox.push(event(), now);
-        inbox.close();
-        inbox.push(event(), now);
-        assert!(!inbox.has_more() && inbox.next().is_none());
-    }
-
-    #[test]
-    fn a_full_inbox_takes_no_more() {
-        let (inbox, now) = (Inbox::new(100_000, Metrics::new().0), Instant::now());
-        for _ in 0..MAX_WAITING {
-            inbox.push(event(), now);
-        }
-        assert!(matches!(inbox.push(event(), now), Pushed::Full(_)));
-        let held = std::iter::from_fn(|| inbox.next()).count();
-        assert_eq!(held, MAX_WAITING);
-    }
-}
+mod tests;

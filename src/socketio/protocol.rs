@@ -5,6 +5,8 @@
 
 use serde_json::{Value, json};
 
+use super::bounded_json;
+use crate::auth::ConnectError;
 use crate::delivery::{JoinError, Outgoing};
 use crate::event::{ContactId, name};
 use crate::offset::Offset;
@@ -16,16 +18,20 @@ pub(super) enum Request {
     Leave,
     TypingStart,
     TypingStop,
+    AuthRefresh,
+    /// Nothing that a client can send: the server's own wish to ask again about the client's rooms.
+    Recheck,
     /// Anything else: answered by an error that names the known events.
     Unknown,
 }
 
 impl Request {
-    const NAMED: [(&str, Self); 4] = [
+    const NAMED: [(&str, Self); 5] = [
         (name::JOIN, Self::Join),
         (name::LEAVE, Self::Leave),
         (name::TYPING_START, Self::TypingStart),
         (name::TYPING_STOP, Self::TypingStop),
+        (name::AUTH_REFRESH, Self::AuthRefresh),
     ];
 
     fn named(name: &str) -> Self {
@@ -41,8 +47,12 @@ pub(super) enum Refusal {
     BadRequest(String),
     #[error("{0}")]
     Forbidden(&'static str),
+    #[error("{}", token_refusal(*.0))]
+    Token(ConnectError),
     #[error("the database can't be reached, try again")]
     Unavailable,
+    #[error("it can't be told at the moment whether you may, try again")]
+    PolicyUnavailable,
     #[error(
         "the server can't store sessions at the moment, so it can't let you in: its log and /readyz say why; try again"
     )]
@@ -54,6 +64,10 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
+    pub(super) fn binary() -> Self {
+        Self::BadRequest("binary arguments are not accepted".to_owned())
+    }
+
     pub(super) fn unknown_event() -> Self {
         let known = Request::NAMED.map(|(name, _)| name).join(", ");
         Self::BadRequest(format!("unknown event: {known} are accepted"))
@@ -73,7 +87,10 @@ impl Refusal {
         match self {
             Self::BadRequest(_) => "bad_request",
             Self::Forbidden(_) => "forbidden",
-            Self::Unavailable | Self::CantStore => "unavailable",
+            Self::Token(ConnectError::TokenExpired) => "token_expired",
+            Self::Token(ConnectError::Unavailable) => "unavailable",
+            Self::Token(_) => "unauthorized",
+            Self::Unavailable | Self::CantStore | Self::PolicyUnavailable => "unavailable",
             Self::TooManyRooms(_) => "too_many_rooms",
             Self::TooManyRequests => "too_many_requests",
         }
@@ -94,10 +111,19 @@ impl Refusal {
     }
 }
 
+fn token_refusal(error: ConnectError) -> &'static str {
+    match error {
+        ConnectError::TokenExpired => "that token has expired",
+        ConnectError::Unavailable => "the token's key is not known yet, try again",
+        _ => "that token is not valid, or is not of the same issuer and subject",
+    }
+}
+
 impl From<JoinError> for Refusal {
     fn from(error: JoinError) -> Self {
         match error {
             JoinError::TooManyRooms(max_rooms) => Self::TooManyRooms(max_rooms),
+            JoinError::Revoked => Self::Forbidden("the right to this room was revoked"),
             JoinError::NotStarted | JoinError::StillWaiting => Self::Unavailable,
         }
     }
@@ -153,6 +179,14 @@ pub(super) fn contact_arg(args: &[Value]) -> Result<ContactId, Refusal> {
     contact(one(args)?)
 }
 
+/// The one argument of `auth:refresh`: a token, or an object that has it as `token`, as CONNECT does.
+pub(super) fn token_arg(args: &[Value]) -> Result<&str, Refusal> {
+    let argument = one(args)?;
+    let token = argument.get("token").unwrap_or(argument);
+    let token = token.as_str();
+    token.ok_or_else(|| bad("the argument must be a token, which is a text".to_owned()))
+}
+
 fn one(args: &[Value]) -> Result<&Value, Refusal> {
     match args {
         [one] => Ok(one),
@@ -173,14 +207,14 @@ fn bad(message: String) -> Refusal {
 
 /// An event packet, `["name", ...]`, as what it asks for and its arguments.
 pub(super) fn parse(packet: &str) -> (Request, Result<Vec<Value>, Refusal>) {
-    let mut args: Vec<Value> = match serde_json::from_str(packet) {
+    let mut args = match bounded_json::array(packet) {
         Ok(args) => args,
-        Err(_) => {
-            let refusal = bad("the arguments are not valid JSON".to_owned());
-            return (Request::Unknown, Err(refusal));
-        }
+        Err(refused) => return (Request::Unknown, Err(bad(refused.to_string()))),
     };
     let named = args.first().and_then(Value::as_str).unwrap_or_default();
+    if named == name::BINARY {
+        return (Request::Unknown, Err(Refusal::binary()));
+    }
     let request = Request::named(named);
     args.drain(..1.min(args.len()));
     (request, Ok(args))
@@ -223,5 +257,11 @@ mod tests {
         for odd in ["[]", "[5]", r#"["x",]"#, "{}", ""] {
             assert_eq!(parse(odd).0, Request::Unknown, "{odd}");
         }
+    }
+
+    #[test]
+    fn binary_arguments_are_refused_as_such() {
+        let (_, args) = parse(&json!([name::BINARY]).to_string());
+        assert_eq!(args, Err(Refusal::binary()));
     }
 }

@@ -6,6 +6,8 @@
 //! Guarantees that answers come in the order of the events, and that a join which can't be stored is undone and refused.
 
 mod join;
+mod recheck;
+mod refresh;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -18,12 +20,15 @@ use tokio::time::{Instant, sleep};
 use super::client::Client;
 use super::packet::Incoming;
 use super::protocol::{self, Refusal, Request};
+use super::session::Clients;
 use super::session::store::stored_session;
+use crate::auth::{Authenticator, RoomPolicy};
 use crate::backoff::Backoff;
 use crate::db::{Sessions, is_refused, is_transient};
 use crate::delivery::{Hub, Outgoing, Replay, ReplaySource, SubscriberTransport as _};
 use crate::event::Room;
 use crate::metrics::Join;
+use crate::quota::Rates;
 use crate::transport::Ack;
 use join::JoinResult;
 
@@ -34,6 +39,8 @@ const STORE_PATIENCE: Duration = Duration::from_secs(5);
 const WAIT_PAUSE: Duration = Duration::from_millis(20);
 /// What a client is told that asked for no answer, where the offset that it joined with proves nothing.
 const UNPROVEN: &str = "the offset of the join proves nothing";
+/// What a client is told whose right to a room ended while its join was under way.
+const TAKEN_OUT: &str = "the right to this room has ended";
 /// Answers that may wait for one store.
 const MAX_UNSTORED: usize = 64;
 
@@ -42,6 +49,11 @@ pub(super) struct Requests<S> {
     pub(super) hub: Arc<Hub>,
     pub(super) replay: Arc<Replay<S>>,
     pub(super) sessions: Arc<Sessions>,
+    /// What identities, and addresses without one, read of the past.
+    pub(super) reads: Arc<Rates>,
+    pub(super) room_policy: RoomPolicy,
+    pub(super) clients: Arc<Clients>,
+    pub(super) authenticator: Authenticator,
 }
 
 /// An answer that waits until the resume session is stored.
@@ -103,6 +115,10 @@ impl<S: ReplaySource> Requests<S> {
                     Err(refusal)
                 }
             },
+            (Request::Recheck, _) => {
+                self.recheck_rooms(client).await;
+                return;
+            }
             (_, Err(refusal)) => Err(refusal),
             (Request::Leave, Ok(args)) => match protocol::contact_arg(&args) {
                 Ok(contact) => {
@@ -117,6 +133,7 @@ impl<S: ReplaySource> Requests<S> {
             (Request::TypingStart | Request::TypingStop, Ok(args)) => {
                 self.set_typing(client, &args, request == Request::TypingStart)
             }
+            (Request::AuthRefresh, Ok(args)) => self.refresh(client, &args).await,
             (Request::Unknown, Ok(_)) => Err(Refusal::unknown_event()),
         };
         match done {
@@ -170,22 +187,29 @@ impl<S: ReplaySource> Requests<S> {
     fn acknowledge(&self, client: &Client, room: &Room, ack: Ack, result: JoinResult) {
         let mut resync = false;
         let subscriber = &client.subscriber;
-        subscriber.with_join_offset(room, result.resync, |offset, reload| {
-            resync = reload;
-            if resync && matches!(ack, Ack::None) {
-                return self.hub.send(subscriber, &Outgoing::resync(room, UNPROVEN));
-            }
-            let mut answer = json!({
-                "ok": true,
-                "room": room.as_str(),
-                "offset": offset.pack(),
-                "replayed": result.replayed,
+        let mut unanswered = Some(ack);
+        let is_in =
+            subscriber.with_join_offset(room, result.resync, result.access, |offset, reload| {
+                let ack = unanswered.take().expect("it is called once");
+                resync = reload;
+                if resync && matches!(ack, Ack::None) {
+                    return self.hub.send(subscriber, &Outgoing::resync(room, UNPROVEN));
+                }
+                let mut answer = json!({
+                    "ok": true,
+                    "room": room.as_str(),
+                    "offset": offset.pack(),
+                    "replayed": result.replayed,
+                });
+                if resync {
+                    answer["resync"] = true.into();
+                }
+                client.transport.answer(ack, &answer);
             });
-            if resync {
-                answer["resync"] = true.into();
-            }
-            client.transport.answer(ack, &answer);
-        });
+        if let Some(ack) = unanswered.filter(|_| !is_in) {
+            self.hub.metrics.joins(Join::Forbidden);
+            return client.refuse(&Refusal::Forbidden(TAKEN_OUT), ack);
+        }
         self.hub
             .metrics
             .joins(if resync { Join::Resync } else { Join::Joined });
@@ -203,7 +227,7 @@ impl<S: ReplaySource> Requests<S> {
             let write = self.sessions.store(client.session.clone(), stored.clone());
             match write.await {
                 Ok(true) => {
-                    if client.has_left() {
+                    if client.has_left() || self.hub.is_revoked(&client.subscriber) {
                         self.sessions.forget_or_log(&client.session).await;
                     }
                     return Ok(());
@@ -229,9 +253,9 @@ impl<S: ReplaySource> Requests<S> {
 
 fn join_label(refusal: &Refusal) -> Join {
     match refusal {
-        Refusal::Forbidden(_) => Join::Forbidden,
+        Refusal::Forbidden(_) | Refusal::Token(_) => Join::Forbidden,
         Refusal::TooManyRooms(_) => Join::TooManyRooms,
-        Refusal::Unavailable | Refusal::CantStore => Join::Unavailable,
+        Refusal::Unavailable | Refusal::CantStore | Refusal::PolicyUnavailable => Join::Unavailable,
         Refusal::BadRequest(_) | Refusal::TooManyRequests => Join::BadRequest,
     }
 }

@@ -28,6 +28,18 @@ pub(crate) enum Check {
     Retention,
     /// The role has the rights that the history of a room takes.
     History,
+    /// Readers can hold the key by which writers know that somebody is to be notified.
+    ReaderKey,
+    /// Nobody keeps a table of ours locked against everybody else.
+    Locks,
+    /// Whoever writes an event wakes the reader.
+    Wake,
+    /// The cluster's queue of notifications has room.
+    NotifyQueue,
+    /// There are keys to verify tokens with.
+    Keys,
+    /// The keys that tokens are verified with can be read again.
+    KeyRefresh,
 }
 
 /// How much a check that fails takes away.
@@ -41,13 +53,19 @@ pub(crate) enum Severity {
 
 impl Check {
     /// Every check.
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Writes,
         Self::Rights,
         Self::RowSecurity,
         Self::Sessions,
         Self::Retention,
         Self::History,
+        Self::ReaderKey,
+        Self::Locks,
+        Self::Wake,
+        Self::NotifyQueue,
+        Self::Keys,
+        Self::KeyRefresh,
     ];
 
     /// Its name in `/readyz`, in the log and in the metric.
@@ -59,14 +77,30 @@ impl Check {
             Self::Sessions => "sessions",
             Self::Retention => "retention",
             Self::History => "history",
+            Self::ReaderKey => "reader_key",
+            Self::Locks => "locks",
+            Self::Wake => "wake",
+            Self::NotifyQueue => "notify_queue",
+            Self::Keys => "keys",
+            Self::KeyRefresh => "key_refresh",
         }
     }
 
     /// What its failure does to readiness.
     pub(crate) fn severity(self) -> Severity {
         match self {
-            Self::Writes | Self::Rights | Self::RowSecurity | Self::Sessions => Severity::Failing,
-            Self::Retention | Self::History => Severity::Degraded,
+            Self::Writes
+            | Self::Rights
+            | Self::RowSecurity
+            | Self::Sessions
+            | Self::Locks
+            | Self::Keys => Severity::Failing,
+            Self::Retention
+            | Self::History
+            | Self::Wake
+            | Self::NotifyQueue
+            | Self::KeyRefresh
+            | Self::ReaderKey => Severity::Degraded,
         }
     }
 }

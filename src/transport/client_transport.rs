@@ -4,8 +4,7 @@
 //! [`Connection`]. One that began by polling, which is a stock client's default, goes through socketioxide's queue, also after
 //! its upgrade to a WebSocket. A client keeps to one way, so that its events stay in order.
 //! Guarantees that events which wait for the client are bounded in bytes, and that one which is not accepted is reported to the
-//! caller ([`SendOutcome::Full`], [`SendOutcome::Closed`]). An answer that is not accepted ends the connection. In the queue
-//! answers are bounded by its number of packets only.
+//! caller ([`SendOutcome::Full`], [`SendOutcome::Closed`]). An answer that is not accepted ends the connection.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,6 +19,7 @@ use super::engine_queue::{EngineQueue, MAX_QUEUED_BYTES};
 use super::engine_session::EngineSession;
 use crate::delivery::{Backlog, Outgoing, SendOutcome, SubscriberTransport};
 use crate::metrics::Transport;
+use crate::quota::Holder;
 
 /// A replay pauses when so many bytes wait in a connection.
 const PAUSE_AT_BYTES: usize = 256 * 1024;
@@ -60,6 +60,11 @@ pub(crate) fn engine_session(socket: &SocketRef) -> Option<&Arc<EngineSession>> 
 }
 
 impl ClientTransport {
+    /// Whom limits count it for: its client's address.
+    pub(crate) fn address_holder(&self) -> Option<Holder> {
+        engine_session(&self.socket)?.holder().cloned()
+    }
+
     /// The way to `socket`, over its [`own_connection`] if it has one.
     pub(crate) fn new(socket: SocketRef, connection: Option<Arc<Connection>>) -> Arc<Self> {
         let way = match connection {
@@ -107,8 +112,8 @@ impl ClientTransport {
                 connection.send(encode::ack(id, answer)) == SendOutcome::Sent
             }
             Way::Queue(queue) => {
-                queue.add(encode::ack(id, answer).len());
-                sender.send(answer).is_ok()
+                let bytes = encode::ack(id, answer).len();
+                queue.takes_answer(bytes) && sender.send(answer).is_ok()
             }
         };
         if !sent {

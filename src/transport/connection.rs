@@ -5,7 +5,8 @@
 //! encoded WebSocket frame, which all sockets of the room share, straight to the kernel. What the kernel does not take waits in
 //! a backlog that is metered and bounded.
 //!
-//! It is also where CONNECT gets its `pid`, which socketioxide can't put there and a stock client needs to come back.
+//! It is also where CONNECT gets its `pid`, and CONNECT_ERROR its `data`, which socketioxide can't put there and a stock client
+//! needs to come back.
 //!
 //! Guarantees: frames of the two writers never interleave, because each writer hands over whole frames; no frame of ours
 //! overtakes the CONNECT packet; frames that `Connection::send` has accepted are written in order, or the connection ends, so
@@ -21,9 +22,12 @@ use std::task::{Context, Poll, Waker};
 use bytes::{Buf as _, Bytes};
 use tokio::net::TcpStream;
 
+use super::close_code::CloseCode;
 use super::frame;
-use super::incoming::{CloseCode, Incoming};
+use super::incoming::Incoming;
+use super::reading::Reading;
 use crate::delivery::SendOutcome;
+use crate::quota::Place;
 
 /// What may wait for a client that reads slowly, in bytes; one larger frame may stand alone.
 pub(super) const MAX_BACKLOG_BYTES: usize = 1024 * 1024;
@@ -37,6 +41,8 @@ const MAX_SLICES: usize = 16;
 pub(crate) struct Connection {
     pub(super) tcp: TcpStream,
     out: Mutex<Out>,
+    /// Counted for as long as the socket is open.
+    _place: Option<Place>,
 }
 
 #[derive(Default)]
@@ -46,8 +52,11 @@ pub(super) struct Out {
     /// Frames of the broadcast that wait until engineioxide has written CONNECT.
     pub(super) held: VecDeque<Bytes>,
     pub(super) phase: Phase,
+    pub(super) reading: Reading,
     /// For the CONNECT packets that are to pass, in their order.
     pub(super) pids: VecDeque<Box<str>>,
+    /// What the CONNECT_ERROR packet that is to pass says beside its message.
+    pub(super) refusal: Option<&'static str>,
     /// What the OPEN packet that is to pass announces as the largest message.
     pub(super) announced: Option<usize>,
     /// What the client sends, once the connection is a WebSocket.
@@ -79,11 +88,21 @@ pub(super) enum Phase {
 }
 
 impl Connection {
-    pub(super) fn new(tcp: TcpStream) -> Arc<Self> {
+    /// Holds its `place`, where connections are counted.
+    pub(super) fn new(tcp: TcpStream, place: Option<Place>) -> Arc<Self> {
         Arc::new(Self {
             tcp,
             out: Mutex::default(),
+            _place: place,
         })
+    }
+
+    pub(super) fn reading(&self) -> Reading {
+        self.out().reading
+    }
+
+    pub(super) fn set_reading(&self, reading: Reading) {
+        self.out().reading = reading;
     }
 
     pub(super) fn out(&self) -> MutexGuard<'_, Out> {
@@ -98,6 +117,11 @@ impl Connection {
             out.phase = Phase::Opening;
         }
         out.pids.push_back(pid.into());
+    }
+
+    /// The next CONNECT_ERROR packet says this, which is JSON, beside its message: socketioxide sends a message alone.
+    pub(crate) fn refuse(&self, data: &'static str) {
+        self.out().refusal = Some(data);
     }
 
     /// Gives the next CONNECT packet this pid, and changes nothing else.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::http::HeaderMap;
 use tokio_util::sync::CancellationToken;
 
+use super::engine_limits::EngineLimits;
 use super::engine_sessions::EngineSessions;
 use super::opening::Opener;
 use crate::metrics::Metrics;
@@ -18,6 +19,8 @@ pub(crate) struct EngineGate {
     pub handshake_timeout: Duration,
     /// Opens WebSockets.
     pub opener: Opener,
+    /// How many may come.
+    pub limits: Arc<EngineLimits>,
     /// Sees the headers of a request that begins to poll: a page whose origin is not allowed can't read the answer, and gives up.
     pub check_origin: Arc<dyn Fn(&HeaderMap) + Send + Sync>,
     /// The engine sessions that began by polling.

@@ -1,6 +1,6 @@
 //! The requests at `/socket.io`, before the engine sees them and after it has answered.
 //!
-//! Refuses what must not reach the engine: newcomers while the server drains, what Engine.IO's reference server refuses, bodies
+//! Refuses what must not reach the engine: requests beyond the limits, newcomers while the server drains, what Engine.IO's reference server refuses, bodies
 //! that are too large, and requests of engine sessions that have ended. Requests that open an engine session, and upgrades, go to
 //! `opening`; those of a session that polls to `polling`.
 
@@ -11,6 +11,7 @@ use axum::http::{Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
+use super::client_packet::ClientPackets;
 use super::connection::Connection;
 use super::engine_error::EngineError;
 use super::engine_gate::EngineGate;
@@ -19,6 +20,7 @@ use super::opening;
 use super::poll_answer;
 use super::polling::{self, Engine};
 use super::query::query_value;
+use crate::auth::HostRefused;
 use crate::http_error::Error;
 use crate::metrics::Limit;
 
@@ -28,6 +30,9 @@ pub(crate) async fn engine_middleware(
     request: Request,
     next: Next,
 ) -> Response {
+    if let Err(refused) = gate.limits.count_request(&request) {
+        return refused.into_response();
+    }
     let id: Option<Box<str>> = query_value(request.uri(), "sid").map(Into::into);
     // Newcomers try again, and find the next process.
     if id.is_none() && gate.draining.is_cancelled() {
@@ -49,6 +54,10 @@ pub(crate) async fn engine_middleware(
         Some(id) => match gate.sessions.find(&id) {
             None => EngineError::UnknownSession.into_response(),
             Some(_) if !is_supported(request.uri()) => EngineError::BadRequest.into_response(),
+            // One that began so is told why by CONNECT. Any other is somebody else's.
+            Some(session) if session.is_connected() && has_refused_host(&request) => {
+                Error::HostNotAllowed.into_response()
+            }
             Some(session) if is_websocket => {
                 opening::upgrade(request, &id, session, gate.opener.clone())
             }
@@ -58,6 +67,10 @@ pub(crate) async fn engine_middleware(
             }
         },
     }
+}
+
+fn has_refused_host(request: &Request) -> bool {
+    request.extensions().get::<HostRefused>().is_some()
 }
 
 fn announced_bytes(request: &Request) -> Option<usize> {
@@ -82,7 +95,11 @@ fn open_websocket(gate: &EngineGate, request: Request) -> Response {
     if let Some(refused) = refused(&request) {
         return refused.into_response();
     }
-    let session = EngineSession::websocket(gate.handshake_timeout, gate.metrics.clone());
+    let place = match gate.limits.admit(&request) {
+        Ok(place) => place,
+        Err(refused) => return refused.into_response(),
+    };
+    let session = EngineSession::websocket(gate.handshake_timeout, gate.metrics.clone(), place);
     opening::open_websocket(request, session, gate.opener.clone())
 }
 
@@ -90,11 +107,17 @@ async fn open_polling(gate: &EngineGate, mut request: Request, next: Next) -> Re
     if let Some(refused) = refused(&request) {
         return refused.into_response();
     }
+    let place = match gate.limits.admit(&request) {
+        Ok(place) => place,
+        Err(refused) => return refused.into_response(),
+    };
     (gate.check_origin)(request.headers());
     opening::shrink(&mut request);
     // An engine session that polls has no connection of its own, and the engine would hold this request's.
     request.extensions_mut().remove::<Arc<Connection>>();
-    let session = EngineSession::polling(gate.handshake_timeout, gate.metrics.clone());
+    let packets = ClientPackets::new(gate.opener.max_event_rate);
+    let metrics = gate.metrics.clone();
+    let session = EngineSession::polling(gate.handshake_timeout, packets, metrics, place);
     request.extensions_mut().insert(session.clone());
     let response = next.run(request).await;
     let (response, id) = poll_answer::opened(response, gate.opener.max_message_bytes).await;

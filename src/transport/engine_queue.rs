@@ -14,6 +14,9 @@ use crate::delivery::Backlog;
 /// usual size this bound is reached first, and leaves room for answers.
 pub(super) const MAX_QUEUED_BYTES: usize = 128 * 1024;
 
+/// Bytes that may wait there with answers among them. A client that has so many asks, and never looks.
+const MAX_WITH_ANSWERS_BYTES: usize = 512 * 1024;
+
 /// Counts what goes through socketioxide's queue for one client.
 #[derive(Default)]
 pub(super) struct EngineQueue {
@@ -27,6 +30,15 @@ impl EngineQueue {
     /// So many bytes go into the queue. To be said before they do, so that no more comes out than went in.
     pub(super) fn add(&self, bytes: usize) {
         self.queued_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// An answer of so many bytes is to go into the queue. False: too much waits there.
+    pub(super) fn takes_answer(&self, bytes: usize) -> bool {
+        let takes = self.backlog().waiting_bytes + bytes <= MAX_WITH_ANSWERS_BYTES;
+        if takes {
+            self.add(bytes);
+        }
+        takes
     }
 
     /// So many bytes did not go into the queue after all.
@@ -78,7 +90,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
-        let connection = Connection::new(accepted.expect("accepted").0);
+        let connection = Connection::new(accepted.expect("accepted").0, None);
         (connection, client.expect("connected"))
     }
 
@@ -103,6 +115,16 @@ mod tests {
         assert_eq!((waiting(&queue), queue.backlog().taken_bytes), (0, 100));
         queue.add(5);
         assert_eq!(waiting(&queue), 5);
+    }
+
+    #[test]
+    fn answers_are_bounded_too() {
+        let queue = EngineQueue::default();
+        queue.add(MAX_QUEUED_BYTES);
+        assert!(queue.takes_answer(MAX_WITH_ANSWERS_BYTES - MAX_QUEUED_BYTES));
+        assert!(!queue.takes_answer(1));
+        queue.poll_emptied();
+        assert!(queue.takes_answer(1));
     }
 
     #[tokio::test]

@@ -5,18 +5,24 @@
 //! Guarantees that one socket of an engine session is seen off before the next one is let in; that the probe of an upgrade which
 //! fails leaves the session as it was; and that the pids of CONNECT packets go out in the packets' order.
 
+mod connects;
 mod polling_state;
+mod upgrade;
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, MutexGuard};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
-use super::connection::Connection;
+use super::client_packet::ClientPackets;
+use super::close_code::CloseCode;
 use super::engine_queue::EngineQueue;
 use crate::metrics::{Limit, Metrics};
+use crate::quota::{Holder, Place};
+use connects::Connects;
 pub(super) use polling_state::Interrupt;
 use polling_state::{Polling, PollingState, Upgrade};
 
@@ -28,6 +34,9 @@ pub(crate) struct EngineSession {
     handshake_due: Instant,
     connected: AtomicBool,
     metrics: Metrics,
+    /// Counted for as long as the session lives.
+    place: Place,
+    connects: Connects,
     /// Held by the socket that is connected. A client may leave the namespace and connect anew on one engine session.
     turn: Arc<tokio::sync::Mutex<()>>,
     /// `None` for a session that was a WebSocket from its first byte.
@@ -36,23 +45,50 @@ pub(crate) struct EngineSession {
 
 impl EngineSession {
     /// A session that is a WebSocket from its first byte.
-    pub(super) fn websocket(handshake_limit: Duration, metrics: Metrics) -> Arc<Self> {
-        Self::new(handshake_limit, metrics, None)
+    pub(super) fn websocket(limit: Duration, metrics: Metrics, place: Place) -> Arc<Self> {
+        Self::new(limit, metrics, place, None)
     }
 
-    /// A session that begins by polling.
-    pub(super) fn polling(handshake_limit: Duration, metrics: Metrics) -> Arc<Self> {
-        Self::new(handshake_limit, metrics, Some(Box::default()))
+    /// A session that begins by polling, and takes these packets.
+    pub(super) fn polling(
+        limit: Duration,
+        packets: ClientPackets,
+        metrics: Metrics,
+        place: Place,
+    ) -> Arc<Self> {
+        Self::new(limit, metrics, place, Some(Box::new(Polling::new(packets))))
     }
 
-    fn new(limit: Duration, metrics: Metrics, polling: Option<Box<Polling>>) -> Arc<Self> {
+    fn new(
+        limit: Duration,
+        metrics: Metrics,
+        place: Place,
+        polling: Option<Box<Polling>>,
+    ) -> Arc<Self> {
+        let now = Instant::now();
         Arc::new(Self {
-            handshake_due: Instant::now() + limit,
+            handshake_due: now + limit,
             connected: AtomicBool::new(false),
             metrics,
+            place,
+            connects: Connects::new(now),
             turn: Arc::default(),
             polling,
         })
+    }
+
+    /// Counts a CONNECT packet; false when it is one too many. Each begins a resume session, and may ask the database for one.
+    pub(crate) fn take_connect(&self, now: Instant) -> bool {
+        self.connects.take(now)
+    }
+
+    /// Whom it is counted for: its client's address.
+    pub(super) fn holder(&self) -> Option<&Holder> {
+        self.place.holder()
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.connected.load(Ordering::Relaxed)
     }
 
     /// CONNECT has come.
@@ -76,7 +112,41 @@ impl EngineSession {
                     connection.push_pid(pid);
                 }
             }
-            _ => state.pids.push_back(pid.into()),
+            _ => {
+                state.pids.push_back(pid.into());
+                state.awaits_welcome = true;
+            }
+        }
+    }
+
+    /// The socket that CONNECT was sent to has its handlers, or will never have them.
+    pub(crate) fn set_welcomed(&self) {
+        if let Some(polling) = &self.polling {
+            polling.state().awaits_welcome = false;
+            polling.welcomed.notify_waiters();
+        }
+    }
+
+    /// Waits until a client that polls may be given the CONNECT packet. socketioxide sends it before the socket is ready: a
+    /// client that leaves and connects again in between would get no answer.
+    pub(super) async fn welcome(&self) {
+        if let Some(polling) = &self.polling {
+            polling.welcome().await;
+        }
+    }
+
+    /// The next CONNECT_ERROR packet says this, which is JSON, beside its message, of a session that began by polling.
+    pub(crate) fn expect_refusal(&self, data: &'static str) {
+        let Some(mut state) = self.state() else {
+            return;
+        };
+        match &state.upgrade {
+            Upgrade::Done(connection) => {
+                if let Some(connection) = connection.upgrade() {
+                    connection.refuse(data);
+                }
+            }
+            _ => state.refusal = Some(data),
         }
     }
 
@@ -126,9 +196,15 @@ impl EngineSession {
         }
     }
 
-    /// Whether a CONNECT packet is expected.
+    /// Whether a CONNECT packet is expected, or a CONNECT_ERROR packet.
     pub(super) fn expects_connect(&self) -> bool {
-        self.state().is_some_and(|state| !state.pids.is_empty())
+        self.state()
+            .is_some_and(|state| !state.pids.is_empty() || state.refusal.is_some())
+    }
+
+    /// The data for the CONNECT_ERROR packet that is being sent.
+    pub(super) fn take_refusal(&self) -> Option<&'static str> {
+        self.state()?.refusal.take()
     }
 
     /// The pid for the CONNECT packet that is being sent.
@@ -143,62 +219,29 @@ impl EngineSession {
         is_first.then(|| PostGuard(self.clone()))
     }
 
+    /// The body of a POST as the engine gets it.
+    ///
+    /// # Errors
+    /// The client may not send this.
+    pub(super) fn read_body<'a>(&self, body: &'a str) -> Result<Cow<'a, str>, CloseCode> {
+        let Some(polling) = &self.polling else {
+            return Ok(Cow::Borrowed(body));
+        };
+        let mut packets = polling
+            .packets
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        packets
+            .body(body, Instant::now())
+            .inspect_err(|code| code.count(&self.metrics))
+    }
+
     /// Waits until a poll has to be answered although the engine has nothing for the client.
     pub(super) async fn interrupted(&self) -> Interrupt {
         match &self.polling {
             Some(polling) => polling.interrupted().await,
             None => std::future::pending().await,
         }
-    }
-
-    /// A WebSocket has been opened for this session. False: it has one already.
-    pub(super) fn begin_probe(&self) -> bool {
-        let Some(mut state) = self.state() else {
-            return false;
-        };
-        let is_first = matches!(state.upgrade, Upgrade::None) && !state.ended;
-        if is_first {
-            state.upgrade = Upgrade::Probing;
-        }
-        is_first
-    }
-
-    /// The client's probe has been answered.
-    pub(super) fn set_probed(&self) {
-        self.set_upgrade(Upgrade::Probed);
-        self.wake_poll();
-    }
-
-    /// The probe has failed: the session goes on by polling.
-    pub(super) fn end_probe(&self) {
-        self.set_upgrade(Upgrade::None);
-    }
-
-    fn set_upgrade(&self, upgrade: Upgrade) {
-        if let Some(mut state) = self.state() {
-            state.upgrade = upgrade;
-        }
-    }
-
-    /// The session goes on over this connection. False: the session has ended.
-    pub(super) fn upgrade_to(&self, connection: &Arc<Connection>) -> bool {
-        let Some(mut state) = self.state() else {
-            return false;
-        };
-        if state.ended {
-            return false;
-        }
-        for pid in state.pids.drain(..) {
-            connection.push_pid(&pid);
-        }
-        state.upgrade = Upgrade::Done(Arc::downgrade(connection));
-        let queue = state.queue.clone();
-        drop(state);
-        if let Some(queue) = queue.and_then(|queue| queue.upgrade()) {
-            queue.set_upgraded(connection);
-        }
-        self.wake_poll();
-        true
     }
 
     fn state(&self) -> Option<MutexGuard<'_, PollingState>> {
@@ -214,7 +257,7 @@ impl EngineSession {
 
 impl Drop for EngineSession {
     fn drop(&mut self) {
-        if !self.connected.load(Ordering::Relaxed) && Instant::now() >= self.handshake_due {
+        if !self.is_connected() && Instant::now() >= self.handshake_due {
             self.metrics.limits(Limit::HandshakeTime);
         }
         let on_end = self

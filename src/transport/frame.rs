@@ -88,6 +88,29 @@ pub(super) fn with_pid(frames: &[u8], pid: &str) -> Option<Bytes> {
     None
 }
 
+/// These whole frames with `data` in the CONNECT_ERROR packet, if that is among them.
+pub(super) fn with_refusal(frames: &[u8], data: &str) -> Option<Bytes> {
+    let mut rest = frames;
+    while let Some((payload, next)) = split(rest) {
+        if rest[0] == FINAL_TEXT
+            && let Some(refusal) = connect_error_with_data(payload, data)
+        {
+            let before = &frames[..frames.len() - rest.len()];
+            return Some([before, &text(&[&refusal]), next].concat().into());
+        }
+        rest = next;
+    }
+    None
+}
+
+/// A CONNECT_ERROR packet of the main namespace (`44{"message":"..."}`: Socket.IO protocol v5, "Connection to a namespace") with
+/// `data`, which is JSON, beside the message; `None` for any other packet.
+pub(super) fn connect_error_with_data(packet: &[u8], data: &str) -> Option<Vec<u8>> {
+    let open = packet.strip_suffix(b"\"}")?;
+    open.starts_with(b"44{\"message\":\"").then_some(())?;
+    Some([open, b"\",\"data\":", data.as_bytes(), b"}"].concat())
+}
+
 /// What socketioxide answers a CONNECT with while it is closing. A stock client takes it for final, and never comes back.
 pub(super) const CLOSING: &[u8] = br#"44{"message":"Invalid namespace"}"#;
 
@@ -165,5 +188,23 @@ mod tests {
         assert_eq!(with_pid(&[], "p"), None);
         let refused = text(&[br#"44{"message":"no"}"#]);
         assert_eq!(with_pid(&refused, "p"), None);
+    }
+
+    #[test]
+    fn a_refusal_gets_its_data_among_whole_frames() {
+        let refused = text(&[br#"44{"message":"no"}"#]);
+        let with_data = text(&[br#"44{"message":"no","data":{"retryable":true}}"#]);
+        let event = text(&[br#"42["44",{"message":"no"}]"#]);
+        assert_eq!(
+            with_refusal(
+                &[&event[..], &refused, &event].concat(),
+                r#"{"retryable":true}"#
+            )
+            .as_deref(),
+            Some(&[&event[..], &with_data, &event].concat()[..])
+        );
+        assert_eq!(with_refusal(&event, "{}"), None);
+        assert_eq!(with_refusal(&with_data, "{}"), None);
+        assert_eq!(with_refusal(&refused[..refused.len() - 1], "{}"), None);
     }
 }

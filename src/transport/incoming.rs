@@ -4,9 +4,15 @@
 //! the code of the close frame that the client is due (RFC 6455, section 7.4.1).
 //! Guarantees that what comes out is whole, unmasked, within the limit, and valid UTF-8 where it is text.
 
+use std::borrow::Cow;
+
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 
-use crate::metrics::{Limit, Metrics};
+use tokio::time::Instant;
+
+use super::client_packet::ClientPackets;
+use super::close_code::CloseCode;
+use crate::metrics::Metrics;
 
 const CONTINUATION: u8 = 0x0;
 const TEXT: u8 = 0x1;
@@ -18,19 +24,10 @@ const PONG: u8 = 0xa;
 const FINAL: u8 = 0x80;
 const RESERVED: u8 = 0x70;
 const MASKED: u8 = 0x80;
+/// The longest frame that the engine is given.
+const MAX_FRAME_BYTES: usize = 4096;
 /// The longest payload of a control frame.
 const MAX_CONTROL_BYTES: u64 = 125;
-
-/// Why a connection is closed: the code in the close frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum CloseCode {
-    /// A frame that the protocol does not allow.
-    ProtocolError = 1002,
-    /// Text that is not UTF-8.
-    InvalidText = 1007,
-    /// A message above the limit.
-    TooBig = 1009,
-}
 
 /// A whole message, or a control frame.
 #[derive(Debug, PartialEq, Eq)]
@@ -46,6 +43,7 @@ pub(super) enum Message {
 /// The frames of one client, put together.
 pub(super) struct Incoming {
     max_bytes: usize,
+    packets: ClientPackets,
     metrics: Metrics,
     /// Bytes that are not yet a whole frame.
     unread: BytesMut,
@@ -64,10 +62,11 @@ struct Header {
 }
 
 impl Incoming {
-    /// Takes messages of at most `max_bytes`.
-    pub(super) fn new(max_bytes: usize, metrics: Metrics) -> Self {
+    /// Takes messages of at most `max_bytes`, with these `packets` in them.
+    pub(super) fn new(max_bytes: usize, packets: ClientPackets, metrics: Metrics) -> Self {
         Self {
             max_bytes,
+            packets,
             metrics,
             unread: BytesMut::new(),
             fragments: None,
@@ -109,6 +108,25 @@ impl Incoming {
         }
     }
 
+    /// The message as the engine gets it; `None`: it does not.
+    ///
+    /// # Errors
+    /// As [`Incoming::next`].
+    pub(super) fn pass(&mut self, message: Message) -> Result<Option<Message>, CloseCode> {
+        let text = match &message {
+            Message::Text(text) => std::str::from_utf8(text).map_err(|_| CloseCode::InvalidText)?,
+            Message::Binary(_) => return self.packets.attachment().map(|()| None),
+            Message::Close(_) | Message::Ping(_) | Message::Pong(_) => return Ok(Some(message)),
+        };
+        let read = self.packets.text(text, Instant::now());
+        let read = read.inspect_err(|code| code.count(&self.metrics))?;
+        Ok(match read {
+            Some(Cow::Borrowed(_)) => Some(message),
+            Some(Cow::Owned(changed)) => Some(Message::Text(changed.into())),
+            None => None,
+        })
+    }
+
     /// Whether a frame with this header may come now.
     fn check(&self, header: &Header) -> Result<(), CloseCode> {
         let fragmented = self.fragments.as_ref().map(|(_, so_far)| so_far.len());
@@ -126,7 +144,7 @@ impl Incoming {
             .payload
             .saturating_add(fragmented.unwrap_or_default() as u64);
         if !is_control && whole > self.max_bytes as u64 {
-            self.metrics.limits(Limit::MessageSize);
+            CloseCode::TooBig.count(&self.metrics);
             return Err(CloseCode::TooBig);
         }
         Ok(())
@@ -209,32 +227,36 @@ impl Header {
 }
 
 impl Message {
-    /// The message as one frame of a client's, which a server will read.
-    pub(super) fn to_client_frame(&self) -> Bytes {
-        let (opcode, payload) = match self {
+    /// The message as a client sends it, for the engine to read. In short frames, because the engine keeps a buffer for the longest
+    /// one that it has read for as long as the connection lives.
+    pub(super) fn to_client_frames(&self) -> Bytes {
+        let (mut opcode, payload) = match self {
             Self::Text(payload) => (TEXT, payload),
             Self::Binary(payload) => (BINARY, payload),
             Self::Close(payload) => (CLOSE, payload),
             Self::Ping(payload) => (PING, payload),
             Self::Pong(payload) => (PONG, payload),
         };
-        let mut frame = BytesMut::with_capacity(payload.len() + 14);
-        frame.put_u8(FINAL | opcode);
-        match payload.len() {
-            short @ 0..=125 => frame.put_u8(MASKED | short as u8),
-            medium @ 126..=0xffff => {
-                frame.put_u8(MASKED | 126);
-                frame.put_u16(medium as u16);
+        let count = payload.len().div_ceil(MAX_FRAME_BYTES).max(1);
+        let mut frames = BytesMut::with_capacity(payload.len() + count * 8);
+        let mut rest = &payload[..];
+        for left in (0..count).rev() {
+            let (part, after) = rest.split_at(rest.len().min(MAX_FRAME_BYTES));
+            rest = after;
+            frames.put_u8(if left == 0 { FINAL | opcode } else { opcode });
+            opcode = CONTINUATION;
+            match part.len() {
+                short @ 0..=125 => frames.put_u8(MASKED | short as u8),
+                medium => {
+                    frames.put_u8(MASKED | 126);
+                    frames.put_u16(medium as u16);
+                }
             }
-            long => {
-                frame.put_u8(MASKED | 127);
-                frame.put_u64(long as u64);
-            }
+            // A mask of zeros: the bytes stay as they are.
+            frames.put_u32(0);
+            frames.put_slice(part);
         }
-        // A mask of zeros: the bytes stay as they are.
-        frame.put_u32(0);
-        frame.put_slice(payload);
-        frame.freeze()
+        frames.freeze()
     }
 }
 

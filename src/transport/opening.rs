@@ -13,6 +13,7 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 
+use super::client_packet::ClientPackets;
 use super::connection::Connection;
 use super::engine_error::EngineError;
 use super::engine_session::EngineSession;
@@ -20,17 +21,21 @@ use super::incoming::Incoming;
 use super::stream::ConnectionStream;
 use super::upgrade_task::UpgradeTask;
 use super::{handshake, probe};
+use crate::auth::HostRefused;
 use crate::metrics::Metrics;
 
 /// Opens an engine session on a connection that has become a WebSocket.
 pub(crate) type OpenSession = Arc<dyn Fn(ConnectionStream, axum::http::Request<()>) + Send + Sync>;
 
+/// Says whose page asks, of a request without an origin (Fetch Metadata Request Headers).
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Headers that the origin check and authentication read.
-const KEPT_BY_US: [HeaderName; 4] = [
+const KEPT_BY_US: [HeaderName; 5] = [
     header::AUTHORIZATION,
     header::COOKIE,
     header::HOST,
     header::ORIGIN,
+    SEC_FETCH_SITE,
 ];
 /// Headers that the engine reads of a request that is left to it.
 const KEPT_BY_THE_ENGINE: [HeaderName; 4] = [
@@ -47,6 +52,8 @@ pub(crate) struct Opener {
     pub open: OpenSession,
     /// Bytes of a message.
     pub max_message_bytes: usize,
+    /// How many CONNECT and DISCONNECT packets may come at once.
+    pub max_event_rate: u32,
     /// How long a probe may take.
     pub probe_timeout: Duration,
     /// What is counted.
@@ -64,14 +71,18 @@ pub(super) fn open_websocket(
         Err(refusal) => return *refusal,
     };
     let extensions = request.extensions_mut();
-    let (connection, upgrade_task) = (
+    let (connection, upgrade_task, refused) = (
         extensions.remove::<Arc<Connection>>(),
         extensions.remove::<UpgradeTask>(),
+        extensions.remove::<HostRefused>(),
     );
     let mut opening = axum::http::Request::new(());
     *opening.uri_mut() = Uri::from_static("/socket.io/?EIO=4&transport=websocket");
     *opening.headers_mut() = only(request.headers(), &KEPT_BY_US);
     opening.extensions_mut().insert(session);
+    if let Some(refused) = refused {
+        opening.extensions_mut().insert(refused);
+    }
     if let Some(connection) = connection {
         opening.extensions_mut().insert(connection);
     }
@@ -127,7 +138,8 @@ pub(super) fn upgrade(
 
 /// What the client sends, with the bytes that came together with the handshake.
 fn incoming(early: &[u8], opener: &Opener) -> Incoming {
-    let mut incoming = Incoming::new(opener.max_message_bytes, opener.metrics.clone());
+    let packets = ClientPackets::new(opener.max_event_rate);
+    let mut incoming = Incoming::new(opener.max_message_bytes, packets, opener.metrics.clone());
     incoming.push(early);
     incoming
 }
@@ -136,9 +148,7 @@ fn incoming(early: &[u8], opener: &Opener) -> Incoming {
 pub(super) fn shrink(request: &mut Request) {
     let kept = [&KEPT_BY_US[..], &KEPT_BY_THE_ENGINE[..]].concat();
     *request.headers_mut() = only(request.headers(), &kept);
-    if let Ok(copy) = request.uri().to_string().parse() {
-        *request.uri_mut() = copy;
-    }
+    *request.uri_mut() = Uri::from_static("/socket.io/?EIO=4&transport=polling");
 }
 
 /// Copies of these headers, and no room for more. The host is only ever compared with an origin.
@@ -148,6 +158,7 @@ fn only(headers: &HeaderMap, names: &[HeaderName]) -> HeaderMap {
         names
             .iter()
             .filter(|name| compared || **name != header::HOST)
+            .filter(|name| !compared || **name != SEC_FETCH_SITE)
             .filter_map(|name| Some((name, headers.get(name)?)))
     };
     let mut copies = HeaderMap::with_capacity(present().count());

@@ -50,10 +50,12 @@ pub(super) async fn unless_closing(response: Response) -> Response {
     }
 }
 
-/// The answer with a pid in each CONNECT packet, in their order, as long as there are pids.
+/// The answer with a pid in each CONNECT packet, in their order, as long as there are pids, and with the data of a refusal in the
+/// CONNECT_ERROR packet.
 pub(super) async fn with_pids(
     response: Response,
     mut next_pid: impl FnMut() -> Option<Box<str>>,
+    mut refusal: impl FnMut() -> Option<&'static str>,
 ) -> Response {
     let (mut head, body) = response.into_parts();
     let Ok(body) = to_bytes(body, usize::MAX).await else {
@@ -61,6 +63,11 @@ pub(super) async fn with_pids(
     };
     let mut is_changed = false;
     let packets = body.split(|byte| *byte == PACKET_SEPARATOR).map(|packet| {
+        if frame::connect_error_with_data(packet, "").is_some() {
+            let refused = refusal().and_then(|data| frame::connect_error_with_data(packet, data));
+            is_changed |= refused.is_some();
+            return refused.map_or(Cow::Borrowed(packet), Cow::Owned);
+        }
         if frame::connect_with_pid(packet, "").is_none() {
             return Cow::Borrowed(packet);
         }
@@ -112,12 +119,12 @@ mod tests {
         let mut pids: VecDeque<Box<str>> = ["p", "q", "r"].map(Into::into).into();
         let packets = ["2", "40{\"sid\":\"s\"}", "42[\"a\"]", "40{\"sid\":\"s\"}"];
         let answer = packets.join("\u{1e}").into_response();
-        let answer = with_pids(answer, || pids.pop_front()).await;
+        let answer = with_pids(answer, || pids.pop_front(), || None).await;
         assert_eq!(
             body(answer).await,
             "2\u{1e}40{\"sid\":\"s\",\"pid\":\"p\"}\u{1e}42[\"a\"]\u{1e}40{\"sid\":\"s\",\"pid\":\"q\"}"
         );
-        let answer = with_pids("42[\"40\"]".into_response(), || pids.pop_front()).await;
+        let answer = with_pids("42[\"40\"]".into_response(), || pids.pop_front(), || None).await;
         assert_eq!(body(answer).await, "42[\"40\"]");
         assert_eq!(pids.len(), 1, "one is left for the next CONNECT");
     }

@@ -15,7 +15,7 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
 use tokio::time::timeout;
 
-use super::client_packet;
+use super::close_code::CloseCode;
 use super::engine_error::EngineError;
 use super::engine_gate::EngineGate;
 use super::engine_session::{EngineSession, Interrupt};
@@ -116,7 +116,8 @@ async fn poll(
         session.poll_emptied();
     }
     if session.expects_connect() {
-        poll_answer::with_pids(response, || session.take_pid()).await
+        session.welcome().await;
+        poll_answer::with_pids(response, || session.take_pid(), || session.take_refusal()).await
     } else if gate.closing.load(Ordering::Acquire) {
         poll_answer::unless_closing(response).await
     } else {
@@ -146,9 +147,15 @@ async fn post(
         Ok(Err(_)) => return EngineError::BadRequest.into_response(),
         Err(_) => return StatusCode::REQUEST_TIMEOUT.into_response(),
     };
-    let body = match std::str::from_utf8(&body) {
-        Ok(text) => Body::from(client_packet::readable_body(text).into_owned()),
-        Err(_) => Body::from(body),
+    // All of it before the engine hears of any: it would handle what stands before the fault.
+    let read = std::str::from_utf8(&body).map_err(|_| CloseCode::InvalidText);
+    let body = match read.and_then(|text| session.read_body(text)) {
+        Ok(read) => Body::from(read.into_owned()),
+        Err(_) => {
+            session.end();
+            engine.end();
+            return EngineError::BadRequest.into_response();
+        }
     };
     head.headers.remove(header::CONTENT_LENGTH);
     engine

@@ -13,9 +13,10 @@ use bytes::Bytes;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
+use super::close_code::CloseCode;
 use super::engine_session::EngineSession;
 use super::frame;
-use super::incoming::{CloseCode, Incoming, Message};
+use super::incoming::{Incoming, Message};
 use super::stream::ConnectionStream;
 
 const PROBE: &[u8] = b"2probe";
@@ -40,7 +41,7 @@ pub(super) async fn run(
         Ok(Ok(())) if session.upgrade_to(stream.connection()) => {
             let [probe, upgrade] =
                 [PROBE, UPGRADE].map(|text| Message::Text(Bytes::from_static(text)));
-            let again = [probe.to_client_frame(), upgrade.to_client_frame()].concat();
+            let again = [probe.to_client_frames(), upgrade.to_client_frames()].concat();
             stream.begin_websocket(incoming, &again);
             stream.swallow_probe_answer();
             return Some(stream);

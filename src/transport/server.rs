@@ -1,12 +1,14 @@
 //! Accepts connections and serves HTTP on them.
 //!
-//! Owns the listening socket. Each request carries as extensions the peer's address and its connection; the broadcast writes
-//! to a connection that became a WebSocket. The time that a request's head may take is bounded.
+//! Owns the listening socket. Each request carries as extensions its client's address and its connection; the broadcast writes
+//! to a connection that became a WebSocket. A connection beyond the limits is refused before anything of it is read. The time that
+//! a request's head may take is bounded, and so is its size and, apart from it, the time between two requests.
 //! The routes may be replaced while it serves: a request is answered by those that there are when it comes.
 //! On stop it closes the listening socket first, then lets the answers under way finish.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -14,15 +16,18 @@ use axum::body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::connection::Connection;
+use super::reading::Reading;
+use super::refusal;
+use super::rules::ConnectionRules;
 use super::stream::ConnectionStream;
 use super::upgrade_task::UpgradeTask;
 
@@ -37,15 +42,17 @@ const WAITING_CONNECTIONS: i32 = 4096;
 #[cfg(target_os = "linux")]
 const UNTAKEN_MS: u32 = 20_000;
 
-/// Who is at the other end of a request's connection: an extension of the request.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer(pub IpAddr);
+/// The longest head of a request, which carries cookies and tokens. A longer one is answered by 431.
+const MAX_HEAD_BYTES: usize = 16 * 1024;
+
+/// How long a client that was sent away may take to read why.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// Serves `routes` on `listener` until `stop`, then until the answers under way are out.
 pub(crate) async fn serve(
     listener: TcpListener,
     routes: watch::Receiver<Router>,
-    head_timeout: Duration,
+    rules: ConnectionRules,
     stop: CancellationToken,
 ) {
     // It listens already, with the standard library's 128: this raises that.
@@ -53,15 +60,26 @@ pub(crate) async fn serve(
         tracing::debug!("the queue of new connections stays short: {error}");
     }
     let mut connections = JoinSet::new();
+    let mut refusals = JoinSet::new();
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
             Some(_) = connections.join_next() => {}
+            Some(_) = refusals.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((tcp, peer)) => {
-                    let routes = routes.clone();
-                    let stop = stop.clone();
-                    connections.spawn(serve_connection(tcp, Peer(peer.ip()), routes, head_timeout, stop));
+                    let peer = peer.ip().to_canonical();
+                    match rules.take_place(peer) {
+                        Ok(place) => {
+                            let connection = Connection::new(tcp, place);
+                            let (routes, rules, stop) = (routes.clone(), rules.clone(), stop.clone());
+                            connections.spawn(serve_connection(connection, peer, routes, rules, stop));
+                        }
+                        Err(full) if refusals.len() < refusal::MAX_WAITED_FOR => {
+                            refusals.spawn(refusal::refuse(tcp, full));
+                        }
+                        Err(_) => {}
+                    }
                 }
                 Err(error) => {
                     tracing::warn!("a connection could not be accepted: {error}");
@@ -75,50 +93,108 @@ pub(crate) async fn serve(
 }
 
 async fn serve_connection(
-    tcp: TcpStream,
-    peer: Peer,
+    connection: Arc<Connection>,
+    peer: IpAddr,
     routes: watch::Receiver<Router>,
-    head_timeout: Duration,
+    rules: ConnectionRules,
     stop: CancellationToken,
 ) {
-    if prepare(&tcp).is_err() {
+    if prepare(&connection.tcp).is_err() {
         return;
     }
-    let connection = Connection::new(tcp);
+    // A connection on which nobody speaks takes little: hyper reserves a buffer before it looks.
+    let mut first = [0];
+    let begun = tokio::select! {
+        // Not `readable`, which takes a new connection for ready until it has been tried.
+        begun = timeout(rules.head_timeout, connection.tcp.peek(&mut first)) => matches!(begun, Ok(Ok(1))),
+        () = stop.cancelled() => false,
+    };
+    if begun {
+        Box::pin(serve_http(connection, peer, routes, rules, stop)).await;
+    }
+}
+
+async fn serve_http(
+    connection: Arc<Connection>,
+    peer: IpAddr,
+    routes: watch::Receiver<Router>,
+    rules: ConnectionRules,
+    stop: CancellationToken,
+) {
     let stream = ConnectionStream::new(connection.clone());
     let upgrade_task = UpgradeTask::default();
     let offered = upgrade_task.clone();
+    let (head_timeout, keep_alive) = (rules.head_timeout, rules.keep_alive);
+    let read = connection.clone();
     let service = service_fn(move |request: hyper::Request<Incoming>| {
+        connection.set_reading(Reading::Nothing);
         let mut request = request.map(Body::new);
+        let client = rules.client(peer, request.headers());
+        request.extensions_mut().insert(client);
         request.extensions_mut().insert(connection.clone());
-        request.extensions_mut().insert(peer);
         request.extensions_mut().insert(offered.clone());
         let router = routes.borrow().clone();
+        let connection = connection.clone();
         async move {
-            Ok::<_, Infallible>(
-                router
-                    .oneshot(request)
-                    .await
-                    .unwrap_or_else(|never| match never {}),
-            )
+            let answered = router.oneshot(request).await;
+            connection.set_reading(Reading::Idle(Instant::now()));
+            Ok::<_, Infallible>(answered.unwrap_or_else(|never| match never {}))
         }
     });
     let http = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(head_timeout)
+        // It would count the time between two requests, too.
+        .header_read_timeout(None)
+        .max_header_size(MAX_HEAD_BYTES)
+        .max_buf_size(MAX_HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     tokio::pin!(http);
     let ended = tokio::select! {
         ended = &mut http => ended,
+        () = overdue(&read, head_timeout, keep_alive) => return,
         () = stop.cancelled() => {
             http.as_mut().graceful_shutdown();
             http.await
         }
     };
     match ended {
-        Ok(()) => upgrade_task.run().await,
-        Err(error) => tracing::debug!("a connection ended: {error}"),
+        Ok(()) => {
+            drop(read);
+            upgrade_task.run().await;
+        }
+        Err(error) => {
+            tracing::debug!("a connection ended: {error}");
+            if error.is_parse_too_large() {
+                let _either_way = timeout(LINGER, read_to_end(&read.tcp)).await;
+            }
+        }
+    }
+}
+
+/// Reads and drops what still comes: otherwise the kernel would reset the connection, and the answer would not be read.
+async fn read_to_end(tcp: &TcpStream) {
+    let mut dropped = [0; 1024];
+    while tcp.readable().await.is_ok() {
+        match tcp.try_read(&mut dropped) {
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(_) => return,
+        }
+    }
+}
+
+/// Returns when the head of a request has taken too long, or a connection had no request for too long.
+async fn overdue(connection: &Connection, head_timeout: Duration, keep_alive: Duration) {
+    loop {
+        let now = Instant::now();
+        let due = connection.reading().due(head_timeout, keep_alive);
+        if due.is_some_and(|due| due <= now) {
+            return;
+        }
+        // What begins meanwhile is due later than this.
+        let soon = now + head_timeout.min(keep_alive);
+        sleep_until(due.map_or(soon, |due| due.min(soon))).await;
     }
 }
 

@@ -5,7 +5,6 @@
 //! on a WebSocket is checked on its way through `poll_read`.
 //! Guarantees that a slow consumer never blocks a task of engineioxide's once the broadcast writes to the connection.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
@@ -15,10 +14,9 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::client_packet;
 use super::connection::{BUSY_BACKLOG_BYTES, Connection, MAX_BACKLOG_BYTES, Out, Phase};
 use super::frame;
-use super::incoming::{Incoming, Message};
+use super::incoming::Incoming;
 
 /// What is read of a WebSocket at once.
 const READ_BYTES: usize = 2048;
@@ -91,6 +89,7 @@ impl AsyncRead for ConnectionStream {
             };
             match connection.tcp.try_read(into) {
                 Ok(read) if whole || read == 0 => {
+                    out.reading.begin_head();
                     buf.advance(read);
                     return Poll::Ready(Ok(()));
                 }
@@ -181,33 +180,29 @@ impl AsyncWrite for ConnectionStream {
 }
 
 impl Connection {
-    /// Puts the messages that have come whole where the engine reads them. False: none has, or there must not be any more.
+    /// Puts the next message that has come whole where the engine reads it. False: none has, or there must not be any more.
     fn read_incoming(&self, out: &mut Out) -> bool {
         let Some(incoming) = &mut out.incoming else {
             return false;
         };
-        let read = incoming.next();
-        match read {
-            Ok(Some(message)) => {
-                out.unread = as_the_engine_reads(message).to_client_frame();
-                true
-            }
-            Ok(None) => false,
-            Err(code) => {
-                self.close_now(out, code);
-                false
+        loop {
+            let read = match incoming.next() {
+                Ok(None) => return false,
+                Ok(Some(message)) => incoming.pass(message),
+                Err(code) => Err(code),
+            };
+            match read {
+                Ok(Some(message)) => {
+                    out.unread = message.to_client_frames();
+                    return true;
+                }
+                Ok(None) => {}
+                Err(code) => {
+                    self.close_now(out, code);
+                    return false;
+                }
             }
         }
-    }
-}
-
-fn as_the_engine_reads(message: Message) -> Message {
-    let Message::Text(text) = &message else {
-        return message;
-    };
-    match std::str::from_utf8(text).map(client_packet::readable) {
-        Ok(Cow::Owned(changed)) => Message::Text(changed.into()),
-        Ok(Cow::Borrowed(_)) | Err(_) => message,
     }
 }
 
@@ -219,6 +214,12 @@ impl Out {
             if open.is_some() {
                 return (open, false);
             }
+        }
+        if let Some(data) = self.refusal
+            && let Some(refused) = frame::with_refusal(frames, data)
+        {
+            self.refusal = None;
+            return (Some(refused), false);
         }
         let mut changed: Option<Bytes> = None;
         while let Some(pid) = self.pids.front() {

@@ -11,7 +11,7 @@
 //   {op:"disconnect", client}   {op:"reconnect", client}
 //
 //   {client, saw:"connect", recovered}   {client, saw:"disconnect", reason}   {client, saw:"event", event, args}
-//   {client, saw:"connect_error", message, active}   {client, saw:"ack", ack, args}
+//   {client, saw:"connect_error", message, data, active}   {client, saw:"ack", ack, args}
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 import { io as current } from "socket.io-client";
@@ -34,7 +34,8 @@ const commands = {
     clients.set(client, socket);
     socket.on("connect", () => tell({ client, saw: "connect", recovered: socket.recovered }));
     socket.on("disconnect", (reason) => tell({ client, saw: "disconnect", reason }));
-    socket.on("connect_error", ({ message }) => tell({ client, saw: "connect_error", message, active: socket.active }));
+    socket.on("connect_error", ({ message, data }) =>
+      tell({ client, saw: "connect_error", message, data, active: socket.active }));
     socket.onAny((event, ...args) => tell({ client, saw: "event", event, args }));
     for (const each of first) emit(socket, { client, ...each });
   },

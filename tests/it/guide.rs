@@ -13,7 +13,7 @@ mod own_migration;
 mod page;
 mod production;
 mod proxies;
-mod tools;
+pub(crate) mod tools;
 #[expect(
     unreachable_pub,
     reason = "it stands in the guide as a back end would have it"

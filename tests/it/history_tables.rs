@@ -200,3 +200,29 @@ async fn a_missing_grant_is_for_the_operator_to_read() {
         .run(&format!("drop owned by {role}; drop role {role}"))
         .await;
 }
+
+#[tokio::test]
+async fn the_types_of_an_extension_are_compared_by_its_own_operators() {
+    let database = Database::chat().await;
+    let there = "select count(*) from pg_available_extensions where name = 'citext'";
+    if database.value(there).await == "0" {
+        return; // This Postgres came without its extensions.
+    }
+    database
+        .run(
+            "create schema ext; create extension citext schema ext;
+             create table letters (id ext.citext primary key, c ext.citext, body text);
+             select rowcast.attach('letters', room => 'conversation:{c}', on_insert => 'message:new');
+             insert into letters select i, 'abc', i from unnest('{a,B,c,D,e}'::text[]) i;
+             insert into letters values ('f', 'ABC', 'another room')",
+        )
+        .await;
+    let server = Server::on(&database).await;
+    let pages = server.pages("abc", 2, "/id").await;
+    let got: Vec<_> = pages
+        .iter()
+        .rev()
+        .flat_map(|page| column(&page["messages"], "/id"))
+        .collect();
+    assert_eq!(got, ["a", "B", "c", "D", "e"]);
+}

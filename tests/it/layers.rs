@@ -90,10 +90,11 @@ mod planted {
         }
         let leaf = sources(&[("src/event.rs", "use crate::offset::Offset;")]);
         assert_found(&table::violations(&leaf), &["event imports offset::Offset"]);
-        let item = sources(&[("src/http/api.rs", "use crate::transport::{Peer, serve};")]);
+        let item = "use crate::auth::{HostRefused, OriginPolicy};";
+        let item = sources(&[("src/transport/opening.rs", item)]);
         assert_found(
             &table::violations(&item),
-            &["http imports transport::serve", "transport::Peer"],
+            &["transport imports auth::OriginPolicy", "auth::HostRefused"],
         );
         let main = sources(&[("src/main.rs", "fn main() { rowcast::app::serve() }")]);
         assert_found(&table::violations(&main), &["main imports app::serve"]);

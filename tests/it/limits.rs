@@ -192,13 +192,13 @@ async fn a_body_that_never_ends_keeps_no_connection() {
 /// A request that names an engine session which does not exist leaves nothing in memory.
 #[tokio::test]
 async fn an_upgrade_of_no_session_is_not_remembered() {
-    const REQUESTS: usize = 4_000;
+    const REQUESTS: usize = 8_000;
     let scene = Scene::new().await;
     let mut tcp = tokio::net::TcpStream::connect(scene.server.address())
         .await
         .expect("TCP");
     let before = scene.server.peak_memory_bytes();
-    let long = "x".repeat(50_000);
+    let long = "x".repeat(12_000);
     let mut buffer = vec![0; 64 * 1024];
     for number in 0..REQUESTS {
         let request = format!(

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 /// Every migration with the SHA-256 of its file.
-const RELEASED: [(&str, &str); 19] = [
+const RELEASED: [(&str, &str); 25] = [
     (
         "0001_outbox.sql",
         "8a202595a90dd4209fe9dbe4f22e364183d8b0135bb5b410841f0276d3ed3af4",
@@ -81,6 +81,30 @@ const RELEASED: [(&str, &str); 19] = [
     (
         "0022_flushed.sql",
         "e69a6579ea7a4d775378b2ef37829e1283e24ea31788c5f562ba8c5c9a9fdb04",
+    ),
+    (
+        "0031_policy.sql",
+        "37911fd996bdcc6f4addf75dec6673202007c5c385af4559547a59c3380f2434",
+    ),
+    (
+        "0032_revocations.sql",
+        "45c981e946991ae2a3ab9604cdd37e9235b34d789d7bfa1e81f15892026d32d9",
+    ),
+    (
+        "0035_confined.sql",
+        "ee7093d47e22e5c3aa65be35d90c14621d5ff7c8853d4193625c9b1fdf549801",
+    ),
+    (
+        "0036_readers.sql",
+        "a9940042101868e3688b0799264138a2c4e20e4c6040ffbca22625d4e67fb194",
+    ),
+    (
+        "0037_secret.sql",
+        "41c820a5e407d10ffa1f97e97de667a76bbc29be96880bfd3dbb59bc404be145",
+    ),
+    (
+        "0038_turns.sql",
+        "3c1a4fdd3210099c9ef43ca7fbd7857049aad72e343307dcc1369ae5e6a11ebc",
     ),
     (
         "chat/0001_chat.sql",

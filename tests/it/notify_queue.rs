@@ -16,6 +16,16 @@ use crate::harness::{BackEnd, Database, Postgres, Scene, Scratch, Server, Stock}
 /// its call, and plans are kept: so it is replaced before anybody has one.
 async fn pretending() -> Scene {
     let database = Database::chat().await;
+    pretend_usage(&database).await;
+    Scene {
+        server: Server::on(&database).await,
+        stock: Stock::start(),
+        database,
+    }
+}
+
+/// Has the queue look as full as the table `pretended` says.
+pub(crate) async fn pretend_usage(database: &Database) {
     database
         .run(
             "create table pretended (usage float8); insert into pretended values (0);
@@ -25,11 +35,6 @@ async fn pretending() -> Scene {
                as 'select public.pretended_usage()'",
         )
         .await;
-    Scene {
-        server: Server::on(&database).await,
-        stock: Stock::start(),
-        database,
-    }
 }
 
 async fn pretend(database: &Database, usage: &str) {
@@ -96,7 +101,7 @@ async fn nothing_is_added_to_a_queue_that_is_filling_up() {
     back_end.unharmed().await;
     pretend(database, "0.1").await;
     degraded(&scene.server, false).await;
-    let over = "the NOTIFY queue has room again";
+    let over = "mended: notify_queue";
     scene
         .server
         .log("the end to be told", |line| {

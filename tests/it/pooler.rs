@@ -94,7 +94,7 @@ async fn a_pooler_is_survived(mode: &str, size: u32, settings: &str) {
     assert_eq!(direct.value(locks).await, "0");
 }
 
-const TOLERANT: &str = "ignore_startup_parameters = extra_float_digits";
+pub(crate) const TOLERANT: &str = "ignore_startup_parameters = extra_float_digits";
 
 #[tokio::test]
 async fn a_pooler_in_transaction_mode_is_left_as_it_was() {

@@ -1,41 +1,10 @@
 //! Dumps that are restored, whole and in parts, elsewhere and in place: told once, exact from then on.
 
-use std::io::Write as _;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::harness::postgres::binaries;
+use crate::harness::dump::{dump, restore};
 use crate::harness::wait::until_for;
 use crate::harness::{Database, Launch, Postgres, Scratch, Server, Stock};
-
-/// What `pg_dump` with these options writes.
-fn dump(of: &Database, options: &[&str]) -> Vec<u8> {
-    let dumped = Command::new(binaries().join("pg_dump"))
-        .args(options)
-        .arg(&of.url)
-        .output()
-        .expect("pg_dump starts");
-    let said = String::from_utf8_lossy(&dumped.stderr);
-    assert!(dumped.status.success(), "{said}");
-    dumped.stdout
-}
-
-/// Has `psql` read it, and returns what it complains of.
-fn restore(to: &Database, dump: &[u8]) -> String {
-    let mut psql = Command::new(binaries().join("psql"))
-        .args(["-qX", &to.url])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("psql starts");
-    let mut input = psql.stdin.take().expect("it is piped");
-    let dump = dump.to_vec();
-    let writing = std::thread::spawn(move || input.write_all(&dump));
-    let ended = psql.wait_with_output().expect("psql ends");
-    let _it_may_have_ended_early = writing.join().expect("no panic");
-    String::from_utf8_lossy(&ended.stderr).into_owned()
-}
 
 /// The outbox and the epoch of a cluster that is this much older, or younger.
 async fn aged(xid: u64) -> Database {
@@ -75,7 +44,8 @@ async fn a_dump_of_another_age_is_exact_from_the_first_event_on() {
         let old = aged(xid).await;
         for options in [&[][..], &["-O", "-x"]] {
             let restored = Database::empty().await;
-            assert_eq!(restore(&restored, &dump(&old, options)), "");
+            let whole = dump(&old.url, options).await;
+            assert_eq!(restore(&restored.url, whole).await, "");
             is_exact(&restored).await;
         }
     }
@@ -84,7 +54,7 @@ async fn a_dump_of_another_age_is_exact_from_the_first_event_on() {
 #[tokio::test]
 async fn a_database_that_is_set_back_in_place_gives_no_old_offset_a_wrong_answer() {
     let database = Database::chat().await;
-    let before = dump(&database, &["--clean"]);
+    let before = dump(&database.url, &["--clean"]).await;
     let server = Server::on(&database).await;
     let stock = Stock::start();
     let client = stock.joined(&server, "42").await;
@@ -92,7 +62,7 @@ async fn a_database_that_is_set_back_in_place_gives_no_old_offset_a_wrong_answer
     let offset = server.offset("42").await;
     client.disconnect();
     server.stop().await;
-    restore(&database, &before);
+    restore(&database.url, before).await;
     let server = Server::on(&database).await;
     let after = format!("events?after={offset}");
     server.refused("42", &after, 410, "offset_expired").await;
@@ -108,7 +78,7 @@ async fn data_that_is_copied_over_a_running_server_is_told_once() {
         let server = Server::on(&database).await;
         let stock = Stock::start();
         let mut client = stock.joined(&server, "42").await;
-        restore(&database, &dump(&old, options));
+        restore(&database.url, dump(&old.url, options).await).await;
         // Where triggers are on, the copied messages have made events, and the outbox's own rows are refused for their ids.
         if options.len() > 1 {
             client.event("rowcast:resync").await;
@@ -127,7 +97,7 @@ async fn data_that_is_copied_over_a_running_server_is_told_once() {
 async fn a_schema_without_its_record_says_how_to_start_over() {
     let old = Database::chat().await;
     let restored = Database::empty().await;
-    restore(&restored, &dump(&old, &["-s"]));
+    restore(&restored.url, dump(&old.url, &["-s"]).await).await;
     for command in ["migrate", "serve"] {
         Launch::command([command])
             .env("PORT", "0")
@@ -152,7 +122,7 @@ async fn the_application_s_schema_alone_is_attached_again() {
     let old = Database::chat().await;
     old.say("42", "of before").await;
     let restored = Database::empty().await;
-    let said = restore(&restored, &dump(&old, &["-n", "public"]));
+    let said = restore(&restored.url, dump(&old.url, &["-n", "public"]).await).await;
     assert!(said.contains("schema \"rowcast\" does not exist"), "{said}");
     Launch::command(["migrate"])
         .database(&restored.url)

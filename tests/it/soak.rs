@@ -4,20 +4,26 @@
 //! faults in the same order, though never at the same moments.
 
 mod faults;
+mod swap;
+mod watch;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
+use crate::harness::cluster::with_database;
 use crate::harness::ledger::Ledger;
 use crate::harness::trial::{BUSY, fence, judge};
 use crate::harness::witness::Witness;
 use crate::harness::writers::{Habit, Hand, Writers};
-use crate::harness::{Database, Kind, Launch, Postgres, Proxy, Server, Stock};
+use crate::harness::{Database, Kind, Launch, Pooler, Postgres, Proxy, Server, Stock};
+use watch::Watch;
 
 /// Long enough for a few faults.
 const SMOKE: Duration = Duration::from_secs(6);
+/// It finds a Postgres that comes back at once, as the writers do, and holds nobody for long.
+const POOLER: &str = "ignore_startup_parameters = extra_float_digits\nserver_login_retry = 1\nquery_wait_timeout = 15";
 const CONTACTS: [&str; 5] = ["a", "b", "c", "d", "nobody"];
 
 /// All that can break, and who must not notice. Fields end in this order.
@@ -27,14 +33,21 @@ struct Soak {
     writers: Writers,
     open: Vec<Open>,
     ledger: Ledger,
+    watch: Watch,
+    /// Writes that failed because of a fault that fails writers.
+    excused: u64,
     networks: Vec<Network>,
     servers: Vec<Server>,
     _stock: Stock,
     database: Database,
     /// The database as the servers' role sees it.
     server_url: String,
+    /// Between the writers and the database. The servers have none.
+    _pooler: Pooler,
     postgres: Postgres,
     faults: u64,
+    /// Dumps that were restored.
+    restored: u64,
 }
 
 /// A way to a server, which may change.
@@ -77,10 +90,12 @@ async fn whatever_breaks_nothing_is_lost() {
     soak.calm().await;
     soak.writers.stop().await;
     fence(&soak.witnesses, &soak.database).await;
+    soak.writers_are_unharmed();
     let tally = judge(&soak.witnesses, &soak.ledger, &soak.database).await;
     eprintln!(
-        "seed {seed}, {} s, {faults} faults",
-        began.elapsed().as_secs()
+        "seed {seed}, {} s, {faults} faults, {} dumps restored",
+        began.elapsed().as_secs(),
+        soak.restored
     );
     tally.assert_clean();
     assert!(faults > 3, "{faults} faults");
@@ -101,7 +116,9 @@ fn setting(name: &str) -> Option<u64> {
 
 impl Soak {
     async fn new(seed: u64) -> Self {
-        let (postgres, database) = Postgres::with_chat().await;
+        let postgres = Postgres::start().await;
+        let database = swap::make(&postgres).await;
+        let pooler = Pooler::start(&postgres, "transaction", 4, POOLER).await;
         let server_url = server_role(&database).await;
         let mut servers = Vec::new();
         let mut networks = Vec::new();
@@ -133,17 +150,43 @@ impl Soak {
         Self {
             random: StdRng::seed_from_u64(seed),
             witnesses,
-            writers: Writers::start(&database, &ledger, &habit),
+            writers: Writers::start(&with_database(&pooler.url(), swap::NAME), &ledger, &habit),
             open: Vec::new(),
             ledger,
+            watch: Watch::start(&database.url),
+            excused: 0,
             networks,
             servers,
             _stock: stock,
             database,
             server_url,
+            _pooler: pooler,
             postgres,
             faults: 0,
+            restored: 0,
         }
+    }
+}
+
+impl Soak {
+    /// No write failed but by faults that fail writers, and none waited for us.
+    fn writers_are_unharmed(&self) {
+        let failed = self.ledger.failed() - self.excused;
+        let waits = self.watch.waits();
+        eprintln!(
+            "writers: {failed} failed, {} excused, {} waited for us, in {} looks",
+            self.excused,
+            waits.len(),
+            self.watch.looks()
+        );
+        assert_eq!(
+            failed,
+            0,
+            "the last failures: {:#?}",
+            self.ledger.failures()
+        );
+        assert!(waits.is_empty(), "{waits:#?}");
+        assert!(self.watch.looks() > 10, "somebody looked");
     }
 }
 

@@ -1,10 +1,18 @@
-//! What the role may do, and what it may see: rights on our schema and the attached tables, and row security on both.
+//! What the role may do, and what it may see: rights on our schema and the attached tables, row security on both, who locks our
+//! tables, and whose triggers are on them.
+
+use std::time::Duration;
 
 use serde::Deserialize;
+use tokio::time::sleep;
 
 use super::{Doctor, Finding};
+use crate::db::locks::{HELD, Held, lasting};
 use crate::db::rights::{Hidden, Missing, hidden_sql, missing_sql};
 use crate::status::Severity;
+
+/// A lock that is there for so long has lasted.
+const LASTING: Duration = Duration::from_secs(2);
 
 /// Attached tables that the server can't read, with the statements that let it.
 const UNREADABLE: &str = "
@@ -27,6 +35,14 @@ where row_security_active(c.oid)
         and pg_get_expr(p.polqual, p.polrelid) = 'true'
         and exists (select from unnest(p.polroles) as role where role = 0 or pg_has_role(role, 'usage'))))
 order by 1";
+
+/// Triggers on our tables that are somebody else's.
+const STRANGERS: &str = "
+select format('%I', t.tgname) as name, format('rowcast.%I', c.relname) as on_table
+from pg_trigger t join pg_class c on c.oid = t.tgrelid join pg_namespace n on n.oid = c.relnamespace and n.nspname = 'rowcast'
+join pg_proc p on p.oid = t.tgfoid
+where not t.tgisinternal and p.pronamespace <> n.oid and t.tgenabled <> 'D'
+order by 2, 1";
 
 #[derive(Deserialize)]
 struct Table {
@@ -74,6 +90,55 @@ impl Doctor {
             tables.into_iter().map(line).collect()
         });
         self.conclude("rights", unreadable);
+    }
+
+    /// Who keeps a table of ours locked. Looked at before whatever would wait for such a lock.
+    pub(super) async fn locks(&mut self) {
+        let mut held = self.rows::<Held>(HELD).await;
+        if let Ok(first) = &held
+            && !first.is_empty()
+        {
+            let first = first.clone();
+            sleep(LASTING).await;
+            let again = self.rows(HELD).await;
+            held = again.map(|again| lasting(&first, &again));
+        }
+        let found = held.map(|held: Vec<Held>| {
+            if held.is_empty() {
+                return vec![Finding::ok("locks", "nobody keeps a table of ours locked")];
+            }
+            let line = |held: &Held| {
+                let means = "Your writers, the servers' reads or their joins wait until that transaction has ended.";
+                Finding::failure("locks", held.said(), means).paste(held.remedy())
+            };
+            held.iter().map(line).collect()
+        });
+        self.conclude("locks", found);
+    }
+
+    /// Triggers that somebody else has put on our tables.
+    pub(super) async fn triggers(&mut self) {
+        #[derive(Deserialize)]
+        struct Stranger {
+            name: String,
+            on_table: String,
+        }
+        let strangers = self.rows(STRANGERS).await;
+        let found = strangers.map(|strangers: Vec<Stranger>| {
+            if strangers.is_empty() {
+                let said = "none but Rowcast's own are on its tables";
+                return vec![Finding::ok("triggers", said)];
+            }
+            let line = |Stranger { name, on_table }: Stranger| {
+                let said = format!("the trigger {name} on {on_table} is not Rowcast's");
+                let means = "It runs for each row that is written there. Where it raises, so does what writes: your back end for \
+                             rowcast.events, a join for rowcast.sessions.";
+                Finding::warning("triggers", said, means)
+                    .paste(format!("drop trigger {name} on {on_table};"))
+            };
+            strangers.into_iter().map(line).collect()
+        });
+        self.conclude("triggers", found);
     }
 
     pub(super) async fn row_security(&mut self) {

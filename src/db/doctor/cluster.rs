@@ -6,7 +6,8 @@ use std::path::Path;
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::{Doctor, Finding, lasting, sized};
+use super::units::{lasting, sized};
+use super::{Doctor, Finding};
 use crate::db::pools::SERVER_CONNECTIONS;
 
 /// A transaction that is open for longer than this, or than the retention where that is shorter, is an old one.

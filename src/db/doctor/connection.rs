@@ -217,7 +217,7 @@ impl Doctor {
 }
 
 async fn backend(connection: &mut PgConnection) -> sqlx::Result<i32> {
-    let row = sqlx::raw_sql("select pg_backend_pid()")
+    let row = sqlx::raw_sql("select pg_catalog.pg_backend_pid()")
         .fetch_one(connection)
         .await?;
     row.try_get(0)

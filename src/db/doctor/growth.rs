@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-use super::{Doctor, Finding, lasting, sized};
+use super::units::{lasting, sized};
+use super::{Doctor, Finding};
 
 /// Events without a room, of those that are still stored; counted up to a bound.
 const WITHOUT_ROOM: &str = "

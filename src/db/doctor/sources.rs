@@ -64,7 +64,7 @@ pub(crate) struct SourceEntry {
 /// # Errors
 /// The database's own, in words.
 pub(crate) async fn list_sources(database: &Database) -> anyhow::Result<Vec<SourceEntry>> {
-    let mut doctor = Doctor::new(database.clone(), std::time::Duration::ZERO, false);
+    let mut doctor = Doctor::new(database.clone(), std::time::Duration::ZERO, false, false);
     doctor.connection = Some(super::open(database).await.map_err(|error| {
         anyhow::anyhow!(
             "{} can't be used: {}",

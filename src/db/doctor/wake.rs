@@ -1,11 +1,19 @@
 //! Whether a commit is heard at once: LISTEN and NOTIFY, the trigger that wakes, and the servers that listen.
 
 use serde::Deserialize;
-use tokio::time::{Instant, timeout, timeout_at};
+use std::time::Duration;
 
-use super::{Answer, Doctor, Finding, PATIENCE, Unanswered, lasting, open};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use super::units::lasting;
+use super::{Answer, Doctor, Finding, PATIENCE, Unanswered, open};
 use crate::db::numbers::sleeping_reader_key;
+use crate::db::reader_key::{KEY_HOLDER, KEY_SHARERS, KeyHolder};
+use crate::db::self_check::MAKE_WAKE;
 use crate::db::{Heard, Listen, cause_of};
+
+/// Between two looks at who holds the readers' key.
+const KEY_PAUSE: Duration = Duration::from_millis(200);
 
 impl Doctor {
     /// Sends a notification as a server's self-probe does, and waits until it comes round.
@@ -52,7 +60,7 @@ impl Doctor {
         let payload = format!("doctor:{:016x}", rand::random::<u64>());
         let begun = Instant::now();
         let deadline = begun + PATIENCE / 2;
-        sqlx::query("select pg_notify('rowcast_probe', $1)")
+        sqlx::query("select pg_catalog.pg_notify('rowcast_probe'::pg_catalog.text, $1)")
             .persistent(false)
             .bind(&payload)
             .execute(&mut sender)
@@ -88,7 +96,7 @@ impl Doctor {
                  if it is meant.";
             vec![match enabled.as_deref() {
                 None => Finding::failure("wake", "the trigger wake is not on rowcast.events", means)
-                    .paste("create trigger wake after insert on rowcast.events for each statement execute function rowcast.wake();"),
+                    .paste(MAKE_WAKE),
                 Some("D" | "R") => {
                     Finding::warning("wake", "the trigger wake is disabled", means).paste(enable)
                 }
@@ -99,6 +107,36 @@ impl Doctor {
             }]
         });
         self.conclude("wake", found);
+        let held = self.reader_key().await;
+        self.conclude("reader_key", held);
+    }
+
+    /// Whether somebody who is no reader holds the readers' key.
+    async fn reader_key(&mut self) -> Answer<Vec<Finding>> {
+        let first: Vec<KeyHolder> = self.rows(KEY_HOLDER).await?;
+        // Writers have it for a moment when they test it.
+        sleep(KEY_PAUSE).await;
+        let second: Vec<KeyHolder> = self.rows(KEY_HOLDER).await?;
+        let mut found = Vec::new();
+        if let (Some(first), Some(second)) = (first.first(), second.first())
+            && first.pid == second.pid
+        {
+            let said = format!("{} keeps readers from it", second.said());
+            let means = "Readers poll every 200 ms instead of sleeping, and every writer notifies. Nothing is lost.";
+            let finding = Finding::warning("reader_key", said, means);
+            found.push(finding.paste(second.remedy()));
+        }
+        for sharer in self.rows::<KeyHolder>(KEY_SHARERS).await? {
+            let said = format!("{} holds it and is no reader", sharer.said());
+            let means =
+                "Writers take it for a reader that sleeps, and notify each time. Nothing is lost.";
+            let finding = Finding::warning("reader_key", said, means);
+            found.push(finding.paste(sharer.remedy()));
+        }
+        if found.is_empty() {
+            found.push(Finding::ok("reader_key", "held by readers alone"));
+        }
+        Ok(found)
     }
 
     /// The servers on this database. Each has one connection of a reader.

@@ -95,6 +95,7 @@ pub(super) async fn find(
             .fetch_optional(&mut *conn)
             .await
             .map_err(|error| source.failed(error))?;
+        conn.pin_names().await?;
         if let Some((values,)) = row {
             let anchor = Anchor {
                 table: index,

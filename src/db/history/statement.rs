@@ -115,7 +115,8 @@ fn push_scope(sql: &mut QueryBuilder<Postgres>, source: &Source, scope: &Scope<'
         format!("rowcast.careful_row(t.*, {capture})")
     } else {
         format!(
-            "case when pg_column_size(t.*) <= {UNTRIED_ROW_BYTES} then to_jsonb(t.*) else rowcast.careful_row(t.*, {capture}) end"
+            "case when rowcast.is_plain({capture}) and pg_column_size(t.*) <= {UNTRIED_ROW_BYTES} then to_jsonb(t.*) \
+             else rowcast.careful_row(t.*, {capture}) end"
         )
     };
     // In the inner query the name "after" means the JSON, whatever the table's columns are called.
@@ -162,7 +163,7 @@ fn push_scope(sql: &mut QueryBuilder<Postgres>, source: &Source, scope: &Scope<'
 
 fn push_equal(sql: &mut QueryBuilder<Postgres>, values: &Values<'_>) {
     for (column, value) in values {
-        sql.push(format_args!(" and {} = ", column.sql));
+        sql.push(format_args!(" and {} {} ", column.sql, column.equal));
         push_value(sql, column, value);
     }
 }
@@ -174,6 +175,12 @@ fn push_before(sql: &mut QueryBuilder<Postgres>, source: &Source, values: &[Opti
         sql.push(format_args!("{} is not null or ", order.sql));
         sorted.remove(0);
     }
+    if sorted.iter().any(|(column, _)| column.less != "<") {
+        // Rows are compared by operators of one name only.
+        push_before_by_columns(sql, &sorted);
+        sql.push(")");
+        return;
+    }
     let columns: Vec<_> = sorted.iter().map(|(column, _)| &*column.sql).collect();
     sql.push(format_args!("({}) < (", columns.join(", ")));
     for (place, (column, value)) in sorted.iter().enumerate() {
@@ -181,6 +188,24 @@ fn push_before(sql: &mut QueryBuilder<Postgres>, source: &Source, values: &[Opti
         push_value(sql, column, value.as_deref().unwrap_or_default());
     }
     sql.push("))");
+}
+
+/// `a < $ or (a = $ and (b < $))`, and so on.
+fn push_before_by_columns(sql: &mut QueryBuilder<Postgres>, sorted: &[(&Column, &Option<String>)]) {
+    for (place, (column, value)) in sorted.iter().enumerate() {
+        let value = value.as_deref().unwrap_or_default();
+        sql.push(format_args!("{} {} ", column.sql, column.less));
+        push_value(sql, column, value);
+        if place + 1 < sorted.len() {
+            sql.push(format_args!(" or ({} {} ", column.sql, column.equal));
+            push_value(sql, column, value);
+            sql.push(" and (");
+        }
+    }
+    sql.push("))".repeat(sorted.len().saturating_sub(1)));
+    if sorted.is_empty() {
+        sql.push("false");
+    }
 }
 
 fn push_value(sql: &mut QueryBuilder<Postgres>, column: &Column, value: &str) {

@@ -12,8 +12,8 @@ use sqlx::postgres::PgConnection;
 use tokio::time::{sleep, timeout};
 
 use super::value;
-use crate::db::Database;
 use crate::db::link::Link;
+use crate::db::{Database, PLAIN};
 
 /// A migration waits for 50 ms: it is asked after several times in that.
 const PAUSE: Duration = Duration::from_millis(8);
@@ -79,7 +79,7 @@ impl<'a> Blockers<'a> {
 
     async fn connect(&mut self) {
         if self.asking.is_none() {
-            let options = self.database.named("rowcast migrate");
+            let options = self.database.linked("rowcast migrate", Link::Direct, PLAIN);
             let connected = timeout(PATIENCE, options.connect()).await;
             self.asking = connected.ok().and_then(Result::ok);
         }

@@ -14,14 +14,14 @@ use super::value;
 /// SQLSTATEs of a record that is not there, Postgres manual, appendix A: undefined table, and no such schema.
 const NO_RECORD: [&str; 2] = ["42P01", "3F000"];
 
-const CORE_APPLIED: &str = "select version, encode(checksum, 'hex') from rowcast.migrations where success order by version";
-const CHAT_APPLIED: &str = "select version, encode(checksum, 'hex') from rowcast.chat_migrations where success order by version";
+const CORE_APPLIED: &str = "select version, pg_catalog.encode(checksum, 'hex') from rowcast.migrations where success order by version";
+const CHAT_APPLIED: &str = "select version, pg_catalog.encode(checksum, 'hex') from rowcast.chat_migrations where success order by version";
 /// Whether the record is of tables that are gone: their schema was dropped, and the record has stayed.
 const CHAT_GONE: &str = "
-select to_regclass('public.messages') is null and to_regclass('public.message_statuses') is null";
+select pg_catalog.to_regclass('public.messages') is null and pg_catalog.to_regclass('public.message_statuses') is null";
 /// The same, where one of them is missed too.
 const CHAT_NOT_WHOLE: &str = "
-select to_regclass('public.messages') is null or to_regclass('public.message_statuses') is null";
+select pg_catalog.to_regclass('public.messages') is null or pg_catalog.to_regclass('public.message_statuses') is null";
 
 static CORE: Migrator = sqlx::migrate!();
 static CHAT: Migrator = sqlx::migrate!("migrations/chat");

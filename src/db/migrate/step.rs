@@ -14,6 +14,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 use super::sets::{Missing, Set, hex};
 use super::value;
 use crate::db::is_transient;
+use crate::db::numbers::pin_names;
 
 /// SQLSTATE, Postgres manual, appendix A: a lock was not to be had in time.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
@@ -25,10 +26,13 @@ const REFUSABLE: [&str; 2] = [
 ];
 
 /// A pooler, a role or a database may have other settings; these are the transaction's own.
-const BEGIN: &str = "
+const BEGIN: &str = concat!(
+    pin_names!(),
+    ";
 set local transaction isolation level read committed read write;
 set local lock_timeout = '50ms';
-set local statement_timeout = 0";
+set local statement_timeout = 0"
+);
 /// Creating what is there already would need the right to create.
 const SCHEMA_EXISTS: &str = "select to_regnamespace('rowcast') is not null";
 /// What the chat tables had in our schema, which would be in the way of their first migration.

@@ -18,7 +18,7 @@ use crate::db::backend::Backend;
 use crate::db::link::{Link, STANDBY, Settings, scoped};
 use crate::db::read_error::ReadError;
 use crate::db::retry::is_transient;
-use crate::offset::{DatabaseState, Epoch, Snapshot};
+use crate::offset::{DatabaseState, Epoch, EpochKey, Snapshot};
 
 const SYSTEM: &str = "select system_identifier from pg_control_system()";
 /// From the name of the log file that is being written, because the control file has a new timeline only after the next checkpoint.
@@ -104,13 +104,21 @@ const FIND_CRASH_BEFORE_17: &str = find_crash!(next_after!(
 /// Where the checkpoint is not told.
 const FIND_CRASH_BLINDLY: &str = find_crash!("select 0::bigint");
 
+/// What is said where events are hidden: what is read then is not all there is.
+pub(super) const HIDDEN: &str = "row security hides rows of rowcast.events from the server's role; `rowcast doctor` prints the policy";
+
 /// What [`database_state`] reads, as one row of a subquery.
 macro_rules! database_state_columns {
     () => {
-        "select pg_current_snapshot()::text as snapshot, rowcast.is_flushed() as durable,
-               value as epoch, recovered, pruned::text as pruned, removed::text as removed,
-               exists (select from rowcast.uncrashed) as sound, pg_is_in_recovery() as standby
+        concat!(
+            "select pg_current_snapshot()::text as snapshot, rowcast.is_flushed() as durable,
+               value as epoch, rowcast.server_secret() as secret, recovered, pruned::text as pruned, removed::text as removed,
+               exists (select from rowcast.uncrashed) as sound, pg_is_in_recovery() as standby,
+               ",
+            crate::db::rights::hides_rows!("'rowcast.events'::regclass"),
+            " as hidden
         from rowcast.epoch"
+        )
     };
 }
 pub(in crate::db) use database_state_columns;
@@ -118,10 +126,13 @@ pub(in crate::db) use database_state_columns;
 /// Reads the columns of [`database_state_columns!`]. The second value says whether everything that was visible was on disk.
 ///
 /// # Errors
-/// The database has recovered from a crash, and the reader has not noted it yet; or it is a standby.
+/// The database has recovered from a crash, and the reader has not noted it yet; or it is a standby, or hides events from us.
 pub(in crate::db) fn database_state(row: &PgRow) -> Result<(DatabaseState, bool), ReadError> {
     if row.try_get("standby")? {
         return Err(sqlx::Error::Protocol(STANDBY.to_owned()).into());
+    }
+    if row.try_get("hidden")? {
+        return Err(sqlx::Error::Protocol(HIDDEN.to_owned()).into());
     }
     if !row.try_get::<bool, _>("sound")? {
         return Err(ReadError::Recovering);
@@ -129,7 +140,7 @@ pub(in crate::db) fn database_state(row: &PgRow) -> Result<(DatabaseState, bool)
     let recovered: Vec<i64> = row.try_get("recovered")?;
     let state = DatabaseState {
         epoch: Epoch {
-            value: row.try_get::<i64, _>("epoch")?.cast_unsigned(),
+            value: EpochKey::derive(row.try_get("secret")?, row.try_get("epoch")?),
             crashes: recovered.len(),
         },
         snapshot: Arc::new(row.try_get::<String, _>("snapshot")?.parse()?),
@@ -154,6 +165,8 @@ pub(super) fn removed_events(row: &PgRow) -> Result<Option<Snapshot>, ReadError>
 /// What a reader finds when it connects.
 pub(super) struct Current {
     pub(super) epoch: Epoch,
+    /// The epoch's value, as the row has it.
+    pub(super) value: i64,
     /// The next transaction id after each crash that is known of.
     pub(super) recovered: Vec<u64>,
     /// Whether the database says how far its log is on disk.
@@ -246,7 +259,7 @@ pub(super) async fn current(
     let system: Option<i64> = on.told(SYSTEM).await?;
     let timeline: Option<i32> = on.told(TIMELINE).await?;
     let tells_log = on.told::<bool>(LOG).await?.is_some();
-    let read = "select value, recovered from rowcast.epoch";
+    let read = "select value, rowcast.server_secret(), recovered from rowcast.epoch";
     let has_row = on.told::<i64>("select count(*) from rowcast.epoch").await? != Some(0);
     if !has_row {
         on.execute(sqlx::query(INSERT)).await?;
@@ -261,7 +274,8 @@ pub(super) async fn current(
         tracing::warn!("the database has recovered from a crash");
     }
     let run = async |connection: &mut Backend<'_>| sqlx::query_as(read).fetch_one(connection).await;
-    let (value, recovered): (i64, Vec<i64>) = scoped(on.connection, link, settings, run).await?;
+    let (value, secret, recovered): (i64, Vec<u8>, Vec<i64>) =
+        scoped(on.connection, link, settings, run).await?;
     let refused = [
         ("pg_control_system()", system.is_some()),
         ("pg_current_wal_lsn()", timeline.is_some()),
@@ -269,8 +283,9 @@ pub(super) async fn current(
         ("pg_control_checkpoint()", tells_checkpoint),
     ];
     Ok(Current {
+        value,
         epoch: Epoch {
-            value: value.cast_unsigned(),
+            value: EpochKey::derive(&secret, value),
             crashes: recovered.len(),
         },
         recovered: recovered.into_iter().map(i64::cast_unsigned).collect(),

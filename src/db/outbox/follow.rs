@@ -9,6 +9,7 @@
 mod connected;
 mod large;
 mod reading;
+mod revocations;
 mod skipped;
 
 pub(crate) use reading::{LogPosition, ReadPart};
@@ -24,6 +25,7 @@ use tokio::time::timeout;
 use super::epoch;
 use crate::db::Database;
 use crate::db::backend::Backend;
+use crate::db::fault::cause_of;
 use crate::db::link::{Link, scoped};
 use crate::db::numbers::sleeping_reader_key;
 use crate::db::read_error::ReadError;
@@ -72,7 +74,7 @@ const DISABLE_NOTIFY: &str = concat!(
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FollowError {
     /// The database refused, or the connection is gone.
-    #[error(transparent)]
+    #[error("{}", cause_of(.0))]
     Database(#[from] sqlx::Error),
     /// No answer within the bound.
     #[error("no answer from Postgres within {} s", PATIENCE.as_secs())]
@@ -173,7 +175,7 @@ impl Follow {
         let connected = Connected {
             connection,
             link,
-            epoch: current.epoch.value.cast_signed(),
+            epoch: current.value,
             tells_log: current.tells_log,
         };
         let head = Head {

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::db::numbers::pruning_key;
 use crate::db::pools::Pool;
 use crate::db::retry::within;
 
@@ -22,17 +21,22 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// `$2` is a snapshot of a while ago: every reader has had the time to read what it sees. `rowcast.epoch.pruned` becomes the
 /// smallest snapshot that sees every event which was ever pruned. A reader or a client whose offset does not see all of that
 /// snapshot may have missed a pruned event.
-const PRUNE: &str = concat!(
-    "
-with claimed as (
-    select set_config('rowcast.pruning', 'on', true) = 'on' and pg_try_advisory_xact_lock(",
-    pruning_key!(),
-    ") as mine
-), old as (
-    select id, at from rowcast.events where (select mine from claimed) and id > $4 order by id limit $3
+/// One server does it at a time: the one that has the row of `rowcast.turns`, which is locked only where something may go, because
+/// a lock on a row is written to disk. Where that row is missing nobody may, until it is there again.
+const PRUNE: &str = "
+with old as materialized (
+    select id, at, xid from rowcast.events where id > $4 order by id limit $3
+), turn as materialized (
+    select from rowcast.turns
+    where turn = 'pruning' and exists (
+        select from old
+        where at < clock_timestamp() - make_interval(secs => $1) and pg_visible_in_snapshot(xid, $2::text::pg_snapshot))
+    for update skip locked
+), claimed as materialized (
+    select set_config('rowcast.pruning', 'on', true) = 'on' and exists (select from turn) as mine
 ), gone as (
     delete from rowcast.events e using old
-    where e.id = old.id and e.at < clock_timestamp() - make_interval(secs => $1)
+    where (select mine from claimed) and e.id = old.id and e.at < clock_timestamp() - make_interval(secs => $1)
       and pg_visible_in_snapshot(e.xid, $2::text::pg_snapshot)
     returning e.id, e.xid
 ), bounds as (
@@ -57,8 +61,11 @@ with claimed as (
 select (select count(*) from gone), (select count(*) from old), coalesce(
     (select min(id) - 1 from old
      where at <= clock_timestamp() and not exists (select from gone where gone.id = old.id)),
-    (select max(id) from old)), pg_current_snapshot()::text"
-);
+    (select max(id) from old)), exists (select from rowcast.turns where turn = 'pruning'),
+    pg_current_snapshot()::text";
+
+/// For a row that somebody deleted, or that a dump did not bring along.
+const MAKE_TURN: &str = "insert into rowcast.turns values ('pruning') on conflict do nothing";
 
 /// After so long it begins at the first row again, for the sake of rows that were passed over: stamped in the future, or
 /// committed late.
@@ -139,24 +146,38 @@ impl Pruner {
             .bind(seen)
             .bind(limit)
             .bind(self.reached);
-        let (removed, looked_at, reached, snapshot): (i64, i64, Option<i64>, String) =
-            within(&self.pool, PATIENCE, async |connection| {
-                prune.fetch_one(connection).await
-            })
-            .await?;
+        let (removed, looked_at, reached, has_turn, snapshot): (
+            i64,
+            i64,
+            Option<i64>,
+            bool,
+            String,
+        ) = within(&self.pool, PATIENCE, async |connection| {
+            prune.fetch_one(connection).await
+        })
+        .await?;
+        if !has_turn {
+            self.make_turn().await?;
+        }
         if self.needs_snapshot(now) {
             self.snapshots.push_back((now, snapshot));
         }
         let before = self.reached;
         self.reached = reached.unwrap_or(before);
         self.is_at_young = removed == 0 && self.reached == before;
-        // Also where another server is at it.
         let is_empty = looked_at == 0;
         self.empty_until = is_empty.then(|| now + EMPTY_PAUSE.min(self.retention / 2));
         Ok(Pruned {
             removed: removed.unsigned_abs(),
             has_more: looked_at == limit && !self.is_at_young,
         })
+    }
+
+    async fn make_turn(&self) -> sqlx::Result<()> {
+        within(&self.pool, PATIENCE, async |connection| {
+            sqlx::query(MAKE_TURN).execute(connection).await.map(|_| ())
+        })
+        .await
     }
 
     /// The latest snapshot that is so old that every reader has read what it sees.

@@ -9,7 +9,10 @@ use serde_json::value::RawValue;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 
-use crate::event::Event;
+use crate::event::{Event, Room};
+
+/// What `rowcast.revoke` writes for a source. Nobody else can.
+const REVOKE: &str = "rowcast.revoke";
 
 /// Why a row can't be sent.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +21,8 @@ pub(super) enum Unusable {
         "it has no room (a column of the room's template is null, empty, gone, or longer than 500 bytes)"
     )]
     NoRoom,
+    #[error("its room is of the kind rowcast:, which is the servers' own")]
+    Reserved,
     #[error(transparent)]
     Unreadable(#[from] sqlx::Error),
 }
@@ -25,13 +30,17 @@ pub(super) enum Unusable {
 /// Reads the columns of one row.
 pub(super) fn event(id: i64, row: &PgRow) -> Result<Event, Unusable> {
     let room: Option<String> = row.try_get("room")?;
+    let room: Room = room.as_deref().ok_or(Unusable::NoRoom)?.into();
+    if room.is_reserved() && source(row).as_deref() != Some(REVOKE) {
+        return Err(Unusable::Reserved);
+    }
     let name: String = row.try_get("event")?;
     let data: String = row.try_get("data")?;
     let age: f64 = row.try_get("age")?;
     Ok(Event {
         id,
         xid: row.try_get::<i64, _>("xid")?.cast_unsigned(),
-        room: room.as_deref().ok_or(Unusable::NoRoom)?.into(),
+        room,
         name: name.into(),
         payload: RawValue::from_string(data).map_err(|e| sqlx::Error::Decode(e.into()))?,
         at_us: row.try_get("at_us")?,

@@ -84,7 +84,7 @@ async fn store_distinct(pool: &Pool, writes: Vec<Write>) -> sqlx::Result<Vec<(Ve
     let (sessions, stored): (Vec<ResumeSession>, Vec<StoredSession>) = writes.into_iter().unzip();
     let query = sqlx::query_as(STORE)
         .bind(hashes(&sessions))
-        .bind(column(&sessions, |session| session.identity))
+        .bind(column(&sessions, |session| session.identity.to_string()))
         .bind(column(&sessions, |session| session.owner))
         .bind(column(&stored, |stored| {
             serde_json::to_string(&stored.rooms).expect("its keys are strings")

@@ -30,7 +30,7 @@ with asked as (
     where s.pid_hash = mine.pid_hash
     returning s.pid_hash, s.rooms::text as rooms, s.last_sent_offset, s.complete_to_offset, mine.owner
 ), notified as (
-    select count(pg_notify('rowcast_session', entries)) from (
+    select count(pg_notify('rowcast_session', rowcast.signed('rowcast_session', entries))) from (
         select string_agg(encode(pid_hash, 'hex') || ':' || owner, ',') as entries
         from (select *, row_number() over () / 100 as page from taken) t group by page
     ) pages
@@ -59,7 +59,7 @@ pub(super) async fn take_over(
 ) -> Result<Vec<Takeover>, ReadError> {
     let query = sqlx::query(TAKE_OVER)
         .bind(hashes(requests))
-        .bind(column(requests, |session| session.identity))
+        .bind(column(requests, |session| session.identity.to_string()))
         .bind(column(requests, |session| session.owner));
     let rows = within(pool, PATIENCE, async |connection| {
         query.fetch_all(connection).await

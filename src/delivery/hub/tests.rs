@@ -1,5 +1,5 @@
 use super::*;
-use crate::delivery::fakes::{Fake, batch, hub_at, offset_at};
+use crate::delivery::fakes::{Fake, batch, hub_at, offset_at, revocations};
 use crate::delivery::subscriber::DeliveryState;
 use crate::offset::Offset;
 
@@ -57,7 +57,7 @@ fn a_subscriber_that_is_behind_is_where_its_replay_is() {
 
 #[test]
 fn before_the_first_read_a_subscriber_is_where_it_was() {
-    let (hub, _behind) = Hub::new(3, watch::Sender::default(), Metrics::new().0);
+    let (hub, _behind) = Hub::new(3, watch::Sender::default(), revocations(), Metrics::new().0);
     let ana = Fake::new(&hub, 1, DeliveryState::live(offset_at(10), 0));
     let begun = (*offset_at(10)).clone();
     assert_eq!(progress(&hub, &ana), (Some(begun.clone()), begun));

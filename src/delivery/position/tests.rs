@@ -1,13 +1,16 @@
 use tokio::sync::watch;
 
 use super::*;
-use crate::delivery::fakes::{EPOCH, Fake, batch, broadcast_event, hub_at, offset_at, snapshot};
+use crate::delivery::fakes::{
+    EPOCH, Fake, batch, broadcast_event, hub_at, offset_at, revocations, snapshot,
+};
 use crate::delivery::hub::Hub;
 use crate::delivery::membership::Membership;
 use crate::delivery::sink::Affected;
 use crate::delivery::subscriber::ReplayGeneration;
 use crate::event::Room;
 use crate::metrics::Metrics;
+use crate::offset::EpochKey;
 
 /// The broadcast's, after it has sent 1 (transaction 11) and 2 (12) of a read up to 20.
 fn position() -> BroadcastPosition {
@@ -64,7 +67,7 @@ fn another_life_of_the_database_can_not_be_compared_unless_all_was_on_disk() {
     let action =
         |position: &BroadcastPosition, from: &Offset| position.next_replay_action(from, |_| true);
     let other = Epoch {
-        value: 8,
+        value: EpochKey::of(8),
         crashes: 0,
     };
     let rewound = Offset::all(other, true, snapshot(10));
@@ -245,7 +248,7 @@ fn a_reload_names_the_affected_rooms_and_counts_them_as_joined_here() {
 
 #[test]
 fn before_the_first_read_there_is_nobody_to_tell() {
-    let (hub, _behind) = Hub::new(3, watch::Sender::default(), Metrics::new().0);
+    let (hub, _behind) = Hub::new(3, watch::Sender::default(), revocations(), Metrics::new().0);
     assert_eq!(hub.position(), None);
     assert!(hub.reload(&Affected::All).is_empty());
 }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::walk::{ReplayWalk, StepEvents, StepState, WalkStep, is_backlogged};
+use crate::delivery::access::AccessGeneration;
 use crate::delivery::hub::Hub;
 use crate::delivery::outgoing::Outgoing;
 use crate::delivery::rooms::{JoinError, JoinProgress};
@@ -44,6 +45,8 @@ pub(crate) struct JoinReplay {
     replayed: u64,
     /// Whether the last wait was for what it has of the room, and not for the subscriber.
     is_itself_ahead: bool,
+    /// When the step was allowed.
+    access: AccessGeneration,
     state: StepState,
 }
 
@@ -68,11 +71,13 @@ impl JoinReplay {
             last_replayed: None,
             replayed: 0,
             is_itself_ahead: false,
+            access: AccessGeneration::default(),
             state: StepState::default(),
         }
     }
 
     fn next_step(&mut self) -> WalkStep<Outcome> {
+        self.access = self.subscriber.access_generation();
         let joined = self.hub.try_join_after(
             &self.subscriber,
             &self.room,
@@ -123,8 +128,10 @@ impl JoinReplay {
         let taken_bytes = transport.backlog().taken_bytes;
         // The other rooms can't go on between the look at how far they are and the sending.
         let mut state = self.subscriber.state();
-        if state.complete_to_offset.epoch.crashes > here.epoch.crashes {
-            // The database has crashed since this step was begun: what is missing is looked for again.
+        if state.complete_to_offset.epoch.crashes > here.epoch.crashes
+            || state.access.generation() != self.access
+        {
+            // The database has crashed since this step was begun, or the right to it may have ended: it is asked for again.
             drop(state);
             if let Some(last) = &self.last_replayed {
                 self.have = (**last).clone();

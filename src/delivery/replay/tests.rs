@@ -2,7 +2,9 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
 use super::*;
-use crate::delivery::fakes::{Fake, batch, hub_at, offset_at, pass_batch, replay_page};
+use crate::delivery::fakes::{
+    Fake, batch, hub_at, offset_at, pass_batch, replay_page, revocations,
+};
 
 /// What a read of the source comes to.
 enum Answer {
@@ -124,7 +126,12 @@ async fn a_join_with_an_offset_reads_what_is_missing_and_enters() {
 async fn whoever_is_ahead_wakes_the_reader_and_goes_on_with_the_broadcast() {
     let reader_wake = watch::Sender::default();
     let mut woken = reader_wake.subscribe();
-    let (hub, behind) = Hub::new(3, reader_wake, crate::metrics::Metrics::new().0);
+    let (hub, behind) = Hub::new(
+        3,
+        reader_wake,
+        revocations(),
+        crate::metrics::Metrics::new().0,
+    );
     hub.finish_batch((*offset_at(10)).clone());
     let ana = Fake::behind(&hub, 1, 15, &["a"]);
     let _running = run(&hub, ScriptedSource::default(), behind);

@@ -4,7 +4,7 @@ use super::*;
 use crate::delivery::batch::Batch;
 use crate::delivery::broadcast::Broadcast;
 use crate::delivery::broadcast_event::BroadcastEvent;
-use crate::delivery::fakes::{Fake, batch, event, hub_at, offset_at};
+use crate::delivery::fakes::{Fake, batch, event, hub_at, offset_at, revocations};
 use crate::delivery::room_notifier::RoomNotifier;
 use crate::metrics::Metrics;
 
@@ -19,7 +19,11 @@ fn pass(hub: &Hub, batch: &Batch) -> (Members, BroadcastEvent) {
 
 /// Now it sends it. Says to how many.
 fn send(hub: &Arc<Hub>, (members, event): &(Members, BroadcastEvent)) -> usize {
-    let broadcast = Broadcast::new(hub.clone(), RoomNotifier::new(9));
+    let broadcast = Broadcast::new(
+        hub.clone(),
+        RoomNotifier::new(9),
+        tokio::sync::mpsc::unbounded_channel().0,
+    );
     let outgoing = event.outgoing();
     let sent = members
         .iter()
@@ -96,7 +100,7 @@ fn a_join_is_refused_beyond_the_limit_and_before_the_first_read() {
 
     let (begun, _behind) = hub_at(10);
     let ben = Fake::live(&begun, 1);
-    let (hub, _behind) = Hub::new(3, watch::Sender::default(), Metrics::new().0);
+    let (hub, _behind) = Hub::new(3, watch::Sender::default(), revocations(), Metrics::new().0);
     hub.add(&ben.subscriber);
     assert_eq!(join(&hub, &ben, "a"), Err(JoinError::NotStarted));
 }
@@ -186,7 +190,7 @@ fn a_join_with_an_offset_of_another_database_is_lost() {
     let (hub, _behind) = hub_at(10);
     let ana = Fake::live(&hub, 1);
     let mut foreign = (*offset_at(10)).clone();
-    foreign.epoch.value += 1;
+    foreign.epoch.value = !foreign.epoch.value;
     let lost = hub.try_join_after(&ana.subscriber, &"r".into(), &foreign, None);
     assert!(matches!(lost, Ok(JoinProgress::Lost)));
     assert!(!ana.subscriber.is_in(&"r".into()));
@@ -232,8 +236,12 @@ fn until_a_join_that_left_something_out_is_answered_no_offset_can_be_come_back_w
     hub.finish_batch((*offset_at(20)).clone());
 
     let mut told = false;
-    ana.subscriber
-        .with_join_offset(&"a".into(), true, |_, reload| told = reload);
+    ana.subscriber.with_join_offset(
+        &"a".into(),
+        true,
+        ana.subscriber.access_generation(),
+        |_, reload| told = reload,
+    );
     assert!(told);
     assert_eq!(send(&hub, &pass(&hub, &batch(20, 30, &[(2, 21, "a")]))), 1);
     assert!(ana.subscriber.state().last_sent_offset.is_some());

@@ -12,7 +12,8 @@ use tokio::time::Instant;
 
 use crate::db::{Head, LogPosition};
 use crate::event::Event;
-use crate::offset::{Epoch, Seen, Snapshot};
+use crate::offset::{Epoch, EpochKey, Seen, Snapshot};
+use crate::revocations::Revocation;
 
 /// What the reader asked of the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,7 @@ pub(in crate::feed) enum Call {
     Connect,
     Read,
     FlushAndFindRooms,
+    Revocations,
     EnableNotify,
     DisableNotify,
     Writers,
@@ -82,6 +84,7 @@ pub(in crate::feed) struct Outbox {
     clock_us: i64,
     log: LogPosition,
     pruned: Option<Snapshot>,
+    pub(in crate::feed) revocations: Vec<Revocation>,
 }
 
 impl Outbox {
@@ -89,7 +92,7 @@ impl Outbox {
     pub(in crate::feed) fn new() -> Self {
         Self {
             epoch: Epoch {
-                value: 7,
+                value: EpochKey::of(7),
                 crashes: 0,
             },
             key_held: false,
@@ -115,6 +118,7 @@ impl Outbox {
                 flushed: 100,
             },
             pruned: None,
+            revocations: Vec::new(),
         }
     }
 
@@ -211,7 +215,10 @@ impl Outbox {
     /// Whether the reader has made sure that nothing is missing, and waits.
     pub(in crate::feed) fn is_asleep(&self) -> bool {
         let last = self.calls.last().map(|(call, _)| *call);
-        let has_read = matches!(last, Some(Call::Read | Call::FlushAndFindRooms));
+        let has_read = matches!(
+            last,
+            Some(Call::Read | Call::FlushAndFindRooms | Call::Revocations)
+        );
         self.key_held && self.at_work.is_empty() && has_read
     }
 

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use super::*;
 use crate::event::Event;
 use crate::feed::fakes::{FakeSink, Handed};
-use crate::offset::Epoch;
+use crate::offset::{Epoch, EpochKey};
 
 const UNFLUSHED: LogPosition = LogPosition {
     written: 200,
@@ -18,7 +18,10 @@ fn snapshot(xmax: u64) -> Arc<Snapshot> {
 
 fn head(crashes: usize, xmax: u64, log_written: i64) -> Head {
     Head {
-        epoch: Epoch { value: 7, crashes },
+        epoch: Epoch {
+            value: EpochKey::of(7),
+            crashes,
+        },
         recovered: Arc::default(),
         snapshot: snapshot(xmax),
         log_written,
@@ -60,7 +63,7 @@ fn batches(sink: &FakeSink) -> Vec<(Vec<i64>, bool)> {
                 .collect(),
             batch.complete,
         )),
-        Handed::Resync(_) | Handed::Restart(_) | Handed::LeftToReplays(..) => None,
+        _ => None,
     });
     batches.collect()
 }

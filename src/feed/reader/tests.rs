@@ -8,9 +8,11 @@ use crate::delivery::Affected;
 use crate::feed::fakes::{
     Call, FakeDatabase, FakeSink, Handed, Outbox, Transaction, delivered_ids,
 };
+use crate::revocations::Revocation;
 
 mod failures;
 mod large;
+mod revocations;
 mod sleeping;
 
 /// What no test waits for.

@@ -54,21 +54,29 @@ impl<S: ReplaySource> Connector<S> {
     ) -> Result<ResumeOutcome, Refused> {
         let sessions = &self.requests.sessions;
         let (begun, mut backoff) = (Instant::now(), Backoff::default());
+        let late = self.limits.handshake_timeout + Duration::from_secs(1);
         loop {
             match sessions.take_over(session.clone()).await {
                 Ok(takeover) => {
-                    let outcome = resume::evaluate(takeover, request, identity).await;
-                    if let ResumeOutcome::Lost { .. } = outcome {
-                        sessions.forget_or_log(session).await;
-                    }
-                    return Ok(outcome);
+                    return match resume::evaluate(takeover, request) {
+                        ResumeOutcome::Resumed(resumed) => {
+                            let late = begun + late;
+                            let asked = self.ask_rooms(resumed, identity, late, has_ended).await;
+                            asked.map(ResumeOutcome::Resumed)
+                        }
+                        outcome => {
+                            if let ResumeOutcome::Lost { .. } = outcome {
+                                sessions.forget_or_log(session).await;
+                            }
+                            Ok(outcome)
+                        }
+                    };
                 }
                 // `Sessions` has told the checks, which log it once for all clients.
                 Err(error) => tracing::debug!("a client that comes back waits: {error}"),
             }
             sleep(backoff.next()).await;
             // Taking a resume session over for a connection that has ended would get in the way of the client's next one.
-            let late = self.limits.handshake_timeout + Duration::from_secs(1);
             if has_ended() || begun.elapsed() > late {
                 return Err(Refused::Unavailable);
             }

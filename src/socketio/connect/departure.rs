@@ -5,9 +5,20 @@
 
 use std::sync::Arc;
 
+use socketioxide::SocketIo;
 use socketioxide::adapter::LocalAdapter;
+use socketioxide::extract::SocketRef;
 use socketioxide::handler::DisconnectHandler;
 use socketioxide::socket::{DisconnectReason, Socket};
+
+/// Whether a socket has been disconnected, also before it had a disconnect handler. socketioxide marks a socket as connected only
+/// after its CONNECT packet went out: a client that leaves in between is gone from the namespace, and marked as connected.
+pub(super) fn has_departed(io: &SocketIo, socket: &SocketRef) -> bool {
+    let present = io
+        .of("/")
+        .and_then(|namespace| namespace.get_socket(socket.id));
+    !socket.connected() || present.is_none_or(|present| !std::ptr::eq(&*present, &**socket))
+}
 
 /// A disconnect handler that runs after the socket has left its namespace.
 pub(super) struct Departure<H>(pub(super) H);

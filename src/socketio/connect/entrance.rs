@@ -60,16 +60,13 @@ impl Entrance {
 
     /// Puts an event into the inbox. True: the caller must handle what is in there.
     pub(super) fn push(&self, packet: Packet, sender: AckSender) -> bool {
-        match self
-            .inbox
-            .push(packet.into_incoming(sender), Instant::now())
-        {
+        match self.inbox.push(packet.into_waiting(sender), Instant::now()) {
             Pushed::Work => true,
             Pushed::Waits => false,
-            Pushed::Full(incoming) => {
+            Pushed::Full(event) => {
                 match self.client() {
                     // Queueing the refusal would use the space that is lacking, so it is answered out of order.
-                    Some(client) => client.refuse(&Refusal::TooManyRequests, incoming.ack),
+                    Some(client) => client.refuse(&Refusal::TooManyRequests, event.ack),
                     None => self.flooded.store(true, Ordering::Release),
                 }
                 false

@@ -6,12 +6,19 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use super::{Requests, STORE_PATIENCE, WAIT_PAUSE};
-use crate::auth::{self, Denied};
-use crate::delivery::{JoinReplayOutcome, Joined, ReplaySource, SubscriberTransport as _};
+use crate::db::Verdict;
+use crate::delivery::{
+    AccessGeneration, JoinReplayOutcome, Joined, ReplaySource, SubscriberTransport as _,
+};
 use crate::event::Room;
+use crate::metrics::Limit;
 use crate::offset::Offset;
+use crate::quota::Holder;
 use crate::socketio::client::Client;
 use crate::socketio::protocol::{JoinArgs, Refusal};
+
+/// What a replay costs beside what it finds.
+const READ_COST: usize = 10;
 
 /// How a join went.
 #[derive(Clone, Copy)]
@@ -20,6 +27,8 @@ pub(super) struct JoinResult {
     pub(super) entered: bool,
     pub(super) replayed: u64,
     pub(super) resync: bool,
+    /// When it was begun.
+    pub(super) access: AccessGeneration,
 }
 
 impl<S: ReplaySource> Requests<S> {
@@ -31,9 +40,16 @@ impl<S: ReplaySource> Requests<S> {
     ) -> Result<Option<(Room, JoinResult)>, Refusal> {
         let JoinArgs { contact, after } = JoinArgs::parse(&args?)?;
         let room = contact.room();
-        auth::may_join(&client.identity, &room)
+        let access = client.subscriber.access_generation();
+        match self
+            .room_policy
+            .may_join_room(&client.identity(), &room)
             .await
-            .map_err(|Denied| Refusal::Forbidden("not allowed"))?;
+        {
+            Verdict::Allowed => {}
+            Verdict::Denied => return Err(Refusal::Forbidden("not allowed")),
+            Verdict::Unavailable => return Err(Refusal::PolicyUnavailable),
+        }
         let mut resync = false;
         if let Some(after) = after {
             match self.join_after(client, &room, &after).await? {
@@ -42,6 +58,7 @@ impl<S: ReplaySource> Requests<S> {
                         entered: true,
                         replayed,
                         resync: false,
+                        access,
                     };
                     return Ok(Some((room, result)));
                 }
@@ -50,16 +67,35 @@ impl<S: ReplaySource> Requests<S> {
                 JoinReplayOutcome::Lost => resync = true,
             }
         }
+        let Some(entered) = self.enter(client, &room, resync).await? else {
+            return Ok(None);
+        };
+        let result = JoinResult {
+            entered,
+            replayed: 0,
+            resync,
+            access,
+        };
+        Ok(Some((room, result)))
+    }
+
+    /// Enters the room without a replay: whether the client was not in it before. `None`: the client has gone.
+    async fn enter(
+        &self,
+        client: &Client,
+        room: &Room,
+        resync: bool,
+    ) -> Result<Option<bool>, Refusal> {
         let begun = Instant::now();
-        let entered = loop {
+        loop {
             let joined = if resync {
-                self.hub.join_unproven(&client.subscriber, &room)
+                self.hub.join_unproven(&client.subscriber, room)
             } else {
-                self.hub.join(&client.subscriber, &room)
+                self.hub.join(&client.subscriber, room)
             };
             match joined? {
-                Joined::Entered => break true,
-                Joined::Already => break false,
+                Joined::Entered => return Ok(Some(true)),
+                Joined::Already => return Ok(Some(false)),
                 Joined::Gone => return Ok(None),
                 Joined::Wait if client.transport.is_closed() => return Ok(None),
                 Joined::Wait if begun.elapsed() >= STORE_PATIENCE => {
@@ -70,13 +106,7 @@ impl<S: ReplaySource> Requests<S> {
                     sleep(WAIT_PAUSE).await;
                 }
             }
-        };
-        let result = JoinResult {
-            entered,
-            replayed: 0,
-            resync,
-        };
-        Ok(Some((room, result)))
+        }
     }
 
     async fn join_after(
@@ -89,7 +119,23 @@ impl<S: ReplaySource> Requests<S> {
         let Ok(after) = Offset::unpack(after, here.epoch.value) else {
             return Ok(JoinReplayOutcome::Lost);
         };
+        let reader = client.identity().holder();
+        let reader = reader.or_else(|| client.transport.address_holder());
+        let may_read = |reader: &Holder| self.reads.has_left(reader, Instant::now());
+        if !reader.as_ref().is_none_or(may_read) {
+            self.hub.metrics.limits(Limit::ReadRate);
+            return Err(Refusal::TooManyRequests);
+        }
         let joined = self.replay.join_after(&client.subscriber, room, &after);
-        Ok(joined.await?)
+        let joined = joined.await?;
+        if let Some(reader) = &reader {
+            let replayed = match joined {
+                JoinReplayOutcome::Entered { replayed } => replayed as usize,
+                _ => 0,
+            };
+            self.reads
+                .charge(reader, replayed + READ_COST, Instant::now());
+        }
+        Ok(joined)
     }
 }

@@ -2,10 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use futures_util::future::{join, join_all};
+
+use super::expiry::Expiries;
 use super::owners::SessionOwners;
-use super::store::session_progress;
-use crate::db::{PidHash, ResumeSession, SessionProgress};
+use super::store::{session_progress, stored_session};
+use crate::db::{PidHash, Sessions};
 use crate::delivery::Hub;
 use crate::metrics::{Metrics, Transport};
 use crate::socketio::client::Client;
@@ -15,6 +19,7 @@ use crate::socketio::client::Client;
 pub(in crate::socketio) struct Clients {
     by_id: Mutex<HashMap<u64, Arc<Client>>>,
     owners: SessionOwners,
+    pub(in crate::socketio) expiries: Arc<Expiries>,
 }
 
 impl Clients {
@@ -28,10 +33,25 @@ impl Clients {
         self.owners.claim(&client.session, client.transport.clone());
     }
 
+    /// The client is to be cut when its token ends, which is accepted for `leeway` longer than it says.
+    pub(in crate::socketio) fn expect_expiry(&self, client: &Arc<Client>, leeway: Duration) {
+        let identity = client.identity();
+        let Some(token) = identity.token() else {
+            return;
+        };
+        let at = self.expiries.insert(client, token.expires_at(), leeway);
+        if let Some(before) = client.set_cut_at(Some(at)).filter(|before| *before != at) {
+            self.expiries.remove(before, client.id());
+        }
+    }
+
     /// Removes a client.
     pub(in crate::socketio) fn remove(&self, id: u64) -> Option<Arc<Client>> {
         let client = self.by_id().remove(&id)?;
         self.owners.release(&client.session);
+        if let Some(at) = client.set_cut_at(None) {
+            self.expiries.remove(at, id);
+        }
         Some(client)
     }
 
@@ -40,21 +60,41 @@ impl Clients {
         self.owners.end_others(pid, owner);
     }
 
+    /// A connected client.
+    pub(super) fn get(&self, id: u64) -> Option<Arc<Client>> {
+        self.by_id().get(&id).cloned()
+    }
+
     /// Every connected client.
     pub(in crate::socketio) fn all(&self) -> Vec<Arc<Client>> {
         self.by_id().values().cloned().collect()
     }
 
-    /// Every resume session that is stored, and how far its client was served.
-    pub(in crate::socketio) fn progress(&self, hub: &Hub) -> Vec<(ResumeSession, SessionProgress)> {
-        self.all()
-            .into_iter()
-            .filter(|client| client.has_stored_session())
-            .filter_map(|client| {
-                let progress = hub.progress(&client.subscriber)?;
-                Some((client.session.clone(), session_progress(&progress)))
-            })
-            .collect()
+    /// Stores how far each client was served whose resume session is stored.
+    ///
+    /// # Errors
+    /// Why it could not be stored.
+    pub(in crate::socketio) async fn store_progress(
+        &self,
+        hub: &Hub,
+        sessions: &Sessions,
+    ) -> Result<(), String> {
+        let (mut progress, mut whole) = (Vec::new(), Vec::new());
+        for client in self.all() {
+            if !client.has_stored_session() {
+                continue;
+            }
+            if client.subscriber.was_taken_out() {
+                let stored = stored_session(hub, &client.subscriber);
+                whole.extend(
+                    stored.map(|stored| sessions.store_or_forget(client.session.clone(), stored)),
+                );
+            } else if let Some(served) = hub.progress(&client.subscriber) {
+                progress.push((client.session.clone(), session_progress(&served)));
+            }
+        }
+        let (touched, _) = join(sessions.touch_all(&progress), join_all(whole)).await;
+        touched.map_err(|error| error.to_string())
     }
 
     /// Counts the clients for the metrics.

@@ -51,8 +51,8 @@ impl SessionKeeper {
                     }
                 }
                 _ = round.tick() => {
-                    let progress = self.clients.progress(&self.hub);
-                    if let Err(error) = self.sessions.touch_all(&progress).await {
+                    let stored = self.clients.store_progress(&self.hub, &self.sessions).await;
+                    if let Err(error) = stored {
                         tracing::debug!("how far clients were served could not be stored: {error}");
                     }
                 }

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::auth::{self, Denied, Identity};
 use crate::db::{StoredSession, Takeover};
 use crate::delivery::Membership;
 use crate::event::Room;
@@ -52,18 +51,14 @@ pub(crate) struct Resumed {
     /// It has had everything of its rooms up to here.
     pub(crate) offset: Arc<Offset>,
     pub(crate) rooms: Vec<Membership>,
-    /// Rooms that it may not be in any more.
-    pub(crate) denied: Vec<Room>,
+    /// Rooms that it is not in any more, each with the reason that it is told.
+    pub(crate) left: Vec<(Room, &'static str)>,
     /// Whether the session must be stored anew before anything is replayed.
     pub(crate) must_store: bool,
 }
 
-/// Decides how a client comes in whose session was taken over.
-pub(crate) async fn evaluate(
-    takeover: Takeover,
-    request: &ResumeRequest,
-    identity: &Identity,
-) -> ResumeOutcome {
+/// Decides how a client comes in whose session was taken over, but for the question whether it may still be in its rooms.
+pub(crate) fn evaluate(takeover: Takeover, request: &ResumeRequest) -> ResumeOutcome {
     let Some(stored) = takeover.stored else {
         return ResumeOutcome::New;
     };
@@ -77,18 +72,12 @@ pub(crate) async fn evaluate(
             };
         }
     };
-    let (mut rooms, mut denied) = (Vec::with_capacity(continuity.rooms.len()), Vec::new());
-    for (room, at) in continuity.rooms {
-        match auth::may_join(identity, &room).await {
-            Ok(()) => rooms.push(Membership::new(room, at)),
-            Err(Denied) => denied.push(room),
-        }
-    }
+    let rooms = continuity.rooms.into_iter();
     ResumeOutcome::Resumed(Resumed {
         offset: Arc::new(continuity.offset),
-        must_store: continuity.must_store || !denied.is_empty(),
-        rooms,
-        denied,
+        must_store: continuity.must_store,
+        rooms: rooms.map(|(room, at)| Membership::new(room, at)).collect(),
+        left: Vec::new(),
     })
 }
 

@@ -3,6 +3,7 @@ use tokio::net::TcpSocket;
 
 use super::*;
 use crate::metrics::Metrics;
+use crate::transport::client_packet::ClientPackets;
 use crate::transport::frame;
 use crate::transport::incoming::Message;
 use crate::transport::stream::ConnectionStream;
@@ -28,7 +29,7 @@ async fn connected() -> (Arc<Connection>, ConnectionStream, TcpStream) {
     let listener = listening.listen(1).expect("it listens");
     let address = listener.local_addr().expect("an address");
     let (client, accepted) = tokio::join!(small().connect(address), listener.accept());
-    let connection = Connection::new(accepted.expect("accepted").0);
+    let connection = Connection::new(accepted.expect("accepted").0, None);
     let stream = ConnectionStream::new(connection.clone());
     (connection, stream, client.expect("connected"))
 }
@@ -132,13 +133,13 @@ async fn a_cut_wakes_whoever_reads() {
 
 /// A text frame as a client sends it.
 fn from_client(text: &'static str) -> Bytes {
-    Message::Text(Bytes::from_static(text.as_bytes())).to_client_frame()
+    Message::Text(Bytes::from_static(text.as_bytes())).to_client_frames()
 }
 
 #[tokio::test]
 async fn what_came_with_the_handshake_is_read_first() {
     let (_wire, mut stream, mut client) = open().await;
-    let mut incoming = Incoming::new(100, Metrics::new().0);
+    let mut incoming = Incoming::new(100, ClientPackets::new(100), Metrics::new().0);
     incoming.push(&from_client("early"));
     stream.begin_websocket(incoming, b"first");
     client
@@ -154,7 +155,10 @@ async fn what_came_with_the_handshake_is_read_first() {
 #[tokio::test]
 async fn what_a_client_may_not_send_is_told_by_a_code_and_read_no_further() {
     let (connection, mut stream, mut client) = open().await;
-    stream.begin_websocket(Incoming::new(100, Metrics::new().0), b"");
+    stream.begin_websocket(
+        Incoming::new(100, ClientPackets::new(100), Metrics::new().0),
+        b"",
+    );
     let long: &'static str = "x".repeat(101).leak();
     let sent = [
         &from_client("fine")[..],
@@ -179,7 +183,10 @@ async fn what_a_client_may_not_send_is_told_by_a_code_and_read_no_further() {
 async fn the_engine_hears_of_an_upgrade_as_if_it_came_now() {
     let (connection, mut stream, mut client) = connected().await;
     connection.push_pid("p");
-    stream.begin_websocket(Incoming::new(100, Metrics::new().0), b"2probe");
+    stream.begin_websocket(
+        Incoming::new(100, ClientPackets::new(100), Metrics::new().0),
+        b"2probe",
+    );
     stream.swallow_probe_answer();
     connection.cut();
     let mut probe = [0; 6];

@@ -7,20 +7,26 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+use crate::transport::client_packet::ClientPackets;
 use crate::transport::connection::Connection;
 use crate::transport::engine_queue::EngineQueue;
 
+/// How long a CONNECT packet is kept from its client, at most.
+const WELCOME_LIMIT: Duration = Duration::from_secs(1);
 /// How long a poll waits while a client is about to change to its WebSocket. It sends its last packet only after the poll that
 /// it has under way is answered.
 const UPGRADE_POLL: Duration = Duration::from_millis(100);
 
-#[derive(Default)]
 pub(super) struct Polling {
     /// Called when the engine lets go of the session.
     pub(super) on_end: OnceLock<OnEnd>,
     state: Mutex<PollingState>,
+    /// What the client sends by POSTs, of which one at a time is read.
+    pub(super) packets: Mutex<ClientPackets>,
     /// Wakes a poll that waits, when `state` has a reason to answer it.
     pub(super) changed: Notify,
+    /// Wakes an answer with CONNECT that waits until its socket can be left.
+    pub(super) welcomed: Notify,
 }
 
 #[derive(Default)]
@@ -33,6 +39,10 @@ pub(super) struct PollingState {
     pub(super) queue: Option<Weak<EngineQueue>>,
     /// For the CONNECT packets that have not been sent yet.
     pub(super) pids: VecDeque<Box<str>>,
+    /// CONNECT may have been sent, and its socket has no disconnect handler yet.
+    pub(super) awaits_welcome: bool,
+    /// What the next CONNECT_ERROR packet says beside its message.
+    pub(super) refusal: Option<&'static str>,
     pub(super) upgrade: Upgrade,
 }
 
@@ -59,8 +69,27 @@ pub(in crate::transport) enum Interrupt {
 }
 
 impl Polling {
+    pub(super) fn new(packets: ClientPackets) -> Self {
+        Self {
+            on_end: OnceLock::new(),
+            state: Mutex::default(),
+            packets: Mutex::new(packets),
+            changed: Notify::new(),
+            welcomed: Notify::new(),
+        }
+    }
+
     pub(super) fn state(&self) -> MutexGuard<'_, PollingState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until the socket of the last CONNECT packet has its handlers: what the client sends in answer must find them.
+    pub(super) async fn welcome(&self) {
+        let mut welcomed = std::pin::pin!(self.welcomed.notified());
+        welcomed.as_mut().enable();
+        if self.state().awaits_welcome {
+            let _either_way = timeout(WELCOME_LIMIT, welcomed).await;
+        }
     }
 
     /// Waits until a poll has to be answered although the engine has nothing for the client.

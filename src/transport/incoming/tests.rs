@@ -21,7 +21,7 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 fn read(bytes: &[u8]) -> Result<Vec<Message>, CloseCode> {
-    let mut incoming = Incoming::new(MAX, Metrics::new().0);
+    let mut incoming = Incoming::new(MAX, ClientPackets::new(100), Metrics::new().0);
     incoming.push(bytes);
     let mut messages = Vec::new();
     while let Some(message) = incoming.next()? {
@@ -101,7 +101,7 @@ proptest! {
     ) {
         let bytes: Vec<u8> = payloads.iter().flat_map(|text| frame(FINAL | TEXT, text.as_bytes())).collect();
         prop_assume!(payloads.iter().all(|text| text.len() <= MAX));
-        let mut incoming = Incoming::new(MAX, Metrics::new().0);
+        let mut incoming = Incoming::new(MAX, ClientPackets::new(100), Metrics::new().0);
         let mut messages = Vec::new();
         for piece in bytes.chunks(cut) {
             incoming.push(piece);
@@ -109,7 +109,7 @@ proptest! {
                 messages.push(message);
             }
         }
-        let again: Vec<u8> = messages.iter().flat_map(Message::to_client_frame).collect();
+        let again: Vec<u8> = messages.iter().flat_map(Message::to_client_frames).collect();
         prop_assert_eq!(read(&again).expect("allowed"), messages);
         prop_assert_eq!(payloads.len(), read(&bytes).expect("allowed").len());
     }

@@ -86,7 +86,7 @@ async fn first_address(server: &Server) -> String {
 }
 
 #[tokio::test]
-async fn a_page_of_this_server_may_connect_with_the_demo_only() {
+async fn a_page_of_this_server_may_connect() {
     for (demo, frontend) in [("on", "http://a.example"), ("off", "http://a.example")] {
         let variables = [("ROWCAST_DEMO", demo), ("FRONTEND_URL", frontend)];
         let scene = Scene::with(&variables).await;
@@ -100,14 +100,10 @@ async fn a_page_of_this_server_may_connect_with_the_demo_only() {
             "https://evil.example.com",
             "null",
         ];
-        assert_eq!(connects(address, &[("origin", &own)]).await, demo == "on");
+        assert!(connects(address, &[("origin", &own)]).await);
         assert!(connects(address, &[("origin", frontend)]).await);
         let read = http::get(address, "/api/conversations/42/events", &[("origin", &own)]).await;
-        assert_eq!(
-            read.status,
-            if demo == "on" { 200 } else { 403 },
-            "{read:?}"
-        );
+        assert_eq!(read.status, 200, "{read:?}");
         for origin in strangers {
             assert!(!connects(address, &[("origin", origin)]).await, "{origin}");
         }
@@ -119,8 +115,8 @@ async fn a_page_of_this_server_may_connect_with_the_demo_only() {
 }
 
 #[tokio::test]
-async fn a_page_of_this_server_may_poll_with_the_demo() {
-    for (demo, outcome) in [("on", "40{"), ("off", "44{")] {
+async fn a_page_of_this_server_may_poll() {
+    for demo in ["on", "off"] {
         let scene = Scene::with(&[("ROWCAST_DEMO", demo)]).await;
         let address = scene.server.address();
         let own = format!("http://{address}");
@@ -140,7 +136,7 @@ async fn a_page_of_this_server_may_poll_with_the_demo() {
             }
         });
         let found = found.await;
-        assert!(found.starts_with(outcome), "{demo}: {found}");
+        assert!(found.starts_with("40{"), "{demo}: {found}");
     }
 }
 

@@ -170,6 +170,20 @@ impl Client {
         .await
     }
 
+    /// Waits until it is let in, or refused: then with what it was told.
+    pub(crate) async fn outcome(&mut self) -> Result<(), Value> {
+        let report = self
+            .report(PATIENCE, "a connection or a refusal", |report| {
+                report["saw"] == "connect" || report["saw"] == "connect_error"
+            })
+            .await;
+        if report["saw"] == "connect" {
+            Ok(())
+        } else {
+            Err(report)
+        }
+    }
+
     /// Closes the transport as a lost network does: the client will reconnect by itself.
     pub(crate) fn cut(&self) {
         self.command("cut", json!({}), Value::Null);

@@ -189,6 +189,11 @@ pub(crate) async fn value<'c>(on: impl Executor<'c, Database = Postgres>, sql: &
     }
 }
 
+/// A connection of whoever the URL names.
+pub(crate) async fn connection(url: &str) -> PgConnection {
+    connect(url).await
+}
+
 pub(super) async fn connect(url: &str) -> PgConnection {
     PgConnectOptions::from_str(url)
         .expect("a database URL")

@@ -83,7 +83,7 @@ pub(super) async fn attempt(
     whole_head.then(|| parse(&answer))
 }
 
-fn parse(answer: &[u8]) -> Response {
+pub(super) fn parse(answer: &[u8]) -> Response {
     let text = String::from_utf8_lossy(answer);
     let (head, body) = text
         .split_once("\r\n\r\n")

@@ -3,7 +3,7 @@
 //! The tables say which events there are; the ledger adds what a table can't: which connection wrote each, in which
 //! order, when the write began, and when its commit was known to be over.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -76,6 +76,9 @@ pub(crate) struct Mark {
     pub(crate) over: Option<Instant>,
 }
 
+/// So many reasons are kept.
+const FAILURES: usize = 20;
+
 /// The marks of all writers of a test.
 #[derive(Clone, Default)]
 pub(crate) struct Ledger {
@@ -89,6 +92,8 @@ struct Shared {
     written: AtomicU64,
     /// Writes that failed, for whatever reason.
     failed: AtomicU64,
+    /// The last of those reasons.
+    failures: Mutex<VecDeque<String>>,
     numbers: AtomicU64,
 }
 
@@ -124,8 +129,19 @@ impl Ledger {
     }
 
     /// A write was answered with an error, or not at all.
-    pub(super) fn fails(&self) {
+    pub(super) fn fails(&self, why: String) {
         self.shared.failed.fetch_add(1, Ordering::Relaxed);
+        let mut failures = self.shared.failures.lock().expect("unpoisoned");
+        if failures.len() == FAILURES {
+            failures.pop_front();
+        }
+        failures.push_back(why);
+    }
+
+    /// Why the last writes failed that did.
+    pub(crate) fn failures(&self) -> Vec<String> {
+        let failures = self.shared.failures.lock().expect("unpoisoned");
+        failures.iter().cloned().collect()
     }
 
     /// How many events were committed, as far as the writers know.

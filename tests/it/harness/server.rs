@@ -151,6 +151,13 @@ impl Server {
         .await
     }
 
+    /// Has [`Server::peak_memory_bytes`] begin anew.
+    pub(crate) fn forget_peak_memory(&self) {
+        let file = format!("/proc/{}/clear_refs", self.pid().as_raw_nonzero());
+        // The kernel's word for it: proc(5).
+        std::fs::write(file, "5").expect("the server runs");
+    }
+
     /// The most memory that the process ever held, in bytes.
     pub(crate) fn peak_memory_bytes(&self) -> u64 {
         let status = PathBuf::from(format!("/proc/{}/status", self.pid().as_raw_nonzero()));

@@ -178,6 +178,7 @@ pub(super) fn install() {
         let last = [
             "node_modules/playwright-core",
             "node_modules/socket.io-client-4.6",
+            "node_modules/jose",
         ];
         if last.iter().all(|package| root.join(package).exists()) {
             return;

@@ -70,7 +70,7 @@ impl Trial {
             witnesses.push(Witness::open(&stock, network.address(), *kind, rooms).await);
         }
         let ledger = Ledger::default();
-        let writers = Writers::start(&database, &ledger, habit);
+        let writers = Writers::start(&database.url, &ledger, habit);
         let trial = Self {
             witnesses,
             writers,

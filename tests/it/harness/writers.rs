@@ -4,7 +4,7 @@
 //! write is counted, and what they don't know to be committed the tables will tell.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -13,7 +13,6 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::database::Database;
 use super::ledger::{Key, Ledger, status, uuid};
 use super::wait::until_for;
 
@@ -45,22 +44,26 @@ impl Habit {
 /// Writers at work. Dropped, they end where they are.
 pub(crate) struct Writers {
     stop: Arc<AtomicBool>,
+    lives: Arc<AtomicU64>,
     _tasks: JoinSet<()>,
 }
 
 impl Writers {
-    /// Starts them.
-    pub(crate) fn start(database: &Database, ledger: &Ledger, habit: &Habit) -> Self {
+    /// Starts them, each on a connection of its own to this URL.
+    pub(crate) fn start(url: &str, ledger: &Ledger, habit: &Habit) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
+        let lives = Arc::new(AtomicU64::new(0));
         let mut tasks = JoinSet::new();
         for number in 0..habit.writers {
             let mut writer = Writer {
-                url: database.url.clone(),
+                url: url.to_owned(),
                 ledger: ledger.clone(),
                 habit: habit.clone(),
                 random: StdRng::seed_from_u64(habit.seed.wrapping_mul(1_000) + number),
                 hand: None,
                 sent: Vec::new(),
+                lives: Arc::clone(&lives),
+                life: 0,
             };
             let stop = Arc::clone(&stop);
             tasks.spawn(async move {
@@ -71,8 +74,14 @@ impl Writers {
         }
         Self {
             stop,
+            lives,
             _tasks: tasks,
         }
+    }
+
+    /// The database was set back: what they have written may be gone, and is not written to any more.
+    pub(crate) fn forget(&self) {
+        self.lives.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Lets each end what it is at.
@@ -93,23 +102,36 @@ struct Writer {
     hand: Option<Hand>,
     /// Messages of this writer that are committed for sure, with their status.
     sent: Vec<Key>,
+    /// How often the database was set back, now and when those were written.
+    lives: Arc<AtomicU64>,
+    life: u64,
 }
 
 impl Writer {
     async fn write_once(&mut self) {
+        let life = self.lives.load(Ordering::Relaxed);
+        if life != self.life {
+            self.life = life;
+            self.sent.clear();
+        }
         if self.hand.is_none() {
             self.hand = Hand::on(&self.url, &self.ledger).await;
         }
         let Some(hand) = &mut self.hand else {
-            self.ledger.fails();
+            self.ledger.fails("no connection".to_owned());
             sleep(Duration::from_millis(20)).await;
             return;
         };
         let written = write(hand, &self.habit, &mut self.random, &mut self.sent);
         // A Postgres that hangs is a Postgres that failed.
         let written = timeout(Duration::from_secs(20), written).await;
-        if !matches!(written, Ok(Ok(()))) {
-            self.ledger.fails();
+        let failure = match written {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some("no answer".to_owned()),
+        };
+        if let Some(failure) = failure {
+            self.ledger.fails(failure);
             // Whether its transaction was committed is unknown, so nothing may be said of what comes after it either.
             self.hand = None;
         }

@@ -4,13 +4,15 @@ use super::imports;
 use super::source::Source;
 
 /// What everybody may import that is no leaf: types, settings, and what is written down for others to read.
-const LEAVES: [&str; 8] = [
+const LEAVES: [&str; 10] = [
     "backoff",
     "config",
     "event",
     "http_error",
     "metrics",
     "offset",
+    "quota",
+    "revocations",
     "shutdown",
     "status",
 ];
@@ -34,8 +36,8 @@ const TABLE: [(&str, &[&str]); 14] = [
             "transport",
         ],
     ),
-    ("auth", &[]),
-    ("cli", &["db", "embedded"]),
+    ("auth", &["db::Policy", "db::Verdict"]),
+    ("cli", &["auth", "db", "embedded"]),
     ("db", &[]),
     ("delivery", &[]),
     ("demo", &["auth", "db", "delivery", "http"]),
@@ -51,15 +53,19 @@ const TABLE: [(&str, &[&str]); 14] = [
             "delivery::EventSink",
         ],
     ),
-    // The address at the other end of a request's connection, and nothing else of how it came.
-    ("http", &["auth", "db", "delivery", "transport::Peer"]),
+    ("http", &["auth", "db", "delivery"]),
     ("socketio", &["auth", "db", "delivery", "transport"]),
     ("telemetry", &[]),
-    ("transport", &["delivery"]),
+    // What the first look at a request has left in it.
+    ("transport", &["auth::HostRefused", "delivery"]),
 ];
 
 /// What a leaf may import of the others.
-const LEAF_TABLE: [(&str, &[&str]); 1] = [("offset", &["event"])];
+const LEAF_TABLE: [(&str, &[&str]); 3] = [
+    ("metrics", &["quota"]),
+    ("offset", &["event"]),
+    ("revocations", &["event"]),
+];
 
 /// What this part may import, itself not named; `None` for a part that is in no table.
 fn allowed(folder: &str) -> Option<Vec<&'static str>> {

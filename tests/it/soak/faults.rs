@@ -30,7 +30,8 @@ impl Soak {
             22..24 => self.postgres(Signal::QUIT).await,
             24..26 => self.rights().await,
             26 => self.large_commit().await,
-            27..34 => self.transaction().await,
+            27 => self.restored_dump().await,
+            28..34 => self.transaction().await,
             34..40 => self.travel(),
             40..70 => self.network(),
             _ => self.witness(),
@@ -110,9 +111,22 @@ impl Soak {
         self.database.run(kill).await;
     }
 
+    /// What failed since was this fault's doing. Waits until the writers write again.
+    pub(super) async fn excuse(&mut self, before: u64) {
+        loop {
+            let failed = self.ledger.failed();
+            self.ledger.more(60).await;
+            if self.ledger.failed() == failed {
+                break;
+            }
+        }
+        self.excused += self.ledger.failed() - before;
+    }
+
     async fn postgres(&mut self, signal: Signal) {
         // What was open is undone with it.
         self.open.clear();
+        let failed = self.ledger.failed();
         self.postgres.down(signal).await;
         self.postgres.up().await;
         let pool = &self.database.pool;
@@ -122,6 +136,7 @@ impl Soak {
             async || sqlx::query("select 1").execute(pool).await.ok(),
         )
         .await;
+        self.excuse(failed).await;
     }
 
     /// Somebody takes a right away from the servers' role, and gives it back.

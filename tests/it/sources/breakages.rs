@@ -189,7 +189,7 @@ pub(super) const BREAKAGES: [Breakage; 26] = [
         "create type {t}_mood as enum ('fine'); alter table {t} alter number type bigint,
            alter extra type {t}_mood using 'fine'",
         &[
-            "the type of the column extra was text and is {t}_mood: attach it again",
+            "the type of the column extra was text and is public.{t}_mood: attach it again",
             "the type of the column number was integer and is bigint: attach it again",
         ],
         Attach("{t}"),

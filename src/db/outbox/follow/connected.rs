@@ -6,6 +6,7 @@ use sqlx::postgres::{PgConnection, PgRow};
 
 use super::{LARGE_BYTES, LARGE_EVENTS};
 use crate::db::link::{Link, Settings, begin};
+use crate::db::rights::hides_rows;
 use crate::offset::Seen;
 
 /// Reads what is visible now and not visible in the snapshot `$1`. The materialised part makes the planner use the index over
@@ -52,6 +53,9 @@ from (
            (select removed::text from rowcast.epoch) as removed,
            (select is_large from large) is true as is_large,
            pg_is_in_recovery() as standby,
+           ",
+            hides_rows!("'rowcast.events'::regclass"),
+            " as hidden,
            exists (select from rowcast.events where xid >= pg_snapshot_xmax(pg_current_snapshot())) as has_foreign
 ) s
 left join (

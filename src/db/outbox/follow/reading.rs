@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::skipped::Skipped;
 use super::{FollowError, PATIENCE};
 use crate::db::link::STANDBY;
-use crate::db::outbox::epoch::removed_events;
+use crate::db::outbox::epoch::{HIDDEN, removed_events};
 use crate::db::outbox::row::{self, Unusable};
 use crate::event::Event;
 use crate::metrics::Metrics;
@@ -87,6 +87,10 @@ impl Reading<'_> {
         };
         if first.try_get("standby")? {
             return Err(sqlx::Error::Protocol(STANDBY.to_owned()).into());
+        }
+        if first.try_get("hidden")? {
+            // Read on, the position would pass over what is hidden.
+            return Err(sqlx::Error::Protocol(HIDDEN.to_owned()).into());
         }
         let epoch: Option<i64> = first.try_get("epoch")?;
         if epoch != Some(self.epoch) || first.try_get("has_foreign")? {

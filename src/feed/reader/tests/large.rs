@@ -27,7 +27,7 @@ fn left_to_replays(handed: &[Handed]) -> Vec<(Offset, Vec<&str>)> {
             end.clone(),
             untouched.iter().map(|room| room.as_str()).collect(),
         )),
-        Handed::Batch(_) | Handed::Resync(_) | Handed::Restart(_) => None,
+        _ => None,
     });
     left.collect()
 }

@@ -1,9 +1,9 @@
 use super::*;
 use crate::db::SessionProgress;
-use crate::offset::{Epoch, JoiningRoom, Seen, Snapshot};
+use crate::offset::{Epoch, EpochKey, JoiningRoom, Seen, Snapshot};
 
 const EPOCH: Epoch = Epoch {
-    value: 7,
+    value: EpochKey::of(7),
     crashes: 0,
 };
 
@@ -102,7 +102,7 @@ fn what_is_not_of_this_database_proves_nothing() {
     }
     let other = DatabaseState {
         epoch: Epoch {
-            value: 8,
+            value: EpochKey::of(8),
             crashes: 0,
         },
         ..state(None)

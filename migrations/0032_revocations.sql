@@ -1,0 +1,88 @@
+-- Revocations: the end of a right, for a subject whose tokens live on.
+--
+-- Guarantee: a revocation is a row, and an event in the outbox of the same transaction. Every server follows the outbox, so each handles
+--            it at its place among the events; a server that starts, or may have missed an event, reads the table.
+-- Cost:      writers of events pay nothing. One row per subject and room, however often it is revoked.
+-- Rights:    rowcast.revoke runs as its owner with a fixed search_path; execute is revoked from public (rowcast grant ROLE --revoke).
+--            Who may read rowcast.sessions, which is every server, may read and prune the table.
+
+create table rowcast.revocations (
+  subject text not null check (octet_length(subject) between 1 and 1000),
+  issuer text check (octet_length(issuer) between 1 and 500),
+  room text check (octet_length(room) between 1 and 600),
+  revoked_at timestamptz not null,
+  reason text check (octet_length(reason) <= 500)
+);
+comment on table rowcast.revocations is
+  'whose tokens are refused: those of the subject that were issued up to revoked_at; removed when ROWCAST_MAX_TOKEN_AGE has passed';
+comment on column rowcast.revocations.subject is 'the claim sub';
+comment on column rowcast.revocations.issuer is 'the claim iss; null: whoever issued the token';
+comment on column rowcast.revocations.room is 'null: every room, and the connection itself';
+comment on column rowcast.revocations.revoked_at is 'by the clock of the database, when rowcast.revoke was called';
+comment on column rowcast.revocations.reason is 'what a client is told that has to leave the room';
+
+create unique index revocations_key on rowcast.revocations (subject, coalesce(issuer, ''), coalesce(room, ''));
+create index revocations_revoked_at on rowcast.revocations (revoked_at);
+
+-- For the sessions of a subject. An identity is "anonymous", or a JSON array of issuer and subject; Postgres has no text for U+0000.
+-- A hash index, because a subject may be longer than an entry of a tree.
+create index sessions_subject on rowcast.sessions
+  using hash ((case when identity like '[%' and position('\u0000' in identity) = 0 then identity::json ->> 1 end))
+  where identity like '[%';
+
+-- Ends a subject's rights: to one room, or to all of them and to its connections. Its tokens that were issued until now are refused from
+-- now on. Concerns whoever has such a token, and nobody who gets one later.
+create function rowcast.revoke(subject text, room text default null, reason text default null, issuer text default null) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+  called_at timestamptz := clock_timestamp();
+  bad text;
+begin
+  bad := case
+    when subject is null or octet_length(subject) not between 1 and 1000 then
+      format('subject is %s; it must be 1 to 1000 bytes', coalesce(octet_length(subject) || ' bytes', 'null'))
+    when octet_length(room) not between 1 and 600 then
+      format('room is %s bytes; it must be 1 to 600, or null for all rooms', octet_length(room))
+    when strpos(room, ':') = 0 then
+      format('room %L has no kind; it must be like ''conversation:42''', room)
+    when octet_length(issuer) not between 1 and 500 then
+      format('issuer is %s bytes; it must be 1 to 500, or null for all issuers', octet_length(issuer))
+    when octet_length(reason) > 500 then
+      format('reason is %s bytes; it must be at most 500', octet_length(reason))
+  end;
+  if bad is not null then
+    raise exception 'rowcast.revoke: %', bad using errcode = '22023';
+  end if;
+  -- A crash must not undo what the caller was told is committed.
+  if current_setting('synchronous_commit') = 'off' then
+    perform set_config('synchronous_commit', 'local', true);
+  end if;
+  insert into rowcast.revocations as r (subject, issuer, room, revoked_at, reason)
+  values (revoke.subject, revoke.issuer, revoke.room, called_at, revoke.reason)
+  on conflict (subject, coalesce(issuer, ''), coalesce(room, '')) do update
+  set revoked_at = greatest(r.revoked_at, excluded.revoked_at), reason = excluded.reason;
+  -- Nobody else writes this source: capture writes the name of a table of somebody else's, and emit writes none.
+  insert into rowcast.events (room, event, data, source)
+  values ('rowcast:revocations', 'revoked', json_build_object('subject', revoke.subject, 'issuer', revoke.issuer, 'room', revoke.room,
+    'at', floor(extract(epoch from called_at))::bigint, 'reason', revoke.reason), 'rowcast.revoke');
+end $$;
+comment on function rowcast.revoke(text, text, text, text) is
+  'ends a subject''s right to a room, or to everything, on every server; its tokens that were issued until now are refused';
+
+revoke all on function rowcast.revoke(text, text, text, text) from public;
+
+-- Roles that serve already go on serving.
+do $$
+declare
+  server regrole;
+begin
+  for server in
+    select distinct acl.grantee::regrole from pg_class c, aclexplode(c.relacl) acl
+    where c.oid = 'rowcast.sessions'::regclass and acl.privilege_type = 'SELECT' and acl.grantee <> 0 and acl.grantee <> c.relowner
+  loop
+    execute format('grant select, delete on rowcast.revocations to %s', server);
+  end loop;
+end $$;
+
+analyze rowcast.revocations;

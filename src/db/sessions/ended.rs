@@ -1,0 +1,42 @@
+//! Sessions of rights that have ended: of clients that were taken out of a room, and of those who may nothing any more.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{ResumeSession, Sessions, StoredSession};
+use crate::db::revocations;
+
+impl Sessions {
+    /// Stores the session of a client that was taken out of a room; removes it where it has no other, so that a client which was not told
+    /// in time does not go on without knowing.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub(crate) async fn store_or_forget(
+        &self,
+        session: ResumeSession,
+        stored: StoredSession,
+    ) -> Result<(), Arc<sqlx::Error>> {
+        if stored.rooms.is_empty() {
+            return self.forget(&session).await.map_err(Arc::new);
+        }
+        self.store(session, stored).await.map(|_| ())
+    }
+
+    /// Ends the sessions of those whose rights have ended: of `subjects`, or of everybody. Says how many.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub(crate) async fn end_revoked(&self, subjects: Option<&[String]>) -> sqlx::Result<i64> {
+        revocations::end_stored_sessions(&self.pool, subjects).await
+    }
+
+    /// Removes revocations that are older than `kept`.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub(crate) async fn prune_revocations(&self, kept: Duration) -> sqlx::Result<()> {
+        while revocations::prune_revocations(&self.pool, kept).await? {}
+        Ok(())
+    }
+}

@@ -1,0 +1,85 @@
+//! The labels of the metrics, and the values that each may have.
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+
+macro_rules! label {
+    ($(#[$doc:meta])* $name:ident { $($(#[$value_doc:meta])* $value:ident = $text:literal),+ $(,)? } as $label:ident in $set:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
+        pub(crate) enum $name { $($(#[$value_doc])* $value),+ }
+
+        impl EncodeLabelValue for $name {
+            fn encode(&self, encoder: &mut LabelValueEncoder) -> Result<(), std::fmt::Error> {
+                match self { $(Self::$value => $text),+ }.encode(encoder)
+            }
+        }
+
+        #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+        pub(super) struct $set { pub(super) $label: $name }
+    };
+}
+
+label! {
+    /// What made the reader read while it slept.
+    WakeSource {
+        /// A notification.
+        Notify = "notify",
+        /// The poll was due.
+        Poll = "poll",
+    } as source in WakeLabels
+}
+label! {
+    /// How a connection attempt ended.
+    Connect {
+        /// A socket without a past.
+        New = "new",
+        /// It goes on where it was.
+        Resumed = "resumed",
+        /// It had a past, and can't be told what it missed.
+        Resync = "resync",
+        /// Sent away with a `connect_error`.
+        Refused = "refused",
+    } as outcome in ConnectLabels
+}
+label! {
+    /// How a join ended.
+    Join {
+        /// The socket is in the room.
+        Joined = "joined",
+        /// It is, and was told that continuity can't be proved.
+        Resync = "resync",
+        /// The arguments were wrong.
+        BadRequest = "bad_request",
+        /// The identity may not.
+        Forbidden = "forbidden",
+        /// The database was away.
+        Unavailable = "unavailable",
+        /// The socket is in as many rooms as it may be.
+        TooManyRooms = "too_many_rooms",
+    } as outcome in JoinLabels
+}
+label! {
+    /// A transport of Engine.IO.
+    Transport {
+        /// HTTP long-polling.
+        Polling = "polling",
+        /// WebSocket.
+        Websocket = "websocket",
+    } as transport in TransportLabels
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct ReasonLabels {
+    pub(super) reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct CheckLabels {
+    pub(super) check: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct HttpLabels {
+    pub(super) route: &'static str,
+    pub(super) status: u16,
+}

@@ -1,0 +1,30 @@
+//! What is counted of tokens: who was refused, and how the keys were read.
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+
+use super::{Metrics, ReasonLabels};
+
+label! {
+    /// What became of a look at the keys of tokens.
+    KeyRead {
+        /// There were other keys than before.
+        Changed = "changed",
+        /// They were the same.
+        Unchanged = "unchanged",
+        /// They could not be read, or not be used.
+        Failed = "failed",
+    } as outcome in KeyReadLabels
+}
+impl Metrics {
+    /// A client or a request was refused, for this reason, which is one of a few words of ours.
+    pub(crate) fn refusals(&self, reason: &'static str) {
+        self.refusals.get_or_create(&ReasonLabels { reason }).inc();
+    }
+
+    /// The keys of tokens were read.
+    pub(crate) fn key_reads(&self, outcome: KeyRead) {
+        self.key_reads
+            .get_or_create(&KeyReadLabels { outcome })
+            .inc();
+    }
+}

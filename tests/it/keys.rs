@@ -1,0 +1,98 @@
+//! Somebody else holds the advisory locks that readers and pruning use: nothing stops, and it is said who it is.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::doctor::Role;
+use crate::harness::database::{connection, run, value};
+use crate::harness::wait::until_for;
+use crate::harness::{Launch, Scene};
+
+#[tokio::test]
+async fn another_role_that_holds_our_advisory_locks_stops_nothing_and_is_named() {
+    let scene = Scene::with(&[("ROWCAST_RETENTION", "1s"), ("ROWCAST_POLL", "60s")]).await;
+    let mallory = Role::bare(&scene.database).await;
+    let mut client = scene.joined("42").await;
+    let mut theirs = connection(&mallory.url).await;
+    let pid = value(&mut theirs, "select pg_backend_pid()").await;
+    // The reader lets go of its key while writers are busy; whoever waits for it gets it then.
+    let taken = Cell::new(false);
+    let take = async {
+        let keys = "select pg_advisory_lock(1919903602, 1), pg_advisory_lock(1919903602, 2)";
+        run(&mut theirs, keys).await;
+        taken.set(true);
+    };
+    let write = until_for(Duration::from_secs(30), "the key to be taken", async || {
+        scene
+                .database
+                .run("insert into messages (contact_id, body) select '7', n::text from generate_series(1, 200) n")
+                .await;
+        taken.get().then_some(())
+    });
+    tokio::join!(take, write);
+    for body in ["one", "two", "three"] {
+        scene.database.say("42", body).await;
+        assert_eq!(client.event("message:new").await.body(), body);
+    }
+    until_for(
+        Duration::from_secs(30),
+        "the outbox to be pruned",
+        async || {
+            (scene
+                .database
+                .value("select count(*) from rowcast.events")
+                .await
+                == "0")
+                .then_some(())
+        },
+    )
+    .await;
+    let named = format!("pid {pid} ");
+    until_for(
+        Duration::from_secs(40),
+        "readiness to name the holder",
+        async || {
+            let ready = scene.server.get("/readyz").await;
+            (ready.status == 200
+                && ready.body.contains("reader_key")
+                && ready.body.contains(&named))
+            .then_some(())
+        },
+    )
+    .await;
+    let told = scene
+        .server
+        .lines()
+        .iter()
+        .filter(|line| line.contains(&named))
+        .count();
+    assert_eq!(told, 1, "one line");
+    let examined = Launch::command(["doctor", "--json"])
+        .database(&scene.database.url)
+        .end()
+        .await;
+    let report: Value = serde_json::from_str(&examined.stdout).expect("JSON");
+    let findings = report["findings"].as_array().expect("a list");
+    let found = findings
+        .iter()
+        .find(|finding| finding["check"] == "reader_key")
+        .expect("it looks");
+    assert_eq!(found["level"], "warning");
+    assert!(found["said"].to_string().contains(&named), "{found}");
+
+    drop(theirs);
+    until_for(
+        Duration::from_secs(40),
+        "readiness to be as before",
+        async || {
+            let ready = scene.server.get("/readyz").await;
+            (!ready.body.contains(&named)).then_some(())
+        },
+    )
+    .await;
+    scene.database.say("42", "after").await;
+    assert_eq!(client.event("message:new").await.body(), "after");
+    mallory.gone(&scene.database).await;
+}
