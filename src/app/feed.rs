@@ -39,12 +39,11 @@ pub(super) async fn start(
     checks: &Checks,
     tasks: &mut Tasks,
 ) -> anyhow::Result<Feed> {
-    let server_name = format!("{:016x}", rand::random::<u64>());
     let (listener_status, mut listener_state) = watch::channel(ListenerStatus::default());
     let (sources_changed, changed) = watch::channel(());
     let (reader_status, mut reader_state) = watch::channel(ReaderStatus::default());
     let main = served.pools.main.clone();
-    let probes = Probes::new(server_name.clone());
+    let probes = Probes::new();
     let (probe, notify_queue_is_full) =
         Probe::new(main, probes.clone(), checks.clone(), metrics.clone());
     let listener = Listener {
@@ -55,7 +54,7 @@ pub(super) async fn start(
         sources: sources_changed,
         status: listener_status,
         notify_queue_is_full,
-        server_name,
+        server_name: probes.server_name().to_owned(),
         metrics: metrics.clone(),
     };
     tasks.start("listener", StopPhase::Rest, |stop| listener.run(stop));

@@ -28,12 +28,17 @@ pub(crate) struct Probes {
 }
 
 impl Probes {
-    /// None was sent yet. `server_name` begins the payloads, so that servers on one database tell their probes apart.
-    pub(crate) fn new(server_name: String) -> Self {
+    /// None was sent yet. A random name begins the payloads, so that servers on one database tell their probes apart.
+    pub(crate) fn new() -> Self {
         Self {
-            server_name,
+            server_name: format!("{:016x}", rand::random::<u64>()),
             sent: watch::Sender::new(None),
         }
+    }
+
+    /// What the payloads begin with.
+    pub(crate) fn server_name(&self) -> &str {
+        &self.server_name
     }
 
     /// Sends one by `send`, which says whether it did; where it did not, one is due at once.

@@ -8,7 +8,7 @@ use crate::harness::wait::{until, until_for};
 use crate::harness::{Database, Postgres, Scratch, Server, Stock};
 
 /// A Postgres whose log begins each entry with who is connected.
-async fn telling(settings: &[&str]) -> (Postgres, Database) {
+pub(crate) async fn telling(settings: &[&str]) -> (Postgres, Database) {
     let settings = [&["log_line_prefix=%a|"], settings].concat();
     let postgres = Postgres::start_in(Scratch::folder(), &settings).await;
     let database = postgres.chat().await;
@@ -16,7 +16,7 @@ async fn telling(settings: &[&str]) -> (Postgres, Database) {
 }
 
 /// The log's entries, each with who caused it, without those of before `from`.
-fn entries(postgres: &Postgres, from: usize) -> Vec<(String, String)> {
+pub(crate) fn entries(postgres: &Postgres, from: usize) -> Vec<(String, String)> {
     let log = std::fs::read(postgres.folder().join("log")).expect("a log");
     let log = String::from_utf8_lossy(&log[from..]).into_owned();
     let mut entries: Vec<(String, String)> = Vec::new();
@@ -35,7 +35,7 @@ fn entries(postgres: &Postgres, from: usize) -> Vec<(String, String)> {
     entries
 }
 
-fn size(postgres: &Postgres) -> usize {
+pub(crate) fn size(postgres: &Postgres) -> usize {
     let log = std::fs::metadata(postgres.folder().join("log")).expect("a log");
     log.len().try_into().expect("a size")
 }

@@ -67,6 +67,7 @@ mod resume;
 mod resume_faults;
 mod retention;
 mod revocation;
+mod room_reads;
 mod same_text;
 mod search_path;
 mod serializable;

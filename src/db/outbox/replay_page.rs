@@ -26,6 +26,10 @@ const MAX_BYTES: i64 = 2 * 1024 * 1024;
 /// Of each range, transactions that were in progress at its beginning are looked up one by one, later ones as a range of the
 /// same index. Where a range has more than a page's events (`is_long`), its transactions are looked up one by one, too: each has
 /// its events in the order of their ids, so a page of a transaction with a million events costs no more than one of a few.
+/// A room and a transaction are compared as one row, which only the index of rooms can answer: whatever the statistics say, the
+/// planner can't walk the events of other rooms by the index of transactions. `room = w.room` beside it would begin at the
+/// room's first event.
+/// `limit` and `offset 0` keep it from looking at the transactions of each event instead of the events of each transaction.
 /// `offset 0` and `id + 0` keep the planner from walking the primary key, past the events of every other room, in order to have
 /// them sorted.
 const REPLAY_PAGE: &str = concat!(
@@ -39,9 +43,12 @@ with want as materialized (
     select w.*, (
         select count(*) > $6
         from (
-            (select from rowcast.events e where e.room = w.room and e.xid >= w.xmax limit $6 + 1)
+            (select from rowcast.events e where (e.room, e.xid) >= (w.room, w.xmax) and e.room <= w.room limit $6 + 1)
             union all
-            (select from rowcast.events e where e.room = w.room and e.xid = any(w.xip) limit $6 + 1)
+            (select from unnest(w.xip) x (xid) cross join lateral (
+                select from rowcast.events e
+                where (e.room, e.xid) >= (w.room, x.xid) and (e.room, e.xid) <= (w.room, x.xid) limit $6 + 1
+             ) e limit $6 + 1)
         ) e
     ) as is_long
     from want w
@@ -50,18 +57,23 @@ with want as materialized (
     cross join lateral (
         select id from (
             select e.id, e.xid from rowcast.events e
-            where not w.is_long and e.room = w.room and e.xid >= w.xmax and e.id + 0 > w.after and e.id + 0 <= w.upto
+            where not w.is_long and (e.room, e.xid) >= (w.room, w.xmax) and e.room <= w.room
+              and e.id + 0 > w.after and e.id + 0 <= w.upto
             union all
-            select e.id, e.xid from rowcast.events e
-            where not w.is_long and e.room = w.room and e.xid = any(w.xip) and e.id + 0 > w.after and e.id + 0 <= w.upto
+            select e.id, e.xid from unnest(w.xip) x (xid) cross join lateral (
+                select id, xid from rowcast.events e
+                where (e.room, e.xid) >= (w.room, x.xid) and (e.room, e.xid) <= (w.room, x.xid)
+                offset 0
+            ) e
+            where not w.is_long and e.id + 0 > w.after and e.id + 0 <= w.upto
             union all
             select e.id, t.xid from (
                 with recursive later (xid) as (
                     (select e.xid from rowcast.events e
-                     where w.is_long and e.room = w.room and e.xid >= w.xmax order by e.xid limit 1)
+                     where w.is_long and (e.room, e.xid) >= (w.room, w.xmax) and e.room <= w.room order by e.room, e.xid limit 1)
                     union all
                     select (select e.xid from rowcast.events e
-                            where e.room = w.room and e.xid > later.xid order by e.xid limit 1)
+                            where (e.room, e.xid) > (w.room, later.xid) and e.room <= w.room order by e.room, e.xid limit 1)
                     from later where later.xid is not null
                 )
                 select xid from later where xid is not null
