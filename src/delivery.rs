@@ -46,6 +46,7 @@ mod set_back;
 mod sink;
 mod subscriber;
 mod subscriber_transport;
+mod taken_out;
 mod typers;
 mod typing;
 

@@ -12,7 +12,12 @@ use crate::harness::wait::within_for;
 /// The client takes what is replayed only after the room was closed to it.
 #[tokio::test]
 async fn a_replay_that_is_under_way_ends() {
-    let scene = guarded().await;
+    let scene = crate::harness::Scene::with(&[
+        crate::harness::token::JWT[0],
+        crate::harness::token::JWT[1],
+        ("ROWCAST_LOG", "debug"),
+    ])
+    .await;
     let offset = scene
         .stock
         .open(
@@ -46,7 +51,10 @@ async fn a_replay_that_is_under_way_ends() {
     let mut replayed = 0;
     let answer = within_for(Duration::from_secs(30), "the answer", async {
         loop {
-            let frame = wire.frame().await.expect("the connection stays");
+            let frame = wire
+                .frame()
+                .await
+                .unwrap_or_else(|| panic!("{:#?}", scene.server.lines()));
             assert!(!frame.contains("afterwards"), "{frame}");
             if frame.starts_with("431") {
                 break frame;
