@@ -12,12 +12,7 @@ use crate::harness::wait::within_for;
 /// The client takes what is replayed only after the room was closed to it.
 #[tokio::test]
 async fn a_replay_that_is_under_way_ends() {
-    let scene = crate::harness::Scene::with(&[
-        crate::harness::token::JWT[0],
-        crate::harness::token::JWT[1],
-        ("ROWCAST_LOG", "debug"),
-    ])
-    .await;
+    let scene = guarded().await;
     let offset = scene
         .stock
         .open(
@@ -36,6 +31,8 @@ async fn a_replay_that_is_under_way_ends() {
             "insert into messages (contact_id, body) select '42', n || repeat('x', 10000) from generate_series(1, 3000) n",
         )
         .await;
+    let read = "rowcast_events_read_total";
+    scene.server.counted(read, &[], 3_000.0).await;
     let auth = json!({ "token": token("user-7", &everything()) });
     let (_, mut wire) = Wire::connect_with(scene.server.address(), &auth).await;
     let join = json!([{ "contactId": "42", "after": offset }]);
@@ -51,10 +48,7 @@ async fn a_replay_that_is_under_way_ends() {
     let mut replayed = 0;
     let answer = within_for(Duration::from_secs(30), "the answer", async {
         loop {
-            let frame = wire
-                .frame()
-                .await
-                .unwrap_or_else(|| panic!("{:#?}", scene.server.lines()));
+            let frame = wire.frame().await.expect("the connection stays");
             assert!(!frame.contains("afterwards"), "{frame}");
             if frame.starts_with("431") {
                 break frame;
