@@ -156,7 +156,7 @@ fn a_replay_whose_right_stands_goes_on_when_another_has_ended() {
     let missed = batch(10, 20, &[(1, 11, "a:1"), (2, 12, "a:1")]);
     crate::delivery::fakes::pass_batch(&hub, &missed);
     let have = offset_at(10);
-    let mut walk = JoinReplay::new(hub.clone(), ana.subscriber.clone(), "a:1".into(), &have);
+    let mut walk = JoinReplay::new(hub, ana.subscriber.clone(), "a:1".into(), &have);
     walk.advance();
     walk.advance();
     ana.subscriber.state().access.renew();

@@ -43,7 +43,8 @@ async fn two_hundred_a_second_each_take_effect_within_a_second() {
         sockets.spawn(async move { (number, last_event(wire).await) });
     }
     let mut ticking = scene.database.connection().await;
-    let ticks = tokio::spawn(async move {
+    let mut ticks = JoinSet::new();
+    ticks.spawn(async move {
         loop {
             crate::harness::database::run(
                 &mut ticking,
@@ -69,7 +70,7 @@ async fn two_hundred_a_second_each_take_effect_within_a_second() {
             at.saturating_duration_since(revoked[number])
         }));
     }
-    ticks.abort();
+    ticks.abort_all();
     late.sort_unstable();
     let worst = late[SOCKETS - 1];
     let summary = format!(
