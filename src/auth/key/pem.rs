@@ -13,6 +13,8 @@ use super::{BadKey, KeySet, MAX_KEYS, VerifyingKey, bad};
 
 const ACCEPTED: &str = "give PEM with -----BEGIN PUBLIC KEY-----, of RSA, P-256 or Ed25519";
 
+const BEGIN: &str = "-----BEGIN";
+
 /// Object identifiers (RFC 8017, appendix A.1; RFC 5480, section 2.1; RFC 8410, section 3), as DER has their content.
 const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 const EC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
@@ -26,8 +28,10 @@ const SEQUENCE: u8 = 0x30;
 
 /// The public keys of a PEM file.
 pub(crate) fn public_keys(text: &[u8]) -> Result<KeySet, BadKey> {
+    // Two files put together may lack the line's end between them, and the second key would not be seen.
+    let text = String::from_utf8_lossy(text).replace(BEGIN, &format!("\n{BEGIN}"));
     let mut set = KeySet::default();
-    for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(text) {
+    for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(text.as_bytes()) {
         let (kind, der) = section.map_err(|_| bad(format!("it is broken PEM; {ACCEPTED}")))?;
         set.0.push(match kind {
             SectionKind::PublicKey => public_key(&der)?,
@@ -38,6 +42,10 @@ pub(crate) fn public_keys(text: &[u8]) -> Result<KeySet, BadKey> {
             }
             _ => return Err(bad(format!("it holds something else; {ACCEPTED}"))),
         });
+    }
+    // Sections of unknown kinds are passed over when a file is read.
+    if set.len() != text.matches(BEGIN).count() {
+        return Err(bad(format!("it holds something else; {ACCEPTED}")));
     }
     match set.len() {
         0 => Err(bad(format!("it holds no key; {ACCEPTED}"))),

@@ -70,7 +70,7 @@ pub(crate) async fn secret_tokens(claims: &[Value]) -> Vec<String> {
 
 impl KeyPair {
     /// What `jose` is to sign with it, under its name in the key set.
-    pub(crate) fn signs(&self, claims: Value) -> Value {
+    pub(crate) fn signs(&self, claims: &Value) -> Value {
         json!({
             "alg": self.algorithm, "key": self.private, "claims": claims, "header": { "kid": self.jwk["kid"] },
         })

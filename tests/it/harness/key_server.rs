@@ -1,12 +1,11 @@
 //! A server of key sets on 127.0.0.1, which rotates, fails, hangs, grows and lies as it is told.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 /// What it answers.
 #[derive(Clone, Debug)]
@@ -29,7 +28,8 @@ pub(crate) enum Answer {
 pub(crate) struct KeyServer {
     port: u16,
     state: Arc<Mutex<(Answer, usize)>>,
-    task: JoinHandle<()>,
+    /// Ends when it is dropped.
+    _task: JoinSet<()>,
 }
 
 impl KeyServer {
@@ -39,17 +39,24 @@ impl KeyServer {
         let port = listener.local_addr().expect("an address").port();
         let state = Arc::new(Mutex::new((answer, 0)));
         let shared = Arc::clone(&state);
-        let task = tokio::spawn(async move {
+        let mut task = JoinSet::new();
+        task.spawn(async move {
+            let mut answers = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 let answer = {
                     let mut state = shared.lock().expect("unpoisoned");
                     state.1 += 1;
                     state.0.clone()
                 };
-                tokio::spawn(respond(stream, answer));
+                answers.spawn(respond(stream, answer));
+                while answers.try_join_next().is_some() {}
             }
         });
-        Self { port, state, task }
+        Self {
+            port,
+            state,
+            _task: task,
+        }
     }
 
     /// Where the keys are.
@@ -65,12 +72,6 @@ impl KeyServer {
     /// How often it was asked.
     pub(crate) fn asked(&self) -> usize {
         self.state.lock().expect("unpoisoned").1
-    }
-}
-
-impl Drop for KeyServer {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }
 
@@ -92,8 +93,7 @@ async fn respond(mut stream: TcpStream, answer: Answer) {
             head(302, &format!("location: {place}\r\ncontent-length: 0\r\n"))
         }
         Answer::Hang => {
-            tokio::time::sleep(Duration::from_secs(120)).await;
-            return;
+            return std::future::pending().await;
         }
         Answer::BreakOff => head(200, "content-length: 5000\r\n") + "{\"keys\":[",
         Answer::Grow => {

@@ -23,8 +23,8 @@ async fn tokens_of_other_implementations_are_taken_and_those_of_other_keys_are_n
         let path = file.to_str().expect("UTF-8").to_owned();
         cases.push((
             ("ROWCAST_JWT_PUBLIC_KEY", path),
-            pair.signs(claims("user-7")),
-            other.signs(claims("user-7")),
+            pair.signs(&claims("user-7")),
+            other.signs(&claims("user-7")),
         ));
     }
     for ((name, value), good, bad) in cases {

@@ -15,7 +15,7 @@ use crate::harness::{Database, Launch, Scratch, Server, Stock};
 async fn signed(pair: &KeyPair) -> String {
     let mut claims = claims("user-7");
     claims["aud"] = json!("rowcast");
-    issuer::tokens(&[pair.signs(claims)]).await.remove(0)
+    issuer::tokens(&[pair.signs(&claims)]).await.remove(0)
 }
 
 async fn with_jwks(database: &Database, place: &str, refresh: &str) -> Server {
