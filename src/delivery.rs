@@ -47,6 +47,7 @@ mod set_back;
 mod sink;
 mod subscriber;
 mod subscriber_transport;
+mod taken_out;
 mod typers;
 mod typing;
 

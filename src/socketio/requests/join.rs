@@ -41,15 +41,7 @@ impl<S: ReplaySource> Requests<S> {
         let JoinArgs { contact, after } = JoinArgs::parse(&args?)?;
         let room = contact.room();
         let access = client.subscriber.access_generation();
-        match self
-            .room_policy
-            .may_join_room(&client.identity(), &room)
-            .await
-        {
-            Verdict::Allowed => {}
-            Verdict::Denied => return Err(Refusal::Forbidden("not allowed")),
-            Verdict::Unavailable => return Err(Refusal::PolicyUnavailable),
-        }
+        self.check_policy(client, &room).await?;
         let mut resync = false;
         if let Some(after) = after {
             match self.join_after(client, &room, &after).await? {
@@ -106,6 +98,15 @@ impl<S: ReplaySource> Requests<S> {
                     sleep(WAIT_PAUSE).await;
                 }
             }
+        }
+    }
+
+    async fn check_policy(&self, client: &Client, room: &Room) -> Result<(), Refusal> {
+        let identity = client.identity();
+        match self.room_policy.may_join_room(&identity, room).await {
+            Verdict::Allowed => Ok(()),
+            Verdict::Denied => Err(Refusal::Forbidden("not allowed")),
+            Verdict::Unavailable => Err(Refusal::PolicyUnavailable),
         }
     }
 

@@ -31,6 +31,8 @@ async fn a_replay_that_is_under_way_ends() {
             "insert into messages (contact_id, body) select '42', n || repeat('x', 10000) from generate_series(1, 3000) n",
         )
         .await;
+    let read = "rowcast_events_read_total";
+    scene.server.counted(read, &[], 3_000.0).await;
     let auth = json!({ "token": token("user-7", &everything()) });
     let (_, mut wire) = Wire::connect_with(scene.server.address(), &auth).await;
     let join = json!([{ "contactId": "42", "after": offset }]);

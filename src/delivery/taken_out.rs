@@ -1,0 +1,85 @@
+//! A subscriber that the server takes out of a room: what it can be told for certain, and what a join that is under way is answered.
+
+use std::sync::Arc;
+
+use super::access::AccessGeneration;
+use super::membership::Membership;
+use super::subscriber::{DeliveryState, Subscriber};
+use crate::event::Room;
+use crate::offset::Offset;
+use crate::revocations::Bearer;
+
+impl DeliveryState {
+    /// The same, of the bearer of a token.
+    pub(crate) fn of(mut self, bearer: Option<Bearer>) -> Self {
+        self.access.bearer = bearer;
+        self
+    }
+
+    /// The server takes it out of a room, and tells it so at this place of the broadcast. A client that comes back has heard of that for
+    /// certain only if its offset is a later one; else it is told to load its other rooms again.
+    pub(super) fn note_taken_out(&mut self, here: &Arc<Offset>) {
+        self.access.renew();
+        self.access.taken_out_at = Some(here.clone());
+        self.last_sent_offset = None;
+        for joined in &mut self.rooms {
+            joined.must_be_after = Some(here.clone());
+        }
+    }
+
+    /// It enters a room, perhaps before it hears that it was taken out of another one.
+    pub(super) fn enter(&mut self, mut joined: Membership) {
+        if let Some(here) = &self.access.taken_out_at {
+            joined.must_be_after.get_or_insert_with(|| here.clone());
+        }
+        self.rooms.push(joined);
+    }
+}
+
+impl Subscriber {
+    /// The present one, for a join that begins.
+    pub(crate) fn access_generation(&self) -> AccessGeneration {
+        self.state().access.generation
+    }
+
+    /// Calls `answer` with the offset that a join of this room is to be answered with, and lets no event be sent before
+    /// it returns. That is what the subscriber had of the room when it was joined, or what it was sent since. With the
+    /// offset comes whether the subscriber is to reload the room: because of how it joined, or of what came since.
+    ///
+    /// False, without a call: the server has taken it out of the room again, since the join was begun at `access`.
+    pub(crate) fn with_join_offset(
+        &self,
+        room: &Room,
+        is_unproven: bool,
+        access: AccessGeneration,
+        answer: impl FnOnce(&Offset, bool),
+    ) -> bool {
+        let mut state = self.state();
+        // It may have left again in the same breath.
+        let joined = state.membership(room);
+        if joined.is_none() && state.access.generation != access {
+            if is_unproven {
+                state.reload_is_told();
+            }
+            return false;
+        }
+        let joined_at = joined
+            .map(|joined| &joined.at)
+            .filter(|at| !state.complete_to_offset.seen.reaches(&at.seen));
+        let offset = joined_at.unwrap_or(&state.complete_to_offset);
+        answer(
+            offset,
+            is_unproven || joined.is_some_and(|joined| joined.is_reloaded),
+        );
+        if is_unproven {
+            state.reload_is_told();
+        }
+        true
+    }
+
+    /// Whether the server has taken it out of a room. Of such a one, how far it was served may be stored only together with its
+    /// rooms: its resume session may have more of them, of which it was not served what came since.
+    pub(crate) fn was_taken_out(&self) -> bool {
+        self.state().access.taken_out_at.is_some()
+    }
+}
