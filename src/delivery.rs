@@ -29,7 +29,6 @@
 //! 4. The transport's own lock. `delivery` never holds two subscribers' locks at once, and no lock across an await.
 
 mod access;
-mod admission;
 mod advance;
 mod batch;
 mod broadcast;

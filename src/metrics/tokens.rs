@@ -24,7 +24,9 @@ impl Metrics {
     /// Shows the outcomes of reading keys also where none was read yet.
     pub(super) fn show_key_reads(&self) {
         for outcome in [KeyRead::Changed, KeyRead::Unchanged, KeyRead::Failed] {
-            self.key_reads.get_or_create(&KeyReadLabels { outcome });
+            self.key_reads
+                .get_or_create(&KeyReadLabels { outcome })
+                .inc_by(0);
         }
     }
 
