@@ -170,7 +170,7 @@ impl Metrics {
             meters: Meters::register(&mut registry),
             limit_log: LimitLog::default(),
         }));
-        metrics.show_key_reads();
+        metrics.show_at_zero();
         (metrics, registry)
     }
 

@@ -3,6 +3,7 @@
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 
 use super::{Metrics, ReasonLabels};
+use crate::event::left;
 
 label! {
     /// What became of a look at the keys of tokens.
@@ -21,8 +22,12 @@ impl Metrics {
         self.refusals.get_or_create(&ReasonLabels { reason }).inc();
     }
 
-    /// Shows the outcomes of reading keys also where none was read yet.
-    pub(super) fn show_key_reads(&self) {
+    /// Shows what is counted by outcome or reason also where nothing was counted yet.
+    pub(super) fn show_at_zero(&self) {
+        let reason = ReasonLabels {
+            reason: left::FORBIDDEN,
+        };
+        self.rooms_left.get_or_create(&reason).inc_by(0);
         for outcome in [KeyRead::Changed, KeyRead::Unchanged, KeyRead::Failed] {
             self.key_reads
                 .get_or_create(&KeyReadLabels { outcome })

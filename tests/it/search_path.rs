@@ -101,6 +101,14 @@ async fn nothing_that_is_planted_in_the_path_runs_as_ours() {
         .database(&owner.url)
         .succeed()
         .await;
+    // The role of the policy is the cluster's, and for others to give.
+    database
+        .run(&format!(
+            "do $$ begin create role rowcast_policy nologin; exception when duplicate_object then null; end $$;
+             grant rowcast_policy to {}",
+            server.name
+        ))
+        .await;
     Launch::command(["grant", &server.name, "--apply"])
         .database(&owner.url)
         .succeed()

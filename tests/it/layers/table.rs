@@ -62,7 +62,7 @@ const TABLE: [(&str, &[&str]); 14] = [
 
 /// What a leaf may import of the others.
 const LEAF_TABLE: [(&str, &[&str]); 3] = [
-    ("metrics", &["quota"]),
+    ("metrics", &["event", "quota"]),
     ("offset", &["event"]),
     ("revocations", &["event"]),
 ];

@@ -29,9 +29,6 @@ pub(super) const FAULTS: &[Fault] = &[
         .logged("the table became a partition", "over: the table became a partition"),
     Fault::new(Plant::Sql("alter table orders enable row level security"), Ready::Degraded("sources", "row security"), ("row_security", "warning", "rows of public.orders"))
         .logged("row security ", "over: row security "),
-    Fault::new(Plant::Sql("insert into orders (chat, body) values (null, 'x')"), Ready::Degraded("sources", "a row was not sent lately"), ("capture", "warning", "1 events of public.orders have no room"))
-        .logged("a row was not sent lately", "over: a row was not sent lately")
-        .mended_by("delete from rowcast.events where room is null"),
     Fault::new(Plant::Sql("drop table orders; create table orders (id int generated always as identity primary key, chat text, body text); grant select on orders to ROLE"), Ready::Degraded("sources", "made anew"), ("sources", "failure", "made anew"))
         .logged("the table was made anew", "over: the table was made anew")
         .uncaptured().mended_by(ATTACH),
