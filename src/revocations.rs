@@ -36,7 +36,7 @@ pub(crate) struct Revocation {
 }
 
 impl Revocation {
-    /// Reads an event of the room [`Room::is_revocations`].
+    /// Reads an event of the room `rowcast:revocations`.
     ///
     /// # Errors
     /// It is not what `rowcast.revoke` writes.
