@@ -50,3 +50,8 @@ pub(crate) fn is_transient(error: &sqlx::Error) -> bool {
         _ => false,
     }
 }
+
+/// Whether the database does not do this for us, now or ever: there is no right, no such function, or it raises by itself.
+pub(super) fn is_refused_for_good(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some() && !is_transient(error)
+}

@@ -13,8 +13,8 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 
 use super::sets::{Missing, Set, hex};
 use super::value;
-use crate::db::is_transient;
 use crate::db::numbers::pin_names;
+use crate::db::retry::is_refused_for_good;
 
 /// SQLSTATE, Postgres manual, appendix A: a lock was not to be had in time.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
@@ -90,7 +90,7 @@ async fn apply(to: &mut PgConnection, record: &str, migration: &Migration) -> sq
     let run = sqlx::raw_sql(migration.sql.clone());
     match (run.execute(&mut *savepoint).await, without(migration)) {
         (Ok(_), _) => savepoint.commit().await?,
-        (Err(refused), Some(without)) if is_refusal(&refused) => {
+        (Err(refused), Some(without)) if is_final_refusal(&refused) => {
             savepoint.rollback().await?;
             tracing::debug!("a migration is applied without what Postgres refuses: {refused}");
             let run = sqlx::raw_sql(AssertSqlSafe(without));
@@ -122,9 +122,9 @@ fn without(migration: &Migration) -> Option<String> {
 }
 
 /// Whether Postgres does not do this for us, now or ever.
-fn is_refusal(error: &sqlx::Error) -> bool {
-    let said = error.as_database_error();
-    said.is_some_and(|e| e.code().as_deref() != Some(LOCK_NOT_AVAILABLE)) && !is_transient(error)
+fn is_final_refusal(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|said| said.code());
+    code.as_deref() != Some(LOCK_NOT_AVAILABLE) && is_refused_for_good(error)
 }
 
 /// Whether an attempt ended because a lock was not to be had in time.

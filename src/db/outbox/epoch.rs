@@ -17,7 +17,7 @@ use sqlx::{Postgres, Row as _};
 use crate::db::backend::Backend;
 use crate::db::link::{Link, STANDBY, Settings, scoped};
 use crate::db::read_error::ReadError;
-use crate::db::retry::is_transient;
+use crate::db::retry::is_refused_for_good;
 use crate::offset::{DatabaseState, Epoch, EpochKey, Snapshot};
 
 const SYSTEM: &str = "select system_identifier from pg_control_system()";
@@ -202,7 +202,7 @@ impl Statements<'_> {
         };
         match scoped(self.connection, self.link, self.settings, run).await {
             Ok(value) => Ok(Some(value)),
-            Err(error) if is_refusal(&error) => Ok(None),
+            Err(error) if is_refused_for_good(&error) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -231,18 +231,13 @@ impl Statements<'_> {
         };
         match self.execute(sqlx::query(find)).await {
             Ok(crashed) => Ok((crashed > 0, true)),
-            Err(error) if is_refusal(&error) => {
+            Err(error) if is_refused_for_good(&error) => {
                 let crashed = self.execute(sqlx::query(FIND_CRASH_BLINDLY)).await?;
                 Ok((crashed > 0, false))
             }
             Err(error) => Err(error),
         }
     }
-}
-
-/// Whether the database does not do this for us, now or ever: there is no right, no such function, or it raises by itself.
-fn is_refusal(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some() && !is_transient(error)
 }
 
 /// The epoch of the database behind `connection`. Draws a new one if this is another database, and notes a crash.
