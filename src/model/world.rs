@@ -463,6 +463,19 @@ impl World {
         }
         let access = connection.subscriber.access_generation();
         let after = after.filter(|_| hub.position().is_some());
+        let goes_on = (hub.position().is_some() && self.random.one_in(2))
+            .then(|| self.clients[client].asks_to_go_on(&room))
+            .flatten();
+        let is_going_on = goes_on.is_some();
+        let after = match goes_on.as_deref().map(unpack) {
+            Some(Some(kept)) => Some(kept),
+            // An offset that no server believes.
+            Some(None) => {
+                let lost = Ok(JoinReplayOutcome::Lost);
+                return self.join_replayed(id, room, access, lost);
+            }
+            None => after,
+        };
         match after {
             Some(after) => {
                 let after = Offset {
@@ -471,7 +484,9 @@ impl World {
                     ..after
                 };
                 trace(|| format!("client {client} on {id} asks for {room:?} after {after:?}"));
-                self.clients[client].asks_to_join(&room, Some(&after));
+                if !is_going_on {
+                    self.clients[client].asks_to_join(&room, Some(&after));
+                }
                 self.server.replays.push(Running {
                     replay: StepReplay::join(hub, &connection.subscriber, &room, &after),
                     wants: None,
