@@ -187,6 +187,13 @@ impl Client {
         self.views.insert(room.clone(), view);
     }
 
+    /// A room in which it could go on.
+    pub(super) fn kept_room(&self) -> Option<Room> {
+        let mut rooms: Vec<&Room> = self.kept.keys().collect();
+        rooms.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+        rooms.first().map(|room| (*room).clone())
+    }
+
     /// Asks to join a room where it left off, with all that it has of it. Returns the offset that it asks with.
     pub(super) fn asks_to_go_on(&mut self, room: &Room) -> Option<String> {
         let view = self.kept.remove(room)?;

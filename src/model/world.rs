@@ -441,11 +441,13 @@ impl World {
         let Some(id) = self.online[client] else {
             return;
         };
-        let after = match self.random.below(3) {
-            0 if self.server.connected => Some(self.database.history_offset()),
+        let after = match self.random.below(4) {
+            0 | 3 if self.server.connected => Some(self.database.history_offset()),
             1 => self.clients[client].offset.as_deref().and_then(unpack),
             _ => None,
         };
+        // As if the server had forgotten the database's key since.
+        let is_believed = !self.random.one_in(4);
         let Some(connection) = self.server.connections.get_mut(&id) else {
             return;
         };
@@ -454,7 +456,11 @@ impl World {
             return;
         }
         self.clients[client].waits = true;
-        let (hub, room) = (&self.server.hub, room(self.random.below(self.rooms)));
+        let hub = &self.server.hub;
+        let kept = self.clients[client].kept_room();
+        let goes_on = kept.is_some() && hub.position().is_some() && !self.random.one_in(4);
+        let any = room(self.random.below(self.rooms));
+        let room = kept.filter(|_| goes_on).unwrap_or(any);
         if connection.subscriber.is_in(&room) {
             hub.leave(&connection.subscriber, &room);
             self.clients[client].asks_to_leave(&room);
@@ -463,19 +469,22 @@ impl World {
         }
         let access = connection.subscriber.access_generation();
         let after = after.filter(|_| hub.position().is_some());
-        let goes_on = (hub.position().is_some() && self.random.one_in(2))
+        let goes_on = goes_on
             .then(|| self.clients[client].asks_to_go_on(&room))
             .flatten();
         let is_going_on = goes_on.is_some();
-        let after = match goes_on.as_deref().map(unpack) {
-            Some(Some(kept)) => Some(kept),
-            // An offset that no server believes.
-            Some(None) => {
-                let lost = Ok(JoinReplayOutcome::Lost);
-                return self.join_replayed(id, room, access, lost);
-            }
-            None => after,
+        let goes_on = goes_on.as_deref().map(unpack);
+        let is_lost = match (&goes_on, &after) {
+            (Some(kept), _) => kept.is_none() || !is_believed,
+            (None, after) => after.is_some() && !is_believed,
         };
+        if is_lost {
+            if let (None, Some(after)) = (&goes_on, &after) {
+                self.clients[client].asks_to_join(&room, Some(after));
+            }
+            return self.join_replayed(id, room, access, Ok(JoinReplayOutcome::Lost));
+        }
+        let after = goes_on.flatten().or(after);
         match after {
             Some(after) => {
                 let after = Offset {
