@@ -43,9 +43,21 @@ use crate::status::StartStatus;
 const MESSAGES: &str = "/api/conversations/{contactId}/messages";
 /// Its events.
 const EVENTS: &str = "/api/conversations/{contactId}/events";
+/// History of a room of any kind.
+const ROOM_MESSAGES: &str = "/api/rooms/{room}/messages";
+/// Its events.
+const ROOM_EVENTS: &str = "/api/rooms/{room}/events";
 
 /// The routes that the metrics tell apart, as they are matched; those of the demo beside them.
-const ROUTES: [&str; 5] = ["/livez", "/readyz", "/socket.io/", MESSAGES, EVENTS];
+const ROUTES: [&str; 7] = [
+    "/livez",
+    "/readyz",
+    "/socket.io/",
+    MESSAGES,
+    EVENTS,
+    ROOM_MESSAGES,
+    ROOM_EVENTS,
+];
 
 /// What the public listener serves.
 pub(crate) struct Public {
@@ -72,6 +84,8 @@ pub(crate) fn api_routes(api: &Arc<Api>) -> Router {
     Router::new()
         .route(MESSAGES, get(history::answer))
         .route(EVENTS, get(events::answer))
+        .route(ROOM_MESSAGES, get(history::answer))
+        .route(ROOM_EVENTS, get(events::answer))
         .route_layer(middleware::from_fn_with_state(api.clone(), api::admit))
         .with_state(api.clone())
 }

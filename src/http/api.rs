@@ -28,6 +28,8 @@ use crate::offset::EpochKey;
 use crate::quota::ClientAddress;
 use crate::revocations::Revocations;
 
+/// The parameter of a path that names a room in full.
+const ROOM: &str = "room";
 /// Between two lines of the log about requests that fail.
 const COMPLAINT_PAUSE: Duration = Duration::from_secs(5);
 
@@ -168,13 +170,25 @@ fn refused(error: ConnectError) -> Error {
     }
 }
 
-/// The room that is asked for.
-pub(crate) async fn room(
-    api: &Api,
-    contact: Result<Path<String>, PathRejection>,
-    identity: &Identity,
-) -> Result<Room, Error> {
-    Ok(self::contact(api, contact, identity).await?.room())
+/// What a path names: its one parameter, as it is called and decoded.
+pub(crate) type PathName = Result<Path<Vec<(String, String)>>, PathRejection>;
+
+/// The room that a path names, by its contact or in full.
+pub(crate) async fn room(api: &Api, path: PathName, identity: &Identity) -> Result<Room, Error> {
+    let Path(named) = path.map_err(|_| {
+        Error::BadRequest("contactId or room must be UTF-8, percent-encoded".to_owned())
+    })?;
+    let [(parameter, name)] = <[_; 1]>::try_from(named).expect("each of these routes has one");
+    let room = if parameter == ROOM {
+        Room::named(&name).map_err(|error| Error::BadRequest(error.to_string()))?
+    } else {
+        let contact = ContactId::try_from(name);
+        contact
+            .map_err(|error| Error::BadRequest(error.to_string()))?
+            .room()
+    };
+    check_room(api, &room, identity).await?;
+    Ok(room)
 }
 
 /// The contact of the conversation that is asked for.
