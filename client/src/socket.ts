@@ -30,7 +30,7 @@ export class ConversationSocket<M extends Row = Message> {
   readonly api: string;
   /** @internal Settles when the server has answered the last `leaveRoom`: no event of that room can come any more. */
   leaving: Promise<unknown> | undefined;
-  /** @internal The code by which the server refuses the connection. */
+  /** @internal The code by which the server refuses the connection, or why it was not asked for one. */
   refusal: string | null = null;
   readonly #token: Token;
   readonly #page = new AbortController();
@@ -60,8 +60,21 @@ export class ConversationSocket<M extends Row = Message> {
       withCredentials,
       forceNew: true,
       autoConnect: false,
-      // Without the `pid` that Socket.IO would add: it would resume all rooms, and each conversation joins its own.
-      auth: (send) => void token.get().catch(() => {}).then((token) => send({ token, pid: undefined })),
+      auth: (send) => {
+        const { engine } = socket.io;
+        // A connection that was given up while the source thought about it has nobody to send the token to.
+        const isWaiting = () => socket.active && socket.io.engine === engine;
+        token.get().then(
+          // Without the `pid` that Socket.IO would add: it would resume all rooms, and each conversation joins its own.
+          (token) => isWaiting() && send({ token, pid: undefined }),
+          // A handshake without a token would be refused for a cause that is not the true one.
+          ({ code }) => {
+            if (!isWaiting()) return;
+            socket.disconnect();
+            this.#refuse(code);
+          },
+        );
+      },
     }));
     socket.on("connect", () => {
       this.refusal = null;
@@ -74,10 +87,7 @@ export class ConversationSocket<M extends Row = Message> {
       if (reason === "io server disconnect") this.#connectLater();
     });
     socket.on("connect_error", ({ message }) => {
-      if (socket.active) return;
-      this.refusal = message;
-      wake();
-      this.#connectLater();
+      if (!socket.active) this.#refuse(message);
     });
     socket.onAny((event: string, payload: unknown, offset: unknown) => {
       if (/^rowcast:(?!resync)/.test(event)) return this.tell(event, payload);
@@ -186,6 +196,13 @@ export class ConversationSocket<M extends Row = Message> {
 
   #each(what: (conversation: Conversation<M>) => void): void {
     this.#conversations.forEach(what);
+  }
+
+  /** The connection is refused: says why, and tries again later. */
+  #refuse(code: string): void {
+    this.refusal = code;
+    this.#each((conversation) => conversation.wake());
+    this.#connectLater();
   }
 
   /** Connects again later: Socket.IO does not, where the server has refused the connection or ended it. */

@@ -1,6 +1,6 @@
 // Tokens, over the socket and over HTTP, and connections that are refused.
 
-import { expect, test, vi } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import type { ConversationSocket } from "../src/index.js";
 import { connected, hurry, ids, jwt, open, reaches, shows, startPeer, until } from "./harness.js";
 
@@ -32,18 +32,14 @@ test("requests pass by the browser's cache, and have cookies for another origin 
   expect([two!.cache, two!.credentials]).toEqual(["no-store", "include"]);
 });
 
-test("Socket.IO's own resume is not asked for, not even when there is no token to be had", async () => {
+test("Socket.IO's own resume is not asked for", async () => {
   const peer = await startPeer();
-  // One that has expired is asked for each time.
-  const token = jwt("t", -1_000);
-  let fails = false;
-  const socket = open(peer, { token: () => (fails ? Promise.reject(new Error("away")) : token) });
+  const socket = open(peer, { token: () => "secret" });
   await connected(socket.join("42"));
-  fails = true;
   (socket.io as unknown as { _pid: string })._pid = "a secret of an earlier connection";
   peer.drop();
   await until("it is back", () => peer.handshakes.length === 2);
-  expect(peer.handshakes).toEqual([{ token }, {}]);
+  expect(peer.handshakes).toEqual([{ token: "secret" }, { token: "secret" }]);
 });
 
 test("a source is asked once for all who want its token at a time", async () => {
@@ -54,21 +50,64 @@ test("a source is asked once for all who want its token at a time", async () => 
   expect(source).toHaveBeenCalledTimes(1);
 });
 
-test("a source that throws fails for the moment, and is asked again", async () => {
-  hurry();
+test.each([
+  ["throws", () => { throw undefined; }],
+  ["throws what has a code of its own", () => Promise.reject({ code: "ECONNREFUSED" })],
+  ["gives nothing in time", () => new Promise<string>(() => {})],
+])("while a source %s no handshake is sent, and the conversation says so until it is asked again", async (_, fail) => {
+  hurry(10_000);
+  const warned = vi.spyOn(console, "warn").mockImplementation(() => {});
+  onTestFinished(() => warned.mockRestore());
   const peer = await startPeer();
   peer.good.add("secret");
   let works = false;
-  const source = () => {
-    if (works) return "secret";
-    throw undefined;
-  };
-  const conversation = open(peer, { token: source }).join("42");
+  const conversation = open(peer, { token: () => (works ? "secret" : fail()) }).join("42");
   await reaches(conversation, "offline");
-  expect(conversation.state.error).toBe("unreachable");
+  const seen = new Set([conversation.state.error]);
+  conversation.subscribe(() => works || seen.add(conversation.state.error));
+  const before = peer.engines;
+  await until("it connects and gives up again", () => peer.engines > before + 2 && !peer.transports);
+  expect([...seen]).toEqual(["no_token"]);
+  expect(peer.handshakes).toEqual([]);
+  expect(warned).toHaveBeenCalled();
   works = true;
   await connected(conversation);
   expect(conversation.state.error).toBeNull();
+  expect(peer.handshakes).toEqual([{ token: "secret" }]);
+});
+
+test("a connection that is closed while its source fails stays closed", async () => {
+  hurry();
+  const peer = await startPeer();
+  const warned = vi.spyOn(console, "warn").mockImplementation(() => {});
+  onTestFinished(() => warned.mockRestore());
+  const failures: (() => void)[] = [];
+  const source = () => new Promise<string>((_, fail) => failures.push(() => fail(new Error("away"))));
+  const socket = open(peer, { token: source });
+  socket.connect();
+  await until("its token is waited for", () => failures.length);
+  socket.close();
+  failures.forEach((fail) => fail());
+  // Its own next try would come no later than two of this one's, which has no token either.
+  open(peer, { token: () => Promise.reject(new Error("away")) }).connect();
+  await until("the other one tries again and again", () => peer.engines > 5);
+  expect(failures).toHaveLength(1);
+});
+
+test("a source that is slower than the network answers the last connection alone", async () => {
+  const peer = await startPeer();
+  const answers: ((token: string) => void)[] = [];
+  const socket = open(peer, { token: () => new Promise<string>((answer) => answers.push(answer)) });
+  const conversation = socket.join("42");
+  await until("its token is waited for", () => peer.transports === 1 && answers.length);
+  await until("another connection", () => {
+    if (peer.engines < 2) peer.dropTransports();
+    return peer.engines >= 2 && socket.io!.io._readyState === "open";
+  });
+  answers.forEach((answer) => answer("secret"));
+  await connected(conversation);
+  expect(peer.handshakes).toEqual([{ token: "secret" }]);
+  expect(answers).toHaveLength(1);
 });
 
 test("401 asks the source for a fresh token", async () => {

@@ -10,6 +10,7 @@ import type { Message } from "../src/index.js";
 import { Log, offsetText, positionOf } from "./log.js";
 
 export type Kind = "connect" | "messages" | "events" | "join" | "joined" | "leave" | "live";
+type Engine = Socket["conn"];
 type Ack = (answer: unknown) => void;
 
 /** Something that is held until the test lets it through. */
@@ -49,7 +50,10 @@ export class Peer {
   blocked = false;
   /** Nothing is sent to rooms. */
   silent = false;
+  /** How many connections there were, also those without a handshake. */
+  engines = 0;
   #gates: Gate[] = [];
+  readonly #open = new Set<Engine>();
   #http: HttpServer | undefined;
   #io: Server | undefined;
   #port = 0;
@@ -68,6 +72,7 @@ export class Peer {
     return [...(this.#io?.sockets.sockets.values() ?? [])];
   }
 
+  /** Connections that are open, also those without a handshake yet. */
   get transports(): number {
     return this.#io?.engine.clientsCount ?? 0;
   }
@@ -87,6 +92,11 @@ export class Peer {
     const http = (this.#http = createServer((request, response) => this.#answer(request, response)));
     const allowRequest = (_: unknown, decide: (error: string | null, allowed: boolean) => void) => decide(null, !this.blocked);
     const io = (this.#io = new Server(http, { serveClient: false, allowRequest }));
+    io.engine.on("connection", (engine: Engine) => {
+      this.engines += 1;
+      this.#open.add(engine);
+      engine.on("close", () => this.#open.delete(engine));
+    });
     io.use((socket, next) => {
       const { auth } = socket.handshake;
       this.handshakes.push(auth);
@@ -116,6 +126,11 @@ export class Peer {
   /** Cuts every connection, as a network does. */
   drop(): void {
     for (const socket of this.sockets) socket.conn.close();
+  }
+
+  /** The same for those without a handshake yet. */
+  dropTransports(): void {
+    for (const engine of this.#open) engine.close();
   }
 
   /** Writes an event and sends it to its room. */
