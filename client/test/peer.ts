@@ -44,8 +44,8 @@ export class Peer {
   readonly failures = new Map<Kind, { status: number; code?: string; body?: string }>();
   /** Events below this position are gone. */
   oldest = 0;
-  /** How `auth:refresh` is answered; not at all without. */
-  refresh: "ok" | "refused" | undefined = "ok";
+  /** How `auth:refresh` is answered, `ok` or by a code; not at all without. */
+  refresh: string | undefined = "ok";
   /** No connection gets as far as a handshake. */
   blocked = false;
   /** Nothing is sent to rooms. */
@@ -133,6 +133,15 @@ export class Peer {
     for (const engine of this.#open) engine.close();
   }
 
+  /** Puts everybody out of a conversation's room. */
+  putOut(contactId: string, reason: string): void {
+    for (const socket of this.sockets) {
+      void socket.leave(`conversation:${contactId}`);
+      delete socket.data[contactId];
+      socket.emit("rowcast:left", { room: `conversation:${contactId}`, reason });
+    }
+  }
+
   /** Writes an event and sends it to its room. */
   write(contactId: string, event: string, data: Record<string, unknown>): void {
     const position = this.log.append(contactId, event, data);
@@ -208,7 +217,7 @@ export class Peer {
     socket.on("auth:refresh", (token: unknown, ack: Ack) => {
       this.tokens.refresh.push(token);
       const ok = this.refresh === "ok" && this.#known(token);
-      if (this.refresh) ack(ok ? { ok } : { ok, error: { code: "unauthorized", message: "" } });
+      if (this.refresh) ack(ok ? { ok } : { ok, error: { code: this.refresh === "ok" ? "unauthorized" : this.refresh, message: "" } });
     });
   }
 
