@@ -107,16 +107,29 @@ impl Actor {
                 let Some((contact, attempt)) = asked else {
                     return;
                 };
+                let answer = &report["args"][0];
                 if self.room(&contact, |room| room.attempt) == attempt {
-                    self.answer(&contact, &report["args"][0]).await;
+                    self.answer(&contact, answer).await;
+                } else if answer["resync"] == true {
+                    self.told_by_earlier_join(&contact);
                 }
             }
             _ => {}
         }
     }
 
+    /// A reload is told once, and what comes after it has offsets that count it as done. So it is to be done although the answer
+    /// is of a join that was begun anew meanwhile: one that was sent on this connection before it was known here.
+    fn told_by_earlier_join(&mut self, contact: &str) {
+        let mut view = self.view();
+        view.resyncs += 1;
+        view.note(&format!("an earlier join of {contact} answers resync"));
+        view.reasons
+            .push(format!("{contact}: said an earlier join"));
+        view.rooms.entry(contact.to_owned()).or_default().reload = true;
+    }
+
     fn connected(&mut self, recovered: bool) {
-        self.asked.clear();
         self.greeted = false;
         let enter = self.view().connected(recovered);
         for (contact, first) in enter {
