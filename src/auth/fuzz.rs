@@ -1,12 +1,13 @@
 //! What says who asks, and from where: cookies, the headers of pages and of proxies, and tokens.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use ring::hmac;
 use serde_json::json;
-use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::watch;
 
 use super::key::{KeySet, VerifyingKey};
@@ -17,6 +18,23 @@ use crate::config::{AllowedHosts, Origins};
 use crate::fuzz::{self, answer};
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
+
+const HEADERS: &[&str] = &[
+    "forwarded: for=192.0.2.60;proto=http;by=203.0.113.43\n",
+    "forwarded: for=\"[2001:db8::1]:4711\";host=127.0.0.1\n",
+    "x-forwarded-host: 127.0.0.1\n",
+    "x-forwarded-for: 127.0.0.1\n",
+    "x-forwarded-proto: https\n",
+    "via: 1.1 a\n",
+    "host: localhost\n",
+    "origin: https://app.example\n",
+    "origin: null\n",
+    "sec-fetch-site: same-origin\n",
+    "sec-fetch-mode: cors\n",
+    "user-agent: Mozilla/5.0\n",
+    "accept-language: en\n",
+    "[::1]:80",
+];
 
 /// Headers, one on each line; what can be none is left out.
 fn headers(input: &[u8]) -> HeaderMap {
@@ -90,39 +108,25 @@ fn no_cookie_panics_or_takes_the_place_of_another() {
     );
 }
 
+/// What a server called `rowcast.internal`, or `chat.example`, lets in.
+fn policy(refuse_forwarded: bool) -> HostPolicy {
+    let names = HostNames {
+        origins: Origins::of("https://app.example"),
+        allowed: AllowedHosts::of("chat.example"),
+        own: "rowcast.internal".to_owned(),
+    };
+    HostPolicy::new(names, refuse_forwarded)
+}
+
 #[test]
 fn no_header_of_a_proxy_or_a_page_panics_or_opens_a_door() {
-    const WORDS: &[&str] = &[
-        "forwarded: for=192.0.2.60;proto=http;by=203.0.113.43\n",
-        "forwarded: for=\"[2001:db8::1]:4711\";host=127.0.0.1\n",
-        "x-forwarded-host: 127.0.0.1\n",
-        "x-forwarded-for: 127.0.0.1\n",
-        "x-forwarded-proto: https\n",
-        "via: 1.1 a\n",
-        "host: localhost\n",
-        "origin: https://app.example\n",
-        "origin: null\n",
-        "sec-fetch-site: same-origin\n",
-        "sec-fetch-mode: cors\n",
-        "user-agent: Mozilla/5.0\n",
-        "accept-language: en\n",
-        "[::1]:80",
-    ];
-    let policy = |refuse_forwarded| {
-        let names = HostNames {
-            origins: Origins::of("https://app.example"),
-            allowed: AllowedHosts::of("chat.example"),
-            own: "rowcast.internal".to_owned(),
-        };
-        HostPolicy::new(names, refuse_forwarded)
-    };
     let (closed, open) = (policy(true), policy(false));
     let pages = OriginPolicy::new(Origins::of("https://app.example"));
     let uri = Uri::from_static("/socket.io/");
     fuzz::run(
         "forwarded",
         include_str!("../fuzz/corpus/forwarded.txt"),
-        WORDS,
+        HEADERS,
         |input| {
             let headers = headers(input);
             let is_forwarded = headers.keys().any(|name| {
