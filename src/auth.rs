@@ -6,6 +6,8 @@
 
 mod authenticator;
 mod claims;
+#[cfg(test)]
+mod fuzz;
 mod host_policy;
 mod identity;
 mod jwks_client;
