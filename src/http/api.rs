@@ -157,8 +157,9 @@ pub(crate) async fn admit(
     match api.identify(&parts, address).await {
         Ok((identity, caller)) => {
             parts.extensions.insert(identity);
-            parts.extensions.insert(caller);
-            next.run(Request::from_parts(parts, body)).await
+            parts.extensions.insert(caller.clone());
+            let response = next.run(Request::from_parts(parts, body)).await;
+            api.limits.hold_answer(&caller, response)
         }
         Err(error) => error.into_response(),
     }

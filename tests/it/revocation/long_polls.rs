@@ -7,6 +7,7 @@ use serde_json::json;
 use super::{everything, guarded, status};
 use crate::harness::http::Response;
 use crate::harness::token::{JWT, token};
+use crate::harness::wait::until;
 use crate::harness::{Scene, Server};
 
 /// Much shorter than the wait, and long enough for a machine that is busy.
@@ -24,7 +25,11 @@ async fn poll(server: &Server, contact: &str, token: &str, seconds: u8) -> (Resp
 }
 
 async fn waiting(server: &Server, count: f64) {
-    server.counted("rowcast_long_polls", &[], count).await;
+    until(format!("{count} requests to wait"), async || {
+        let waiting = server.metric("rowcast_long_polls", &[]).await;
+        (waiting == count).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
