@@ -13,6 +13,8 @@ mod command;
 mod database_url;
 mod env_file;
 mod environment;
+#[cfg(test)]
+mod fuzz;
 mod jwt_values;
 mod limits;
 mod listen;

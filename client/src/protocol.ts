@@ -58,6 +58,15 @@ export interface ResyncEvent {
   reason: string;
 }
 
+/**
+ * The server has put the page out of a room: `forbidden`, the right to it has ended; `unavailable`, it could not be told whether
+ * there is one; anything else is what the right was revoked for.
+ */
+export interface LeftEvent {
+  room: string;
+  reason: string;
+}
+
 /** Why the server refused what was asked. */
 export interface Refusal {
   code: string;
@@ -74,6 +83,7 @@ export interface ServerEvents<M extends Row = Message> {
   "typing:stop": (payload: TypingEvent) => void;
   "rowcast:ready": (payload: { server: string }, offset: string) => void;
   "rowcast:resync": (payload: ResyncEvent) => void;
+  "rowcast:left": (payload: LeftEvent) => void;
   "rowcast:error": (payload: Refusal) => void;
 }
 

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::api_limits::{ApiLimits, Caller};
 use super::etag;
-use crate::auth::{self, Authenticator, ConnectError, Identity, RoomPolicy};
+use crate::auth::{self, Authenticator, ConnectError, Identity, RoomPolicy, StandingWatch};
 use crate::db::{Pool, Verdict};
 use crate::delivery::RoomNotifier;
 use crate::event::{ContactId, Room};
@@ -109,7 +109,8 @@ impl Api {
     ///
     /// # Errors
     /// Its token is refused, or the room is closed to it.
-    pub(super) fn check_not_revoked(&self, identity: &Identity, room: &Room) -> Result<(), Error> {
+    pub(super) fn check_still_stands(&self, identity: &Identity, room: &Room) -> Result<(), Error> {
+        auth::check_not_expired(identity, self.authenticator.leeway()).map_err(refused)?;
         auth::check_not_revoked(identity, &self.revocations).map_err(refused)?;
         let bearer = identity.bearer(&self.revocations);
         match bearer {
@@ -118,6 +119,11 @@ impl Api {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Waits for the moment from which on [`Api::check_still_stands`] may say something else.
+    pub(super) fn watch_standing(&self, identity: &Identity) -> StandingWatch {
+        StandingWatch::begin(identity, self.authenticator.leeway(), &self.revocations)
     }
 
     /// Logs why a request failed, now and then, and says what the client is told.
@@ -153,8 +159,9 @@ pub(crate) async fn admit(
     match api.identify(&parts, address).await {
         Ok((identity, caller)) => {
             parts.extensions.insert(identity);
-            parts.extensions.insert(caller);
-            next.run(Request::from_parts(parts, body)).await
+            parts.extensions.insert(caller.clone());
+            let response = next.run(Request::from_parts(parts, body)).await;
+            api.limits.hold_answer(&caller, response)
         }
         Err(error) => error.into_response(),
     }

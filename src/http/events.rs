@@ -67,7 +67,9 @@ pub(super) async fn answer(
     };
     api.limits.may_read(&caller)?;
     let after = api.unpack(after).await?;
-    api.check_not_revoked(&identity, &room)?;
+    // It begins before the right is looked at, so that its end is either seen or announced.
+    let mut standing = api.watch_standing(&identity);
+    api.check_still_stands(&identity, &room)?;
     let deadline = Instant::now() + Duration::from_secs(wait.into());
     // It watches before it reads, so that an event is either in the read or announced.
     let (mut watch, _place) = match wait {
@@ -84,7 +86,7 @@ pub(super) async fn answer(
     loop {
         let page = api.read(&room, &after, limit).await?;
         api.limits.charge_read(&caller, page.events.len());
-        api.check_not_revoked(&identity, &room)?;
+        api.check_still_stands(&identity, &room)?;
         let (response, known) = api.respond(&page, &uri, &headers, &identity);
         let news = !page.events.is_empty() && !known;
         drop(page);
@@ -94,6 +96,7 @@ pub(super) async fn answer(
         tokio::select! {
             // The right to read the room may have ended meanwhile.
             () = watch.next() => check_room(&api, &room, &identity).await?,
+            () = standing.shaken() => api.check_still_stands(&identity, &room)?,
             () = sleep_until(deadline) => return Ok(response),
             () = api.draining.cancelled() => return Ok(response),
         }

@@ -52,7 +52,7 @@ pub(super) async fn answer(
             error => api.failed(&error),
         })?;
     api.limits.charge_read(&caller, page.messages.len());
-    api.check_not_revoked(&identity, &room)?;
+    api.check_still_stands(&identity, &room)?;
     for error in &page.left_out {
         api.complain("history is read without a table", error);
     }
