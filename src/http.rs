@@ -4,7 +4,7 @@
 //! mounted here; none of the three knows another.
 //!
 //! - `front_door`: the first look at every request
-//! - `api`: what the reads share; `history`, `events`: the two reads; `etag`: tags; `api_limits`: how much may be asked
+//! - `api`: what the reads share; `history`, `events`: the two reads; `query`: their parameters; `etag`: tags; `api_limits`: how much may be asked
 //! - `health`: `/readyz`; `starting`: what is answered until the server serves; `metrics`: the admin listener
 
 use std::sync::Arc;
@@ -26,6 +26,7 @@ mod front_door;
 mod health;
 mod history;
 mod metrics;
+pub(crate) mod query;
 mod starting;
 
 pub(crate) use api::Api;

@@ -75,12 +75,9 @@ pub(crate) struct Page {
 pub(crate) enum HistoryError {
     /// No attached table has messages of rooms of this kind.
     #[error(
-        "no attached table has messages: attach one with on_insert => 'message:new' and a room {kind}:{{column}}"
+        "no attached table has messages: attach one with on_insert => 'message:new' and a room {0}:{{column}}"
     )]
-    Unattached {
-        /// What the room's name begins with.
-        kind: String,
-    },
+    Unattached(String),
     /// What is attached is hidden from the role.
     #[error(
         "row security hides rows of rowcast.attached from this server's role: `rowcast doctor` says how to mend it"
@@ -264,9 +261,7 @@ async fn find_tables<'a>(
         }
     }
     if !feeds {
-        return Err(HistoryError::Unattached {
-            kind: room.kind().to_owned(),
-        });
+        return Err(HistoryError::Unattached(room.kind().to_owned()));
     }
     Ok(tables)
 }

@@ -14,9 +14,10 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep_until};
 
-use super::api::{Api, PathName, Query, check_room, room, tagged};
+use super::api::{Api, PathName, check_room, room, tagged};
 use super::api_limits::Caller;
 use super::etag::{self, ETag};
+use super::query::Query;
 use crate::auth::Identity;
 use crate::db;
 use crate::event::{Event, Room};

@@ -11,9 +11,10 @@ use axum::response::Response;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::api::{Api, PathName, Query, quoted, room, tagged};
+use super::api::{Api, PathName, room, tagged};
 use super::api_limits::Caller;
 use super::etag::ETag;
+use super::query::{Query, quoted};
 use crate::auth::Identity;
 use crate::db::{self, HistoryError};
 use crate::http_error::Error;
@@ -44,7 +45,7 @@ pub(super) async fn answer(
     let page = db::history(&api.pool, &room, before, limit.into(), api.max_payload)
         .await
         .map_err(|error| match error {
-            HistoryError::Unattached { .. } => Error::NothingThere(error.to_string()),
+            HistoryError::Unattached(_) => Error::NothingThere(error.to_string()),
             HistoryError::UnknownId | HistoryError::AmbiguousId => Error::BadRequest(format!(
                 "before={}: {error}",
                 quoted(before.unwrap_or_default())
