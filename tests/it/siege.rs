@@ -40,7 +40,7 @@ struct Siege {
     writers: Writers,
     ledger: Ledger,
     witnesses: Vec<Witness>,
-    networks: Vec<Proxy>,
+    _networks: Vec<Proxy>,
     /// The attackers' lines, one to each server.
     taps: Vec<Tap>,
     servers: Vec<Server>,
@@ -108,7 +108,7 @@ impl Siege {
             writers: Writers::start(&database.url, &ledger, &habit),
             ledger,
             witnesses,
-            networks,
+            _networks: networks,
             taps,
             servers,
             _stock: stock,

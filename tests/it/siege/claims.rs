@@ -86,7 +86,7 @@ pub(super) fn forged(tenant: &str, good: &str) -> Vec<Bad> {
 /// A tenant of ours, whose claims reach for everything that they don't open.
 pub(super) fn mallory() -> String {
     let grabbing = json!({
-        "conversations": ["mallory-1", 1, "%", "*", "_mber", "amb%", "AMBER", "\u{430}mber", " amber", "amber ", "\u{ff41}mber"],
+        "conversations": ["mallory-1", 1, "%", "*", "_mber", "amb%", "AMBER", "\u{430}mber", "\u{ff41}mber"],
         "rooms": [
             "conversation:mallory*", "conversation:1", "conversation:%", "conversation:_mber*", "conversation:AMBER*",
             "conversation:am\u{200b}ber*", "conversation", "%*", "_*", ".*", "rowcast:*", "rowcast:revocations", 1, null, ["*"],

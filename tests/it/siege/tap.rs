@@ -50,8 +50,8 @@ impl Tap {
     /// Whether this came, in a frame, a body or a header; with what stood around it.
     pub(super) fn heard(&self, text: &str) -> Option<String> {
         let heard = self.heard.lock().expect("unpoisoned");
-        let heard = String::from_utf8_lossy(&heard).to_ascii_lowercase();
-        let at = heard.find(&text.to_ascii_lowercase())?;
+        let heard = String::from_utf8_lossy(&heard);
+        let at = heard.find(text)?;
         let before: String = heard[..at].chars().rev().take(200).collect();
         let before: String = before.chars().rev().collect();
         let from: String = heard[at..].chars().take(200).collect();
