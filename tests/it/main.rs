@@ -73,6 +73,7 @@ mod same_text;
 mod search_path;
 mod serializable;
 mod settings;
+mod siege;
 mod slow;
 mod soak;
 mod sources;
