@@ -81,6 +81,7 @@ mod start;
 mod starting;
 mod status;
 mod stop;
+mod tail;
 mod tokens;
 mod tools;
 mod typing;
