@@ -62,6 +62,7 @@ mod protocol;
 mod proxied;
 mod reads;
 mod regenerate;
+mod reserved;
 mod restored;
 mod resume;
 mod resume_faults;
