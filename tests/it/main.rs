@@ -33,6 +33,7 @@ mod history_tables;
 mod hostile;
 mod hosts;
 mod http;
+mod identity_limits;
 mod idle;
 mod join;
 mod keep_alive;
