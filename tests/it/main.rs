@@ -38,6 +38,7 @@ mod idle;
 mod join;
 mod keep_alive;
 mod keys;
+mod kit;
 mod large_commits;
 mod layers;
 mod limits;
