@@ -68,6 +68,7 @@ mod resume_faults;
 mod retention;
 mod revocation;
 mod room_reads;
+mod rooms;
 mod same_text;
 mod search_path;
 mod serializable;

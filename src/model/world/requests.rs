@@ -71,7 +71,7 @@ impl World {
         let access = connection.subscriber.access_generation();
         let after = after
             .filter(|_| hub.position().is_some())
-            .map(|after| of_room(after, &room));
+            .map(|after| of_room(&after, &room));
         let goes_on = goes_on
             .then(|| self.clients[client].asks_to_go_on(&room))
             .flatten();
@@ -183,10 +183,10 @@ impl World {
 }
 
 /// What an offset says of one room.
-fn of_room(after: Offset, room: &Room) -> Offset {
+fn of_room(after: &Offset, room: &Room) -> Offset {
     Offset {
         seen: after.seen_in(room).clone(),
         joining_room: None,
-        ..after
+        ..after.clone()
     }
 }
