@@ -62,15 +62,15 @@ pub(super) async fn answer(
     let query = Query::parse(&uri, &["after", "limit", "wait"])?;
     let limit = query.number("limit", 500, 1..=2000)?.into();
     let wait = query.number("wait", 0, 0..=25)?;
+    // It begins before the right is looked at, so that its end is either seen or announced.
+    let mut standing = api.watch_standing(&identity);
+    api.check_still_stands(&identity, &room)?;
     let Some(after) = query.text("after") else {
         let page = api.present().await?;
         return Ok(api.respond(&page, &uri, &headers, &identity).0);
     };
     api.limits.may_read(&caller)?;
     let after = api.unpack(after).await?;
-    // It begins before the right is looked at, so that its end is either seen or announced.
-    let mut standing = api.watch_standing(&identity);
-    api.check_still_stands(&identity, &room)?;
     let deadline = Instant::now() + Duration::from_secs(wait.into());
     // It watches before it reads, so that an event is either in the read or announced.
     let (mut watch, _place) = match wait {
