@@ -5,12 +5,12 @@ use std::process::ExitCode;
 use super::find_database::reach_database;
 use crate::config::{Config, GrantArgs};
 use crate::db::{Wanted, apply_grants, grants_for};
+use crate::stdout::print_line;
 
 /// Prints every grant, or runs them. What is refused is printed with the reason, for somebody else to run, and the exit code is 1.
 ///
 /// # Errors
 /// There is no such role or schema, or the database can't be reached.
-#[expect(clippy::print_stdout, reason = "the command's answer")]
 pub(crate) async fn grant(config: &Config, args: &GrantArgs) -> anyhow::Result<ExitCode> {
     let wanted = Wanted {
         serve: args.serve || !(args.attach || args.emit || args.revoke),
@@ -33,8 +33,8 @@ pub(crate) async fn grant(config: &Config, args: &GrantArgs) -> anyhow::Result<E
     let grants = done?;
     for grant in &grants {
         match &grant.refused {
-            Some(why) => println!("{} -- NOT GIVEN: {why}", grant.sql),
-            None => println!("{}", grant.sql),
+            Some(why) => print_line(format_args!("{} -- NOT GIVEN: {why}", grant.sql))?,
+            None => print_line(&grant.sql)?,
         }
     }
     let refused = grants
@@ -42,10 +42,10 @@ pub(crate) async fn grant(config: &Config, args: &GrantArgs) -> anyhow::Result<E
         .filter(|grant| grant.refused.is_some())
         .count();
     if refused > 0 {
-        println!(
+        print_line(format_args!(
             "-- {refused} of {} were not given: let the owner of the object, or a superuser, run them",
             grants.len()
-        );
+        ))?;
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)
