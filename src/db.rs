@@ -36,6 +36,7 @@ mod grants;
 mod history;
 mod link;
 mod listen;
+mod lock_holder;
 mod locks;
 mod migrate;
 mod notify_queue;

@@ -50,6 +50,7 @@ mod revocations;
 mod shutdown;
 mod socketio;
 mod status;
+mod stdout;
 mod telemetry;
 mod transport;
 
@@ -69,8 +70,10 @@ pub fn run() -> ExitCode {
         shown,
         config,
     } = config::load();
-    if command == Command::Check {
-        cli::check(&shown, config.as_ref().ok());
+    if command == Command::Check
+        && let Err(error) = cli::check(&shown, config.as_ref().ok())
+    {
+        return failed(&error);
     }
     let config = match config {
         Ok(config) => config,

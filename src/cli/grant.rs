@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use super::find_database::reach_database;
 use crate::config::{Config, GrantArgs};
 use crate::db::{Grant, Wanted, apply_grants, grants_for, policy_givers};
+use crate::stdout::print_line;
 
 /// Prints every grant, or runs them. What is refused is printed with the reason, for somebody else to run, and the exit code is 1; but
 /// not for what is of use only where clients have tokens: a server works without it, and says so itself.
@@ -37,15 +38,14 @@ pub(crate) async fn grant(config: &Config, args: &GrantArgs) -> anyhow::Result<E
         embedded.stop().await?;
     }
     let (grants, givers) = done?;
-    Ok(report(&grants, &givers))
+    report(&grants, &givers)
 }
 
-#[expect(clippy::print_stdout, reason = "the command's answer")]
-fn report(grants: &[Grant], givers: &[String]) -> ExitCode {
+fn report(grants: &[Grant], givers: &[String]) -> anyhow::Result<ExitCode> {
     for grant in grants {
         match &grant.refused {
-            Some(why) => println!("{} -- NOT GIVEN: {why}", grant.sql),
-            None => println!("{}", grant.sql),
+            Some(why) => print_line(format_args!("{} -- NOT GIVEN: {why}", grant.sql))?,
+            None => print_line(&grant.sql)?,
         }
     }
     let refused = |is_for_tokens| {
@@ -56,20 +56,20 @@ fn report(grants: &[Grant], givers: &[String]) -> ExitCode {
     };
     let (others, for_tokens) = (refused(false), refused(true));
     if for_tokens > 0 {
-        println!(
+        print_line(format_args!(
             "-- WARNING: {for_tokens} of {} were not given. They are of use only with ROWCAST_AUTH=jwt: without them the policy rowcast.may_join would \
              run with the server's own rights. Run them in this database as a superuser, or as a role that may make roles and owns the \
              schema rowcast; roles of either kind here: {}",
             grants.len(),
             givers.join(", ")
-        );
+        ))?;
     }
     if others > 0 {
-        println!(
+        print_line(format_args!(
             "-- {others} of {} were not given: let the owner of the object, or a superuser, run them",
             grants.len()
-        );
-        return ExitCode::FAILURE;
+        ))?;
+        return Ok(ExitCode::FAILURE);
     }
-    ExitCode::SUCCESS
+    Ok(ExitCode::SUCCESS)
 }

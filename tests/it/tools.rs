@@ -272,3 +272,21 @@ async fn sources_lists_what_is_attached_and_what_is_amiss() {
     let listed = list().succeed().await.stdout;
     assert_eq!(listed, "no table is attached\n");
 }
+
+#[tokio::test]
+async fn a_command_whose_reader_has_seen_enough_ends_as_ever() {
+    let database = Database::empty().await;
+    for command in ["check", "migrate", "sources", "doctor"] {
+        let read = Launch::command([command])
+            .database(&database.url)
+            .end()
+            .await;
+        let unread = Launch::command([command])
+            .database(&database.url)
+            .unread()
+            .end()
+            .await;
+        assert_eq!(unread.code, read.code, "{command}: {}", unread.stderr);
+        assert!(!unread.stderr.contains("panicked"), "{}", unread.stderr);
+    }
+}
