@@ -12,19 +12,19 @@ use crate::config::{Auth, Config, Jwt, JwtKeys, TokenArgs};
 use crate::metrics::Metrics;
 use crate::revocations::Revocations;
 use crate::status::Checks;
+use crate::stdout::print_line;
 
 /// Runs the command.
 ///
 /// # Errors
 /// No token can be made, or none be judged.
-#[expect(clippy::print_stdout, reason = "the command's answer")]
 pub(crate) async fn token(config: &Config, args: &TokenArgs) -> anyhow::Result<ExitCode> {
     let jwt = match &config.auth {
         Auth::Jwt(jwt) => Some(&**jwt),
         Auth::None => None,
     };
     let Some(presented) = &args.check else {
-        println!("{}", made(jwt, args)?);
+        print_line(made(jwt, args)?)?;
         return Ok(ExitCode::SUCCESS);
     };
     let jwt = jwt.context("the server asks for no token: set ROWCAST_AUTH=jwt, and a key")?;
@@ -46,9 +46,9 @@ pub(crate) async fn token(config: &Config, args: &TokenArgs) -> anyhow::Result<E
         .and_then(|identity| not_too_old(identity, config));
     let is_good = verified.is_ok();
     if args.json {
-        println!("{}", as_json(&verified));
+        print_line(as_json(&verified))?;
     } else {
-        println!("{}", as_text(&verified));
+        print_line(as_text(&verified))?;
     }
     Ok(if is_good {
         ExitCode::SUCCESS

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 /// Every migration with the SHA-256 of its file.
-const RELEASED: [(&str, &str); 25] = [
+const RELEASED: [(&str, &str); 27] = [
     (
         "0001_outbox.sql",
         "8a202595a90dd4209fe9dbe4f22e364183d8b0135bb5b410841f0276d3ed3af4",
@@ -105,6 +105,14 @@ const RELEASED: [(&str, &str); 25] = [
     (
         "0038_turns.sql",
         "3c1a4fdd3210099c9ef43ca7fbd7857049aad72e343307dcc1369ae5e6a11ebc",
+    ),
+    (
+        "0040_reserved.sql",
+        "9f3d3e3d77c7913c302e92fcca64a27fd5c408f9113bdac968ec11f28783d627",
+    ),
+    (
+        "0041_policy_confined.sql",
+        "ecbc901e1848d18c724bdeb351953b0df8e26948a2abc84f4eb25f4206278ecd",
     ),
     (
         "chat/0001_chat.sql",
