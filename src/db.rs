@@ -28,6 +28,7 @@ use tokio::time::timeout;
 use link::{Link, LinkState, Settings};
 
 mod backend;
+mod call;
 mod chat;
 mod doctor;
 mod fault;
@@ -55,6 +56,7 @@ mod signed;
 mod sources;
 mod stats;
 
+pub(crate) use call::{Call, call};
 pub(crate) use chat::{Chat, ChatError, Conversation, Report};
 pub(crate) use doctor::{Doctor, Finding, Level, list_sources};
 pub(crate) use fault::{cause_of, is_refused};
@@ -64,7 +66,8 @@ pub(crate) use listen::{Heard, Listen, ListenError};
 pub(crate) use migrate::{ChatTables, Schema};
 pub(crate) use notify_queue::{notify_queue_holder, send_probe};
 pub(crate) use outbox::{
-    Follow, FollowError, Head, LogPosition, Pruner, ReadPart, SharedReads, replay_page,
+    Follow, FollowError, Head, LogPosition, Onlooker, Pruner, ReadPart, SharedReads, Tail,
+    TailFrom, replay_page,
 };
 pub(crate) use policy::{Policy, Verdict};
 pub(crate) use pools::{Pool, Pools};
