@@ -37,7 +37,7 @@ use clap::Parser;
 
 pub(crate) use allowed_hosts::AllowedHosts;
 pub(crate) use auth::{Auth, Jwt};
-pub(crate) use command::{Command, GrantArgs, TokenArgs};
+pub(crate) use command::{Command, GrantArgs, Since, TailArgs, TokenArgs};
 pub(crate) use database_url::DatabaseUrl;
 pub(crate) use jwt_values::{JwtKeys, Secret, SharedSecret};
 pub(crate) use limits::Limits;

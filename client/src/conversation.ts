@@ -350,7 +350,7 @@ export class Conversation<M extends Row = Message> {
   #forbid(): void {
     const { pollConnectedMs = 30_000 } = this.#socket.options;
     const error = this.#socket.refusal ?? "forbidden";
-    this.#discard(pollConnectedMs, { messages: [], more: false, loading: false, status: "offline", error });
+    this.#discard(pollConnectedMs, { messages: NOTHING.messages, more: false, loading: false, status: "offline", error });
   }
 
   /** Forgets the offset, so that the next round loads the history. */

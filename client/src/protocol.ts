@@ -52,8 +52,10 @@ export interface TypingEvent {
   contactId: string;
 }
 
-/** Continuity can't be proved: the conversation has to be loaded again. */
+/** Continuity can't be proved: the room has to be loaded again. */
 export interface ResyncEvent {
+  /** Its whole name. */
+  room: string;
   contactId: string;
   reason: string;
 }

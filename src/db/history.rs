@@ -73,11 +73,11 @@ pub(crate) struct Page {
 /// Why there is no page.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HistoryError {
-    /// No attached table has messages of conversations.
+    /// No attached table has messages of rooms of this kind.
     #[error(
-        "no attached table has messages: attach one with on_insert => 'message:new' and a room conversation:{{column}}"
+        "no attached table has messages: attach one with on_insert => 'message:new' and a room {0}:{{column}}"
     )]
-    Unattached,
+    Unattached(String),
     /// What is attached is hidden from the role.
     #[error(
         "row security hides rows of rowcast.attached from this server's role: `rowcast doctor` says how to mend it"
@@ -239,7 +239,7 @@ async fn find_tables<'a>(
     let mut tables = Vec::new();
     for source in sources {
         let template = source.template();
-        feeds |= template.may_begin("conversation:");
+        feeds |= template.may_begin(&format!("{}:", room.kind()));
         let values = match template.solve(room.as_str()) {
             Solution::None => continue,
             Solution::Only(values) => source.comparable(values),
@@ -261,7 +261,7 @@ async fn find_tables<'a>(
         }
     }
     if !feeds {
-        return Err(HistoryError::Unattached);
+        return Err(HistoryError::Unattached(room.kind().to_owned()));
     }
     Ok(tables)
 }
