@@ -33,7 +33,7 @@ impl Page {
     /// A page of user-7 on this server whose tokens are good for so many seconds.
     async fn of_user(server: &Server, life: u64) -> Self {
         let page = Self::open(server.address(), &json!({})).await;
-        page.gives(json!({ "sub": "user-7", "conversations": "*" }), life);
+        page.gives(&json!({ "sub": "user-7", "conversations": "*" }), life);
         page
     }
 
@@ -42,7 +42,7 @@ impl Page {
     }
 
     /// From now on its token function gives tokens of these claims.
-    fn gives(&self, claims: Value, life: u64) {
+    fn gives(&self, claims: &Value, life: u64) {
         self.tell(&json!({ "op": "source", "claims": claims, "life": life }));
     }
 
@@ -138,7 +138,7 @@ async fn a_page_whose_token_ends_says_why_and_comes_back_with_the_next_one() {
     // Nothing was sent that the server would have had to refuse.
     assert!((connects(&scene.server).await - count).abs() < 0.5);
     assert!(count < 1.5, "{count}");
-    page.gives(json!({ "sub": "user-7", "conversations": "*" }), 600);
+    page.gives(&json!({ "sub": "user-7", "conversations": "*" }), 600);
     page.shows(r#"42 connected null ["before","meanwhile"]"#)
         .await;
     scene.database.say("42", "after").await;
@@ -168,7 +168,7 @@ async fn whoever_is_revoked_is_told_tries_seldom_and_comes_back_with_a_newer_tok
     let scene = exact(&[]).await;
     let page = Page::open(scene.server.address(), &json!({})).await;
     let stolen = json!({ "sub": "user-7", "conversations": "*", "iat": in_seconds(-60) });
-    page.gives(stolen, 600);
+    page.gives(&stolen, 600);
     page.join("42");
     page.page.says("42 connected null []").await;
     page.join("43");
@@ -186,7 +186,7 @@ async fn whoever_is_revoked_is_told_tries_seldom_and_comes_back_with_a_newer_tok
     assert!(asked <= 6, "{asked}");
     assert!(refused <= 12.0, "{refused}");
     scene.database.say("42", "meanwhile").await;
-    page.gives(json!({ "sub": "user-7", "conversations": "*" }), 600);
+    page.gives(&json!({ "sub": "user-7", "conversations": "*" }), 600);
     page.page.says(r#"42 connected null ["meanwhile"]"#).await;
 }
 
