@@ -162,17 +162,24 @@ impl Siege {
             .await;
         self.revoke(&leaver, Some(LONG), &late).await;
         self.passed(server).await;
-        let mut replayed = 0;
-        let answer = within_for(Duration::from_secs(30), "the answer", async {
-            loop {
+        // What it hears of its other room tells where the revocation has its place among what was sent to it.
+        let after = format!("{late} for {ROOM}");
+        let (mut replayed, mut answer, mut is_over) = (0, None, false);
+        within_for(Duration::from_secs(30), "the answer", async {
+            while answer.is_none() || !is_over {
                 let frame = leaver.wire.frame().await.expect("the connection stays");
-                if frame.starts_with("433[") {
-                    return frame;
+                if frame.contains("much of") {
+                    assert!(!is_over, "it went on after {replayed}");
+                    replayed += 1;
                 }
-                replayed += usize::from(frame.contains("much of"));
+                is_over |= frame.contains(&after);
+                if frame.starts_with("433[") {
+                    answer = Some(frame);
+                }
             }
-        });
-        let answer = answer.await;
+        })
+        .await;
+        let answer = answer.expect("it was waited for");
         assert!(answer.contains("forbidden"), "it went on: {answer}");
         assert!(replayed < ROWS - 10, "it went on to the end: {replayed}");
         let heard = leaver.tap.heard(&format!("{late} for {LONG}"));
