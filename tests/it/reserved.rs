@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::harness::token::{JWT, token};
-use crate::harness::{Database, Scene};
+use crate::harness::{Database, Scene, http};
 
 /// What Postgres says to a statement that fails.
 async fn refused(database: &Database, sql: &str) -> String {
@@ -41,11 +41,40 @@ async fn emit_and_attach_refuse_rooms_that_are_the_servers_own() {
         .await;
 }
 
+#[tokio::test]
+async fn nobody_joins_or_reads_such_a_room() {
+    for (settings, token) in [(&[][..], None), (&JWT[..], Some(bearer_of_everything()))] {
+        let scene = Scene::with(settings).await;
+        let options = json!({ "transports": ["websocket"], "auth": { "token": token } });
+        let mut client = scene.stock.open(scene.server.address(), &options, &[]).0;
+        client.connected().await;
+        for room in ["rowcast:revocations", "rowcast:anything"] {
+            let answer = client.ask("join:room", json!([room])).await;
+            assert_eq!(answer["error"]["code"], "forbidden", "{answer}");
+            let bearer = format!("Bearer {}", token.as_deref().unwrap_or_default());
+            let headers = [("authorization", &*bearer)];
+            for what in ["events", "messages"] {
+                let path = format!("/api/rooms/{room}/{what}");
+                let headers = if token.is_some() { &headers[..] } else { &[] };
+                let answer = http::get(scene.server.address(), &path, headers).await;
+                assert_eq!(answer.status, 403, "{answer:?}");
+            }
+        }
+        let answer = client.ask("join:room", json!(["rowcasts:1"])).await;
+        assert_eq!(answer["ok"], true, "{answer}");
+    }
+}
+
+fn bearer_of_everything() -> String {
+    token("one", &json!({ "rooms": ["*"] }))
+}
+
 /// Whoever can write sessions could put a client into any room, but for these.
 #[tokio::test]
 async fn a_session_that_names_such_a_room_does_not_bring_its_client_there() {
     let scene = Scene::with(&JWT).await;
-    let options = json!({ "transports": ["websocket"], "auth": { "token": token("one", &json!({ "rooms": ["*"] })) } });
+    let options =
+        json!({ "transports": ["websocket"], "auth": { "token": bearer_of_everything() } });
     let mut client = scene.stock.open(scene.server.address(), &options, &[]).0;
     client.connected().await;
     client.join("42").await;

@@ -17,6 +17,18 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// So much is said at a time, and then an answer awaited: more would be refused for being much.
 const AT_A_TIME: usize = 40;
 
+/// Rooms of the servers' own, and what might be taken for one.
+const OWN_ROOMS: [&str; 8] = [
+    "rowcast:revocations",
+    "rowcast:",
+    "rowcast:*",
+    "Rowcast:revocations",
+    " rowcast:revocations",
+    "conversation",
+    ":",
+    "",
+];
+
 /// One attacker.
 pub(super) struct Attack {
     /// For whoever has to find out who heard something.
@@ -198,17 +210,26 @@ impl Attack {
                 let after = json!({ "contactId": wanted, "after": self.after });
                 say("join:conversation", &after);
             }
+            if let Some(contact) = wanted.as_str() {
+                let room = format!("conversation:{contact}");
+                say("join:room", &json!({ "room": room, "after": self.after }));
+            }
         }
         for tenant in TENANTS {
             let room = json!(format!("conversation:{tenant}"));
-            say("join:room", &room);
             say("join:conversation", &room);
+            say("leave:room", &room);
+            say("join:room", &json!(tenant));
             say("typing:start", &json!(tenant));
             say(
                 "auth:refresh",
                 &json!(format!("{tenant}.{tenant}.{tenant}")),
             );
             say("leave:conversation", &json!(tenant));
+        }
+        for room in OWN_ROOMS {
+            say("join:room", &json!({ "room": room, "after": self.after }));
+            say("join:room", &json!(room));
         }
         let mut parts = Vec::new();
         for (number, said) in said.chunks(AT_A_TIME).enumerate() {
@@ -320,6 +341,7 @@ impl Attack {
                 format!("/api/conversations/{name}/messages"),
                 format!("/api/conversations/{name}/events?after={after}"),
                 format!("/api/rooms/conversation%3A{name}/messages"),
+                format!("/api/rooms/conversation%3A{name}/events?after={after}"),
                 format!("/api/conversations/{}/events", encoded(&name)),
             ];
             for path in &paths {
@@ -335,6 +357,14 @@ impl Attack {
                     caller = Caller::from("127.0.0.1", address).await;
                 }
             }
+        }
+        for room in OWN_ROOMS {
+            let path = format!(
+                "/api/rooms/{}/events?after={}",
+                encoded(room),
+                encoded(&self.after)
+            );
+            caller.get(&path, &headers).await;
         }
         // A long-poll, which would be answered soon.
         let path = format!(
