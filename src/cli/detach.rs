@@ -5,12 +5,12 @@ use anyhow::bail;
 use super::find_database::reach_database;
 use crate::config::Config;
 use crate::db::{Call, call};
+use crate::stdout::print_line;
 
 /// Detaches a table, and says so.
 ///
 /// # Errors
 /// No such table is attached, it can't be locked, or the database can't be reached.
-#[expect(clippy::print_stdout, reason = "the command's answer")]
 pub(crate) async fn detach(config: &Config, table: &str) -> anyhow::Result<()> {
     let (database, embedded) = reach_database(config).await?;
     let answer = call(&database, Call::Detach { table }).await;
@@ -21,6 +21,5 @@ pub(crate) async fn detach(config: &Config, table: &str) -> anyhow::Result<()> {
     if answer.ends_with("was not attached") {
         bail!("{answer}: `rowcast sources` lists what is");
     }
-    println!("{answer}");
-    Ok(())
+    print_line(answer)
 }
