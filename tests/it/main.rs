@@ -19,6 +19,7 @@ mod delivery;
 mod demo;
 mod doctor;
 mod embedded;
+mod encodings;
 mod events;
 mod expired;
 mod failing_database;
