@@ -60,7 +60,8 @@ async fn strings_with_backslashes_of_old_applications_change_nothing() {
     Database::at(postgres.url()).run(make).await;
     let database = made(&postgres, old).await;
     let server = Server::on(&database).await;
-    let mut client = Stock::start().joined(&server, "42").await;
+    let stock = Stock::start();
+    let mut client = stock.joined(&server, "42").await;
     database.say("42", "as ever").await;
     assert_eq!(client.event("message:new").await.body(), "as ever");
     let page = server.read("42", "messages").await;
