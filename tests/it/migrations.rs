@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 /// Every migration with the SHA-256 of its file.
-const RELEASED: [(&str, &str); 25] = [
+const RELEASED: [(&str, &str); 29] = [
     (
         "0001_outbox.sql",
         "8a202595a90dd4209fe9dbe4f22e364183d8b0135bb5b410841f0276d3ed3af4",
@@ -105,6 +105,22 @@ const RELEASED: [(&str, &str); 25] = [
     (
         "0038_turns.sql",
         "3c1a4fdd3210099c9ef43ca7fbd7857049aad72e343307dcc1369ae5e6a11ebc",
+    ),
+    (
+        "0050_values.sql",
+        "42ddb7bb98744ede98e67af64b6011e6d375b5573d5b56131867ad3178a4ff77",
+    ),
+    (
+        "0051_rooms.sql",
+        "415d7ea5e7b438339896127f22862d1e0f11fb0140214e6f5750e7b3fe81301b",
+    ),
+    (
+        "0052_attach.sql",
+        "48871b2cb8670a3b82a9454965668fb892a84845e16db13d7633b993f6384d58",
+    ),
+    (
+        "0053_problems.sql",
+        "9f1487ec1eca3fbb13065d2c452ca7f343cd81dd47e660f9c2e5a03819836b97",
     ),
     (
         "chat/0001_chat.sql",
