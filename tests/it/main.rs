@@ -18,6 +18,7 @@ mod dashboard;
 mod delivery;
 mod demo;
 mod doctor;
+mod documented;
 mod embedded;
 mod events;
 mod expired;

@@ -50,12 +50,15 @@ async fn history(server: &Server, shape: &Shape, room: &str) -> (Vec<Value>, Val
             .await;
         let part = page["messages"].as_array().expect("an array").clone();
         assert!(part.len() <= limit && rows.len() <= ROWS, "{page}");
-        let oldest = part.first().map(|row| key_of(row, &page["key"]));
+        let oldest = part.first().cloned();
         rows.splice(0..0, part);
         if page["more"] == json!(false) {
             return (rows, page);
         }
-        before = format!("&before={}", encoded(&oldest.expect("a row")));
+        before = format!(
+            "&before={}",
+            encoded(&key_of(&oldest.expect("a row"), &page["key"]))
+        );
     }
 }
 
