@@ -128,6 +128,15 @@ pub(crate) async fn join_room(socket: &mut Socket, room: u32) -> Result<()> {
     Ok(())
 }
 
+/// Leaves a room and waits for the ack.
+pub(crate) async fn leave_room(socket: &mut Socket, room: u32) -> Result<()> {
+    let leave = format!(r#"420["leave:conversation","{room}"]"#);
+    socket.send(Message::text(leave)).await?;
+    let ack = packet(socket, "430").await?;
+    ensure!(ack.contains(r#""ok":true"#), "not left: {ack:.200}");
+    Ok(())
+}
+
 /// A WebSocket on which the server has said hello and the client nothing.
 pub(crate) async fn open(stream: TcpStream) -> Result<Socket> {
     let address = stream.peer_addr()?;

@@ -17,6 +17,7 @@ mod insert;
 mod process;
 mod replay;
 mod report;
+mod rights;
 mod server;
 mod session;
 mod storm;
@@ -54,6 +55,8 @@ enum Part {
     Replay,
     /// 1,000 clients with and without two beside them that don't read.
     Stuck,
+    /// What tokens and the shipped policy add to a join, and to 2,000 clients that come back with 20 rooms each.
+    Rights,
     /// 200 clients beside 10,000 strangers that say nothing, 10,000 that only open the engine, and 1,000 that flood at the limit.
     Attack,
 }
@@ -203,6 +206,15 @@ async fn alone(
         for absence in [Absence::LONG, Absence::WIDE] {
             let outcome = absence.measure(cluster, programs).await.context("replay")?;
             eprintln!("round {round}: {outcome}");
+            report.alone(outcome.figures());
+        }
+    }
+    if wanted(Part::Rights) {
+        for is_guarded in [round.is_multiple_of(2), !round.is_multiple_of(2)] {
+            let outcome = rights::measure(cluster, programs, is_guarded)
+                .await
+                .context("rights")?;
+            eprintln!("rights round {round}: {outcome}");
             report.alone(outcome.figures());
         }
     }

@@ -59,7 +59,7 @@ impl Absence {
         programs.prepare(Contender::Rowcast, &database).await?;
         let server = programs.start(Contender::Rowcast, &database).await?;
         let address = server.address;
-        let sessions = Session::crowd(address, self.clients, 1).await?;
+        let sessions = Session::crowd(address, self.clients, 1, None).await?;
         let stays = Crowd::join(address, 1, 1).await?;
         let sessions = sessions.into_iter().map(|(session, socket)| {
             drop(socket);

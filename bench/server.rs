@@ -115,15 +115,16 @@ impl Programs {
 
     /// Starts the contender on that database and waits until it says that it is ready.
     pub(crate) async fn start(&self, contender: Contender, database: &Database) -> Result<Server> {
-        self.start_at(contender, database, 0).await
+        self.start_at(contender, database, 0, &[]).await
     }
 
-    /// The same at that port.
+    /// The same at that port, with these variables set.
     pub(crate) async fn start_at(
         &self,
         contender: Contender,
         database: &Database,
         port: u16,
+        variables: &[(&str, &str)],
     ) -> Result<Server> {
         let mut command = match contender {
             Contender::Rowcast => {
@@ -148,6 +149,7 @@ impl Programs {
         let mut child = command
             .env("DATABASE_URL", &database.url)
             .env("PORT", port.to_string())
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&log)?)

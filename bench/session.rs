@@ -26,6 +26,8 @@ const RETRY: Duration = Duration::from_millis(200);
 /// See the module.
 pub(crate) struct Session {
     pub(crate) room: u32,
+    /// What it shows at each CONNECT.
+    token: Option<String>,
     pid: String,
     offset: String,
     pub(crate) deliveries: Vec<Delivery>,
@@ -38,14 +40,16 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Connects that many clients, spread evenly over the rooms.
+    /// Connects that many clients, spread evenly over the rooms, each with its token where the server wants one.
     pub(crate) async fn crowd(
         address: SocketAddr,
         clients: u32,
         rooms: u32,
+        token: Option<fn(u32) -> String>,
     ) -> Result<Vec<(Self, Socket)>> {
         stream::iter((0..clients).map(|client| async move {
-            timeout(BEGIN_WITHIN, Self::begin(address, client % rooms))
+            let token = token.map(|token| token(client));
+            timeout(BEGIN_WITHIN, Self::begin(address, client % rooms, token))
                 .await
                 .context("joining takes too long")?
         }))
@@ -54,9 +58,14 @@ impl Session {
         .await
     }
 
-    async fn begin(address: SocketAddr, room: u32) -> Result<(Self, Socket)> {
+    async fn begin(
+        address: SocketAddr,
+        room: u32,
+        token: Option<String>,
+    ) -> Result<(Self, Socket)> {
         let mut session = Self {
             room,
+            token,
             pid: String::new(),
             offset: String::new(),
             deliveries: Vec::new(),
@@ -65,7 +74,11 @@ impl Session {
             failed: 0,
         };
         let mut socket = client::open(TcpStream::connect(address).await?).await?;
-        session.connect(&mut socket, "40".to_owned()).await?;
+        let auth = match &session.token {
+            Some(token) => format!(r#"40{{"token":"{token}"}}"#),
+            None => "40".to_owned(),
+        };
+        session.connect(&mut socket, auth).await?;
         while session.offset.is_empty() {
             let text = text(&mut socket).await?;
             session.hear(&text);
@@ -91,7 +104,8 @@ impl Session {
 
     async fn resume(&mut self, stream: TcpStream) -> Result<Socket> {
         let mut socket = client::open(stream).await?;
-        let claim = serde_json::json!({ "pid": self.pid, "offset": self.offset });
+        let token = &self.token;
+        let claim = serde_json::json!({ "pid": self.pid, "offset": self.offset, "token": token });
         self.connect(&mut socket, format!("40{claim}")).await?;
         Ok(socket)
     }

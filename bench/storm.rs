@@ -75,7 +75,7 @@ pub(crate) async fn measure(cluster: &Cluster, programs: &Programs) -> Result<Ou
     let address = server.address;
     let (leave, back) = (CancellationToken::new(), Arc::new(AtomicU32::new(0)));
     let mut crowd = JoinSet::new();
-    for (mut session, mut socket) in Session::crowd(address, CLIENTS, ROOMS).await? {
+    for (mut session, mut socket) in Session::crowd(address, CLIENTS, ROOMS, None).await? {
         let (leave, back) = (leave.clone(), back.clone());
         crowd.spawn(async move {
             let endure = async {
@@ -124,10 +124,10 @@ async fn restart(
     let postgres_before = process::cpu_with_children(cluster.pid())?;
     let started = Instant::now();
     let server = programs
-        .start_at(Contender::Rowcast, database, address.port())
+        .start_at(Contender::Rowcast, database, address.port(), &[])
         .await?;
     let ready = Instant::now();
-    let mut witness = Session::crowd(address, 1, ROOMS).await?;
+    let mut witness = Session::crowd(address, 1, ROOMS, None).await?;
     let Some((session, socket)) = witness.first_mut() else {
         bail!("there is no witness");
     };

@@ -31,12 +31,15 @@ begin
   end if;
 end $$;
 
--- Refuses a room that is empty, that has a single brace, or that names a column that isn't there.
+-- Refuses a room that is empty or reserved, that has a single brace, or that names a column that isn't there.
 create or replace function rowcast.check_room(definition rowcast.attached) returns void
 language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 begin
   if definition.room is null or btrim(definition.room) = '' then
     perform rowcast.refuse('room is empty; accepted: text with columns in braces, such as conversation:{customer_id}');
+  end if;
+  if starts_with(definition.room, 'rowcast:') then
+    perform rowcast.refuse(format('room "%s" is reserved, as are all of the kind rowcast:', left(definition.room, 100)));
   end if;
   if exists (select from rowcast.pieces(definition.room) where literal in ('{', '}')) then
     perform rowcast.refuse(format('room "%s" has a brace without its partner', definition.room));

@@ -6,6 +6,8 @@
 
 mod authenticator;
 mod claims;
+#[cfg(test)]
+mod fuzz;
 mod host_policy;
 mod identity;
 mod jwks_client;
@@ -27,5 +29,5 @@ pub(crate) use key_keeper::{verifier, verifier_now};
 pub(crate) use origin_policy::OriginPolicy;
 pub(crate) use room_policy::RoomPolicy;
 pub(crate) use signing::Signer;
-pub(crate) use standing::check_not_revoked;
+pub(crate) use standing::{StandingWatch, check_not_expired, check_not_revoked};
 pub(crate) use verifier::{TokenError, Verifier};

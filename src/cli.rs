@@ -3,19 +3,25 @@
 //! Each command does one thing, prints how it went, and ends. `find_database` is shared with `serve`.
 
 mod check;
+mod detach;
 mod doctor;
+mod emit;
 mod find_database;
 mod grant;
 mod healthcheck;
 mod migrate;
 mod sources;
+mod tail;
 mod token;
 
 pub(crate) use check::check;
+pub(crate) use detach::detach;
 pub(crate) use doctor::doctor;
+pub(crate) use emit::emit;
 pub(crate) use find_database::find_database;
 pub(crate) use grant::grant;
 pub(crate) use healthcheck::healthcheck;
 pub(crate) use migrate::migrate;
 pub(crate) use sources::sources;
+pub(crate) use tail::tail;
 pub(crate) use token::token;

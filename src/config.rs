@@ -13,6 +13,8 @@ mod command;
 mod database_url;
 mod env_file;
 mod environment;
+#[cfg(test)]
+mod fuzz;
 mod jwt_values;
 mod limits;
 mod listen;
@@ -35,7 +37,7 @@ use clap::Parser;
 
 pub(crate) use allowed_hosts::AllowedHosts;
 pub(crate) use auth::{Auth, Jwt};
-pub(crate) use command::{Command, GrantArgs, TokenArgs};
+pub(crate) use command::{Command, GrantArgs, Since, TailArgs, TokenArgs};
 pub(crate) use database_url::DatabaseUrl;
 pub(crate) use jwt_values::{JwtKeys, Secret, SharedSecret};
 pub(crate) use limits::Limits;

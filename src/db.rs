@@ -28,6 +28,7 @@ use tokio::time::timeout;
 use link::{Link, LinkState, Settings};
 
 mod backend;
+mod call;
 mod chat;
 mod doctor;
 mod fault;
@@ -35,6 +36,7 @@ mod grants;
 mod history;
 mod link;
 mod listen;
+mod lock_holder;
 mod locks;
 mod migrate;
 mod notify_queue;
@@ -55,16 +57,18 @@ mod signed;
 mod sources;
 mod stats;
 
+pub(crate) use call::{Call, call};
 pub(crate) use chat::{Chat, ChatError, Conversation, Report};
 pub(crate) use doctor::{Doctor, Finding, Level, list_sources};
 pub(crate) use fault::{cause_of, is_refused};
-pub(crate) use grants::{Wanted, apply_grants, grants_for};
+pub(crate) use grants::{Grant, Wanted, apply_grants, grants_for, policy_givers};
 pub(crate) use history::{HistoryError, history};
 pub(crate) use listen::{Heard, Listen, ListenError};
 pub(crate) use migrate::{ChatTables, Schema};
 pub(crate) use notify_queue::{notify_queue_holder, send_probe};
 pub(crate) use outbox::{
-    Follow, FollowError, Head, LogPosition, Pruner, ReadPart, SharedReads, replay_page,
+    Follow, FollowError, Head, LogPosition, Onlooker, Pruner, ReadPart, SharedReads, Tail,
+    TailFrom, replay_page,
 };
 pub(crate) use policy::{Policy, Verdict};
 pub(crate) use pools::{Pool, Pools};

@@ -27,10 +27,14 @@ pub(crate) mod name {
     pub(crate) const TYPING_STOP: &str = "typing:stop";
     /// A client asks to enter a conversation's room.
     pub(crate) const JOIN: &str = "join:conversation";
+    /// A client asks to enter a room of any kind.
+    pub(crate) const JOIN_ROOM: &str = "join:room";
     /// A client goes on with a later token.
     pub(crate) const AUTH_REFRESH: &str = "auth:refresh";
     /// A client leaves a conversation's room.
     pub(crate) const LEAVE: &str = "leave:conversation";
+    /// A client leaves a room of any kind.
+    pub(crate) const LEAVE_ROOM: &str = "leave:room";
     /// Stands for a client's event with binary arguments, which the transport drops.
     pub(crate) const BINARY: &str = "rowcast:binary";
 }
@@ -58,6 +62,35 @@ impl Room {
         &self.0
     }
 
+    /// The longest name, in bytes of UTF-8.
+    pub(crate) const MAX_BYTES: usize = 2048;
+
+    /// A room that a client or an operator names in full, `<kind>:<id>`.
+    ///
+    /// # Errors
+    /// It is not of that form, too long, or the servers' own.
+    pub(crate) fn named(name: &str) -> Result<Self, RoomError> {
+        let Some((_, id)) = name.split_once(':').filter(|(kind, _)| !kind.is_empty()) else {
+            return Err(RoomError::Form);
+        };
+        if id.is_empty() || id.len() > ContactId::MAX_BYTES || name.len() > Self::MAX_BYTES {
+            return Err(RoomError::Length);
+        }
+        if name.contains('\0') {
+            return Err(RoomError::Nul);
+        }
+        let room = Self::from(name);
+        if room.is_reserved() {
+            return Err(RoomError::Reserved);
+        }
+        Ok(room)
+    }
+
+    /// What its name begins with: the text before the first colon.
+    pub(crate) fn kind(&self) -> &str {
+        self.0.split_once(':').map_or(&self.0, |(kind, _)| kind)
+    }
+
     /// A number that stands for the room in an offset, the same on every server.
     pub(crate) fn tag(&self) -> u64 {
         let digest = Sha256::digest(self.0.as_bytes());
@@ -82,7 +115,7 @@ impl Room {
         self.0.starts_with(RESERVED)
     }
 
-    /// The contact of a conversation's room: what follows the first colon, or nothing.
+    /// Its id, of a conversation its contact: what follows the first colon, or nothing.
     pub(crate) fn contact(&self) -> &str {
         self.0.split_once(':').map_or("", |(_, contact)| contact)
     }
@@ -97,6 +130,35 @@ impl From<&str> for Room {
 impl fmt::Debug for Room {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Room({:?})", &*self.0)
+    }
+}
+
+/// Why a text names no room.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum RoomError {
+    /// Not a string, or without a kind.
+    #[error("room must be a string of the form <kind>:<id>, such as inbox:7")]
+    Form,
+    /// Nothing after the colon, or too much.
+    #[error(
+        "room must have an id of 1 to {} bytes after its first colon, and at most {} bytes in all",
+        ContactId::MAX_BYTES,
+        Room::MAX_BYTES
+    )]
+    Length,
+    /// With the one character that text in Postgres can't have.
+    #[error("room must not contain the character U+0000")]
+    Nul,
+    /// Of a kind that is not for clients.
+    #[error("rooms of the kind rowcast are the servers' own")]
+    Reserved,
+}
+
+impl TryFrom<&Value> for Room {
+    type Error = RoomError;
+
+    fn try_from(value: &Value) -> Result<Self, Self::Error> {
+        Self::named(value.as_str().ok_or(RoomError::Form)?)
     }
 }
 
@@ -182,6 +244,34 @@ pub(crate) struct Event {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_room_is_a_kind_and_an_id() {
+        let parse = |value| Room::try_from(&value).map(|room| room.as_str().to_owned());
+        for good in ["inbox:7", "order:a:b", "conversation:42", "ü:ß"] {
+            assert_eq!(parse(json!(good)).as_deref(), Ok(good));
+        }
+        for bad in [
+            json!("lobby"),
+            json!(":7"),
+            json!(7),
+            json!(null),
+            json!(""),
+        ] {
+            assert_eq!(parse(bad), Err(RoomError::Form));
+        }
+        let long =
+            |kind: usize, id: usize| json!(format!("{}:{}", "k".repeat(kind), "i".repeat(id)));
+        assert!(parse(long(1547, 500)).is_ok());
+        for bad in [long(1, 0), long(1, 501), long(1548, 500)] {
+            assert_eq!(parse(bad), Err(RoomError::Length));
+        }
+        assert_eq!(parse(json!("inbox:a\0b")), Err(RoomError::Nul));
+        assert_eq!(
+            parse(json!("rowcast:revocations")),
+            Err(RoomError::Reserved)
+        );
+    }
 
     #[test]
     fn a_contact_id_is_a_string_or_a_whole_number() {

@@ -4,7 +4,7 @@
 //! mounted here; none of the three knows another.
 //!
 //! - `front_door`: the first look at every request
-//! - `api`: what the reads share; `history`, `events`: the two reads; `etag`: tags; `api_limits`: how much may be asked
+//! - `api`: what the reads share; `history`, `events`: the two reads; `query`: their parameters; `etag`: tags; `api_limits`: how much may be asked
 //! - `health`: `/readyz`; `starting`: what is answered until the server serves; `metrics`: the admin listener
 
 use std::sync::Arc;
@@ -26,6 +26,7 @@ mod front_door;
 mod health;
 mod history;
 mod metrics;
+pub(crate) mod query;
 mod starting;
 
 pub(crate) use api::Api;
@@ -43,9 +44,21 @@ use crate::status::StartStatus;
 const MESSAGES: &str = "/api/conversations/{contactId}/messages";
 /// Its events.
 const EVENTS: &str = "/api/conversations/{contactId}/events";
+/// History of a room of any kind.
+const ROOM_MESSAGES: &str = "/api/rooms/{room}/messages";
+/// Its events.
+const ROOM_EVENTS: &str = "/api/rooms/{room}/events";
 
 /// The routes that the metrics tell apart, as they are matched; those of the demo beside them.
-const ROUTES: [&str; 5] = ["/livez", "/readyz", "/socket.io/", MESSAGES, EVENTS];
+const ROUTES: [&str; 7] = [
+    "/livez",
+    "/readyz",
+    "/socket.io/",
+    MESSAGES,
+    EVENTS,
+    ROOM_MESSAGES,
+    ROOM_EVENTS,
+];
 
 /// What the public listener serves.
 pub(crate) struct Public {
@@ -72,6 +85,8 @@ pub(crate) fn api_routes(api: &Arc<Api>) -> Router {
     Router::new()
         .route(MESSAGES, get(history::answer))
         .route(EVENTS, get(events::answer))
+        .route(ROOM_MESSAGES, get(history::answer))
+        .route(ROOM_EVENTS, get(events::answer))
         .route_layer(middleware::from_fn_with_state(api.clone(), api::admit))
         .with_state(api.clone())
 }

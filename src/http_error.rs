@@ -48,6 +48,10 @@ pub(crate) enum Error {
     NoConnectionLeft,
     #[error("as many requests wait as may: try again later")]
     TooManyLongPolls,
+    #[error("answers of before have to be read first: try again later")]
+    TooMuchUnread,
+    #[error("too many answers wait to be read, try again")]
+    Unread,
     #[error("the server is stopping, try again")]
     Unavailable,
     #[error("the server is starting, try again")]
@@ -79,6 +83,7 @@ impl Error {
             Self::TooManyRequests(_)
             | Self::TooMuchRead
             | Self::TooManyHandshakes
+            | Self::TooMuchUnread
             | Self::TooManyLongPolls => (StatusCode::TOO_MANY_REQUESTS, "too_many_requests"),
             Self::TooManyConnections => (StatusCode::TOO_MANY_REQUESTS, "too_many_connections"),
             Self::NoConnectionLeft => (StatusCode::SERVICE_UNAVAILABLE, "too_many_connections"),
@@ -88,6 +93,7 @@ impl Error {
             | Self::Database
             | Self::PolicyUnavailable
             | Self::Crowded
+            | Self::Unread
             | Self::NoChatTables => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         }
     }

@@ -50,6 +50,7 @@ mod revocations;
 mod shutdown;
 mod socketio;
 mod status;
+mod stdout;
 mod telemetry;
 mod transport;
 
@@ -69,8 +70,10 @@ pub fn run() -> ExitCode {
         shown,
         config,
     } = config::load();
-    if command == Command::Check {
-        cli::check(&shown, config.as_ref().ok());
+    if command == Command::Check
+        && let Err(error) = cli::check(&shown, config.as_ref().ok())
+    {
+        return failed(&error);
     }
     let config = match config {
         Ok(config) => config,
@@ -108,6 +111,9 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> 
         Command::Doctor { json } => return cli::doctor(&config, json).await,
         Command::Grant(args) => return cli::grant(&config, &args).await,
         Command::Token(args) => return cli::token(&config, &args).await,
+        Command::Detach { table } => cli::detach(&config, &table).await?,
+        Command::Emit { room, event, data } => cli::emit(&config, &room, &event, &data).await?,
+        Command::Tail(args) => cli::tail(&config, &args).await?,
         Command::Sources { json } => cli::sources(&config, json).await?,
     }
     Ok(ExitCode::SUCCESS)

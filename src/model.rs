@@ -11,6 +11,7 @@
 mod client;
 mod database;
 mod random;
+mod server;
 mod world;
 
 use std::sync::LazyLock;

@@ -15,6 +15,11 @@ use serde::Deserialize;
 
 use crate::event::Room;
 
+mod watches;
+
+pub(crate) use watches::RevocationWatch;
+use watches::Watches;
+
 /// Revocations that are kept: some 40 MB.
 const MAX_KEPT: usize = 1_000_000;
 /// They are kept for so much longer than a token may be old, because two clocks may differ.
@@ -75,6 +80,7 @@ pub(crate) enum Revoked {
 #[derive(Debug)]
 pub(crate) struct Revocations {
     kept: RwLock<Kept>,
+    watches: Watches,
     hasher: RandomState,
     max_age: Duration,
     max_kept: usize,
@@ -100,6 +106,7 @@ impl Revocations {
                 by_key: HashMap::new(),
                 forgotten: i64::MIN,
             }),
+            watches: Watches::default(),
             hasher: RandomState::new(),
             max_age,
             max_kept,
@@ -137,7 +144,7 @@ impl Revocations {
         self.hasher.hash_one((subject, room))
     }
 
-    /// Adds revocations. From now on their tokens are refused.
+    /// Adds revocations. From now on their tokens are refused, and who waits for a revocation of theirs is woken.
     pub(crate) fn add(&self, revocations: &[Revocation]) {
         let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
         for revocation in revocations {
@@ -149,8 +156,16 @@ impl Revocations {
             let at = kept.by_key.entry(key).or_insert(revocation.at);
             *at = revocation.at.max(*at);
         }
-        if kept.by_key.len() > self.max_kept {
+        let forgets = kept.by_key.len() > self.max_kept;
+        if forgets {
             kept.forget_the_oldest(self.max_kept / 2);
+        }
+        drop(kept);
+        if forgets {
+            self.watches.wake_all();
+        } else {
+            self.watches
+                .wake(revocations.iter().map(|it| self.subject(it)));
         }
     }
 

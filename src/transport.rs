@@ -6,7 +6,7 @@
 //!
 //! - `server`: accepts connections and serves HTTP; `rules`: how many, how long, and whom they count for; `refusal`: the answer
 //!   where there is no place
-//!   `reading`: what it waits for
+//!   `reading`: what it waits for; `answer`: the body of an answer, as the client takes it
 //! - `connection`: one TCP connection as a place to write frames; `stream`: the same one as hyper and engineioxide see it
 //! - `handshake`, `opening`, `probe`, `upgrade_task`: how a connection becomes a WebSocket
 //! - `engine_middleware`: the requests at `/socket.io`, before the engine sees them, with what they need in `engine_gate`;
@@ -21,6 +21,7 @@
 //!
 //! Relies on `delivery` for what is sent, and knows nothing of rooms, resume sessions, or the database.
 
+mod answer;
 mod client_packet;
 mod client_transport;
 mod close_code;
@@ -57,5 +58,6 @@ pub(crate) use engine_limits::EngineLimits;
 pub(crate) use engine_middleware::engine_middleware;
 pub(crate) use engine_session::Turn;
 pub(crate) use opening::{OpenSession, Opener};
+pub(crate) use reading::Patience;
 pub(crate) use rules::ConnectionRules;
 pub(crate) use server::serve;

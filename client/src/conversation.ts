@@ -112,8 +112,10 @@ export class Conversation<M extends Row = Message> {
       // The server read the page at some moment after the request, so the events since then are applied to it again.
       for (const [event, payload] of eventsSince) if (event !== "message:new") older = applyEvent(older, event, payload);
       this.#set({ messages: [...older, ...messages], more: page.more });
-    } catch (error) {
-      this.#set({ error: codeOf(error) });
+    } catch (failure) {
+      const error = codeOf(failure);
+      if (error === "forbidden") this.#forbid();
+      else this.#set({ error });
     }
     if (this.#eventsSinceOlder === eventsSince) this.#eventsSinceOlder = undefined;
   }
@@ -139,6 +141,13 @@ export class Conversation<M extends Row = Message> {
       this.#set({ typing });
     }
     this.#apply(event, payload, offset);
+  }
+
+  /** @internal The server has put the page out of the room. */
+  left(reason: string): void {
+    if (!this.#live) return;
+    if (reason === "unavailable") this.#dropSocket(RESTART_MS * Math.random());
+    else this.#forbid();
   }
 
   /** @internal Ends it, after the last `leave`. */
@@ -181,7 +190,7 @@ export class Conversation<M extends Row = Message> {
   }
 
   /** Makes polling the carrier, and starts the next round in `wait` milliseconds. */
-  #dropSocket(wait?: number): void {
+  #dropSocket(wait?: number, change: Partial<ConversationState<M>> = {}): void {
     this.#abortRound();
     if (this.#live) this.#socket.leaveRoom(this.contactId);
     this.#live = false;
@@ -190,7 +199,7 @@ export class Conversation<M extends Row = Message> {
     clearTimeout(this.#typingTimer);
     // Before `#set`: a subscriber that it calls may close everything, and that must find the timer to clear it.
     this.#scheduleRound(wait);
-    this.#set({ status: "connecting", typing: false });
+    this.#set({ status: "connecting", typing: false, ...change });
   }
 
   /** Loads, joins or polls, whichever is due, and schedules the next round. */
@@ -207,7 +216,7 @@ export class Conversation<M extends Row = Message> {
       if (signal.aborted) return;
       this.#busy = false;
       const code = codeOf(failure);
-      if (code === "forbidden") return this.#discard({ messages: [], more: false, status: "offline", error: code });
+      if (code === "forbidden") return this.#forbid();
       // offset_expired, bad_request: the server can't go on from this offset.
       if (this.#offset && /^off|^bad/.test(code)) return this.#restart();
       // While the socket brings the events, a poll that fails costs nothing.
@@ -283,6 +292,7 @@ export class Conversation<M extends Row = Message> {
     signal.throwIfAborted();
     if (!answer.ok) {
       this.#live = false;
+      if (answer.error.code === "forbidden") throw answer.error;
       return answer.error.code;
     }
     if (answer.resync) this.#restart();
@@ -333,14 +343,20 @@ export class Conversation<M extends Row = Message> {
   /** Continuity is lost: loads the history and joins the room again. */
   #restart(): void {
     // The wait is random because the server may have told many pages to resync at this moment.
-    this.#discard({}, RESTART_MS * Math.random());
+    this.#discard(RESTART_MS * Math.random());
+  }
+
+  /** Nothing of it may be shown. A right that comes back is seen in the next round, or when the page has another token. */
+  #forbid(): void {
+    const { pollConnectedMs = 30_000 } = this.#socket.options;
+    const error = this.#socket.refusal ?? "forbidden";
+    this.#discard(pollConnectedMs, { messages: NOTHING.messages, more: false, loading: false, status: "offline", error });
   }
 
   /** Forgets the offset, so that the next round loads the history. */
-  #discard(change: Partial<ConversationState<M>>, wait?: number): void {
-    this.#dropSocket(wait);
+  #discard(wait: number, change?: Partial<ConversationState<M>>): void {
     this.#offset = this.#eventsSinceOlder = undefined;
+    this.#dropSocket(wait, change);
     this.save();
-    this.#set(change);
   }
 }

@@ -52,9 +52,20 @@ export interface TypingEvent {
   contactId: string;
 }
 
-/** Continuity can't be proved: the conversation has to be loaded again. */
+/** Continuity can't be proved: the room has to be loaded again. */
 export interface ResyncEvent {
+  /** Its whole name. */
+  room: string;
   contactId: string;
+  reason: string;
+}
+
+/**
+ * The server has put the page out of a room: `forbidden`, the right to it has ended; `unavailable`, it could not be told whether
+ * there is one; anything else is what the right was revoked for.
+ */
+export interface LeftEvent {
+  room: string;
   reason: string;
 }
 
@@ -74,6 +85,7 @@ export interface ServerEvents<M extends Row = Message> {
   "typing:stop": (payload: TypingEvent) => void;
   "rowcast:ready": (payload: { server: string }, offset: string) => void;
   "rowcast:resync": (payload: ResyncEvent) => void;
+  "rowcast:left": (payload: LeftEvent) => void;
   "rowcast:error": (payload: Refusal) => void;
 }
 

@@ -1,10 +1,11 @@
 "use client";
 
-import { createElement, useCallback, useState, useSyncExternalStore, type HTMLAttributes, type ReactElement } from "react";
+import { createElement, useCallback, useEffect, useState, useSyncExternalStore, type HTMLAttributes, type ReactElement } from "react";
 import type { Conversation } from "./conversation.js";
 import type { Options } from "./options.js";
 import type { Message, Row } from "./protocol.js";
 import { acquire } from "./shared.js";
+import type { ConversationSocket } from "./socket.js";
 import { NOTHING, type ConversationState, type Status } from "./state.js";
 import { es, type Texts } from "./texts.js";
 
@@ -25,7 +26,7 @@ declare const process: { env: { NEXT_PUBLIC_WEBHOOK_WS_URL?: string } };
 
 /**
  * Shows a conversation: joins its room when it is viewed and leaves it on a change or when the component goes. All hooks of
- * a page share one connection, and `options` are those of the first.
+ * a page share one connection, and `options` are those of the first, but for `token`: the last one holds.
  *
  * @param contactId whose conversation; nothing is opened for `null` and `undefined`
  * @param options `url` is `NEXT_PUBLIC_WEBHOOK_WS_URL` where that is set
@@ -48,6 +49,7 @@ export function useConversationSocket<M extends Row = Message>(
     (changed: () => void) => {
       if (contactId === null || contactId === undefined) return () => {};
       const { socket, release } = acquire(own.options);
+      own.socket = socket;
       const conversation = (own.conversation = socket.join(contactId));
       let frame: ReturnType<typeof setTimeout> | void;
       let nextAt = 0;
@@ -59,7 +61,7 @@ export function useConversationSocket<M extends Row = Message>(
       // At once, and then once a frame: a burst of a thousand events is not a thousand renderings.
       const unsubscribe = conversation.subscribe(() => (frame ??= Date.now() < nextAt ? setTimeout(draw, FRAME_MS) : draw()));
       return () => {
-        own.conversation = undefined;
+        own.conversation = own.socket = undefined;
         unsubscribe();
         clearTimeout(frame!);
         conversation.leave();
@@ -68,6 +70,9 @@ export function useConversationSocket<M extends Row = Message>(
     },
     [contactId, url],
   );
+  useEffect(() => {
+    if (options.token) own.socket?.setToken(options.token);
+  }, [options.token]);
   const read = () => (own.conversation?.contactId === String(contactId) ? own.conversation.state : NOTHING);
   const state = useSyncExternalStore<ConversationState<M>>(subscribe, read, () => NOTHING);
   return { ...state, ...own.actions, connected: state.status === "connected" };
@@ -77,6 +82,7 @@ export function useConversationSocket<M extends Row = Message>(
 interface Own<M extends Row> {
   options: Options<M>;
   conversation?: Conversation<M> | undefined;
+  socket?: ConversationSocket<M> | undefined;
   actions: Pick<UsedConversation<M>, "loadOlder" | "startTyping" | "stopTyping">;
 }
 
@@ -97,4 +103,10 @@ export function ConnectionBadge({ status, texts = es, ...span }: Span & { status
 /** Says "Escribiendo..." while the other side types, and is empty otherwise. Style it by `[data-typing]`. */
 export function TypingBadge({ typing, texts = es, ...span }: Span & { typing: boolean; texts?: Texts }): ReactElement {
   return createElement("span", { role: "status", ...span, "data-typing": typing }, typing ? texts.typing : null);
+}
+
+/** Says why it is not connected, and is empty while there is nothing to say. Style it by `[data-error]`. */
+export function ErrorBadge({ error, texts = es, ...span }: Span & { error: string | null; texts?: Texts }): ReactElement {
+  const words = error && ((texts.errors as Record<string, string>)[error] ?? error);
+  return createElement("span", { role: "status", ...span, "data-error": error ?? undefined }, words);
 }

@@ -13,10 +13,11 @@ interface Shared {
 
 const sockets = new Map<string | undefined, Shared>();
 
-/** The connection to `options.url` that all hooks of a page share; the first one's options hold. Give it back by `release`. */
+/** The connection to `options.url` that all hooks of a page share; the first one's options hold, and the last one's token. Give it back by `release`. */
 export function acquire<M extends Row>(options: Options<M>): { socket: ConversationSocket<M>; release(): void } {
   const key = options.url;
   const shared: Shared = sockets.get(key) ?? { socket: open(options) as unknown as ConversationSocket<Row>, users: 0 };
+  if (options.token) shared.socket.setToken(options.token);
   sockets.set(key, shared);
   clearTimeout(shared.timer);
   shared.users += 1;

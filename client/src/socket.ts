@@ -8,14 +8,16 @@ import { io, type Socket } from "socket.io-client";
 import { parseAddress } from "./address.js";
 import { call } from "./call.js";
 import { Conversation } from "./conversation.js";
-import type { Options } from "./options.js";
-import type { ClientEvents, JoinAnswer, Message, Refusal, Row, ServerEvents } from "./protocol.js";
-import { Token } from "./token.js";
+import type { Options, TokenSource } from "./options.js";
+import type { ClientEvents, JoinAnswer, LeftEvent, Message, Refusal, Row, ServerEvents } from "./protocol.js";
+import { NO_TOKEN, Token, type Given } from "./token.js";
 
 /** How long the server may take to answer. */
 const ANSWER_MS = 10_000;
-/** A refused connection is tried again after half to one and a half of this. */
+/** A refused connection is tried again after half to one and a half of this, and of twice as much each time. */
 const REFUSED_MS = 5_000;
+/** At most of this. */
+const REFUSED_LONG_MS = 30_000;
 
 /** The listener of an event. The payload of an event that is not one of the server's own is unknown. */
 export type Listener<M extends Row, E extends string> = E extends keyof ServerEvents<M>
@@ -30,9 +32,13 @@ export class ConversationSocket<M extends Row = Message> {
   readonly api: string;
   /** @internal Settles when the server has answered the last `leaveRoom`: no event of that room can come any more. */
   leaving: Promise<unknown> | undefined;
-  /** @internal The code by which the server refuses the connection. */
+  /** @internal The code by which the server refuses the connection, or why it was not asked for one. */
   refusal: string | null = null;
   readonly #token: Token;
+  /** What the last handshake had. */
+  #shown: Given | undefined;
+  /** How often the connection was refused since it was accepted. */
+  #refusals = 0;
   readonly #page = new AbortController();
   readonly #conversations = new Map<string, Conversation<M>>();
   readonly #listeners = new Map<string, Set<(payload: never) => void>>();
@@ -48,7 +54,11 @@ export class ConversationSocket<M extends Row = Message> {
     const wake = () => this.#each((conversation) => conversation.wake());
     if (typeof document !== "undefined") {
       const { signal } = this.#page;
-      const look = () => document.hidden || wake();
+      const look = () => {
+        if (document.hidden) return;
+        if (this.refusal) this.#connectNow();
+        wake();
+      };
       addEventListener("pagehide", () => this.#each((conversation) => conversation.save()), { signal });
       addEventListener("online", look, { signal });
       addEventListener("visibilitychange", look, { signal });
@@ -60,12 +70,27 @@ export class ConversationSocket<M extends Row = Message> {
       withCredentials,
       forceNew: true,
       autoConnect: false,
-      // Without the `pid` that Socket.IO would add: it would resume all rooms, and each conversation joins its own.
-      auth: (send) => void token.get().catch(() => {}).then((token) => send({ token, pid: undefined })),
+      auth: (send) => {
+        const { engine } = socket.io;
+        // A connection that was given up while the source thought about it has nobody to send the token to.
+        const isWaiting = () => socket.active && socket.io.engine === engine;
+        (this.#shown = token.get()).then(
+          // Without the `pid` that Socket.IO would add: it would resume all rooms, and each conversation joins its own.
+          (token) => isWaiting() && send({ token, pid: undefined }),
+          // A handshake without a token would be refused for a cause that is not the true one.
+          ({ code }) => {
+            if (!isWaiting()) return;
+            socket.disconnect();
+            this.#refuse(code);
+          },
+        );
+      },
     }));
     socket.on("connect", () => {
       this.refusal = null;
-      this.#renew();
+      this.#refusals = 0;
+      // Another token came while the server was asked to accept this one.
+      this.#renew(token.isPresent(this.#shown) ? undefined : 0);
       wake();
     });
     socket.on("disconnect", (reason) => {
@@ -74,12 +99,13 @@ export class ConversationSocket<M extends Row = Message> {
       if (reason === "io server disconnect") this.#connectLater();
     });
     socket.on("connect_error", ({ message }) => {
-      if (socket.active) return;
-      this.refusal = message;
-      wake();
-      this.#connectLater();
+      if (!socket.active) this.#refuse(message);
     });
     socket.onAny((event: string, payload: unknown, offset: unknown) => {
+      if (event === "rowcast:left") {
+        const { room, reason } = payload as LeftEvent;
+        this.#conversations.get(room.replace("conversation:", ""))?.left(reason);
+      }
       if (/^rowcast:(?!resync)/.test(event)) return this.tell(event, payload);
       const id = this.ownerOf(payload);
       if (id === undefined) this.tell(event, payload);
@@ -96,6 +122,16 @@ export class ConversationSocket<M extends Row = Message> {
   connect(): void {
     // `connect` on an active socket would open a second engine session.
     if (!this.io?.active) this.io?.connect();
+  }
+
+  /**
+   * Takes another token, or another source. Another value goes to the server at once, over the same connection where it has the
+   * same subject. A function that follows a function is asked when the next token is due.
+   */
+  setToken(source: TokenSource | undefined): void {
+    if (!this.#token.replace(source)) return;
+    if (this.connected) this.#renew(0);
+    else if (this.refusal) this.#connectNow();
   }
 
   /** Leaves every conversation and disconnects, for good. */
@@ -140,14 +176,16 @@ export class ConversationSocket<M extends Row = Message> {
 
   /** @internal Reads `what` of a conversation over HTTP. Throws the server's refusal, which has a `code`. */
   async get<T>(contactId: string, what: string, signal?: AbortSignal): Promise<T> {
-    const token = await this.#token.get();
+    const given = this.#token.get();
+    const token = await given;
+    if (this.refusal === NO_TOKEN) this.connect();
     const response = await fetch(`${this.api}${encodeURIComponent(contactId)}/${what}`, {
       cache: "no-store",
       ...(this.options.withCredentials && { credentials: "include" }),
       headers: token ? { authorization: `Bearer ${token}` } : {},
       signal: AbortSignal.any([AbortSignal.timeout(ANSWER_MS), signal ?? this.#page.signal]),
     });
-    if (response.status === 401) this.#token.forget();
+    if (response.status === 401) this.#token.refused(given);
     const answer = (await response.json()) as T & { error?: Refusal };
     if (!response.ok) throw answer.error;
     return answer;
@@ -188,11 +226,25 @@ export class ConversationSocket<M extends Row = Message> {
     this.#conversations.forEach(what);
   }
 
+  /** The connection is refused: says why, and tries again later. */
+  #refuse(code: string): void {
+    this.refusal = code;
+    this.#each((conversation) => conversation.wake());
+    this.#connectLater();
+  }
+
   /** Connects again later: Socket.IO does not, where the server has refused the connection or ended it. */
   #connectLater(): void {
-    this.#token.forget();
     clearTimeout(this.#retry);
-    this.#retry = setTimeout(() => this.connect(), REFUSED_MS * (0.5 + Math.random()));
+    const ms = Math.min(REFUSED_MS * 2 ** this.#refusals++, REFUSED_LONG_MS);
+    this.#retry = setTimeout(() => this.#connectNow(), ms * (0.5 + Math.random()));
+  }
+
+  /** Connects, with a fresh token. */
+  #connectNow(): void {
+    clearTimeout(this.#retry);
+    this.#token.forget();
+    this.connect();
   }
 
   /** Sends the server the next token before the current one expires, over the same connection. */
@@ -205,14 +257,18 @@ export class ConversationSocket<M extends Row = Message> {
       try {
         const token = await this.#token.get();
         if (!this.connected) return;
-        const { ok } = await this.ask("auth:refresh", token);
+        const answer = await this.ask("auth:refresh", token);
+        if (answer.ok) {
+          this.#renew();
+          // What was forbidden may be allowed now.
+          this.#each((conversation) => conversation.state.error && conversation.wake());
+        } else if (answer.error.code === "unavailable") throw answer;
         // A server that does not accept the token here reads it when the page connects again.
-        if (ok) this.#renew();
         else this.cut();
       } catch {
         // The token that the server has is still valid, so there is time to try again.
         if (this.connected) this.#renew(REFUSED_MS);
       }
-    }, Math.max(delay, 1_000));
+    }, delay && Math.max(delay, 1_000));
   }
 }

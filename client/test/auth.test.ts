@@ -1,8 +1,8 @@
 // Tokens, over the socket and over HTTP, and connections that are refused.
 
-import { expect, test, vi } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import type { ConversationSocket } from "../src/index.js";
-import { connected, hurry, ids, jwt, open, reaches, shows, startPeer, until } from "./harness.js";
+import { connected, hurry, ids, open, reaches, shelf, shows, startPeer, told, until } from "./harness.js";
 
 test("a token that is a value goes with the handshake and every request", async () => {
   const peer = await startPeer();
@@ -32,18 +32,14 @@ test("requests pass by the browser's cache, and have cookies for another origin 
   expect([two!.cache, two!.credentials]).toEqual(["no-store", "include"]);
 });
 
-test("Socket.IO's own resume is not asked for, not even when there is no token to be had", async () => {
+test("Socket.IO's own resume is not asked for", async () => {
   const peer = await startPeer();
-  // One that has expired is asked for each time.
-  const token = jwt("t", -1_000);
-  let fails = false;
-  const socket = open(peer, { token: () => (fails ? Promise.reject(new Error("away")) : token) });
+  const socket = open(peer, { token: () => "secret" });
   await connected(socket.join("42"));
-  fails = true;
   (socket.io as unknown as { _pid: string })._pid = "a secret of an earlier connection";
   peer.drop();
   await until("it is back", () => peer.handshakes.length === 2);
-  expect(peer.handshakes).toEqual([{ token }, {}]);
+  expect(peer.handshakes).toEqual([{ token: "secret" }, { token: "secret" }]);
 });
 
 test("a source is asked once for all who want its token at a time", async () => {
@@ -54,21 +50,64 @@ test("a source is asked once for all who want its token at a time", async () => 
   expect(source).toHaveBeenCalledTimes(1);
 });
 
-test("a source that throws fails for the moment, and is asked again", async () => {
-  hurry();
+test.each([
+  ["throws", () => { throw undefined; }],
+  ["throws what has a code of its own", () => Promise.reject({ code: "ECONNREFUSED" })],
+  ["gives nothing in time", () => new Promise<string>(() => {})],
+])("while a source %s no handshake is sent, and the conversation says so until it is asked again", async (_, fail) => {
+  hurry(true);
+  const warned = vi.spyOn(console, "warn").mockImplementation(() => {});
+  onTestFinished(() => warned.mockRestore());
   const peer = await startPeer();
   peer.good.add("secret");
   let works = false;
-  const source = () => {
-    if (works) return "secret";
-    throw undefined;
-  };
-  const conversation = open(peer, { token: source }).join("42");
+  const conversation = open(peer, { token: () => (works ? "secret" : fail()) }).join("42");
   await reaches(conversation, "offline");
-  expect(conversation.state.error).toBe("unreachable");
+  const seen = new Set([conversation.state.error]);
+  conversation.subscribe(() => works || seen.add(conversation.state.error));
+  const before = peer.engines;
+  await until("it connects and gives up again", () => peer.engines > before + 2 && !peer.transports);
+  expect([...seen]).toEqual(["no_token"]);
+  expect(peer.handshakes).toEqual([]);
+  expect(warned).toHaveBeenCalled();
   works = true;
   await connected(conversation);
   expect(conversation.state.error).toBeNull();
+  expect(peer.handshakes).toEqual([{ token: "secret" }]);
+});
+
+test("a connection that is closed while its source fails stays closed", async () => {
+  hurry();
+  const peer = await startPeer();
+  const warned = vi.spyOn(console, "warn").mockImplementation(() => {});
+  onTestFinished(() => warned.mockRestore());
+  const failures: (() => void)[] = [];
+  const source = () => new Promise<string>((_, fail) => failures.push(() => fail(new Error("away"))));
+  const socket = open(peer, { token: source });
+  socket.connect();
+  await until("its token is waited for", () => failures.length);
+  socket.close();
+  failures.forEach((fail) => fail());
+  // Its own next try would come no later than two of this one's, which has no token either.
+  open(peer, { token: () => Promise.reject(new Error("away")) }).connect();
+  await until("the other one tries again and again", () => peer.engines > 5);
+  expect(failures).toHaveLength(1);
+});
+
+test("a source that is slower than the network answers the last connection alone", async () => {
+  const peer = await startPeer();
+  const answers: ((token: string) => void)[] = [];
+  const socket = open(peer, { token: () => new Promise<string>((answer) => answers.push(answer)) });
+  const conversation = socket.join("42");
+  await until("its token is waited for", () => peer.transports === 1 && answers.length);
+  await until("another connection", () => {
+    if (peer.engines < 2) peer.dropTransports();
+    return peer.engines >= 2 && socket.io!.io._readyState === "open";
+  });
+  answers.forEach((answer) => answer("secret"));
+  await connected(conversation);
+  expect(peer.handshakes).toEqual([{ token: "secret" }]);
+  expect(answers).toHaveLength(1);
 });
 
 test("401 asks the source for a fresh token", async () => {
@@ -174,6 +213,129 @@ test("a connection that something in between blocks is no refusal", async () => 
   await connected(conversation);
   // The one that got through was the first that the server has seen.
   expect(peer.handshakes).toHaveLength(1);
+});
+
+test("a source whose tokens are refused is asked seldom, however many conversations poll", async () => {
+  const peer = await startPeer();
+  peer.good.add("another");
+  const source = vi.fn(async () => "refused");
+  const socket = open(peer, { token: source, pollDisconnectedMs: 5 });
+  const conversations = ["1", "2", "3"].map((id) => socket.join(id));
+  for (const conversation of conversations) await reaches(conversation, "offline");
+  const before = peer.asked.length;
+  let rounds = 0;
+  conversations[0]!.subscribe(() => {});
+  // Each round has a timer of its own.
+  const timers = vi.spyOn(globalThis, "setTimeout");
+  await until("they go on", () => (rounds = timers.mock.calls.filter(([, ms]) => ms === 5).length) > 60);
+  timers.mockRestore();
+  expect(rounds).toBeGreaterThan(60);
+  expect(peer.asked.length - before).toBeLessThan(9);
+  // For the handshake, for the requests after the first 401, and for none of the others.
+  expect(source.mock.calls.length).toBeLessThan(4);
+  for (const { state } of conversations) expect(state.error).toBe("unauthorized");
+});
+
+test("a connection that stays refused is tried less and less often, and at once when the page is shown again", async () => {
+  const stop = new AbortController();
+  vi.stubGlobal("document", { hidden: true });
+  const page = new EventTarget();
+  vi.stubGlobal("addEventListener", (name: string, what: () => void) => page.addEventListener(name, what, { signal: stop.signal }));
+  onTestFinished(() => {
+    stop.abort();
+    vi.unstubAllGlobals();
+  });
+  const waits: number[] = [];
+  const realTimeout = setTimeout;
+  vi.stubGlobal("setTimeout", (go: () => void, ms = 0) => {
+    const isRetry = [4_500, 9_000, 18_000, 27_000].includes(ms);
+    if (isRetry) waits.push(ms);
+    // A few tries, and then none by itself.
+    return realTimeout(go, isRetry && waits.length < 6 ? 1 : ms);
+  });
+  vi.spyOn(Math, "random").mockReturnValue(0.4);
+  onTestFinished(() => void vi.restoreAllMocks());
+  const peer = await startPeer();
+  peer.refusal = "unauthorized";
+  const socket = open(peer, { token: "revoked" });
+  socket.connect();
+  await until("it gave up for long", () => waits.length === 6);
+  expect(waits).toEqual([4_500, 9_000, 18_000, 27_000, 27_000, 27_000]);
+  const before = peer.handshakes.length;
+  vi.stubGlobal("document", { hidden: false });
+  page.dispatchEvent(new Event("visibilitychange"));
+  await until("it tries", () => peer.handshakes.length > before);
+});
+
+test.each(["forbidden", "revoked", "moved to another team"])("a conversation that it is put out of as %s shows nothing more", async (reason) => {
+  const peer = await startPeer();
+  peer.insert("42", "a");
+  const storage = shelf();
+  const socket = open(peer, { storage, pollConnectedMs: 200 });
+  const left: unknown[] = [];
+  socket.on("rowcast:left", (payload) => left.push(payload));
+  const conversation = socket.join("42");
+  const other = socket.join("43");
+  await shows(conversation, "a");
+  await connected(conversation);
+  await connected(other);
+  const seen: string[] = [];
+  conversation.subscribe(() => seen.push(`${conversation.state.status} ${conversation.state.error} ${ids(conversation)}`));
+  peer.failures.set("messages", { status: 403, code: "forbidden" });
+  peer.putOut("42", reason);
+  await reaches(conversation, "offline");
+  const before = peer.asked.length;
+  await until("it has looked twice whether that holds", () => peer.asked.slice(before).filter((what) => what === "messages 42").length > 1);
+  expect([...new Set(seen)]).toEqual(["offline forbidden "]);
+  expect(conversation.state).toMatchObject({ messages: [], more: false, loading: false, typing: false });
+  expect(left).toEqual([{ room: "conversation:42", reason }]);
+  expect(storage.getItem(storage.key(0)!)).toBe("{}");
+  expect(other.state.status).toBe("connected");
+  peer.failures.clear();
+  await shows(conversation, "a");
+  await connected(conversation);
+});
+
+test("a conversation that it is put out of because nobody could be asked goes on where it was", async () => {
+  hurry();
+  const peer = await startPeer();
+  peer.insert("42", "a");
+  const socket = open(peer);
+  const heard = told(socket);
+  const conversation = socket.join("42");
+  await connected(conversation);
+  peer.putOut("42", "unavailable");
+  peer.insert("42", "b");
+  await shows(conversation, "a b");
+  await connected(conversation);
+  peer.insert("42", "c");
+  await shows(conversation, "a b c");
+  expect(heard).toEqual(["new b", "new c"]);
+  expect(peer.asked.filter((what) => what === "messages 42")).toHaveLength(1);
+});
+
+test("what was forbidden is tried again with the next token", async () => {
+  const peer = await startPeer();
+  const socket = open(peer, { token: "one" });
+  const [conversation, other] = [socket.join("42"), socket.join("43")];
+  peer.joinRefusal = "forbidden";
+  await reaches(conversation, "offline");
+  await reaches(other, "offline");
+  peer.joinRefusal = undefined;
+  socket.setToken("two");
+  await connected(conversation);
+  await connected(other);
+  expect(peer.handshakes).toHaveLength(1);
+});
+
+test("an older page that is forbidden takes the rest along", async () => {
+  const peer = await startPeer();
+  for (const id of ["a", "b", "c"]) peer.insert("42", id);
+  const conversation = open(peer, { limit: 2 }).join("42");
+  await connected(conversation);
+  peer.failures.set("messages", { status: 403, code: "forbidden" });
+  await conversation.loadOlder();
+  expect(conversation.state).toMatchObject({ messages: [], status: "offline", error: "forbidden" });
 });
 
 test("a conversation that is forbidden has nothing to show and says so", async () => {

@@ -1,9 +1,10 @@
 // What the badges say, and what styles and tests hold on to.
 
+import { readFileSync } from "node:fs";
 import { renderToStaticMarkup } from "react-dom/server";
 import { expect, test } from "vitest";
 import { en, es, type Texts } from "../src/index.js";
-import { ConnectionBadge, TypingBadge } from "../src/react.js";
+import { ConnectionBadge, ErrorBadge, TypingBadge } from "../src/react.js";
 
 test.each([
   ["connected", "Tiempo real", "Live"],
@@ -23,10 +24,29 @@ test("the typing badge says so while the other side types and is empty otherwise
   expect(renderToStaticMarkup(<TypingBadge typing={false} />)).toBe('<span role="status" data-typing="false"></span>');
 });
 
+test("the error badge says why in words, a code that it does not know as it is, and nothing where there is none", () => {
+  const says = (error: string | null, texts = es) => renderToStaticMarkup(<ErrorBadge error={error} texts={texts} />);
+  const expired = '<span role="status" data-error="token_expired">';
+  expect(says("token_expired")).toBe(`${expired}Tu sesión ha caducado: inicia sesión de nuevo</span>`);
+  expect(says("token_expired", en)).toBe(`${expired}Your session has expired: sign in again</span>`);
+  expect(says("of_tomorrow")).toBe('<span role="status" data-error="of_tomorrow">of_tomorrow</span>');
+  expect(says(null)).toBe('<span role="status"></span>');
+});
+
+test("each code of the kit's page has words in both languages, and no word is missing there", () => {
+  const page = readFileSync(new URL("../README.md", import.meta.url), "utf8");
+  const table = page.split("| `error` | |")[1]!.split("\n\n")[0]!;
+  const codes = [...table.matchAll(/^\|([^|]*)\|/gm)].flatMap(([, cell]) => [...cell!.matchAll(/`(\w+)`/g)].map(([, code]) => code));
+  expect(codes.sort()).toEqual(Object.keys(es.errors).sort());
+  expect(codes).toEqual(Object.keys(en.errors).sort());
+  for (const words of [...Object.values(es.errors), ...Object.values(en.errors)]) expect(words).toMatch(/^[A-ZÁÉÍÓÚ].*\w$/);
+});
+
 test("texts can be the application's own", () => {
-  const texts: Texts = { connection: { ...es.connection, connected: "En vivo" }, typing: "..." };
+  const texts: Texts = { connection: { ...es.connection, connected: "En vivo" }, typing: "...", errors: { ...es.errors, forbidden: "No" } };
   expect(renderToStaticMarkup(<ConnectionBadge status="connected" texts={texts} />)).toContain(">En vivo<");
   expect(renderToStaticMarkup(<TypingBadge typing texts={texts} />)).toContain(">...<");
+  expect(renderToStaticMarkup(<ErrorBadge error="forbidden" texts={texts} />)).toContain(">No<");
 });
 
 test("a badge takes what a span takes, and keeps what it says", () => {

@@ -10,6 +10,7 @@ import type { Message } from "../src/index.js";
 import { Log, offsetText, positionOf } from "./log.js";
 
 export type Kind = "connect" | "messages" | "events" | "join" | "joined" | "leave" | "live";
+type Engine = Socket["conn"];
 type Ack = (answer: unknown) => void;
 
 /** Something that is held until the test lets it through. */
@@ -43,13 +44,16 @@ export class Peer {
   readonly failures = new Map<Kind, { status: number; code?: string; body?: string }>();
   /** Events below this position are gone. */
   oldest = 0;
-  /** How `auth:refresh` is answered; not at all without. */
-  refresh: "ok" | "refused" | undefined = "ok";
+  /** How `auth:refresh` is answered, `ok` or by a code; not at all without. */
+  refresh: string | undefined = "ok";
   /** No connection gets as far as a handshake. */
   blocked = false;
   /** Nothing is sent to rooms. */
   silent = false;
+  /** How many connections there were, also those without a handshake. */
+  engines = 0;
   #gates: Gate[] = [];
+  readonly #open = new Set<Engine>();
   #http: HttpServer | undefined;
   #io: Server | undefined;
   #port = 0;
@@ -68,6 +72,7 @@ export class Peer {
     return [...(this.#io?.sockets.sockets.values() ?? [])];
   }
 
+  /** Connections that are open, also those without a handshake yet. */
   get transports(): number {
     return this.#io?.engine.clientsCount ?? 0;
   }
@@ -87,6 +92,11 @@ export class Peer {
     const http = (this.#http = createServer((request, response) => this.#answer(request, response)));
     const allowRequest = (_: unknown, decide: (error: string | null, allowed: boolean) => void) => decide(null, !this.blocked);
     const io = (this.#io = new Server(http, { serveClient: false, allowRequest }));
+    io.engine.on("connection", (engine: Engine) => {
+      this.engines += 1;
+      this.#open.add(engine);
+      engine.on("close", () => this.#open.delete(engine));
+    });
     io.use((socket, next) => {
       const { auth } = socket.handshake;
       this.handshakes.push(auth);
@@ -116,6 +126,20 @@ export class Peer {
   /** Cuts every connection, as a network does. */
   drop(): void {
     for (const socket of this.sockets) socket.conn.close();
+  }
+
+  /** The same for those without a handshake yet. */
+  dropTransports(): void {
+    for (const engine of this.#open) engine.close();
+  }
+
+  /** Puts everybody out of a conversation's room. */
+  putOut(contactId: string, reason: string): void {
+    for (const socket of this.sockets) {
+      void socket.leave(`conversation:${contactId}`);
+      delete socket.data[contactId];
+      socket.emit("rowcast:left", { room: `conversation:${contactId}`, reason });
+    }
   }
 
   /** Writes an event and sends it to its room. */
@@ -193,7 +217,7 @@ export class Peer {
     socket.on("auth:refresh", (token: unknown, ack: Ack) => {
       this.tokens.refresh.push(token);
       const ok = this.refresh === "ok" && this.#known(token);
-      if (this.refresh) ack(ok ? { ok } : { ok, error: { code: "unauthorized", message: "" } });
+      if (this.refresh) ack(ok ? { ok } : { ok, error: { code: this.refresh === "ok" ? "unauthorized" : this.refresh, message: "" } });
     });
   }
 

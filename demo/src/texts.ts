@@ -44,7 +44,6 @@ interface Texts {
   notSent: (reason: string) => string;
   botFailed: (reason: string) => string;
   tooLong: (most: string) => string;
-  conversationProblem: (code: string) => string;
 }
 
 const es: Texts = {
@@ -89,7 +88,6 @@ const es: Texts = {
   notSent: (reason) => `No se ha enviado: ${reason}`,
   botFailed: (reason) => `El bot no ha podido responder: ${reason}`,
   tooLong: (most) => `un mensaje tiene como mucho ${most} caracteres.`,
-  conversationProblem: (code) => `La conversación no se puede abrir: ${code}`,
 };
 
 const en: Texts = {
@@ -134,7 +132,6 @@ const en: Texts = {
   notSent: (reason) => `Not sent: ${reason}`,
   botFailed: (reason) => `The bot could not reply: ${reason}`,
   tooLong: (most) => `a message has at most ${most} characters.`,
-  conversationProblem: (code) => `The conversation can't be opened: ${code}`,
 };
 
 const isEnglish = /^en\b/i.test(navigator.language);

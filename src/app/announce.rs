@@ -17,6 +17,7 @@ use crate::backoff::Backoff;
 use crate::config::Config;
 use crate::db::{self, Pool};
 use crate::embedded::Embedded;
+use crate::stdout::print_line;
 
 /// For the list of the attached tables: nobody waits longer for the line that says that the server is ready.
 const SOURCES_PATIENCE: Duration = Duration::from_secs(5);
@@ -76,10 +77,6 @@ async fn log_sources(pool: &Pool) -> anyhow::Result<()> {
 }
 
 /// The lines for the person at the terminal, who opens the first address. Says nothing where all is as it was configured.
-#[expect(
-    clippy::print_stdout,
-    reason = "meant for the person at the terminal, not for the log"
-)]
 fn print_addresses(address: SocketAddr, demo: bool, embedded: Option<&Embedded>) {
     if !demo && embedded.is_none() {
         return;
@@ -98,7 +95,9 @@ fn print_addresses(address: SocketAddr, demo: bool, embedded: Option<&Embedded>)
             example::psql(embedded)
         );
     }
-    println!("{lines}");
+    if let Err(error) = print_line(lines) {
+        tracing::warn!("{error:#}");
+    }
 }
 
 /// The address by which a browser on this machine reaches the listener.

@@ -20,7 +20,7 @@ use crate::http::{self, Callers};
 use crate::metrics::Metrics;
 use crate::quota::Places;
 use crate::status::StartStatus;
-use crate::transport::{self, ConnectionRules};
+use crate::transport::{self, ConnectionRules, Patience};
 
 /// Where the server listens, and what it serves there.
 pub(super) struct Listeners {
@@ -100,8 +100,11 @@ fn rules(config: &Config, metrics: &Metrics) -> ConnectionRules {
     let limits = &config.limits;
     let most = file_limit::connections(limits.max_connections);
     ConnectionRules {
-        head_timeout: limits.handshake_timeout,
-        keep_alive: limits.keep_alive,
+        patience: Patience {
+            head: limits.handshake_timeout,
+            idle: limits.keep_alive,
+            answer: limits.answer_timeout,
+        },
         proxies: config.trusted_proxies.clone(),
         places: Some(Places::new(most, limits.max_connections_per_address)),
         metrics: metrics.clone(),

@@ -1,6 +1,6 @@
 //! What a token says: its payload, read strictly.
 //!
-//! Owns the rules that `jsonwebtoken` leaves to its caller: a subject is required, a time of issue must not lie ahead, an issuer is
+//! Owns the rules that `jsonwebtoken` leaves to its caller: a subject is required that can be revoked, a time of issue must not lie ahead, an issuer is
 //! one text, and no member of the payload is given twice, because two readers would then read two tokens.
 //! Guarantees that no time is beyond the year 9999, whatever the token says.
 
@@ -13,6 +13,8 @@ use serde_json::value::RawValue;
 
 use super::Token;
 
+/// The longest subject: a longer one could not be revoked (`migrations/0032_revocations.sql`).
+const MAX_SUBJECT_BYTES: usize = 1000;
 /// The end of the year 9999, in seconds since 1970.
 const LAST_SECOND: i64 = 253_402_300_799;
 
@@ -66,6 +68,15 @@ pub(super) fn read(payload: Box<RawValue>, now: i64, leeway: i64) -> Result<Toke
         .map_err(|_| "one of iss, sub, exp, nbf and iat is of the wrong type".to_owned())?;
     let subject = claims.sub.filter(|subject| !subject.is_empty());
     let subject = subject.ok_or("it has no sub, which says whom it is about")?;
+    if subject.len() > MAX_SUBJECT_BYTES {
+        return Err(format!(
+            "its sub has {} bytes, of {MAX_SUBJECT_BYTES} that one may have: nobody could revoke it",
+            subject.len()
+        ));
+    }
+    if subject.contains('\0') {
+        return Err("its sub has the character U+0000: nobody could revoke it".to_owned());
+    }
     let expires_at = claims.exp.ok_or("it has no exp")?;
     let ahead = |time: Option<f64>| time.is_some_and(|time| seconds(time) > now + leeway);
     if ahead(claims.nbf) {
@@ -110,6 +121,22 @@ mod tests {
             (token.expires_at(), token.issued_at()),
             (LAST_SECOND, Some(NOW + 30))
         );
+    }
+
+    #[test]
+    fn a_subject_is_one_that_can_be_revoked() {
+        let of = |subject: &str| token(&format!(r#"{{"exp":1900000000,"sub":"{subject}"}}"#));
+        for subject in [
+            "x".repeat(1000),
+            "é".repeat(500),
+            r#"a\n\tb'\"\\"#.to_owned(),
+        ] {
+            assert!(of(&subject).is_ok(), "{subject}");
+        }
+        for subject in ["x".repeat(1001), "é".repeat(501), r"a\u0000".to_owned()] {
+            let refused = of(&subject).expect_err(&subject);
+            assert!(refused.contains("revoke"), "{refused}");
+        }
     }
 
     #[test]

@@ -163,6 +163,7 @@ impl KeyKeeper {
         self.keys.send_replace(Keys {
             set,
             complete_until: self.source.may_have_more().then_some(until),
+            read_at: self.read_at,
             missing: false,
         });
         self.metrics.key_reads(if is_same {

@@ -1,6 +1,6 @@
 //! Who may join which room: everybody, where nobody is asked who they are; else whoever `rowcast.may_join` lets in.
 //!
-//! The one place for this decision: for joins, for clients that come back, for reads over HTTP, and again while a client stays.
+//! Rooms of the kind `rowcast:` are the servers' own, and nobody's. The one place for this decision: for joins, for clients that come back, for reads over HTTP, and again while a client stays.
 //! An answer holds for the moment. Whoever acts on it later asks again.
 
 use std::sync::Arc;
@@ -21,11 +21,18 @@ impl RoomPolicy {
 
     /// A verdict for each room, in their order.
     pub(crate) async fn may_join(&self, identity: &Identity, rooms: &[Room]) -> Vec<Verdict> {
-        if Self::may_change(identity) {
+        let mut verdicts = if Self::may_change(identity) {
             self.0.ask(identity.claims_json(), rooms).await
         } else {
             vec![Verdict::Allowed; rooms.len()]
+        };
+        // Whatever a policy says: what servers tell each other is for no client.
+        for (room, verdict) in rooms.iter().zip(&mut verdicts) {
+            if room.is_reserved() {
+                *verdict = Verdict::Denied;
+            }
         }
+        verdicts
     }
 
     /// The verdict for one room.

@@ -4,7 +4,7 @@
 //! token which says where to find its key (`jku`, `x5u`, `jwk`) or asks for an extension (`crit`) is refused; and that a time limit
 //! is told only to whom the signature has proved right.
 //! Reads the keys that are valid now from a channel. A token with an unknown key asks for newer ones, and waits for none:
-//! its bearer is told to come back.
+//! its bearer is told to come back, until the keys were read once more.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -16,8 +16,11 @@ use serde_json::value::RawValue;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+mod asked_keys;
+
 use super::key::{KeySet, VerifyingKey};
 use super::{Token, claims, ring_crypto};
+use asked_keys::AskedKeys;
 
 /// No token is longer: it has to fit into a header beside others.
 pub(crate) const MAX_TOKEN_BYTES: usize = 8 * 1024;
@@ -41,6 +44,8 @@ pub(crate) struct Keys {
     pub(super) set: Arc<KeySet>,
     /// Until when a key that is not in the set is unknown, and no newer set has to be asked for; `None` if for ever.
     pub(super) complete_until: Option<Instant>,
+    /// When the reading of the set began, where another one may have more keys.
+    pub(super) read_at: Option<Instant>,
     /// Whether there are no keys, and it is not the token's fault.
     pub(super) missing: bool,
 }
@@ -51,6 +56,7 @@ pub(crate) struct Verifier {
     keys: watch::Receiver<Keys>,
     /// Asks for newer keys.
     wanted: Arc<Notify>,
+    asked: Arc<AskedKeys>,
     validation: Arc<Validation>,
 }
 
@@ -130,6 +136,7 @@ impl Verifier {
         Self {
             keys,
             wanted,
+            asked: Arc::default(),
             validation: Arc::new(validation),
         }
     }
@@ -184,12 +191,12 @@ impl Verifier {
     }
 
     fn unknown_key(&self, keys: &Keys, id: Option<&str>) -> TokenError {
-        let id = shown(id.unwrap_or("none"));
-        if keys
-            .complete_until
-            .is_none_or(|until| Instant::now() < until)
-        {
-            return TokenError::UnknownKey(id);
+        let (id, now) = (shown(id.unwrap_or("none")), Instant::now());
+        match (keys.complete_until, keys.read_at) {
+            (None, _) => return TokenError::UnknownKey(id),
+            (Some(until), _) if now >= until => self.asked.forget(&id),
+            (_, Some(read_at)) if !self.asked.is_none(&id, read_at, now) => {}
+            _ => return TokenError::UnknownKey(id),
         }
         self.wanted.notify_one();
         TokenError::KeyNotYet(id)

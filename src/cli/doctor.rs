@@ -11,6 +11,7 @@ use serde_json::json;
 use super::find_database::reach_database;
 use crate::config::Config;
 use crate::db::{Doctor, Finding, Level};
+use crate::stdout::print_line;
 
 /// Files beside one for each socket: connections of the database, listeners, logs.
 const FEW_FILES: u64 = 4_096;
@@ -20,8 +21,7 @@ const CHECK_WIDTH: usize = 13;
 /// Looks, prints, and returns 0, 1 or 2: all is well, a warning, a failure.
 ///
 /// # Errors
-/// None: what goes wrong is a finding.
-#[expect(clippy::print_stdout, reason = "the command's answer")]
+/// The answer can't be written. What else goes wrong is a finding.
 pub(crate) async fn doctor(config: &Config, as_json: bool) -> anyhow::Result<ExitCode> {
     let mut findings = match reach_database(config).await {
         Ok((database, embedded)) => {
@@ -45,11 +45,10 @@ pub(crate) async fn doctor(config: &Config, as_json: bool) -> anyhow::Result<Exi
     let worst = worst.unwrap_or(Level::Ok);
     if as_json {
         let report = json!({ "status": worst, "findings": findings });
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        print_line(serde_json::to_string_pretty(&report)?)?;
     } else {
-        for finding in &findings {
-            print!("{}", lines(finding));
-        }
+        let lines: String = findings.iter().map(lines).collect();
+        print_line(lines.trim_end())?;
     }
     Ok(ExitCode::from(worst as u8))
 }

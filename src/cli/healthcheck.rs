@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::config::Config;
+use crate::stdout::print_line;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 const MAX_ANSWER_BYTES: usize = 16 * 1024;
@@ -21,7 +22,6 @@ const MAX_ANSWER_BYTES: usize = 16 * 1024;
 ///
 /// # Errors
 /// The server is not there, does not answer in time, or is not ready; the failing checks are named.
-#[expect(clippy::print_stdout, reason = "the command's answer")]
 pub(crate) async fn healthcheck(config: &Config) -> anyhow::Result<()> {
     let address = format!("{}:{}", config.listen.local_host(), config.listen.port);
     let (status, body) = timeout(PATIENCE, ask(&address))
@@ -31,11 +31,10 @@ pub(crate) async fn healthcheck(config: &Config) -> anyhow::Result<()> {
         bail!("{address} is not ready: {body}");
     }
     if body.contains("degraded") {
-        println!("ready, and something is to be mended: {body}");
+        print_line(format_args!("ready, and something is to be mended: {body}"))
     } else {
-        println!("ready");
+        print_line("ready")
     }
-    Ok(())
 }
 
 async fn ask(address: &str) -> anyhow::Result<(StatusCode, String)> {

@@ -14,12 +14,12 @@ use crate::config::Config;
 use crate::db::{ChatTables, Schema, prepare};
 use crate::embedded::Embedded;
 use crate::status::StartStatus;
+use crate::stdout::print_line;
 
 /// Applies the migrations, with the chat tables where `chat` asks for them.
 ///
 /// # Errors
 /// What kept them from being applied, and what to do about it.
-#[expect(clippy::print_stdout, reason = "the command's answer")]
 pub(crate) async fn migrate(config: &Config, chat: bool, patience: Duration) -> anyhow::Result<()> {
     let (database, embedded) = find_database(config).await?;
     let name = database.describe();
@@ -44,8 +44,10 @@ pub(crate) async fn migrate(config: &Config, chat: bool, patience: Duration) -> 
     };
     let (_, applied) = prepared?;
     match applied.len() {
-        0 => println!("{name}: up to date"),
-        _ => println!("{name}: up to date, applied {}", applied.join(", ")),
+        0 => print_line(format_args!("{name}: up to date")),
+        _ => print_line(format_args!(
+            "{name}: up to date, applied {}",
+            applied.join(", ")
+        )),
     }
-    Ok(())
 }

@@ -7,23 +7,24 @@ use std::time::{Duration, UNIX_EPOCH};
 use anyhow::{Context as _, anyhow, bail};
 use serde_json::{Map, Value, json};
 
-use crate::auth::{self, Identity, Signer, TokenError};
+use crate::auth::{self, ConnectError, Identity, Signer, TokenError};
 use crate::config::{Auth, Config, Jwt, JwtKeys, TokenArgs};
 use crate::metrics::Metrics;
+use crate::revocations::Revocations;
 use crate::status::Checks;
+use crate::stdout::print_line;
 
 /// Runs the command.
 ///
 /// # Errors
 /// No token can be made, or none be judged.
-#[expect(clippy::print_stdout, reason = "the command's answer")]
 pub(crate) async fn token(config: &Config, args: &TokenArgs) -> anyhow::Result<ExitCode> {
     let jwt = match &config.auth {
         Auth::Jwt(jwt) => Some(&**jwt),
         Auth::None => None,
     };
     let Some(presented) = &args.check else {
-        println!("{}", made(jwt, args)?);
+        print_line(made(jwt, args)?)?;
         return Ok(ExitCode::SUCCESS);
     };
     let jwt = jwt.context("the server asks for no token: set ROWCAST_AUTH=jwt, and a key")?;
@@ -39,12 +40,15 @@ pub(crate) async fn token(config: &Config, args: &TokenArgs) -> anyhow::Result<E
     };
     let verifier = auth::verifier_now(jwt, &Metrics::new().0, &Checks::default()).await?;
     let verified = verifier.verify(presented.trim());
-    let verified = verified.map(|token| Identity::Bearer(token.into()));
+    let verified = verified
+        .map(|token| Identity::Bearer(token.into()))
+        .map_err(Refusal::from)
+        .and_then(|identity| not_too_old(identity, config));
     let is_good = verified.is_ok();
     if args.json {
-        println!("{}", as_json(&verified));
+        print_line(as_json(&verified))?;
     } else {
-        println!("{}", as_text(&verified));
+        print_line(as_text(&verified))?;
     }
     Ok(if is_good {
         ExitCode::SUCCESS
@@ -104,7 +108,46 @@ fn claims(jwt: Option<&Jwt>, args: &TokenArgs) -> anyhow::Result<Map<String, Val
     Ok(claims)
 }
 
-fn as_text(verified: &Result<Identity, TokenError>) -> String {
+/// Why the server would not let the bearer of a token in.
+struct Refusal {
+    error: ConnectError,
+    reason: &'static str,
+    message: String,
+}
+
+impl From<TokenError> for Refusal {
+    fn from(error: TokenError) -> Self {
+        Self {
+            error: ConnectError::from(&error),
+            reason: error.reason(),
+            message: error.to_string(),
+        }
+    }
+}
+
+/// The server refuses it also where no revocation is younger than the token. Those of the database aren't looked at.
+fn not_too_old(identity: Identity, config: &Config) -> Result<Identity, Refusal> {
+    match auth::check_not_revoked(&identity, &Revocations::new(config.max_token_age)) {
+        Ok(()) => Ok(identity),
+        Err(error) => Err(Refusal {
+            error,
+            reason: "too_old",
+            message: "the token was issued (iat) longer ago than ROWCAST_MAX_TOKEN_AGE".to_owned(),
+        }),
+    }
+}
+
+/// What is odd about a good token.
+fn note(expires_at: i64) -> &'static str {
+    // Beyond the year 5138.
+    if expires_at > 100_000_000_000 {
+        "\nnote: its exp is in seconds, and lies millennia ahead: was it meant in milliseconds?"
+    } else {
+        ""
+    }
+}
+
+fn as_text(verified: &Result<Identity, Refusal>) -> String {
     match verified {
         Ok(identity) => {
             let told = identity.token().map(|token| {
@@ -115,13 +158,16 @@ fn as_text(verified: &Result<Identity, TokenError>) -> String {
                 )
             });
             let claims = identity.claims_json();
-            format!("good: {}\nclaims: {claims}", told.unwrap_or_default())
+            let note = identity
+                .token()
+                .map_or("", |token| note(token.expires_at()));
+            format!("good: {}{note}\nclaims: {claims}", told.unwrap_or_default())
         }
-        Err(error) => format!("refused as {}: {error}", auth::ConnectError::from(error)),
+        Err(refusal) => format!("refused as {}: {}", refusal.error, refusal.message),
     }
 }
 
-fn as_json(verified: &Result<Identity, TokenError>) -> Value {
+fn as_json(verified: &Result<Identity, Refusal>) -> Value {
     match verified {
         Ok(identity) => json!({
             "ok": true,
@@ -131,11 +177,11 @@ fn as_json(verified: &Result<Identity, TokenError>) -> Value {
             "exp": identity.token().map(|token| token.expires_at()),
             "claims": serde_json::from_str::<Value>(identity.claims_json()).unwrap_or_default(),
         }),
-        Err(error) => json!({
+        Err(refusal) => json!({
             "ok": false,
-            "code": auth::ConnectError::from(error).to_string(),
-            "reason": error.reason(),
-            "message": error.to_string(),
+            "code": refusal.error.to_string(),
+            "reason": refusal.reason,
+            "message": refusal.message,
         }),
     }
 }

@@ -44,6 +44,25 @@ pub(crate) enum Command {
     /// Signs with ROWCAST_JWT_SECRET, or with the private key of --key. With --check: exit 0 when the server would let its bearer
     /// in, 1 when not, with the reason.
     Token(TokenArgs),
+    /// Detach a table: its triggers go, its rows stay
+    Detach {
+        /// The table, with its schema or without
+        table: String,
+    },
+    /// Store an event of your own, as rowcast.emit does: every client in the room gets it
+    Emit {
+        /// Its room, in full, such as conversation:42
+        room: String,
+        /// Its name, such as message:new
+        event: String,
+        /// Its payload; - reads it from the standard input
+        #[arg(value_name = "JSON")]
+        data: String,
+    },
+    /// Print events as they are committed, until it is interrupted
+    ///
+    /// Looks four times a second, needs no server, and goes on where it was when the database was away.
+    Tail(TailArgs),
     /// List the attached tables, with their rooms, events and problems
     Sources {
         /// One JSON array
@@ -72,6 +91,38 @@ pub(crate) struct GrantArgs {
     /// Run them, as the role of DATABASE_URL; exit 1 when one is refused
     #[arg(long)]
     pub apply: bool,
+}
+
+/// The arguments of [`Command::Tail`].
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub(crate) struct TailArgs {
+    /// One room, in full, such as conversation:42; without it all rooms
+    pub room: Option<String>,
+    /// Begin with what came since: an offset, or so long ago, such as 10m; without it only what comes is printed
+    #[arg(long, value_name = "OFFSET|DURATION", value_parser = since)]
+    pub since: Option<Since>,
+    /// One JSON object a line: at, room, event, data, offset
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// From where on a tail begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Since {
+    /// So long ago.
+    Ago(Duration),
+    /// After an offset, as clients have it.
+    Offset(String),
+}
+
+/// What begins with a digit is a duration. Offsets begin with their version, which is a letter.
+fn since(text: &str) -> Result<Since, String> {
+    if !text.starts_with(|first: char| first.is_ascii_digit()) {
+        return Ok(Since::Offset(text.to_owned()));
+    }
+    let bounds = quantity::TTL;
+    let ago = quantity::duration(text, bounds).map_err(|refusal| refusal.to_string())?;
+    Ok(Since::Ago(ago))
 }
 
 /// The arguments of [`Command::Token`].

@@ -35,6 +35,8 @@ pub(crate) struct Limits {
     pub handshake_timeout: Duration,
     /// `ROWCAST_KEEP_ALIVE`: how long a connection without a request is kept.
     pub keep_alive: Duration,
+    /// `ROWCAST_ANSWER_TIMEOUT`: how long a client may take to read an answer.
+    pub answer_timeout: Duration,
 }
 
 impl Limits {
@@ -56,6 +58,9 @@ impl Limits {
             }),
             keep_alive: read.value("ROWCAST_KEEP_ALIVE", |text| {
                 quantity::duration(text, quantity::KEEP_ALIVE)
+            }),
+            answer_timeout: read.value("ROWCAST_ANSWER_TIMEOUT", |text| {
+                quantity::duration(text, quantity::ANSWER_TIMEOUT)
             }),
         }
     }

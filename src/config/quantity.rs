@@ -39,6 +39,7 @@ pub(super) const TTL: Bounds = bounds(
 pub(super) const LEEWAY: Bounds = bounds(Duration::ZERO, Duration::from_secs(5 * 60));
 pub(super) const PATIENCE: Bounds = bounds(Duration::from_secs(1), HOUR);
 pub(super) const KEEP_ALIVE: Bounds = bounds(Duration::from_secs(1), HOUR);
+pub(super) const ANSWER_TIMEOUT: Bounds = bounds(Duration::from_secs(1), HOUR);
 pub(super) const HANDSHAKE_TIMEOUT: Bounds =
     bounds(Duration::from_millis(100), Duration::from_secs(5 * 60));
 

@@ -100,6 +100,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("ROWCAST_MAX_READ_RATE", "COUNT", Value("10000"), "Past messages and events a second that one identity, or one address without identities, may read; half a minute's worth at once"),
     setting("ROWCAST_HANDSHAKE_TIMEOUT", "DURATION", Value("10s"), "Time a connection has to become a Socket.IO client"),
     setting("ROWCAST_KEEP_ALIVE", "DURATION", Value("75s"), "How long a connection without a request is kept: longer than a proxy in front keeps it"),
+    setting("ROWCAST_ANSWER_TIMEOUT", "DURATION", Value("2m"), "How long a client may take to read the answer to a request"),
     setting("ROWCAST_POLICY_TIMEOUT", "DURATION", Value("2s"), "Time that rowcast.may_join has to say who may join which rooms"),
     setting("ROWCAST_POLICY_LEASE", "DURATION", Value("5m"), "How often it is asked again for the rooms that a socket stays in"),
     setting("ROWCAST_DATA_DIR", "FOLDER", Words("the per-user data folder"), "Home of the embedded Postgres"),

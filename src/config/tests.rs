@@ -71,6 +71,7 @@ fn nothing_said_gives_the_defaults() {
         max_read_rate: 10_000,
         handshake_timeout: Duration::from_secs(10),
         keep_alive: Duration::from_secs(75),
+        answer_timeout: Duration::from_secs(120),
     };
     assert_eq!(config.limits, limits);
     assert!(config.data_dir.is_absolute());
@@ -160,6 +161,8 @@ fn every_setting_takes_what_it_says() {
     assert_eq!(rate.max_read_rate, 2);
     let kept = accepted("ROWCAST_KEEP_ALIVE", "10m").limits.keep_alive;
     assert_eq!(kept, Duration::from_secs(600));
+    let taken = accepted("ROWCAST_ANSWER_TIMEOUT", "9s").limits;
+    assert_eq!(taken.answer_timeout, Duration::from_secs(9));
     assert!(!accepted("ROWCAST_DEMO", "off").demo);
     let day = Duration::from_secs(24 * 60 * 60);
     assert_eq!(accepted("ROWCAST_RETENTION", "7d").retention, 7 * day);
@@ -249,6 +252,7 @@ ROWCAST_MAX_SOCKETIO_RATE="0" is not accepted; give a whole number from 1 to 100
 ROWCAST_MAX_LONG_POLLS="0" is not accepted; give a whole number from 1 to 100000
 ROWCAST_MAX_READ_RATE="0.5" is not accepted; give a whole number from 1 to 100000
 ROWCAST_KEEP_ALIVE="75" is not accepted; give a duration from 1s to 1h with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
+ROWCAST_ANSWER_TIMEOUT="0s" is not accepted; give a duration from 1s to 1h with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
 ROWCAST_MAX_ROOMS="0" is not accepted; give a whole number from 1 to 100000
 ROWCAST_MAX_EVENT_RATE="fast" is not accepted; give a whole number from 1 to 100000
 ROWCAST_MAX_MESSAGE_SIZE="12" is not accepted; give a size from 1KB to 16MiB in bytes, KB, MB, KiB or MiB, such as 64KB

@@ -33,6 +33,8 @@ pub(crate) struct Grant {
     pub sql: String,
     /// What Postgres said to it.
     pub refused: Option<String>,
+    /// Whether it is of use only where clients have tokens.
+    pub is_for_tokens: bool,
 }
 
 /// The tables that were attached, those that are looked up for them, and their schemas. `$1` is the role.
@@ -72,10 +74,13 @@ union all
 select 3, format('alter default privileges for role %I grant trigger on tables to %I;', $1, rolname) from owner
 order by 1, 2";
 
-/// The role that the policy runs as, made if there is none, and the right of role `$1` to become it.
+/// The role that the policy runs as, made if there is none, the function that asks as that role, and the right of role `$1` to call it.
 const POLICY_ROLE: &str = "
 with role as (
   select (select oid from pg_roles where rolname = 'rowcast_policy') as oid
+), asking as (
+  select p.oid, p.proowner, pg_get_function_identity_arguments(p.oid) as arguments
+  from pg_proc p join pg_namespace n on n.oid = p.pronamespace where n.nspname = 'rowcast' and p.proname = 'ask_may_join'
 ), function as (
   select p.oid, format('function rowcast.%I(%s)', p.proname, pg_get_function_identity_arguments(p.oid)) as named
   from pg_proc p join pg_namespace n on n.oid = p.pronamespace
@@ -89,8 +94,10 @@ union all
 select 3, format('grant execute on %s to rowcast_policy;', named) from role, function
 where not coalesce(has_function_privilege(role.oid, function.oid, 'execute'), false)
 union all
-select 4, format('grant rowcast_policy to %I;', $1) from role
-where not coalesce(pg_has_role($1, oid, 'member'), false)
+select 4, 'select rowcast.give_policy_away();' from role, asking where asking.proowner is distinct from role.oid
+union all
+select 5, format('grant execute on function rowcast.ask_may_join(%s) to %I;', arguments, $1) from asking
+where not coalesce(has_function_privilege($1, oid, 'execute'), false)
 order by 1, 2";
 /// Every table of ours, and the views; the secret is for servers alone.
 const TABLES: &str = "
@@ -121,6 +128,7 @@ pub(crate) async fn grants_for(
     // Without names of statements, which a pooler would keep.
     let mut on = Backend::new(false, &mut transaction);
     let quoted = quoted_role(&mut on, role).await?;
+    let mut for_tokens = Vec::new();
     let mut statements = vec![format!("grant usage on schema rowcast to {quoted};")];
     if wanted.serve {
         for (name, privileges) in tables() {
@@ -129,11 +137,7 @@ pub(crate) async fn grants_for(
         let functions = SERVE.iter().filter(|right| right.kind == Kind::Function);
         let functions: Vec<_> = functions.map(|right| right.name).collect();
         statements.extend(execute(&mut on, &functions, &quoted).await?);
-        let policy: Vec<(i32, String)> = sqlx::query_as(POLICY_ROLE)
-            .bind(role)
-            .fetch_all(&mut on)
-            .await?;
-        statements.extend(policy.into_iter().map(|(_, sql)| sql));
+        for_tokens = placed(&mut on, POLICY_ROLE, role).await?;
         let attached = sqlx::query_scalar(ATTACHED).bind(role);
         statements.extend(attached.fetch_all(&mut on).await?);
     }
@@ -147,11 +151,7 @@ pub(crate) async fn grants_for(
     }
     if wanted.attach {
         statements.extend(execute(&mut on, &["attach", "detach"], &quoted).await?);
-        let of_the_owner: Vec<(i32, String)> = sqlx::query_as(OF_THE_OWNER)
-            .bind(role)
-            .fetch_all(&mut on)
-            .await?;
-        statements.extend(of_the_owner.into_iter().map(|(_, sql)| sql));
+        statements.extend(placed(&mut on, OF_THE_OWNER, role).await?);
     }
     if wanted.emit {
         statements.extend(execute(&mut on, &["emit", "typing"], &quoted).await?);
@@ -161,8 +161,17 @@ pub(crate) async fn grants_for(
     }
     transaction.rollback().await?;
     connection.close().await?;
-    let grant = |sql| Grant { sql, refused: None };
-    Ok(statements.into_iter().map(grant).collect())
+    let grant = |is_for_tokens| {
+        move |sql| Grant {
+            sql,
+            refused: None,
+            is_for_tokens,
+        }
+    };
+    let statements = statements.into_iter().map(grant(false));
+    Ok(statements
+        .chain(for_tokens.into_iter().map(grant(true)))
+        .collect())
 }
 
 /// Runs the statements one by one, and notes which were refused: each may need another owner.
@@ -182,6 +191,27 @@ pub(crate) async fn apply_grants(database: &Database, grants: &mut [Grant]) -> a
     }
     connection.close().await?;
     Ok(())
+}
+
+/// Some of the roles that may log in and give rights on roles: superusers first.
+const GIVERS: &str = "
+select quote_ident(rolname) from pg_roles where rolcanlogin and (rolsuper or rolcreaterole) order by rolsuper desc, rolname limit 5";
+
+/// Who may be able to give what concerns the policy's role.
+///
+/// # Errors
+/// The database's own.
+pub(crate) async fn policy_givers(database: &Database) -> anyhow::Result<Vec<String>> {
+    let mut connection = connect(database).await?;
+    let mut transaction = connection.begin().await?;
+    sqlx::raw_sql(pin_names!())
+        .execute(&mut *transaction)
+        .await?;
+    let mut on = Backend::new(false, &mut transaction);
+    let givers = sqlx::query_scalar(GIVERS).fetch_all(&mut on).await?;
+    transaction.rollback().await?;
+    connection.close().await?;
+    Ok(givers)
 }
 
 /// Runs one statement, with names that mean Postgres's own things.
@@ -209,6 +239,16 @@ fn tables() -> Vec<(&'static str, String)> {
     // Whether there is a record of migrations depends on who applied them; `all tables` covers it.
     tables.retain(|(name, _)| *name != "migrations");
     tables
+}
+
+/// Statements that a query gives for the role, with their places.
+async fn placed(
+    on: &mut Backend<'_>,
+    query: &'static str,
+    role: &str,
+) -> sqlx::Result<Vec<String>> {
+    let found: Vec<(i32, String)> = sqlx::query_as(query).bind(role).fetch_all(on).await?;
+    Ok(found.into_iter().map(|(_, sql)| sql).collect())
 }
 
 async fn execute(

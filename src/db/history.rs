@@ -188,7 +188,7 @@ async fn find_tables<'a>(
     let mut tables = Vec::new();
     for source in sources {
         let template = source.template();
-        feeds |= template.may_begin("conversation:");
+        feeds |= template.may_begin(&format!("{}:", room.kind()));
         let told = match template.solve(room.as_str()) {
             Solution::None => continue,
             Solution::Only(values) => source.told(values),
@@ -218,7 +218,7 @@ async fn find_tables<'a>(
         }
     }
     if !feeds {
-        return Err(HistoryError::Unattached);
+        return Err(HistoryError::Unattached(room.kind().to_owned()));
     }
     Ok(tables)
 }

@@ -39,13 +39,16 @@ const TELL_AGAIN: Duration = Duration::from_secs(30);
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_MOST: Duration = Duration::from_secs(2);
 
-/// A dump that is restored without its owners has the confined functions, and they are not the role's whose they should be. What is
+/// A dump that is restored without its owners has the confined functions, and they are not the roles' whose they should be. What is
 /// in the way is for the doctor to say.
 const CONFINE: &str = concat!(
     "begin; ",
     pin_names!(),
     "; select rowcast.confine() from pg_proc p join pg_namespace n on n.oid = p.pronamespace
      where n.nspname = 'rowcast' and p.proname = 'confined_row' and pg_get_userbyid(p.proowner) <> 'rowcast_capture'
+       and pg_has_role(n.nspowner, 'usage');
+     select rowcast.confine_policy() from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+     where n.nspname = 'rowcast' and p.proname = 'ask_may_join' and pg_get_userbyid(p.proowner) <> 'rowcast_policy'
        and pg_has_role(n.nspowner, 'usage'); commit"
 );
 

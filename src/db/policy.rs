@@ -250,6 +250,8 @@ impl Policy {
     fn failed(&self, failure: Failure) -> Verdict {
         match failure {
             Failure::Raised(cause) => {
+                // It may be a right that was taken away.
+                self.role.forget();
                 self.metrics.policy_errors.inc();
                 self.complaints
                     .log("raised an error, and the room was refused", &cause);

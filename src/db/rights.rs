@@ -119,11 +119,12 @@ impl Missing {
     /// Says all of it in one line: the right, what goes wrong, and the remedy.
     pub(super) fn line(&self) -> String {
         let without = self.right().without;
-        format!(
-            "{}: {without}; give it the right: {}",
-            self.said(),
-            self.remedy()
-        )
+        let mend = if self.absent {
+            "make it"
+        } else {
+            "give it the right"
+        };
+        format!("{}: {without}; {mend}: {}", self.said(), self.remedy())
     }
 }
 
@@ -132,7 +133,7 @@ impl Missing {
 pub(super) fn missing_sql() -> String {
     let mut wanted = String::new();
     for (place, right) in SERVE.iter().enumerate() {
-        for privilege in right.privileges {
+        for (nth, privilege) in right.privileges.iter().enumerate() {
             let comma = if wanted.is_empty() { "" } else { ", " };
             let kind = match right.kind {
                 Kind::Schema => "schema",
@@ -142,7 +143,7 @@ pub(super) fn missing_sql() -> String {
             let name = right.name;
             write!(
                 wanted,
-                "{comma}({place}, '{kind}', '{name}', '{privilege}')"
+                "{comma}({place}, {nth}, '{kind}', '{name}', '{privilege}')"
             )
             .expect("a String takes everything");
         }
@@ -153,7 +154,7 @@ pub(super) fn missing_sql() -> String {
                 case w.kind when 'schema' then 'schema rowcast'
                             when 'table' then 'rowcast.' || w.name
                             else format('function rowcast.%s(%s)', w.name, pg_get_function_identity_arguments(p.oid)) end as object
-         from (values {wanted}) as w (place, kind, name, privilege)
+         from (values {wanted}) as w (place, nth, kind, name, privilege)
          left join pg_namespace n on n.nspname = 'rowcast'
          left join pg_class c on w.kind = 'table' and c.relnamespace = n.oid and c.relname = w.name
          left join pg_proc p on w.kind = 'function' and p.pronamespace = n.oid and p.proname = w.name
@@ -162,6 +163,9 @@ pub(super) fn missing_sql() -> String {
                                         else has_function_privilege(p.oid, w.privilege) end, false)
            -- Whoever applies the migrations with another tool has another record of them.
            and (c.oid is not null or w.name <> 'migrations')
+           -- What is not there is said once, and without the schema nothing is.
+           and (n.oid is not null or w.kind = 'schema')
+           and (w.nth = 0 or coalesce(c.oid, p.oid) is not null)
          order by w.place"
     )
 }

@@ -10,9 +10,10 @@ use sqlx::AssertSqlSafe;
 
 use super::fault::{cause_of, is_about_the_connection};
 use super::link::is_standby;
+use super::lock_holder::LockHolder;
 use super::locks::{HELD, Held, lasting};
 use super::pools::Pool;
-use super::reader_key::{KEY_HOLDER, KeyHolder};
+use super::reader_key::{KEY_HOLDER, key_line};
 use super::retry::within;
 use super::rights::{Hidden, Missing, hidden_sql, missing_sql};
 use super::sessions::rehearse;
@@ -32,7 +33,7 @@ pub(super) const MAKE_WAKE: &str = "create trigger wake after insert on rowcast.
 const NO_WRITES_STANDBY: &str =
     "the database takes no writes: this is a standby; let DATABASE_URL lead to the primary";
 
-/// So many looks in a row find the readers' key with the same process before that is a fault.
+/// So many looks in a row find the readers' key with the same holder before that is a fault.
 const KEY_LOOKS: u32 = 3;
 
 /// One row: what the catalog says.
@@ -42,7 +43,7 @@ struct Look {
     read_only: bool,
     missing: Vec<Missing>,
     hidden: Vec<Hidden>,
-    key_holder: Option<KeyHolder>,
+    key_holder: Option<LockHolder>,
     held: Vec<Held>,
     /// The trigger that wakes is there, or its table is not. One that is disabled is the poll-only mode.
     wakes: bool,
@@ -53,8 +54,8 @@ pub(crate) struct SelfCheck {
     pool: Pool,
     checks: Checks,
     look: String,
-    /// The process that had the readers' key for itself at the last look, and for how many looks; 0 if none.
-    key_holder: Mutex<(i32, u32)>,
+    /// Who had the readers' key alone at the last look, and for how many looks; empty if nobody had.
+    key_holder: Mutex<(String, u32)>,
     /// The locks that the last look found.
     held: Mutex<Vec<Held>>,
 }
@@ -122,7 +123,10 @@ impl SelfCheck {
 
     /// Takes note of what a look found, which is one row of JSON.
     fn note(&self, found: &str) {
-        let look = serde_json::from_str::<Look>(found).expect("the statement's own shape");
+        let look = match serde_json::from_str::<Look>(found) {
+            Ok(look) => look,
+            Err(error) => return say_unreadable(&error),
+        };
         self.found(Check::Writes, look.without_writes());
         let hidden = look.hidden.iter();
         let hidden = hidden.map(|hidden| format!("{}: {}", hidden.said(), hidden.remedy()));
@@ -132,7 +136,7 @@ impl SelfCheck {
         self.found(Check::Wake, (!look.wakes).then_some(silent));
         let is_held = self.holds_on(look.key_holder.as_ref());
         let holder = look.key_holder.filter(|_| is_held);
-        self.found(Check::ReaderKey, holder.map(|holder| holder.line()));
+        self.found(Check::ReaderKey, holder.as_ref().map(key_line));
         for check in [
             Check::Rights,
             Check::Sessions,
@@ -148,15 +152,16 @@ impl SelfCheck {
         }
     }
 
-    /// Whether the same process has had the readers' key for some looks. Writers have it for a moment when they test it.
-    fn holds_on(&self, holder: Option<&KeyHolder>) -> bool {
-        let pid = holder.map_or(0, |holder| holder.pid);
+    /// Whether the same holder has had the readers' key for some looks. Writers have it for a moment when they test it.
+    fn holds_on(&self, holder: Option<&LockHolder>) -> bool {
+        let holder = holder.map_or("", |holder| &holder.holder);
         let mut last = self
             .key_holder
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        *last = (pid, if last.0 == pid { last.1 + 1 } else { 1 });
-        pid != 0 && last.1 >= KEY_LOOKS
+        last.1 = if last.0 == holder { last.1 + 1 } else { 1 };
+        holder.clone_into(&mut last.0);
+        !holder.is_empty() && last.1 >= KEY_LOOKS
     }
 
     /// Does what a join does, and takes it back.
@@ -190,7 +195,10 @@ impl SelfCheck {
         })
         .await;
         if let Ok(answer) = answer {
-            self.found_locks(serde_json::from_str(&answer).expect("the statement's own shape"));
+            match serde_json::from_str(&answer) {
+                Ok(held) => self.found_locks(held),
+                Err(error) => say_unreadable(&error),
+            }
         }
     }
 
@@ -228,6 +236,11 @@ impl Look {
              alter role or alter database ... reset default_transaction_read_only";
         self.read_only.then(|| why.to_owned())
     }
+}
+
+/// A server serves on without a look: it must not end because a catalog says what nobody thought of.
+fn say_unreadable(error: &serde_json::Error) {
+    tracing::error!("the self-check can't read what the database says of itself: {error}");
 }
 
 fn joined(lines: &[String]) -> Option<String> {

@@ -57,7 +57,7 @@ impl Outgoing {
     pub(crate) fn resync(room: &Room, reason: &str) -> Self {
         Self::transient(
             name::RESYNC,
-            &json!({ "contactId": room.contact(), "reason": reason }),
+            &json!({ "contactId": room.contact(), "room": room.as_str(), "reason": reason }),
         )
     }
 

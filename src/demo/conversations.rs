@@ -15,8 +15,9 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::Demo;
 use crate::db::Conversation;
 use crate::http::Caller;
-use crate::http::api::{Query, tagged};
+use crate::http::api::tagged;
 use crate::http::etag::{self, ETag};
+use crate::http::query::Query;
 use crate::http_error::Error;
 use crate::metrics::Limit;
 

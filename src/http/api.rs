@@ -1,16 +1,14 @@
-//! What the API's reads share: who may ask, for which room, with which parameters.
+//! What the API's reads share: who may ask, and for which room.
 //!
 //! [`admit`] comes before every handler: it holds the limits of requests and checks the origin.
-//! Refuses unknown and repeated parameters, because a misspelt one that was ignored would change the question.
 
-use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Extension, Path, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::time::Instant;
@@ -18,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::api_limits::{ApiLimits, Caller};
 use super::etag;
-use crate::auth::{self, Authenticator, ConnectError, Identity, RoomPolicy};
+use crate::auth::{self, Authenticator, ConnectError, Identity, RoomPolicy, StandingWatch};
 use crate::db::{Pool, Verdict};
 use crate::delivery::RoomNotifier;
 use crate::event::{ContactId, Room};
@@ -28,6 +26,8 @@ use crate::offset::EpochKey;
 use crate::quota::ClientAddress;
 use crate::revocations::Revocations;
 
+/// The parameter of a path that names a room in full.
+const ROOM: &str = "room";
 /// Between two lines of the log about requests that fail.
 const COMPLAINT_PAUSE: Duration = Duration::from_secs(5);
 
@@ -107,7 +107,8 @@ impl Api {
     ///
     /// # Errors
     /// Its token is refused, or the room is closed to it.
-    pub(super) fn check_not_revoked(&self, identity: &Identity, room: &Room) -> Result<(), Error> {
+    pub(super) fn check_still_stands(&self, identity: &Identity, room: &Room) -> Result<(), Error> {
+        auth::check_not_expired(identity, self.authenticator.leeway()).map_err(refused)?;
         auth::check_not_revoked(identity, &self.revocations).map_err(refused)?;
         let bearer = identity.bearer(&self.revocations);
         match bearer {
@@ -116,6 +117,11 @@ impl Api {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Waits for the moment from which on [`Api::check_still_stands`] may say something else.
+    pub(super) fn watch_standing(&self, identity: &Identity) -> StandingWatch {
+        StandingWatch::begin(identity, self.authenticator.leeway(), &self.revocations)
     }
 
     /// Logs why a request failed, now and then, and says what the client is told.
@@ -151,8 +157,9 @@ pub(crate) async fn admit(
     match api.identify(&parts, address).await {
         Ok((identity, caller)) => {
             parts.extensions.insert(identity);
-            parts.extensions.insert(caller);
-            next.run(Request::from_parts(parts, body)).await
+            parts.extensions.insert(caller.clone());
+            let response = next.run(Request::from_parts(parts, body)).await;
+            api.limits.hold_answer(&caller, response)
         }
         Err(error) => error.into_response(),
     }
@@ -168,13 +175,25 @@ fn refused(error: ConnectError) -> Error {
     }
 }
 
-/// The room that is asked for.
-pub(crate) async fn room(
-    api: &Api,
-    contact: Result<Path<String>, PathRejection>,
-    identity: &Identity,
-) -> Result<Room, Error> {
-    Ok(self::contact(api, contact, identity).await?.room())
+/// What a path names: its one parameter, as it is called and decoded.
+pub(crate) type PathName = Result<Path<Vec<(String, String)>>, PathRejection>;
+
+/// The room that a path names, by its contact or in full.
+pub(crate) async fn room(api: &Api, path: PathName, identity: &Identity) -> Result<Room, Error> {
+    let Path(named) = path.map_err(|_| {
+        Error::BadRequest("contactId or room must be UTF-8, percent-encoded".to_owned())
+    })?;
+    let [(parameter, name)] = <[_; 1]>::try_from(named).expect("each of these routes has one");
+    let room = if parameter == ROOM {
+        Room::named(&name).map_err(|error| Error::BadRequest(error.to_string()))?
+    } else {
+        let contact = ContactId::try_from(name);
+        contact
+            .map_err(|error| Error::BadRequest(error.to_string()))?
+            .room()
+    };
+    check_room(api, &room, identity).await?;
+    Ok(room)
 }
 
 /// The contact of the conversation that is asked for.
@@ -197,65 +216,6 @@ pub(crate) async fn check_room(api: &Api, room: &Room, identity: &Identity) -> R
         Verdict::Denied => Err(Error::Forbidden("not allowed")),
         Verdict::Unavailable => Err(Error::PolicyUnavailable),
     }
-}
-
-/// The parameters of a request.
-pub(crate) struct Query(Vec<(String, String)>);
-
-impl Query {
-    /// Takes a query whose names are all `known`, each once.
-    pub(crate) fn parse(uri: &Uri, known: &[&str]) -> Result<Self, Error> {
-        let mut pairs: Vec<(String, String)> = Vec::new();
-        let query = uri.query().unwrap_or_default();
-        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-            if !known.contains(&&*name) {
-                return Err(Error::BadRequest(format!(
-                    "unknown parameter {}: {} are accepted",
-                    quoted(&name),
-                    known.join(", ")
-                )));
-            }
-            if pairs.iter().any(|(other, _)| *other == name) {
-                return Err(Error::BadRequest(format!("{name} is given twice")));
-            }
-            pairs.push((name.into_owned(), value.into_owned()));
-        }
-        Ok(Self(pairs))
-    }
-
-    pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        let found = self.0.iter().find(|(other, _)| other == name);
-        found.map(|(_, value)| &**value)
-    }
-
-    pub(crate) fn number(
-        &self,
-        name: &str,
-        default: u16,
-        range: RangeInclusive<u16>,
-    ) -> Result<u16, Error> {
-        let Some(text) = self.text(name) else {
-            return Ok(default);
-        };
-        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-        let number = text
-            .parse()
-            .ok()
-            .filter(|number| digits && range.contains(number));
-        number.ok_or_else(|| {
-            Error::BadRequest(format!(
-                "{name} must be a whole number from {} to {}, not {}",
-                range.start(),
-                range.end(),
-                quoted(text)
-            ))
-        })
-    }
-}
-
-/// A client's own text, quoted and cut, for a message to that client.
-pub(crate) fn quoted(text: &str) -> String {
-    format!("{:?}", text.chars().take(100).collect::<String>())
 }
 
 /// What an answer depends on beside its URL: who asks. The layer of CORS adds the origin.

@@ -1,26 +1,47 @@
 //! How much one address, and one identity, may ask of the API.
 //!
 //! Requests and long-polls are counted twice: for the address, before anybody knows who asks, and for the identity. What is read of
-//! the past is counted once, for the identity, and for the address where there is none; joins with an offset count there, too.
+//! the past is counted once, for the identity, and for the address where there is none; joins with an offset count there, too. Large
+//! answers count for the same one until they are read.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
+use axum::body::{Body, HttpBody};
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use hyper::body::{Frame, SizeHint};
 use tokio::time::Instant;
 
 use crate::auth::Identity;
 use crate::http_error::Error;
 use crate::metrics::{Limit, Metrics};
-use crate::quota::{ClientAddress, Holder, Place, Places, Rates};
+use crate::quota::{ClientAddress, Full, Holder, Place, Places, Rates};
 
 /// What a read costs beside what it finds.
 const READ_COST: usize = 10;
+
+/// Answers up to here don't count: about what a connection may hold anyway.
+const SMALL_ANSWER_BYTES: u64 = 64 * 1024;
+/// What one identity, or one address, may leave unread; one larger answer may stand alone.
+const MAX_UNREAD_BYTES: usize = 8 * 1024 * 1024;
+/// What all together may leave unread.
+const MAX_ALL_UNREAD_BYTES: usize = 128 * 1024 * 1024;
 
 /// The limits of the API.
 pub(crate) struct ApiLimits {
     requests: Rates,
     long_polls: Arc<Places>,
     reads: Arc<Rates>,
+    unread_bytes: Arc<Places>,
     metrics: Metrics,
+}
+
+/// An answer that counts until it is read, or given up.
+struct Held {
+    body: Body,
+    _bytes: Place,
 }
 
 /// Who asks: an extension of the request.
@@ -50,6 +71,7 @@ impl ApiLimits {
             // An identity's long-poll takes two places.
             long_polls: Places::new(all_long_polls * 2, long_polls),
             reads,
+            unread_bytes: Places::new(MAX_ALL_UNREAD_BYTES, MAX_UNREAD_BYTES),
             metrics,
         }
     }
@@ -130,6 +152,31 @@ impl ApiLimits {
         }
     }
 
+    /// Counts an answer until it is read. One for which there is no room is replaced by a refusal.
+    pub(super) fn hold_answer(&self, caller: &Caller, response: Response) -> Response {
+        let bytes = response.body().size_hint().lower();
+        if bytes <= SMALL_ANSWER_BYTES {
+            return response;
+        }
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        match self.unread_bytes.take_many(caller.reader(), bytes) {
+            Ok(place) => response.map(|body| {
+                Body::new(Held {
+                    body,
+                    _bytes: place,
+                })
+            }),
+            Err(Full::Each) => {
+                self.hit(Limit::UnreadAnswers, caller.address);
+                Error::TooMuchUnread.into_response()
+            }
+            Err(Full::InAll) => {
+                self.hit(Limit::AllUnreadAnswers, caller.address);
+                Error::Unread.into_response()
+            }
+        }
+    }
+
     fn hit(&self, limit: Limit, address: Option<ClientAddress>) {
         match address {
             Some(address) => self.metrics.limits_by(limit, address.0),
@@ -143,5 +190,25 @@ impl Caller {
     fn reader(&self) -> Option<Holder> {
         let address = self.address.map(|address| Holder::at(address.0));
         self.identity.clone().or(address)
+    }
+}
+
+impl HttpBody for Held {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }

@@ -1,4 +1,5 @@
-//! `GET /api/conversations/{contactId}/events`: the events that a socket gets, for clients that poll over HTTP.
+//! `GET /api/conversations/{contactId}/events`, `/api/rooms/{room}/events`: the events that a socket gets, for clients that poll
+//! over HTTP.
 //!
 //! Every answer is read from the database, so an offset means the same here as on a socket. A long-poll holds no database
 //! connection while it waits: the broadcast wakes it (`RoomNotifier`), and it reads again.
@@ -6,17 +7,17 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep_until};
 
-use super::api::{Api, Query, check_room, room, tagged};
+use super::api::{Api, PathName, check_room, room, tagged};
 use super::api_limits::Caller;
 use super::etag::{self, ETag};
+use super::query::Query;
 use crate::auth::Identity;
 use crate::db;
 use crate::event::{Event, Room};
@@ -53,21 +54,23 @@ pub(super) async fn answer(
     State(api): State<Arc<Api>>,
     Extension(identity): Extension<Identity>,
     Extension(caller): Extension<Caller>,
-    contact: Result<Path<String>, PathRejection>,
+    path: PathName,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    let room = room(&api, contact, &identity).await?;
+    let room = room(&api, path, &identity).await?;
     let query = Query::parse(&uri, &["after", "limit", "wait"])?;
     let limit = query.number("limit", 500, 1..=2000)?.into();
     let wait = query.number("wait", 0, 0..=25)?;
+    // It begins before the right is looked at, so that its end is either seen or announced.
+    let mut standing = api.watch_standing(&identity);
+    api.check_still_stands(&identity, &room)?;
     let Some(after) = query.text("after") else {
         let page = api.present().await?;
         return Ok(api.respond(&page, &uri, &headers, &identity).0);
     };
     api.limits.may_read(&caller)?;
     let after = api.unpack(after).await?;
-    api.check_not_revoked(&identity, &room)?;
     let deadline = Instant::now() + Duration::from_secs(wait.into());
     // It watches before it reads, so that an event is either in the read or announced.
     let (mut watch, _place) = match wait {
@@ -84,7 +87,7 @@ pub(super) async fn answer(
     loop {
         let page = api.read(&room, &after, limit).await?;
         api.limits.charge_read(&caller, page.events.len());
-        api.check_not_revoked(&identity, &room)?;
+        api.check_still_stands(&identity, &room)?;
         let (response, known) = api.respond(&page, &uri, &headers, &identity);
         let news = !page.events.is_empty() && !known;
         drop(page);
@@ -94,6 +97,7 @@ pub(super) async fn answer(
         tokio::select! {
             // The right to read the room may have ended meanwhile.
             () = watch.next() => check_room(&api, &room, &identity).await?,
+            () = standing.shaken() => api.check_still_stands(&identity, &room)?,
             () = sleep_until(deadline) => return Ok(response),
             () = api.draining.cancelled() => return Ok(response),
         }

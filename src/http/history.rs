@@ -1,19 +1,20 @@
-//! `GET /api/conversations/{contactId}/messages`: a room's messages, and the offset from which its events go on.
+//! `GET /api/conversations/{contactId}/messages`, `/api/rooms/{room}/messages`: a room's messages, and the offset from which its
+//! events go on.
 //!
 //! Messages and offset are of one snapshot. A client that joins with that offset misses nothing and gets nothing twice.
 
 use std::sync::Arc;
 
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::api::{Api, Query, quoted, room, tagged};
+use super::api::{Api, PathName, room, tagged};
 use super::api_limits::Caller;
 use super::etag::ETag;
+use super::query::{Query, quoted};
 use crate::auth::Identity;
 use crate::db::{self, HistoryError};
 use crate::http_error::Error;
@@ -34,11 +35,11 @@ pub(super) async fn answer(
     State(api): State<Arc<Api>>,
     Extension(identity): Extension<Identity>,
     Extension(caller): Extension<Caller>,
-    contact: Result<Path<String>, PathRejection>,
+    path: PathName,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    let room = room(&api, contact, &identity).await?;
+    let room = room(&api, path, &identity).await?;
     let query = Query::parse(&uri, &["limit", "before"])?;
     let limit = query.number("limit", 50, 1..=200)?;
     let before = query.text("before");
@@ -46,7 +47,7 @@ pub(super) async fn answer(
     let page = db::history(&api.pool, &room, before, limit.into(), api.max_payload)
         .await
         .map_err(|error| match error {
-            HistoryError::Unattached => Error::NothingThere(error.to_string()),
+            HistoryError::Unattached(_) => Error::NothingThere(error.to_string()),
             HistoryError::UnknownId | HistoryError::AmbiguousId => Error::BadRequest(format!(
                 "before={}: {error}",
                 quoted(before.unwrap_or_default())
@@ -54,7 +55,7 @@ pub(super) async fn answer(
             error => api.failed(&error),
         })?;
     api.limits.charge_read(&caller, page.messages.len());
-    api.check_not_revoked(&identity, &room)?;
+    api.check_still_stands(&identity, &room)?;
     for error in &page.left_out {
         api.complain("history is read without a table", error);
     }

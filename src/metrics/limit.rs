@@ -60,6 +60,12 @@ limits! {
     LongPolls = "long_polls", "ROWCAST_MAX_LONG_POLLS", "an address or an identity has as many long-polls as it may";
     /// Long-polls that wait in all.
     AllLongPolls = "all_long_polls", "", "there are as many long-polls as there may be";
+    /// Bytes of answers that one identity, or one address, does not read.
+    UnreadAnswers = "unread_answers", "", "an identity or an address does not read the answers that it asks for";
+    /// Bytes of answers that nobody reads.
+    AllUnreadAnswers = "all_unread_answers", "", "as many answers wait to be read as may";
+    /// Time in which a client has to read an answer.
+    AnswerTime = "answer_time", "ROWCAST_ANSWER_TIMEOUT", "a client did not read an answer in time, and was disconnected";
     /// What one identity, or one address, reads of what is past.
     ReadRate = "read_rate", "ROWCAST_MAX_READ_RATE", "an identity or an address reads too much of what is past";
 }

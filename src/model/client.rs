@@ -154,6 +154,8 @@ struct View {
     joined: bool,
     /// What has arrived since.
     events: Vec<u64>,
+    /// The offset that came last with something of the room, if it says what there was of the room.
+    last: Option<String>,
 }
 
 /// A client over all of its connections.
@@ -165,6 +167,8 @@ pub(super) struct Client {
     /// Whether it waits for an answer, before it asks for more.
     pub(super) waits: bool,
     views: HashMap<Room, View>,
+    /// What it keeps of rooms that it is not in any more, or does not know to be in, to go on from there.
+    kept: HashMap<Room, View>,
 }
 
 impl Client {
@@ -177,8 +181,34 @@ impl Client {
             since,
             joined: false,
             events: Vec::new(),
+            last: None,
         };
+        self.kept.remove(room);
         self.views.insert(room.clone(), view);
+    }
+
+    /// A room in which it could go on.
+    pub(super) fn kept_room(&self) -> Option<Room> {
+        let mut rooms: Vec<&Room> = self.kept.keys().collect();
+        rooms.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+        rooms.first().map(|room| (*room).clone())
+    }
+
+    /// Asks to join a room where it left off, with all that it has of it. Returns the offset that it asks with.
+    pub(super) fn asks_to_go_on(&mut self, room: &Room) -> Option<String> {
+        let view = self.kept.remove(room)?;
+        let last = view.last.clone();
+        self.views.insert(room.clone(), view);
+        last
+    }
+
+    /// It keeps what it has of a room, to go on from there, if it has an offset to go on from.
+    fn keep(&mut self, room: Room, mut view: View) {
+        view.joined = false;
+        let knows_since = !matches!(view.since, Since::Reload(u64::MAX));
+        if view.last.is_some() && knows_since {
+            self.kept.insert(room, view);
+        }
     }
 
     /// Asks to leave a room. Whether it is in there is not certain any more, until that is answered.
@@ -198,13 +228,21 @@ impl Client {
 
     /// The connection is lost: joins that were not answered are asked for again.
     pub(super) fn loses_connection(&mut self) {
-        self.views.retain(|_, view| view.joined);
+        for (room, view) in std::mem::take(&mut self.views) {
+            if view.joined {
+                self.views.insert(room, view);
+            } else {
+                self.keep(room, view);
+            }
+        }
         self.waits = false;
     }
 
-    /// It comes in without its rooms, and has to begin anew.
+    /// It comes in without its rooms, and has to join them anew.
     pub(super) fn begins_anew(&mut self) {
-        self.views.clear();
+        for (room, view) in std::mem::take(&mut self.views) {
+            self.keep(room, view);
+        }
         self.offset = None;
     }
 
@@ -222,14 +260,15 @@ impl Client {
                     !closed.contains(room),
                     "{uid} was sent after {room:?} was closed"
                 );
-                self.offset = Some(offset);
-                self.receives_event(database.event(uid), database);
+                self.offset = Some(offset.clone());
+                self.receives_event(database.event(uid), offset, database);
             }
             Sent::Resync { contact, at } => {
                 let mut views = self.views.iter_mut();
                 if let Some((_, view)) = views.find(|(room, _)| room.contact() == contact) {
                     view.since = Since::Reload(at);
                     view.events.clear();
+                    view.last = None;
                 }
             }
             Sent::Joined {
@@ -242,6 +281,7 @@ impl Client {
                 let view = self.views.get_mut(&room).expect("it asked");
                 view.joined = true;
                 let early = std::mem::take(&mut view.events);
+                view.last = (!lost).then(|| offset.pack());
                 if lost {
                     view.since = Since::Reload(at);
                     return;
@@ -264,19 +304,29 @@ impl Client {
                     self.views.remove(&room);
                 }
             }
-            Sent::Left { room } | Sent::Refused { room } => {
+            Sent::Left { room } => {
+                self.waits = false;
+                if let Some(view) = self.views.remove(&room) {
+                    self.keep(room, view);
+                }
+            }
+            Sent::Refused { room } => {
                 self.waits = false;
                 self.views.remove(&room);
             }
         }
     }
 
-    fn receives_event(&mut self, event: &Committed, database: &Database) {
-        match self.views.get_mut(&event.room) {
-            Some(view) if view.joined => view.receives(event, database),
-            Some(view) => view.events.push(event.uid),
-            None => {}
+    fn receives_event(&mut self, event: &Committed, offset: String, database: &Database) {
+        let Some(view) = self.views.get_mut(&event.room) else {
+            return;
+        };
+        if view.joined {
+            view.receives(event, database);
+        } else {
+            view.events.push(event.uid);
         }
+        view.last = Some(offset);
     }
 
     /// Everything has settled: nothing is missing, and nothing is left that was undone.

@@ -32,6 +32,8 @@ pub(crate) struct Place {
     places: Arc<Places>,
     /// `None` for one that is counted in all only.
     holder: Option<Holder>,
+    /// How many places it is.
+    count: usize,
 }
 
 impl Places {
@@ -53,22 +55,35 @@ impl Places {
     /// # Errors
     /// There is none.
     pub(crate) fn take(self: &Arc<Self>, holder: Option<Holder>) -> Result<Place, Full> {
+        self.take_many(holder, 1)
+    }
+
+    /// Takes so many places at once. A holder that has none may have more than its share, as long as there are so many.
+    ///
+    /// # Errors
+    /// There are not so many.
+    pub(crate) fn take_many(
+        self: &Arc<Self>,
+        holder: Option<Holder>,
+        count: usize,
+    ) -> Result<Place, Full> {
         let mut taken = self.taken();
-        if taken.in_all >= self.in_all {
+        if taken.in_all.saturating_add(count) > self.in_all {
             return Err(Full::InAll);
         }
         if let Some(holder) = &holder {
-            let count = taken.by_holder.get(holder).copied().unwrap_or_default();
-            if count >= self.each {
+            let before = taken.by_holder.get(holder).copied().unwrap_or_default();
+            if before > 0 && before.saturating_add(count) > self.each {
                 return Err(Full::Each);
             }
-            taken.by_holder.insert(holder.clone(), count + 1);
+            taken.by_holder.insert(holder.clone(), before + count);
         }
-        taken.in_all += 1;
+        taken.in_all += count;
         drop(taken);
         Ok(Place {
             places: self.clone(),
             holder,
+            count,
         })
     }
 
@@ -89,12 +104,12 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = self.places.taken();
-        taken.in_all -= 1;
+        taken.in_all -= self.count;
         let Some(holder) = &self.holder else {
             return;
         };
         if let Some(count) = taken.by_holder.get_mut(holder) {
-            *count -= 1;
+            *count -= self.count;
             if *count == 0 {
                 taken.by_holder.remove(holder);
             }
@@ -127,6 +142,20 @@ mod tests {
         assert_eq!(places.take(None).err(), Some(Full::InAll));
         drop(first);
         assert!(places.take(Some(holder(1))).is_ok());
+    }
+
+    #[test]
+    fn a_share_may_be_taken_in_large_pieces() {
+        let places = Places::new(100, 10);
+        let many = |last, count| places.take_many(Some(holder(last)), count);
+        let (first, second) = (many(1, 6).expect("places"), many(1, 4).expect("places"));
+        assert_eq!(many(1, 1).err(), Some(Full::Each));
+        drop(first);
+        let alone = many(2, 60).expect("one larger piece stands alone");
+        assert_eq!(many(3, 60).err(), Some(Full::InAll));
+        drop((second, alone));
+        assert_eq!(places.taken().in_all, 0);
+        assert!(many(3, 60).is_ok());
     }
 
     #[test]

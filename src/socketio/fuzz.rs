@@ -3,8 +3,9 @@
 use serde_json::Value;
 
 use super::connect::ConnectAuth;
-use super::protocol::{self, JoinArgs};
+use super::protocol::{self, JoinArgs, RoomForm};
 use super::session::resume::ResumeRequest;
+use crate::event::Room;
 use crate::fuzz::{self, answer};
 
 const WORDS: &[&str] = &[
@@ -12,6 +13,10 @@ const WORDS: &[&str] = &[
     "\"leave:conversation\"",
     "\"typing:start\"",
     "\"contactId\"",
+    "\"join:room\"",
+    "\"leave:room\"",
+    "\"room\"",
+    "\"inbox:7\"",
     "\"after\"",
     "\"pid\"",
     "\"offset\"",
@@ -56,15 +61,18 @@ fn no_event_panics_or_becomes_many_values() {
                 Err(refusal) => return answer((refusal.code(), refusal.ack().to_string().len())),
             };
             assert!(args.iter().map(count).sum::<usize>() < 64);
-            let join = JoinArgs::parse(&args).map_err(|refusal| refusal.ack().to_string());
-            let contact = protocol::contact_arg(&args).map_err(|refusal| refusal.ack().to_string());
-            if let Ok(join) = &join {
-                assert!(join.contact.room().as_str().len() <= 600);
+            let parse =
+                |form| JoinArgs::parse(form, &args).map_err(|refusal| refusal.ack().to_string());
+            let joins = [parse(RoomForm::Conversation), parse(RoomForm::Room)];
+            for join in joins.iter().flatten() {
+                assert!(join.room.as_str().len() <= Room::MAX_BYTES);
             }
+            let left =
+                [RoomForm::Conversation, RoomForm::Room].map(|form| form.only_arg(&args).is_ok());
             answer((
-                request as u8,
-                join.map(|join| join.after.is_some()),
-                contact.is_ok(),
+                format!("{request:?}"),
+                joins.map(|join| join.map(|join| join.after.is_some())),
+                left,
             ))
         },
     );

@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 use super::bounded_json;
 use crate::auth::ConnectError;
 use crate::delivery::{JoinError, Outgoing};
-use crate::event::{ContactId, name};
+use crate::event::{ContactId, Room, name};
 use crate::offset::Offset;
 
 /// The events a client may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Request {
-    Join,
-    Leave,
+    Join(RoomForm),
+    Leave(RoomForm),
     TypingStart,
     TypingStop,
     AuthRefresh,
@@ -26,9 +26,11 @@ pub(super) enum Request {
 }
 
 impl Request {
-    const NAMED: [(&str, Self); 5] = [
-        (name::JOIN, Self::Join),
-        (name::LEAVE, Self::Leave),
+    const NAMED: [(&str, Self); 7] = [
+        (name::JOIN, Self::Join(RoomForm::Conversation)),
+        (name::LEAVE, Self::Leave(RoomForm::Conversation)),
+        (name::JOIN_ROOM, Self::Join(RoomForm::Room)),
+        (name::LEAVE_ROOM, Self::Leave(RoomForm::Room)),
         (name::TYPING_START, Self::TypingStart),
         (name::TYPING_STOP, Self::TypingStop),
         (name::AUTH_REFRESH, Self::AuthRefresh),
@@ -135,31 +137,62 @@ pub(super) fn ready(offset: &Offset) -> Outgoing {
     Outgoing::with_offset(name::READY, &payload, offset)
 }
 
+/// How a request names its room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RoomForm {
+    /// By the contact of the conversation.
+    Conversation,
+    /// In full.
+    Room,
+}
+
+impl RoomForm {
+    /// The member of a join's argument that has it.
+    fn member(self) -> &'static str {
+        match self {
+            Self::Conversation => "contactId",
+            Self::Room => "room",
+        }
+    }
+
+    fn parse(self, value: &Value) -> Result<Room, Refusal> {
+        match self {
+            Self::Conversation => ContactId::try_from(value)
+                .map(|contact| contact.room())
+                .map_err(|error| bad(error.to_string())),
+            Self::Room => Room::try_from(value).map_err(|error| bad(error.to_string())),
+        }
+    }
+
+    /// The one argument of a leave, and of typing.
+    pub(super) fn only_arg(self, args: &[Value]) -> Result<Room, Refusal> {
+        self.parse(one(args)?)
+    }
+}
+
 /// What a join asks for.
 #[derive(Debug, PartialEq)]
 pub(super) struct JoinArgs {
-    pub(super) contact: ContactId,
+    pub(super) room: Room,
     /// The offset after which the client wants what it missed, as it came.
     pub(super) after: Option<String>,
 }
 
 impl JoinArgs {
-    /// Takes a contact id, or an object with `contactId` and perhaps `after`.
-    pub(super) fn parse(args: &[Value]) -> Result<Self, Refusal> {
+    /// Takes a contact id or a room, or an object with that as `contactId` or `room`, and perhaps `after`.
+    pub(super) fn parse(form: RoomForm, args: &[Value]) -> Result<Self, Refusal> {
         let first = one(args)?;
         let Value::Object(object) = first else {
             return Ok(Self {
-                contact: contact(first)?,
+                room: form.parse(first)?,
                 after: None,
             });
         };
-        if let Some(unknown) = object
-            .keys()
-            .find(|key| !matches!(key.as_str(), "contactId" | "after"))
-        {
+        let member = form.member();
+        if let Some(unknown) = object.keys().find(|key| *key != member && *key != "after") {
             let unknown: String = unknown.chars().take(40).collect();
             return Err(bad(format!(
-                "unknown member {unknown:?}: contactId and after are accepted"
+                "unknown member {unknown:?}: {member} and after are accepted"
             )));
         }
         let after = match object.get("after") {
@@ -168,15 +201,10 @@ impl JoinArgs {
             Some(_) => return Err(bad("after must be an offset, which is a string".to_owned())),
         };
         Ok(Self {
-            contact: contact(object.get("contactId").unwrap_or(&Value::Null))?,
+            room: form.parse(object.get(member).unwrap_or(&Value::Null))?,
             after,
         })
     }
-}
-
-/// The one argument of `leave:conversation` and of typing.
-pub(super) fn contact_arg(args: &[Value]) -> Result<ContactId, Refusal> {
-    contact(one(args)?)
 }
 
 /// The one argument of `auth:refresh`: a token, or an object that has it as `token`, as CONNECT does.
@@ -195,10 +223,6 @@ fn one(args: &[Value]) -> Result<&Value, Refusal> {
             args.len()
         ))),
     }
-}
-
-fn contact(value: &Value) -> Result<ContactId, Refusal> {
-    ContactId::try_from(value).map_err(|e| bad(e.to_string()))
 }
 
 fn bad(message: String) -> Refusal {
@@ -221,47 +245,4 @@ pub(super) fn parse(packet: &str) -> (Request, Result<Vec<Value>, Refusal>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_join_takes_an_id_or_an_object() {
-        let parse =
-            |arg: Value| JoinArgs::parse(&[arg]).map(|join| join.contact.as_str().to_owned());
-        assert_eq!(parse(json!("42")), Ok("42".to_owned()));
-        assert_eq!(parse(json!(42)), Ok("42".to_owned()));
-        assert_eq!(
-            parse(json!({ "contactId": 42, "after": null })),
-            Ok("42".to_owned())
-        );
-        for wrong in [
-            json!({}),
-            json!([]),
-            json!({ "contactId": "1", "after": 5 }),
-            json!({ "contactId": "1", "x": 1 }),
-        ] {
-            assert_eq!(parse(wrong).unwrap_err().code(), "bad_request");
-        }
-        assert!(JoinArgs::parse(&[]).is_err());
-        assert!(JoinArgs::parse(&[json!("1"), json!("2")]).is_err());
-    }
-
-    #[test]
-    fn a_packet_is_a_name_and_arguments() {
-        let (request, args) = parse(r#"["join:conversation",1,{"a":2}]"#);
-        assert_eq!(
-            (request, args),
-            (Request::Join, Ok(vec![json!(1), json!({ "a": 2 })]))
-        );
-        assert_eq!(parse(r#"["shout"]"#), (Request::Unknown, Ok(Vec::new())));
-        for odd in ["[]", "[5]", r#"["x",]"#, "{}", ""] {
-            assert_eq!(parse(odd).0, Request::Unknown, "{odd}");
-        }
-    }
-
-    #[test]
-    fn binary_arguments_are_refused_as_such() {
-        let (_, args) = parse(&json!([name::BINARY]).to_string());
-        assert_eq!(args, Err(Refusal::binary()));
-    }
-}
+mod tests;

@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep};
 
 use super::client::Client;
 use super::packet::Incoming;
-use super::protocol::{self, Refusal, Request};
+use super::protocol::{Refusal, Request, RoomForm};
 use super::session::Clients;
 use super::session::store::stored_session;
 use crate::auth::{Authenticator, RoomPolicy};
@@ -86,7 +86,7 @@ impl<S: ReplaySource> Requests<S> {
     async fn handle_inbox(&self, client: &Arc<Client>) {
         let mut pending = Vec::new();
         while let Some(incoming) = client.inbox.next() {
-            let changes_rooms = matches!(incoming.request, Request::Join | Request::Leave);
+            let changes_rooms = matches!(incoming.request, Request::Join(_) | Request::Leave(_));
             if !changes_rooms || pending.len() >= MAX_UNSTORED {
                 self.store_and_answer(client, &mut pending).await;
             }
@@ -104,7 +104,7 @@ impl<S: ReplaySource> Requests<S> {
         pending: &mut Vec<PendingAnswer>,
     ) {
         let done = match (request, args) {
-            (Request::Join, args) => match self.join(client, args).await {
+            (Request::Join(form), args) => match self.join(client, form, args).await {
                 Ok(Some((room, result))) => {
                     return pending.push(PendingAnswer::Join { room, ack, result });
                 }
@@ -120,9 +120,9 @@ impl<S: ReplaySource> Requests<S> {
                 return;
             }
             (_, Err(refusal)) => Err(refusal),
-            (Request::Leave, Ok(args)) => match protocol::contact_arg(&args) {
-                Ok(contact) => {
-                    let left = self.hub.leave(&client.subscriber, &contact.room());
+            (Request::Leave(form), Ok(args)) => match form.only_arg(&args) {
+                Ok(room) => {
+                    let left = self.hub.leave(&client.subscriber, &room);
                     if left || client.is_session_dirty() {
                         return pending.push(PendingAnswer::Leave(ack));
                     }
@@ -143,7 +143,7 @@ impl<S: ReplaySource> Requests<S> {
     }
 
     fn set_typing(&self, client: &Client, args: &[Value], typing: bool) -> Result<(), Refusal> {
-        let room = protocol::contact_arg(args)?.room();
+        let room = RoomForm::Conversation.only_arg(args)?;
         if self
             .hub
             .set_client_typing(&client.subscriber, &room, typing)

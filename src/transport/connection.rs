@@ -64,7 +64,7 @@ pub(super) struct Out {
     /// The engine is about to answer a probe that was answered already.
     pub(super) swallows_probe: bool,
     /// Bytes that the kernel has accepted since the beginning: they tell whether the client makes progress.
-    written: u64,
+    pub(super) written: u64,
     /// Read before anything that the kernel or `incoming` holds.
     pub(super) unread: Bytes,
     pub(super) reader: Option<Waker>,
@@ -215,7 +215,7 @@ impl Connection {
         }
         match self.tcp.try_write(bytes) {
             Ok(written) => {
-                out.written += written as u64;
+                out.took(written);
                 written
             }
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => 0,
@@ -270,7 +270,7 @@ impl Out {
     }
 
     fn advance(&mut self, mut written: usize) {
-        self.written += written as u64;
+        self.took(written);
         self.backlog_bytes -= written;
         while let Some(front) = self.backlog.front_mut() {
             if written < front.len() {

@@ -7,10 +7,10 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use axum::http::HeaderMap;
 
+use super::reading::Patience;
 use crate::config::TrustedProxies;
 use crate::metrics::{Limit, Metrics};
 use crate::quota::{ClientAddress, Full, Holder, Place, Places};
@@ -25,10 +25,8 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 /// The rules of one listener.
 #[derive(Clone)]
 pub(crate) struct ConnectionRules {
-    /// From the first byte of a request's head to its last; of the first request, from the connection on.
-    pub head_timeout: Duration,
-    /// How long a connection without a request is kept.
-    pub keep_alive: Duration,
+    /// How long is waited for what.
+    pub patience: Patience,
     /// Whose `X-Forwarded-For` counts.
     pub proxies: TrustedProxies,
     /// The connections that there may be; `None` takes all.

@@ -2,7 +2,8 @@
 //!
 //! Owns the listening socket. Each request carries as extensions its client's address and its connection; the broadcast writes
 //! to a connection that became a WebSocket. A connection beyond the limits is refused before anything of it is read. The time that
-//! a request's head may take is bounded, and so is its size and, apart from it, the time between two requests.
+//! a request's head may take is bounded, and so are its size, the time between two requests, and the time that a client takes to
+//! read an answer.
 //! The routes may be replaced while it serves: a request is answered by those that there are when it comes.
 //! On stop it closes the listening socket first, then lets the answers under way finish.
 
@@ -24,12 +25,14 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
+use super::answer::Answer;
 use super::connection::Connection;
-use super::reading::Reading;
+use super::reading::{Patience, Reading};
 use super::refusal;
 use super::rules::ConnectionRules;
 use super::stream::ConnectionStream;
 use super::upgrade_task::UpgradeTask;
+use crate::metrics::{Limit, Metrics};
 
 /// After a failed accept: the process is out of file descriptors, mostly, and a tight loop would not mend it.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -106,7 +109,7 @@ async fn serve_connection(
     let mut first = [0];
     let begun = tokio::select! {
         // Not `readable`, which takes a new connection for ready until it has been tried.
-        begun = timeout(rules.head_timeout, connection.tcp.peek(&mut first)) => matches!(begun, Ok(Ok(1))),
+        begun = timeout(rules.patience.head, connection.tcp.peek(&mut first)) => matches!(begun, Ok(Ok(1))),
         () = stop.cancelled() => false,
     };
     if begun {
@@ -124,7 +127,7 @@ async fn serve_http(
     let stream = ConnectionStream::new(connection.clone());
     let upgrade_task = UpgradeTask::default();
     let offered = upgrade_task.clone();
-    let (head_timeout, keep_alive) = (rules.head_timeout, rules.keep_alive);
+    let (patience, metrics) = (rules.patience, rules.metrics.clone());
     let read = connection.clone();
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         connection.set_reading(Reading::Nothing);
@@ -137,8 +140,9 @@ async fn serve_http(
         let connection = connection.clone();
         async move {
             let answered = router.oneshot(request).await;
-            connection.set_reading(Reading::Idle(Instant::now()));
-            Ok::<_, Infallible>(answered.unwrap_or_else(|never| match never {}))
+            connection.set_reading(Reading::Answer(Instant::now()));
+            let answered = answered.unwrap_or_else(|never| match never {});
+            Ok::<_, Infallible>(answered.map(|body| Answer::new(body, connection)))
         }
     });
     let http = http1::Builder::new()
@@ -151,7 +155,7 @@ async fn serve_http(
     tokio::pin!(http);
     let ended = tokio::select! {
         ended = &mut http => ended,
-        () = overdue(&read, head_timeout, keep_alive) => return,
+        () = overdue(&read, patience) => return give_up(&read, &metrics, peer),
         () = stop.cancelled() => {
             http.as_mut().graceful_shutdown();
             http.await
@@ -184,16 +188,28 @@ async fn read_to_end(tcp: &TcpStream) {
     }
 }
 
-/// Returns when the head of a request has taken too long, or a connection had no request for too long.
-async fn overdue(connection: &Connection, head_timeout: Duration, keep_alive: Duration) {
+/// A connection has kept the server waiting. If it does not read an answer, the kernel resets it when it is closed, and keeps
+/// nothing of what was not taken.
+fn give_up(connection: &Connection, metrics: &Metrics, peer: IpAddr) {
+    if let Reading::Answer(_) = connection.reading() {
+        metrics.limits_by(Limit::AnswerTime, peer);
+        let reset = rustix::net::sockopt::set_socket_linger(&connection.tcp, Some(Duration::ZERO));
+        if let Err(error) = reset {
+            tracing::debug!("the kernel keeps what a client does not take: {error}");
+        }
+    }
+}
+
+/// Returns when something has been waited for too long: the head of a request, the next request, or that an answer is taken.
+async fn overdue(connection: &Connection, patience: Patience) {
     loop {
         let now = Instant::now();
-        let due = connection.reading().due(head_timeout, keep_alive);
+        let due = connection.reading().due(patience);
         if due.is_some_and(|due| due <= now) {
             return;
         }
         // What begins meanwhile is due later than this.
-        let soon = now + head_timeout.min(keep_alive);
+        let soon = now + patience.least();
         sleep_until(due.map_or(soon, |due| due.min(soon))).await;
     }
 }

@@ -13,10 +13,12 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
 
 use super::connection::{BUSY_BACKLOG_BYTES, Connection, MAX_BACKLOG_BYTES, Out, Phase};
 use super::frame;
 use super::incoming::Incoming;
+use super::reading::Reading;
 
 /// What is read of a WebSocket at once.
 const READ_BYTES: usize = 2048;
@@ -207,6 +209,14 @@ impl Connection {
 }
 
 impl Out {
+    /// The kernel took so many bytes more. As long as it takes the rest of an answer, the connection is not idle.
+    pub(super) fn took(&mut self, bytes: usize) {
+        self.written += bytes as u64;
+        if let (Phase::Foreign, Reading::Idle(_)) = (self.phase, self.reading) {
+            self.reading = Reading::Idle(Instant::now());
+        }
+    }
+
     /// These frames of the engine's with what is changed in them, if anything is; and whether CONNECT is among them.
     fn change(&mut self, frames: &[u8]) -> (Option<Bytes>, bool) {
         if let Some(max_payload) = self.announced.take() {

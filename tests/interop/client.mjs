@@ -5,10 +5,12 @@
 //
 //   {op:"connect", client, url, options, emit?:[{event,args,ack?}]}   emit: sent without waiting for the connection
 //                                                                     options.library: another version of the package
+//                                                                     options.token: what `auth` says, until `token` says another
 //   {op:"emit", client, event, args, ack?, live?}                     ack: a number that comes back with the answer
 //                                                                     live: not at all while it is not connected
 //   {op:"cut", client}                                                closes the transport, as a lost network does
 //   {op:"disconnect", client}   {op:"reconnect", client}
+//   {op:"token", client, token}                                       for the connections from now on
 //
 //   {client, saw:"connect", recovered}   {client, saw:"disconnect", reason}   {client, saw:"event", event, args}
 //   {client, saw:"connect_error", message, data, active}   {client, saw:"ack", ack, args}
@@ -19,6 +21,7 @@ import { io as current } from "socket.io-client";
 const require = createRequire(import.meta.url);
 
 const clients = new Map();
+const tokens = new Map();
 const tell = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 
 function emit(socket, { client, event, args, ack, live }) {
@@ -28,7 +31,11 @@ function emit(socket, { client, event, args, ack, live }) {
 }
 
 const commands = {
-  connect({ client, url, options: { library, ...options }, emit: first = [] }) {
+  connect({ client, url, options: { library, token, ...options }, emit: first = [] }) {
+    if (token) {
+      tokens.set(client, token);
+      options.auth = (cb) => cb({ token: tokens.get(client) });
+    }
     const io = library ? require(library).io : current;
     const socket = io(url, { forceNew: true, reconnectionDelay: 20, reconnectionDelayMax: 100, ...options });
     clients.set(client, socket);
@@ -42,6 +49,7 @@ const commands = {
   emit: (command) => emit(clients.get(command.client), command),
   cut: ({ client }) => clients.get(client).io.engine.close(),
   disconnect: ({ client }) => clients.get(client).disconnect(),
+  token: ({ client, token }) => tokens.set(client, token),
   reconnect: ({ client }) => clients.get(client).connect(),
 };
 

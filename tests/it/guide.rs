@@ -4,6 +4,7 @@
 //! Postgres comes from `scripts/setup guide`.
 
 mod appendix;
+mod auth;
 mod backend;
 mod front;
 mod frontend;

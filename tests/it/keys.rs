@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::doctor::Role;
-use crate::harness::database::{connection, run, value};
+use crate::harness::database::{Database, connection, run, value};
 use crate::harness::wait::until_for;
-use crate::harness::{Launch, Scene};
+use crate::harness::{Launch, Scene, Server};
 
 #[tokio::test]
 async fn another_role_that_holds_our_advisory_locks_stops_nothing_and_is_named() {
@@ -95,4 +95,71 @@ async fn another_role_that_holds_our_advisory_locks_stops_nothing_and_is_named()
     scene.database.say("42", "after").await;
     assert_eq!(client.event("message:new").await.body(), "after");
     mallory.gone(&scene.database).await;
+}
+
+/// A prepared transaction holds its locks without a session: `pg_locks` has no pid for it.
+#[tokio::test]
+async fn a_prepared_transaction_that_holds_our_locks_is_named_and_ends_no_server() {
+    let database = Database::chat().await;
+    if database
+        .value("select current_setting('max_prepared_transactions')")
+        .await
+        == "0"
+    {
+        return;
+    }
+    let name = database.value("select current_database()").await;
+    let prepared = async |what: &str, suffix: &str| {
+        let sql = format!("begin; {what}; prepare transaction '{name}''{suffix}'");
+        database.run(&sql).await;
+    };
+    // While a reader sleeps it has the key.
+    prepared("select pg_advisory_xact_lock(1919903602, 1)", "key").await;
+    let server = Server::on(&database).await;
+    prepared("lock table rowcast.sessions", "table").await;
+    let named = format!("the prepared transaction '{name}''");
+    for check in ["locks", "reader_key"] {
+        until_for(
+            Duration::from_secs(40),
+            "readiness to name the holder",
+            async || {
+                let ready = server.get("/readyz").await;
+                let ready: Value = serde_json::from_str(&ready.body).ok()?;
+                let cause = [&ready["failing"][check], &ready["degraded"][check]];
+                cause
+                    .iter()
+                    .any(|cause| cause.as_str().is_some_and(|cause| cause.contains(&named)))
+                    .then_some(())
+            },
+        )
+        .await;
+    }
+    let examined = Launch::command(["doctor", "--json"])
+        .database(&database.url)
+        .end()
+        .await;
+    let report: Value = serde_json::from_str(&examined.stdout).expect("JSON");
+    let findings = report["findings"].as_array().expect("a list");
+    for check in ["locks", "reader_key"] {
+        let found = findings.iter().find(|finding| {
+            finding["check"] == check && finding["said"].to_string().contains(&named)
+        });
+        let found = found.unwrap_or_else(|| panic!("{check} names it: {findings:?}"));
+        let paste = found["paste"].as_str().expect("a remedy");
+        assert!(
+            paste.starts_with(&format!("rollback prepared '{name}''")),
+            "{paste}"
+        );
+    }
+    for suffix in ["key", "table"] {
+        let sql = format!("rollback prepared '{name}''{suffix}'");
+        database.run(&sql).await;
+    }
+    server.readiness(200).await;
+    until_for(
+        Duration::from_secs(40),
+        "readiness to be as before",
+        async || (!server.get("/readyz").await.body.contains(&named)).then_some(()),
+    )
+    .await;
 }

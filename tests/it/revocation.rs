@@ -1,6 +1,7 @@
 //! The end of a right: on every server, for whoever is connected, comes back, joins, replays or reads, and however the server was away.
 
 mod ends;
+mod long_polls;
 mod pace;
 mod races;
 

@@ -4,6 +4,7 @@
 //! faults in the same order, though never at the same moments.
 
 mod faults;
+mod rights;
 mod swap;
 mod watch;
 
@@ -18,6 +19,7 @@ use crate::harness::trial::{BUSY, fence, judge};
 use crate::harness::witness::Witness;
 use crate::harness::writers::{Habit, Hand, Writers};
 use crate::harness::{Database, Kind, Launch, Pooler, Postgres, Proxy, Server, Stock};
+use rights::Rights;
 use watch::Watch;
 
 /// Long enough for a few faults.
@@ -34,6 +36,7 @@ struct Soak {
     open: Vec<Open>,
     ledger: Ledger,
     watch: Watch,
+    rights: Rights,
     /// Writes that failed because of a fault that fails writers.
     excused: u64,
     networks: Vec<Network>,
@@ -91,6 +94,7 @@ async fn whatever_breaks_nothing_is_lost() {
     soak.writers.stop().await;
     fence(&soak.witnesses, &soak.database).await;
     soak.writers_are_unharmed();
+    soak.rights_were_kept();
     let tally = judge(&soak.witnesses, &soak.ledger, &soak.database).await;
     eprintln!(
         "seed {seed}, {} s, {faults} faults, {} dumps restored",
@@ -140,7 +144,9 @@ impl Soak {
         {
             let network = &networks[number / Kind::ALL.len()].proxy;
             let rooms = [&["a", "b"][..], &["a", "c"], &["a", "b", "c", "d"]][number % 3];
-            witnesses.push(Witness::open(&stock, network.address(), kind, rooms).await);
+            let pass = rights::pass(number);
+            let witness = Witness::admitted(&stock, network.address(), kind, rooms, pass);
+            witnesses.push(witness.await);
         }
         let ledger = Ledger::default();
         let habit = Habit {
@@ -154,6 +160,7 @@ impl Soak {
             open: Vec::new(),
             ledger,
             watch: Watch::start(&database.url),
+            rights: Rights::default(),
             excused: 0,
             networks,
             servers,
@@ -205,6 +212,7 @@ async fn start(url: &str) -> Server {
     let launch = Launch::serve().database(url);
     let launch = BUSY
         .iter()
+        .chain(&rights::SETTINGS)
         .fold(launch, |launch, (name, value)| launch.env(name, value));
     launch.start().await
 }

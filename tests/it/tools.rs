@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::doctor::Role;
 use crate::harness::postgres::binaries;
+use crate::harness::token::JWT;
 use crate::harness::{Database, Launch, Server, Stock};
 
 #[tokio::test]
@@ -199,6 +200,46 @@ async fn a_grant_that_is_not_ours_to_give_is_printed_for_somebody_else() {
 }
 
 #[tokio::test]
+async fn what_only_tokens_need_fails_no_grant_and_is_named() {
+    let database = Database::empty().await;
+    let (owner, role) = (Role::bare(&database).await, Role::bare(&database).await);
+    database
+        .run(&format!(
+            "do $$ begin execute format('grant create on database %I to {}', current_database()); end $$",
+            owner.name
+        ))
+        .await;
+    Launch::command(["migrate"])
+        .database(&owner.url)
+        .succeed()
+        .await;
+    let grant = || Launch::command(["grant", &role.name, "--apply"]).database(&owner.url);
+    let given = grant().succeed().await.stdout;
+    assert!(given.contains("NOT GIVEN"), "{given}");
+    for words in ["with ROWCAST_AUTH=jwt", "as a superuser", "postgres"] {
+        assert!(given.contains(words), "{words}: {given}");
+    }
+    let served = Database::at(role.url.clone());
+    drop(Server::on(&served).await);
+    // What it names is enough, run by whom it names.
+    let left: Vec<_> = given
+        .lines()
+        .filter(|line| line.contains("NOT GIVEN"))
+        .collect();
+    database.run(&left.join("\n")).await;
+    let given = grant().succeed().await.stdout;
+    assert!(!given.contains("NOT GIVEN"), "{given}");
+    let doctor = Launch::command(["doctor", "--json"]).database(&role.url);
+    let doctor = JWT
+        .into_iter()
+        .fold(doctor, |doctor, (name, value)| doctor.env(name, value));
+    let said = doctor.end().await.stdout;
+    assert!(!said.contains("rowcast_policy"), "{said}");
+    role.gone(&database).await;
+    owner.gone(&database).await;
+}
+
+#[tokio::test]
 async fn sources_lists_what_is_attached_and_what_is_amiss() {
     let database = Database::chat().await;
     let list = || Launch::command(["sources"]).database(&database.url);
@@ -230,4 +271,22 @@ async fn sources_lists_what_is_attached_and_what_is_amiss() {
     database.run("select rowcast.detach('messages')").await;
     let listed = list().succeed().await.stdout;
     assert_eq!(listed, "no table is attached\n");
+}
+
+#[tokio::test]
+async fn a_command_whose_reader_has_seen_enough_ends_as_ever() {
+    let database = Database::empty().await;
+    for command in ["check", "migrate", "sources", "doctor"] {
+        let read = Launch::command([command])
+            .database(&database.url)
+            .end()
+            .await;
+        let unread = Launch::command([command])
+            .database(&database.url)
+            .unread()
+            .end()
+            .await;
+        assert_eq!(unread.code, read.code, "{command}: {}", unread.stderr);
+        assert!(!unread.stderr.contains("panicked"), "{}", unread.stderr);
+    }
 }

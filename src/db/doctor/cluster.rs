@@ -26,8 +26,8 @@ select * from (
     and datname = current_database()
   union all
   select format('the prepared transaction %L of %s', gid, owner), extract(epoch from clock_timestamp() - prepared)::float8,
-         age(transaction)::float8, format('rollback prepared %L;', gid)
-  from pg_prepared_xacts
+         age(transaction)::float8, format('rollback prepared %L; -- or: commit prepared %1$L;', gid)
+  from pg_prepared_xacts where database = current_database()
   union all
   select format('the replication slot %s%s', slot_name, case when active then '' else ', which nobody uses' end), null,
          greatest(age(xmin), age(catalog_xmin))::float8, format('select pg_drop_replication_slot(%L);', slot_name)

@@ -10,7 +10,7 @@ select pg_get_userbyid(p.proowner)::text as role, p.proname::text as name,
        p.proowner = n.nspowner as is_owner,
        o.rolcanlogin or o.rolsuper or o.rolcreaterole or o.rolcreatedb or o.rolreplication or o.rolbypassrls
          or exists (select from pg_auth_members where member = o.oid) as has_rights,
-       not p.prosecdef or coalesce('transaction_read_only=on' <> all (p.proconfig), true) as is_altered
+       not p.prosecdef or strpos(p.prosrc, 'set_config(''transaction_read_only'', ''on'', true)') = 0 as is_altered
 from pg_proc p join pg_namespace n on n.oid = p.pronamespace join pg_roles o on o.oid = p.proowner
 where n.nspname = 'rowcast' and p.proname in ('confined_row', 'bounded_value') order by 2";
 

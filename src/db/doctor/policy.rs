@@ -17,6 +17,9 @@ from (select to_regprocedure('rowcast.may_join(jsonb, text)')::oid as oid) f";
 const TRY: &str =
     "select coalesce(rowcast.may_join('{}', 'conversation:rowcast doctor'), false) as lets_in";
 
+/// The same, as a server asks that may.
+const TRY_CONFINED: &str = "select a.allowed as lets_in from rowcast.ask_may_join(array['{}'], array[1::bigint], array['conversation:rowcast doctor']) a (allowed)";
+
 const REFUSED: &str = "Clients with tokens are refused every room.";
 
 #[derive(Deserialize)]
@@ -31,6 +34,7 @@ struct Look {
     has_role: bool,
     may_read: bool,
     may_become: bool,
+    is_confined: bool,
     role: String,
 }
 
@@ -48,7 +52,7 @@ impl Doctor {
         }
         let found = self
             .row::<Look>(&format!(
-                "select look.*, role.may_become from ({LOOK}) look, ({MAY_BECOME}) role"
+                "select look.*, role.* from ({LOOK}) look, ({MAY_BECOME}) role"
             ))
             .await;
         let look = match found {
@@ -72,7 +76,7 @@ impl Doctor {
 
     fn policy_role(&mut self, look: &Look) {
         let role = &look.role;
-        if !look.may_become {
+        if !look.may_become && !look.is_confined {
             let said = if look.has_role {
                 format!("{role} may not become rowcast_policy")
             } else {
@@ -86,21 +90,26 @@ impl Doctor {
             let means = "The policy is to read none of Rowcast's tables.";
             let paste = "revoke all on all tables in schema rowcast from rowcast_policy;";
             self.add(Finding::warning("policy", said, means).paste(paste));
+        } else if !look.is_confined {
+            let said = format!("{role} may not call rowcast.ask_may_join as rowcast_policy");
+            let means = "What the policy calls can leave its role by RESET ROLE, and read what the server may read.";
+            let paste = format!("rowcast grant {role} --apply");
+            self.add(Finding::warning("policy", said, means).paste(paste));
         }
     }
 
     async fn try_policy(&mut self, look: &Look) {
-        let before = if look.may_become {
-            "set local role rowcast_policy"
-        } else {
-            ""
+        let (before, statement) = match (look.is_confined, look.may_become) {
+            (true, _) => ("", TRY_CONFINED),
+            (false, true) => ("set local role rowcast_policy", TRY),
+            (false, false) => ("", TRY),
         };
         let which = if look.is_shipped {
             "rowcast.may_join is the shipped one: a token's own claims say which rooms it may join"
         } else {
             "rowcast.may_join was replaced by its owner"
         };
-        let tried = self.rows_after::<Tried>(before, TRY).await;
+        let tried = self.rows_after::<Tried>(before, statement).await;
         let tried = tried.map(|rows| rows.iter().any(|row| row.lets_in));
         self.add(match tried {
             Ok(false) => Finding::ok("policy", which),

@@ -7,8 +7,9 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::units::lasting;
 use super::{Answer, Doctor, Finding, PATIENCE, Unanswered, open};
+use crate::db::lock_holder::LockHolder;
 use crate::db::numbers::sleeping_reader_key;
-use crate::db::reader_key::{KEY_HOLDER, KEY_SHARERS, KeyHolder};
+use crate::db::reader_key::{KEY_HOLDER, KEY_SHARERS};
 use crate::db::self_check::MAKE_WAKE;
 use crate::db::{Heard, Listen, cause_of};
 
@@ -113,25 +114,25 @@ impl Doctor {
 
     /// Whether somebody who is no reader holds the readers' key.
     async fn reader_key(&mut self) -> Answer<Vec<Finding>> {
-        let first: Vec<KeyHolder> = self.rows(KEY_HOLDER).await?;
+        let first: Vec<LockHolder> = self.rows(KEY_HOLDER).await?;
         // Writers have it for a moment when they test it.
         sleep(KEY_PAUSE).await;
-        let second: Vec<KeyHolder> = self.rows(KEY_HOLDER).await?;
+        let second: Vec<LockHolder> = self.rows(KEY_HOLDER).await?;
         let mut found = Vec::new();
         if let (Some(first), Some(second)) = (first.first(), second.first())
-            && first.pid == second.pid
+            && first.holder == second.holder
         {
-            let said = format!("{} keeps readers from it", second.said());
+            let said = format!("{} keeps readers from it", second.who);
             let means = "Readers poll every 200 ms instead of sleeping, and every writer notifies. Nothing is lost.";
             let finding = Finding::warning("reader_key", said, means);
-            found.push(finding.paste(second.remedy()));
+            found.push(finding.paste(second.remedy.clone()));
         }
-        for sharer in self.rows::<KeyHolder>(KEY_SHARERS).await? {
-            let said = format!("{} holds it and is no reader", sharer.said());
+        for sharer in self.rows::<LockHolder>(KEY_SHARERS).await? {
+            let said = format!("{} holds it and is no reader", sharer.who);
             let means =
                 "Writers take it for a reader that sleeps, and notify each time. Nothing is lost.";
             let finding = Finding::warning("reader_key", said, means);
-            found.push(finding.paste(sharer.remedy()));
+            found.push(finding.paste(sharer.remedy));
         }
         if found.is_empty() {
             found.push(Finding::ok("reader_key", "held by readers alone"));

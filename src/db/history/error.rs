@@ -5,11 +5,11 @@ use crate::db::read_error::ReadError;
 /// Why there is no page.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HistoryError {
-    /// No attached table has messages of conversations.
+    /// No attached table has messages of rooms of this kind.
     #[error(
-        "no attached table has messages: attach one with on_insert => 'message:new' and a room conversation:{{column}}"
+        "no attached table has messages: attach one with on_insert => 'message:new' and a room {0}:{{column}}"
     )]
-    Unattached,
+    Unattached(String),
     /// What is attached is hidden from the role.
     #[error(
         "row security hides rows of rowcast.attached from this server's role: `rowcast doctor` says how to mend it"

@@ -1,7 +1,7 @@
 //! A transaction in which the policy is asked: it may read, and leaves nothing behind.
 //!
-//! It is read only, bounded in time, has a search path without anybody's schema, and belongs to the role `rowcast_policy`; all
-//! of that is set for the transaction alone, and it is rolled back. A rollback does not undo
+//! It is read only, bounded in time, and has a search path without anybody's schema, all of which is set for the transaction alone; the
+//! policy runs as the role `rowcast_policy` (`role`), and the transaction is rolled back. A rollback does not undo
 //! advisory locks of the session: they are given up where the session is ours.
 //! Guarantees that a connection which did not end its transaction in order is closed and not used again: one whose policy timed out,
 //! whose caller has gone, or of which anything failed. Postgres then ends what still runs there, also a policy that catches its own
@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::Question;
 use super::Verdict;
-use super::role::Role;
+use super::role::{As, Role};
 use crate::db::backend::Backend;
 use crate::db::fault::cause_of;
 use crate::db::link::Link;
@@ -37,6 +37,12 @@ select (rowcast.may_join(c.claims, q.room)) is true as allowed
 from rows from (pg_catalog.unnest($2::pg_catalog.int8[]), pg_catalog.unnest($3::pg_catalog.text[])) with ordinality q (of, room, place)
 join claims c on c.place = q.of
 order by q.place";
+
+/// The same, as the role `rowcast_policy`, which Postgres lets nobody leave before the function returns.
+const ASK_CONFINED: &str = "
+select a.allowed from rowcast.ask_may_join($1::pg_catalog.text[], $2::pg_catalog.int8[], $3::pg_catalog.text[])
+  with ordinality a (allowed, place)
+order by a.place";
 
 /// Why the policy gave no answer.
 #[derive(Debug)]
@@ -71,6 +77,7 @@ pub(super) struct Asking {
     connection: Option<PoolConnection<Postgres>>,
     link: Link,
     limit: Duration,
+    statement: &'static str,
 }
 
 impl Asking {
@@ -82,6 +89,7 @@ impl Asking {
             connection: Some(connection),
             link,
             limit,
+            statement: ASK,
         };
         let begun = timeout(GRACE + limit, asking.set_up(role)).await;
         match begun {
@@ -103,10 +111,10 @@ impl Asking {
     async fn set_up(&mut self, role: &Role) -> sqlx::Result<()> {
         let limit_ms = self.limit.as_millis().max(1);
         let connection = self.connection();
-        let become_role = if role.may_become(connection).await? {
-            "; set local role rowcast_policy"
-        } else {
-            ""
+        let (become_role, statement) = match role.as_whom(connection).await? {
+            As::Confined => ("", ASK_CONFINED),
+            As::Policy => ("; set local role rowcast_policy", ASK),
+            As::Server => ("", ASK),
         };
         let begin = format!(
             "begin isolation level read committed read only; set local jit = off; set local search_path = pg_catalog, pg_temp; \
@@ -116,6 +124,7 @@ impl Asking {
         sqlx::raw_sql(AssertSqlSafe(begin))
             .execute(&mut **connection)
             .await?;
+        self.statement = statement;
         Ok(())
     }
 
@@ -161,7 +170,10 @@ impl Asking {
     ) -> Result<Vec<Verdict>, Failure> {
         let limit = self.limit + GRACE;
         let direct = self.link == Link::Direct;
-        let query = sqlx::query(ASK).bind(claims).bind(of).bind(rooms);
+        let query = sqlx::query(self.statement)
+            .bind(claims)
+            .bind(of)
+            .bind(rooms);
         let mut backend = Backend::new(direct, self.connection());
         let answered = timeout(limit, query.fetch_all(&mut backend)).await;
         let answered = answered.map_err(|_| Failure::TimedOut)?;

@@ -15,7 +15,7 @@ use crate::metrics::Limit;
 use crate::offset::Offset;
 use crate::quota::Holder;
 use crate::socketio::client::Client;
-use crate::socketio::protocol::{JoinArgs, Refusal};
+use crate::socketio::protocol::{JoinArgs, Refusal, RoomForm};
 
 /// What a replay costs beside what it finds.
 const READ_COST: usize = 10;
@@ -36,10 +36,10 @@ impl<S: ReplaySource> Requests<S> {
     pub(super) async fn join(
         &self,
         client: &Arc<Client>,
+        form: RoomForm,
         args: Result<Vec<Value>, Refusal>,
     ) -> Result<Option<(Room, JoinResult)>, Refusal> {
-        let JoinArgs { contact, after } = JoinArgs::parse(&args?)?;
-        let room = contact.room();
+        let JoinArgs { room, after } = JoinArgs::parse(form, &args?)?;
         let access = client.subscriber.access_generation();
         self.check_policy(client, &room).await?;
         let mut resync = false;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -165,6 +165,11 @@ async fn shows_all(scene: &Scene, network: &Proxy, page: &Running, before: &str)
 
 /// A folder with these files, checked strictly against the client package and compiled.
 pub(super) async fn typescript(files: &[(&str, &str)]) -> Scratch {
+    typescript_with(files, &json!({})).await
+}
+
+/// The same with these options of the compiler beside.
+pub(super) async fn typescript_with(files: &[(&str, &str)], options: &Value) -> Scratch {
     super::tools::build_client().await;
     let folder = folder();
     for (name, text) in files {
@@ -172,8 +177,11 @@ pub(super) async fn typescript(files: &[(&str, &str)]) -> Scratch {
     }
     write(&folder, "package.json", r#"{"type": "module"}"#);
     let config = repository("client/tsconfig.json");
-    let config =
-        json!({"extends": config, "compilerOptions": {"types": ["node"]}, "include": ["*"]});
+    let mut config =
+        json!({"extends": config, "compilerOptions": {"types": ["node"]}, "include": ["**/*"]});
+    for (name, value) in options.as_object().expect("an object") {
+        config["compilerOptions"][name] = value.clone();
+    }
     write(&folder, "tsconfig.json", &config.to_string());
     let compiled = ended(node(&folder, "node_modules/typescript/bin/tsc")).await;
     compiled.unwrap_or_else(|errors| panic!("the types hold: {errors}"));
@@ -187,15 +195,15 @@ pub(super) fn node(folder: &Scratch, script: &str) -> Command {
 }
 
 /// An application's own server: what it was asked, and its answers.
-struct Site {
-    address: String,
+pub(super) struct Site {
+    pub(super) address: String,
     requests: mpsc::UnboundedReceiver<String>,
     _answering: JoinSet<()>,
 }
 
 impl Site {
     /// Answers each request with a text, or by hanging up.
-    async fn start(answer: impl Fn(&str) -> Option<String> + Send + 'static) -> Self {
+    pub(super) async fn start(answer: impl Fn(&str) -> Option<String> + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound").to_string();
         let (sender, requests) = mpsc::unbounded_channel();
@@ -221,7 +229,7 @@ impl Site {
     }
 
     /// The next request that begins so.
-    async fn asked(&mut self, beginning: &str) -> String {
+    pub(super) async fn asked(&mut self, beginning: &str) -> String {
         within(format!("{beginning} to be asked"), async {
             loop {
                 let request = self.requests.recv().await.expect("it runs");

@@ -79,14 +79,14 @@ pub(super) async fn ended(mut command: Command) -> Result<String, String> {
 }
 
 /// A program that runs until the test ends, and the lines that it writes.
-pub(super) struct Running {
+pub(crate) struct Running {
     child: Mutex<Child>,
     lines: Arc<Mutex<Vec<String>>>,
 }
 
 impl Running {
     /// Starts it.
-    pub(super) fn start(mut command: Command) -> Self {
+    pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -102,7 +102,7 @@ impl Running {
     }
 
     /// Writes a line to its stdin, which was piped.
-    pub(super) fn writes(&self, line: &str) {
+    pub(crate) fn writes(&self, line: &str) {
         let mut child = self.child.lock().expect("unpoisoned");
         let stdin = child.stdin.as_mut().expect("stdin is piped");
         writeln!(stdin, "{line}").expect("it runs");
@@ -115,12 +115,12 @@ impl Running {
     }
 
     /// Every line so far.
-    pub(super) fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         self.lines.lock().expect("unpoisoned").clone()
     }
 
     /// Waits for a line with this in it, and returns it.
-    pub(super) async fn says(&self, what: &str) -> String {
+    pub(crate) async fn says(&self, what: &str) -> String {
         until_for(
             Duration::from_secs(60),
             format!("a line with {what:?}"),
@@ -157,7 +157,7 @@ fn collect(from: impl std::io::Read + Send + 'static, into: Arc<Mutex<Vec<String
 }
 
 /// Builds the client package, unless it is; by one test at a time.
-pub(super) async fn build_client() {
+pub(crate) async fn build_client() {
     let built = tokio::task::spawn_blocking(|| {
         let lock = Path::new(env!("CARGO_TARGET_TMPDIR")).join("client.lock");
         let lock = fs::File::create(lock).expect("a lock file can be made");

@@ -83,6 +83,13 @@ impl Launch {
         self.env("DATABASE_URL", url)
     }
 
+    /// Nobody reads what it prints: the pipe is closed at the other end.
+    pub(crate) fn unread(mut self) -> Self {
+        let (_closed, writer) = std::io::pipe().expect("a pipe");
+        self.command.stdout(writer);
+        self
+    }
+
     /// Starts it and waits until it says that it is ready.
     pub(crate) async fn start(self) -> Server {
         let server = self.spawn();

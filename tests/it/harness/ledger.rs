@@ -166,7 +166,7 @@ impl Ledger {
     }
 
     /// All marks so far.
-    pub(super) fn all(&self) -> HashMap<Key, Mark> {
+    pub(crate) fn all(&self) -> HashMap<Key, Mark> {
         self.marks().clone()
     }
 

@@ -13,6 +13,7 @@ use tokio::time::{sleep, timeout};
 
 use super::raw::Wire;
 use super::stock::{Pipe, Stock};
+use super::witness::Pass;
 
 /// How a client gets its events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,15 +48,18 @@ enum Way {
 }
 
 impl Line {
-    /// A client that is about to connect.
-    pub(super) fn open(stock: &Stock, address: &str, kind: Kind) -> Self {
+    /// A client that is about to connect, with the tokens of its pass.
+    pub(super) fn open(stock: &Stock, address: &str, kind: Kind, pass: Option<&Pass>) -> Self {
         let transports = match kind {
             Kind::Websocket => json!(["websocket"]),
             Kind::Polling => json!(["polling"]),
             Kind::Upgraded => json!(["polling", "websocket"]),
-            Kind::Raw => return Self::raw(address),
+            Kind::Raw => return Self::raw(address, pass),
         };
-        let options = json!({"transports": transports});
+        let mut options = json!({"transports": transports});
+        if let Some(pass) = pass {
+            options["token"] = json!(pass.token());
+        }
         let (number, pipe, reports) = stock.open(address, &options, &[]).0.into_parts();
         Self {
             way: Way::Stock(number, pipe),
@@ -63,11 +67,15 @@ impl Line {
         }
     }
 
-    fn raw(address: &str) -> Self {
+    fn raw(address: &str, pass: Option<&Pass>) -> Self {
         let (commands, orders) = mpsc::unbounded_channel();
         let (reporter, reports) = mpsc::unbounded_channel();
         let mut task = JoinSet::new();
-        task.spawn(wander(address.to_owned(), orders, reporter));
+        let memory = Memory {
+            pass: pass.cloned(),
+            ..Memory::default()
+        };
+        task.spawn(wander(address.to_owned(), memory, orders, reporter));
         Self {
             way: Way::Raw(commands, task),
             reports,
@@ -87,6 +95,14 @@ impl Line {
         }
     }
 
+    /// Shows this token from the next connection on. Whoever was refused for good tries again.
+    pub(super) fn present(&self, token: &str, reconnect: bool) {
+        self.send(json!({"op": "token", "token": token}));
+        if reconnect {
+            self.send(json!({"op": "reconnect"}));
+        }
+    }
+
     /// Emits, unless it is not connected. The answer is a report.
     pub(super) fn emit(&self, event: &str, argument: &Value, ack: u64) {
         let live = true;
@@ -99,16 +115,17 @@ impl Line {
 /// What a raw client remembers from one connection to the next.
 #[derive(Default)]
 struct Memory {
+    pass: Option<Pass>,
     pid: Option<String>,
     offset: Option<String>,
 }
 
 async fn wander(
     address: String,
+    mut memory: Memory,
     mut orders: UnboundedReceiver<Value>,
     reports: UnboundedSender<Value>,
 ) {
-    let mut memory = Memory::default();
     while !reports.is_closed() {
         if let Some(wire) = reach(&address, &memory).await {
             let ended = live(wire, &mut memory, &mut orders, &reports).await;
@@ -128,11 +145,14 @@ async fn wander(
 async fn reach(address: &str, memory: &Memory) -> Option<Wire> {
     let dialled = timeout(Duration::from_secs(5), Wire::attempt(address, &[])).await;
     let mut wire = dialled.ok()?.ok()?;
-    let auth = match (&memory.pid, &memory.offset) {
+    let mut auth = match (&memory.pid, &memory.offset) {
         (Some(pid), Some(offset)) => json!({"pid": pid, "offset": offset}),
         (Some(pid), None) => json!({"pid": pid}),
         _ => json!({}),
     };
+    if let Some(pass) = &memory.pass {
+        auth["token"] = json!(pass.token());
+    }
     wire.send(&format!("40{auth}")).await;
     Some(wire)
 }
@@ -157,7 +177,10 @@ async fn live(
                     return connected.map(|()| "transport close");
                 }
                 let ack = &order["ack"];
-                let arguments = order["args"].as_array().expect("arguments");
+                let Some(arguments) = order["args"].as_array() else {
+                    // The next connection shows its token by itself.
+                    continue;
+                };
                 let packet: Vec<_> = [&order["event"]].into_iter().chain(arguments).collect();
                 if connected.is_some() {
                     wire.send(&format!("42{ack}{}", json!(packet))).await;
@@ -191,7 +214,12 @@ async fn live(
                 let ack: u64 = digits.parse().expect("an ack's number");
                 json!({"saw": "ack", "ack": ack, "args": body})
             }
-            Some("44" | "41") => return connected.map(|()| "io server disconnect"),
+            Some("44") => {
+                let refusal = json!({"saw": "connect_error", "message": body["message"]});
+                let _the_test_is_over = reports.send(refusal);
+                return None;
+            }
+            Some("41") => return connected.map(|()| "io server disconnect"),
             _ => continue,
         };
         let _the_test_is_over = reports.send(report);

@@ -178,6 +178,12 @@ impl Wire {
         }
     }
 
+    /// Ends the connection, as a lost network does, and not the resume session.
+    pub(crate) async fn end(&mut self) {
+        let _it_may_have_ended = self.socket.close(None).await;
+        self.closed().await;
+    }
+
     /// Reads until the server closes.
     pub(crate) async fn closed(&mut self) {
         while self.frame().await.is_some() {}

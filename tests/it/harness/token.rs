@@ -24,13 +24,14 @@ pub(crate) fn token(subject: &str, claims: &Value) -> String {
     for (name, value) in claims.as_object().expect("claims are an object") {
         all[name] = value.clone();
     }
+    signed(SECRET, &json!({ "alg": "HS256", "typ": "JWT" }), &all)
+}
+
+/// A token of this header and these claims, signed with a secret.
+pub(crate) fn signed(secret: &str, header: &Value, claims: &Value) -> String {
     let part = |json: &Value| URL_SAFE_NO_PAD.encode(json.to_string());
-    let signed = format!(
-        "{}.{}",
-        part(&json!({ "alg": "HS256", "typ": "JWT" })),
-        part(&all)
-    );
-    let signature = URL_SAFE_NO_PAD.encode(hmac(SECRET.as_bytes(), signed.as_bytes()));
+    let signed = format!("{}.{}", part(header), part(claims));
+    let signature = URL_SAFE_NO_PAD.encode(hmac(secret.as_bytes(), signed.as_bytes()));
     format!("{signed}.{signature}")
 }
 

@@ -15,8 +15,9 @@ use super::writers::{Habit, Writers};
 use tokio::time::sleep;
 
 /// All clients of a trial have one address, and some do more in a second than a person would.
-pub(crate) const BUSY: [(&str, &str); 2] = [
+pub(crate) const BUSY: [(&str, &str); 3] = [
     ("ROWCAST_MAX_HTTP_RATE", "10000"),
+    ("ROWCAST_MAX_READ_RATE", "100000"),
     ("ROWCAST_MAX_EVENT_RATE", "1000"),
 ];
 

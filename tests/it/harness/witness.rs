@@ -6,6 +6,7 @@
 
 mod actor;
 mod history;
+mod pass;
 mod room;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -20,11 +21,13 @@ use tokio::time::{Instant, sleep};
 use super::line::{Kind, Line};
 use super::stock::Stock;
 use actor::{Actor, Order};
+pub(crate) use pass::Pass;
 pub(crate) use room::{Phase, Room};
 
 /// One client and what it has seen.
 pub(crate) struct Witness {
     pub(crate) kind: Kind,
+    pub(crate) pass: Option<Pass>,
     view: Arc<Mutex<View>>,
     orders: UnboundedSender<Order>,
     _task: JoinSet<()>,
@@ -116,12 +119,28 @@ impl Witness {
         witness
     }
 
-    /// The same, not waited for.
+    /// A connected client that shows its pass.
+    pub(crate) async fn admitted(
+        stock: &Stock,
+        address: &str,
+        kind: Kind,
+        contacts: &[&str],
+        pass: Pass,
+    ) -> Self {
+        let rooms = contacts
+            .iter()
+            .map(|contact| ((*contact).to_owned(), Room::default()));
+        let witness = Self::with(stock, address, kind, rooms.collect(), Some(pass));
+        witness.settled().await;
+        witness
+    }
+
+    /// The same without a pass, not waited for.
     pub(crate) fn begin(stock: &Stock, address: &str, kind: Kind, contacts: &[&str]) -> Self {
         let rooms = contacts
             .iter()
             .map(|contact| ((*contact).to_owned(), Room::default()));
-        Self::with(stock, address, kind, rooms.collect())
+        Self::with(stock, address, kind, rooms.collect(), None)
     }
 
     /// A new client that has what this one had, its offsets among it: a page that was loaded anew and remembers.
@@ -130,20 +149,28 @@ impl Witness {
         for room in rooms.values_mut() {
             room.phase = Phase::Outside;
         }
-        Self::with(stock, address, kind, rooms)
+        Self::with(stock, address, kind, rooms, self.pass)
     }
 
-    fn with(stock: &Stock, address: &str, kind: Kind, rooms: BTreeMap<String, Room>) -> Self {
+    fn with(
+        stock: &Stock,
+        address: &str,
+        kind: Kind,
+        rooms: BTreeMap<String, Room>,
+        pass: Option<Pass>,
+    ) -> Self {
         let view = Arc::new(Mutex::new(View {
             rooms,
             ..View::default()
         }));
         let (orders, inbox) = mpsc::unbounded_channel();
-        let actor = Actor::new(Line::open(stock, address, kind), address, Arc::clone(&view));
+        let line = Line::open(stock, address, kind, pass.as_ref());
+        let actor = Actor::new(line, address, Arc::clone(&view), pass.clone());
         let mut task = JoinSet::new();
         task.spawn(actor.run(inbox));
         Self {
             kind,
+            pass,
             view,
             orders,
             _task: task,

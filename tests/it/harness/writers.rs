@@ -261,7 +261,7 @@ impl Hand {
             let key = Key { message, rank: 0 };
             self.begins(key);
             rows.push(format!(
-                "('{}', '{contact}', '{}.{} {body}')",
+                "('{}', '{contact}', '{}.{} for {contact} {body}')",
                 uuid(message),
                 self.number,
                 self.place

@@ -4,7 +4,7 @@ use super::imports;
 use super::source::Source;
 
 /// What everybody may import that is no leaf: types, settings, and what is written down for others to read.
-const LEAVES: [&str; 10] = [
+const LEAVES: [&str; 11] = [
     "backoff",
     "config",
     "event",
@@ -15,6 +15,7 @@ const LEAVES: [&str; 10] = [
     "revocations",
     "shutdown",
     "status",
+    "stdout",
 ];
 
 /// What each part of `src` may import, beside the leaves: all of another part, or one thing of it.

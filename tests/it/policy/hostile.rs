@@ -11,6 +11,8 @@ use crate::harness::wait::until;
 const HOSTILE: &str = "
 create table seen (room text);
 grant select, insert on seen to public;
+create function public.with_another_role() returns boolean language plpgsql set role = 'none' as $$
+begin perform from rowcast.events; return true; end $$;
 create or replace function rowcast.may_join(claims jsonb, room text) returns boolean language plpgsql as $$
 begin
   case split_part(room, ':', 2)
@@ -34,6 +36,11 @@ begin
     when 'finds it set' then
       return coalesce(current_setting('my.setting', true), '') = 'kept' or current_setting('search_path') <> 'pg_catalog, pg_temp';
     when 'locks' then perform pg_advisory_lock(4711), pg_advisory_lock_shared(4712), pg_advisory_xact_lock(4713);
+    when 'resets its role' then reset role; perform from rowcast.events;
+    when 'sets its role' then execute format('set local role %I', session_user); perform from rowcast.events;
+    when 'configures its role' then perform set_config('role', 'none', true); perform from rowcast.events;
+    when 'sets its session' then set session authorization default; perform from rowcast.events;
+    when 'calls who sets its role' then return public.with_another_role();
     when 'is who' then return current_user = 'rowcast_policy';
     else null;
   end case;
@@ -54,6 +61,11 @@ async fn a_policy_that_misbehaves_denies_the_one_room() {
         "reads events",
         "reads sessions",
         "makes a table",
+        "resets its role",
+        "sets its role",
+        "configures its role",
+        "sets its session",
+        "calls who sets its role",
     ];
     for contact in forbidden {
         assert_eq!(joining(&client, contact).await, "forbidden", "{contact}");

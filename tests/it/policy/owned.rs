@@ -66,7 +66,7 @@ async fn a_server_with_few_rights_asks_as_the_policys_role_once_it_may() {
     assert_eq!(joining(&client, "rowcast_policy").await, "ok");
     assert_eq!(joining(&client, &granted.name).await, "forbidden");
     // Without the role it asks as itself, and says so.
-    database.run(&format!("revoke rowcast_policy from {}; grant execute on function rowcast.may_join(jsonb, text) to {}", granted.name, granted.name)).await;
+    database.run(&format!("revoke execute on function rowcast.ask_may_join(text[], bigint[], text[]) from {}; grant execute on function rowcast.may_join(jsonb, text) to {}", granted.name, granted.name)).await;
     let alone = start(&granted.url).await;
     let client = bearer_at(&stock, alone.address(), "one", &json!({})).await;
     assert_eq!(joining(&client, &granted.name).await, "ok");

@@ -114,7 +114,7 @@ async fn only_who_was_granted_it_may_revoke_and_nobody_can_forge_it() {
     scene
         .database
         .run(&format!(
-            "select rowcast.emit('rowcast:revocations', 'revoked', '{forged}')"
+            "insert into rowcast.events (room, event, data) values ('rowcast:revocations', 'revoked', '{forged}')"
         ))
         .await;
     scene.database.say("42", "still here").await;

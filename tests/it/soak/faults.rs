@@ -33,7 +33,8 @@ impl Soak {
             27 => self.restored_dump().await,
             28..34 => self.transaction().await,
             34..40 => self.travel(),
-            40..70 => self.network(),
+            40..50 => self.end_right().await,
+            50..70 => self.network(),
             _ => self.witness(),
         }
         let pause = self.random.random_range(0..40);
@@ -49,6 +50,7 @@ impl Soak {
             network.proxy.limit(None);
             network.proxy.cut_after(None);
         }
+        self.allow().await;
         while let Some(open) = self.open.pop() {
             commit(open).await;
         }

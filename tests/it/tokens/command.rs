@@ -58,8 +58,21 @@ async fn a_token_is_checked_as_the_server_would() {
         .succeed()
         .await;
     assert!(said.stdout.starts_with(r#"good: sub "user-7""#), "{said:?}");
+    let too_old =
+        token(json!({ "sub": "user-7", "exp": in_seconds(60), "iat": in_seconds(-40 * 86_400) }))
+            .await;
+    let in_milliseconds = token(json!({ "sub": "user-7", "exp": in_seconds(60) * 1000 })).await;
+    let said = command(&SECRETS)
+        .arg(&format!("--check={in_milliseconds}"))
+        .succeed()
+        .await;
+    assert!(said.stdout.contains("meant in milliseconds?"), "{said:?}");
     let cases = [
         (expired, "refused as token_expired: the token has expired"),
+        (
+            too_old,
+            "refused as token_expired: the token was issued (iat) longer ago than ROWCAST_MAX_TOKEN_AGE",
+        ),
         (format!("{good}x"), "refused as unauthorized: the token"),
         ("x".to_owned(), "refused as unauthorized: the token is none"),
     ];

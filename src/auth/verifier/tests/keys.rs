@@ -70,6 +70,7 @@ async fn an_unknown_key_asks_for_newer_ones_and_is_told_to_come_back() {
     let keys = Keys {
         set: Arc::new(KeySet(vec![key])),
         complete_until: Some(Instant::now() + Duration::from_secs(600)),
+        read_at: None,
         missing: false,
     };
     let (sender, keys) = watch::channel(keys);

@@ -11,7 +11,9 @@ use tokio::time::{Instant, sleep_until};
 use super::super::ledger::Key;
 use super::super::line::Line;
 use super::history::{self, Base};
-use super::{Phase, Room, View};
+use super::{Pass, Phase, Room, View};
+
+mod rights;
 
 /// What a test tells a witness to do.
 pub(super) enum Order {
@@ -33,10 +35,20 @@ pub(super) struct Actor {
     acks: u64,
     again: BTreeSet<String>,
     greeted: bool,
+    pass: Option<Pass>,
+    /// It was refused with this token, and shows another.
+    refused: bool,
+    /// When it looks after its pass again.
+    look: Instant,
 }
 
 impl Actor {
-    pub(super) fn new(line: Line, address: &str, view: Arc<Mutex<View>>) -> Self {
+    pub(super) fn new(
+        line: Line,
+        address: &str,
+        view: Arc<Mutex<View>>,
+        pass: Option<Pass>,
+    ) -> Self {
         Self {
             line,
             address: address.to_owned(),
@@ -46,6 +58,9 @@ impl Actor {
             acks: 1 << 40,
             again: BTreeSet::new(),
             greeted: false,
+            pass,
+            refused: false,
+            look: Instant::now(),
         }
     }
 
@@ -63,6 +78,7 @@ impl Actor {
                 },
                 () = sleep_until(due) => {
                     due = Instant::now() + AGAIN;
+                    self.look_after_pass();
                     for contact in std::mem::take(&mut self.again) {
                         self.enter(&contact);
                     }
@@ -98,6 +114,7 @@ impl Actor {
             Some("connect_error") => {
                 let turn = format!("not connected: {}", report["message"]);
                 self.view().journal.note(turn);
+                self.not_connected(report);
             }
             Some("event") => self.event(report),
             Some("ack") => {
@@ -107,16 +124,29 @@ impl Actor {
                 let Some((contact, attempt)) = asked else {
                     return;
                 };
+                let answer = &report["args"][0];
                 if self.room(&contact, |room| room.attempt) == attempt {
-                    self.answer(&contact, &report["args"][0]).await;
+                    self.answer(&contact, answer).await;
+                } else if answer["resync"] == true {
+                    self.told_by_earlier_join(&contact);
                 }
             }
             _ => {}
         }
     }
 
+    /// A reload is told once, and what comes after it has offsets that count it as done. So it is to be done although the answer
+    /// is of a join that was begun anew meanwhile: one that was sent on this connection before it was known here.
+    fn told_by_earlier_join(&mut self, contact: &str) {
+        let mut view = self.view();
+        view.resyncs += 1;
+        view.note(&format!("an earlier join of {contact} answers resync"));
+        view.reasons
+            .push(format!("{contact}: said an earlier join"));
+        view.rooms.entry(contact.to_owned()).or_default().reload = true;
+    }
+
     fn connected(&mut self, recovered: bool) {
-        self.asked.clear();
         self.greeted = false;
         let enter = self.view().connected(recovered);
         for (contact, first) in enter {
@@ -152,6 +182,7 @@ impl Actor {
                 }
                 return;
             }
+            "rowcast:left" if self.pass.is_some() => return self.put_out(payload),
             "message:new" => payload["message"]["id"].as_str().map(Key::new),
             "message:status" => {
                 let (id, status) = (payload["messageId"].as_str(), payload["status"].as_str());
@@ -159,6 +190,8 @@ impl Actor {
             }
             _ => None,
         };
+        self.check_right(contact, report);
+        let has_pass = self.pass.is_some();
         let mut view = self.view();
         let Some((room, offset)) = view.rooms.get_mut(contact).zip(offset) else {
             view.odd.push(format!("no room, or no offset: {report}"));
@@ -168,6 +201,9 @@ impl Actor {
         match key {
             Some(key) if !first => {
                 room.arrivals.push(key);
+                if has_pass {
+                    room.seen.push((key, Instant::now()));
+                }
                 view.events += 1;
             }
             None if name == "fence" => room.fences += 1,
@@ -202,6 +238,9 @@ impl Actor {
         self.view().journal.note(turn);
         let (phase, reload) = self.room(contact, |room| (room.phase, room.reload));
         if answer["ok"] != true {
+            if self.pass.is_some() && answer["error"]["code"] == "forbidden" {
+                return self.not_let_in(contact);
+            }
             if answer["error"]["code"] != "unavailable" {
                 self.view()
                     .odd
@@ -258,7 +297,7 @@ impl Actor {
     }
 
     async fn load_history(&self, contact: &str) -> Option<(Base, String)> {
-        let history = history::load(&self.address, contact).await;
+        let history = history::load(&self.address, contact, self.pass.as_ref()).await;
         if let Err(failure) = &history {
             self.view().journal.note(failure.clone());
         }

@@ -8,18 +8,23 @@ use tokio::time::timeout;
 
 use super::super::http;
 use super::super::ledger::{Key, rank};
+use super::Pass;
 
 /// Each message's status, and whether it may be newer than the history's offset.
 pub(super) type Base = HashMap<u128, (u8, bool)>;
 
 /// The whole history with its offset, or why it can't be had.
-pub(super) async fn load(address: &str, contact: &str) -> Result<(Base, String), String> {
+pub(super) async fn load(
+    address: &str,
+    contact: &str,
+    pass: Option<&Pass>,
+) -> Result<(Base, String), String> {
     let mut base = HashMap::new();
     let mut offset = None;
     let mut before = String::new();
     loop {
         let path = format!("/api/conversations/{contact}/messages?limit=200{before}");
-        let page = load_page(address, &path)
+        let page = load_page(address, &path, pass)
             .await
             .map_err(|status| format!("can't load {contact} after {}: {status:?}", base.len()))?;
         let older = offset.is_some();
@@ -42,8 +47,10 @@ pub(super) async fn load(address: &str, contact: &str) -> Result<(Base, String),
 }
 
 /// One page, or the status of what came instead, if anything came.
-async fn load_page(address: &str, path: &str) -> Result<Value, Option<u16>> {
-    let answer = http::attempt(address, "GET", path, &[], "");
+async fn load_page(address: &str, path: &str, pass: Option<&Pass>) -> Result<Value, Option<u16>> {
+    let bearer = pass.map(|pass| format!("Bearer {}", pass.token()));
+    let headers: Vec<_> = bearer.iter().map(|it| ("authorization", &**it)).collect();
+    let answer = http::attempt(address, "GET", path, &headers, "");
     let answer = timeout(Duration::from_secs(10), answer).await;
     let answer = answer.ok().flatten().ok_or(None)?;
     if answer.status != 200 {

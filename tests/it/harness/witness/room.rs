@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use tokio::time::Instant;
+
 use super::super::ledger::Key;
 
 /// Where a witness is with a room.
@@ -19,6 +21,8 @@ pub(crate) enum Phase {
     In,
     /// It left and wants to stay out.
     Out,
+    /// It was put out, or not let in, and asks for its way back now and then.
+    PutOut,
 }
 
 /// One room of a witness.
@@ -29,6 +33,8 @@ pub(crate) struct Room {
     pub(crate) base: HashMap<u128, (u8, bool)>,
     /// Every event since, in the order of arrival.
     pub(crate) arrivals: Vec<Key>,
+    /// When each event came, those of before a reload too. Only a witness with a pass keeps this.
+    pub(crate) seen: Vec<(Key, Instant)>,
     /// Fences that came.
     pub(crate) fences: u64,
     /// Joins that were acknowledged.

@@ -1,0 +1,145 @@
+//! What one identity may have, from wherever it asks, and that another one has its own: with tokens, and from addresses that differ.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::harness::token::{JWT, token};
+use crate::harness::wait::{until, within};
+use crate::harness::{Caller, Client, Scene};
+
+const EVENTS: &str = "/api/conversations/42/events";
+const HISTORY: &str = "/api/conversations/42/messages?limit=200";
+
+async fn guarded(settings: &[(&str, &str)]) -> Scene {
+    Scene::with(&[&JWT[..], settings].concat()).await
+}
+
+/// The authorization of a subject that may read everything.
+fn bearer(subject: &str) -> String {
+    format!(
+        "Bearer {}",
+        token(subject, &json!({ "conversations": "*" }))
+    )
+}
+
+/// A connection of its own, from the address with this last number.
+async fn from(scene: &Scene, number: u8) -> Caller {
+    Caller::from(&format!("127.0.0.{number}"), scene.server.address()).await
+}
+
+/// The status of a request from there.
+async fn status(scene: &Scene, number: u8, path: &str, authorization: &str) -> u16 {
+    let headers = [("host", "localhost"), ("authorization", authorization)];
+    let mut caller = from(scene, number).await;
+    caller.get(path, &headers).await.status
+}
+
+async fn limited(scene: &Scene, limit: &str) -> f64 {
+    let label = format!("\"{limit}\"");
+    scene.server.metric("rowcast_limits_total", &[&label]).await
+}
+
+async fn waiting(scene: &Scene, count: f64) {
+    until(format!("{count} long-polls to wait"), async || {
+        let waiting = scene.server.metric("rowcast_long_polls", &[]).await;
+        (waiting == count).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_identity_has_its_long_polls_from_whatever_address() {
+    let scene = guarded(&[("ROWCAST_MAX_LONG_POLLS", "2")]).await;
+    let (one, other) = (bearer("one"), bearer("other"));
+    let headers = [("host", "localhost"), ("authorization", &*one)];
+    let now = from(&scene, 2).await.get(EVENTS, &headers).await.json();
+    let poll = format!(
+        "{EVENTS}?wait=25&after={}",
+        now["offset"].as_str().expect("an offset")
+    );
+    let ask = |authorization: &str| {
+        format!("GET {poll} HTTP/1.1\r\nhost: localhost\r\nauthorization: {authorization}\r\n\r\n")
+    };
+    let (mut first, mut second) = (from(&scene, 2).await, from(&scene, 3).await);
+    first.send(&ask(&one)).await;
+    second.send(&ask(&one)).await;
+    waiting(&scene, 2.0).await;
+    assert_eq!(status(&scene, 4, &poll, &one).await, 429);
+    assert!((limited(&scene, "long_polls").await - 1.0).abs() < 0.5);
+    // Another identity has places of its own there.
+    let mut third = from(&scene, 4).await;
+    third.send(&ask(&other)).await;
+    waiting(&scene, 3.0).await;
+    // Whoever goes away gives its place back.
+    drop(first);
+    waiting(&scene, 2.0).await;
+    let mut fourth = from(&scene, 5).await;
+    fourth.send(&ask(&one)).await;
+    waiting(&scene, 3.0).await;
+    scene.database.say("42", "now").await;
+    for caller in [&mut second, &mut third, &mut fourth] {
+        let answer = within("an answer", caller.answer()).await;
+        assert_eq!(answer.expect("an answer").status, 200);
+    }
+}
+
+async fn admitted(scene: &Scene, subject: &str) -> Client {
+    let token = token(subject, &json!({ "conversations": "*" }));
+    let options = json!({ "transports": ["websocket"], "auth": { "token": token } });
+    let mut client = scene.stock.open(scene.server.address(), &options, &[]).0;
+    client.connected().await;
+    client
+}
+
+#[tokio::test]
+async fn what_an_identity_reads_of_the_past_counts_for_history_events_and_joins_alike() {
+    // Half a minute's worth at once: 30.
+    let scene = guarded(&[("ROWCAST_MAX_READ_RATE", "1")]).await;
+    let (one, other) = (bearer("one"), bearer("other"));
+    let headers = [("host", "localhost"), ("authorization", &*other)];
+    let now = from(&scene, 9).await.get(EVENTS, &headers).await.json();
+    let after = now["offset"].as_str().expect("an offset");
+    scene
+        .database
+        .run("insert into messages (contact_id, body) select '42', 'x' from generate_series(1, 60)")
+        .await;
+    let events = format!("{EVENTS}?after={after}");
+    assert_eq!(status(&scene, 2, HISTORY, &one).await, 200);
+    for (number, path) in [(3, HISTORY), (4, &*events)] {
+        assert_eq!(status(&scene, number, path, &one).await, 429, "{path}");
+    }
+    let join = json!([{ "contactId": "42", "after": after }]);
+    let client = admitted(&scene, "one").await;
+    let answer = client.ask("join:conversation", join.clone()).await;
+    assert_eq!(answer["error"]["code"], "too_many_requests", "{answer}");
+    // What is of now is no read of the past.
+    client.join("42").await;
+    // Another identity has its own, also at that address; a join takes from it.
+    let client = admitted(&scene, "other").await;
+    let answer = client.ask("join:conversation", join).await;
+    assert_eq!(answer["replayed"], 60, "{answer}");
+    assert_eq!(status(&scene, 3, HISTORY, &other).await, 429);
+    assert_eq!(status(&scene, 3, HISTORY, &bearer("third")).await, 200);
+    assert!(limited(&scene, "read_rate").await >= 4.0);
+}
+
+#[tokio::test]
+async fn an_identity_has_its_requests_a_second_from_whatever_address() {
+    let scene = guarded(&[("ROWCAST_MAX_HTTP_RATE", "2")]).await;
+    let one = bearer("one");
+    let all = async {
+        for number in 10..250 {
+            if status(&scene, number, EVENTS, &one).await == 429 {
+                return number;
+            }
+        }
+        panic!("as many requests as it likes");
+    };
+    let refused_at = tokio::time::timeout(Duration::from_secs(60), all).await;
+    let refused_at = refused_at.expect("in time");
+    assert!(refused_at >= 12, "two are allowed at once");
+    let other = bearer("other");
+    assert_eq!(status(&scene, refused_at, EVENTS, &other).await, 200);
+    assert!(limited(&scene, "http_rate").await >= 1.0);
+}
