@@ -6,7 +6,8 @@
 -- Guarantee: one trigger call and one insert into rowcast.events per statement, however many rooms. One row's events are adjacent: its
 --            rooms in the order in which they were given, and in each room as ever.
 --            What is looked up is read once per statement, by a unique key. Where the table that is looked up is gone, renamed, or may
---            not be read, nothing is found, and no writer fails: rowcast.sources says so.
+--            not be read, nothing is found, and no writer fails: rowcast.sources says so. No code of whoever
+--            owns that table runs.
 -- Cost:      a table with one room and no lookup gets the trigger that it got before. A lookup is one call per statement, about 10 µs,
 --            and one read by index for each of its keys.
 -- Rights:    execute is revoked from public. A lookup reads as the owner of this schema.
@@ -94,9 +95,20 @@ language sql immutable set search_path = pg_catalog, pg_temp as $$
   from jsonb_array_elements_text(lookup -> 'key') with ordinality as k (col, place)
 $$;
 
--- What a lookup finds where a column of its table is gone: the others.
+-- Whether a read of the table c (of pg_class) runs nobody's code: it is a table and no view, and the types of the key are Postgres's own, or
+-- domains over those. Policies of row security are code, too: they are off, which is an error where there are any. A repeatable read
+-- transaction may not see that a column was altered, but that the table was rewritten.
+create function rowcast.no_code_sql(lookup jsonb) returns text
+language sql immutable set search_path = pg_catalog, pg_temp as $$
+  select format($sql$c.relkind = 'r' and c.relfilenode = pg_relation_filenode(c.oid) and not exists (
+      select from pg_attribute a join pg_type t on t.oid = a.atttypid
+      where a.attrelid = c.oid and a.attname = any (%L) and t.oid >= 16384 and not (t.typtype = 'd' and t.typbasetype < 16384))$sql$,
+    array(select jsonb_array_elements_text(lookup -> 'key')))
+$$;
+
+-- What a lookup finds where a column of its table is gone: the others. Its table is locked, and runs no code.
 create function rowcast.look_up_what_is_left(lookup jsonb, keys text[]) returns jsonb
-language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+language plpgsql set search_path = pg_catalog, pg_temp set row_security = off as $$
 declare
   result jsonb;
 begin
@@ -119,8 +131,12 @@ create function rowcast.lookup_functions_sql(definition rowcast.attached) return
 language sql stable set search_path = pg_catalog, pg_temp as $$
   select string_agg(statement, E'\n\n' order by place) || E'\n\n' from (
     select place, format($sql$create or replace function rowcast.%1$I(keys text[]) returns jsonb
-language plpgsql stable strict as $lookup$
+language plpgsql strict set row_security = off as $lookup$
 begin
+  lock table %3$s in access share mode;
+  if not (select %7$s from pg_class c where c.oid = %8$L::regclass) then
+    return null;
+  end if;
   return (
     select jsonb_object_agg(k.key, %2$s)
     from unnest(keys) as k (key)
@@ -137,7 +153,8 @@ revoke all on function rowcast.%1$I(text[]) from public;
 comment on function rowcast.%1$I(text[]) is %5$L;$sql$,
       'lookup_' || definition.capture || '_' || place, rowcast.found_sql(lookup), lookup ->> 'table',
       rowcast.lookup_join_sql(lookup, 'k.key'),
-      format('Rowcast: looks up %s for %s', lookup ->> 'table', definition.source), lookup) as statement
+      format('Rowcast: looks up %s for %s', lookup ->> 'table', definition.source), lookup, rowcast.no_code_sql(lookup),
+      lookup ->> 'table') as statement
     from rowcast.lookups_of(definition)
     union all
     select 100, format('drop function rowcast.%I(text[]);', proname)
@@ -267,6 +284,9 @@ declare
   payloads text[] := '{}';
   events text[] := '{}';
   rows text := rowcast.rows_sql(definition, operation);
+  -- Whether a row that moved from one room to another says so: by a member of the payloads that are ours.
+  says_moved boolean := false;
+  moved text;
   joinable text := rowcast.joinable_sql(definition);
 begin
   for rule in
@@ -282,8 +302,17 @@ begin
     if payload <> all (payloads) then
       payloads := payloads || payload;
     end if;
+    moved := null;
+    if operation = 'update' then
+      moved := ', false as moved';
+      if rule.rule ->> 'on' <> 'update' and (rule.payload = '{"message": "{row}", "contactId": "{contactId}"}'
+          or rule.payload ?& '{messageId,contactId}' and rule.payload - '{messageId,contactId}'::text[] = '{}') then
+        says_moved := true;
+        moved := format(', was_in%1$s and is_in%1$s as moved', rule.suffix);
+      end if;
+    end if;
     events := events || (format('      select %s as step, room_%s%s as room, %L as event, %s as origin, %s as payload',
-        cardinality(events) + 1, rule.side, rule.suffix, rule.event, rule.side, array_position(payloads, payload))
+        cardinality(events) + 1, rule.side, rule.suffix, rule.event, rule.side, array_position(payloads, payload)) || coalesce(moved, '')
       || coalesce(E'\n      where ' || rowcast.cause_sql(operation, rule.rule, rule.suffix, rule.condition), ''));
   end loop;
 
@@ -293,8 +322,8 @@ begin
          case when %7$s and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
               else rowcast.unusual(case when %7$s then room end, data, origin, %1$L, %2$L) end,
          %1$L
-  from (
-    select e.room, e.event, e.origin,
+  from (%8$s
+    select e.room, e.event, e.origin,%9$s
            case e.payload
 %3$s
            end as data
@@ -303,17 +332,21 @@ begin
     cross join lateral (
 %5$s
     ) e
-    %6$s
+    %6$s%10$s
   ) e;$sql$,
     definition.source,
     definition.key_columns,
     (select string_agg(format('             when %s then %s', place, expression), E'\n' order by place)
      from unnest(payloads) with ordinality as p (expression, place)),
     rows,
-    array_to_string(events, E'\n      union all\n'),
+    replace(array_to_string(events, E'\n      union all\n'), case when says_moved then '' else ', false as moved' end, ''),
     -- The full join of an update may return its rows in another order. Inserted and deleted rows come as they were written.
     case operation when 'update' then 'order by t.place, e.step' else 'offset 0' end,
-    joinable);
+    joinable,
+    case when says_moved then E'\n    select room, event, origin, '
+      || E'case when moved then (left(data::text, -1) || \',"moved":true}\')::json else data end as data\n    from (' else '' end,
+    case when says_moved then ' e.moved,' else '' end,
+    case when says_moved then ') e' else '' end);
 end $$;
 
 -- Whether a definition needs a trigger for an operation. An update can move a row into a room or out of it, and can make a
@@ -364,7 +397,7 @@ begin
   -- What is looked up, as parts of a query over r.after, which has what was looked up before.
   for lookup in select l.* from rowcast.lookups_of(definition) l order by l.place loop
     lookups := lookups || jsonb_build_array(jsonb_build_object(
-      'name', lookup.name, 'table', lookup.lookup ->> 'table', 'key', lookup.lookup -> 'key', 'types', lookup.lookup -> 'types',
+      'no_code', rowcast.no_code_sql(lookup.lookup), 'name', lookup.name, 'table', lookup.lookup ->> 'table', 'key', lookup.lookup -> 'key', 'types', lookup.lookup -> 'types',
       'own', case when (lookup.lookup -> 'column') <@ to_jsonb(definition.columns) then lookup.lookup -> 'column' end,
       'members', (select jsonb_object_agg(name, rowcast.found_member_sql(name)) from jsonb_object_keys(lookup.lookup -> 'columns') as name),
       'join', rowcast.lookup_join_sql(lookup.lookup, '(' || rowcast.lookup_key_sql(definition, lookup.lookup, 'r.after') || ')')));
@@ -466,7 +499,7 @@ drop function rowcast.contact_sql(text, text);
 drop function rowcast.update_condition_sql(text, text[]);
 
 revoke all on function rowcast.rooms_of, rowcast.lookups_of, rowcast.lookup_key_sql, rowcast.found_member_sql, rowcast.found_sql, rowcast.lookup_join_sql,
-  rowcast.look_up_what_is_left, rowcast.lookup_functions_sql, rowcast.found_rows_sql, rowcast.meets_sql, rowcast.cause_sql, rowcast.joinable_sql(rowcast.attached),
+  rowcast.no_code_sql, rowcast.look_up_what_is_left, rowcast.lookup_functions_sql, rowcast.found_rows_sql, rowcast.meets_sql, rowcast.cause_sql, rowcast.joinable_sql(rowcast.attached),
   rowcast.key_template, rowcast.shown_members, rowcast.feeds_of, rowcast.complete_source from public;
 
 select rowcast.regenerate();

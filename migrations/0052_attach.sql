@@ -151,8 +151,8 @@ begin
     theirs := rowcast.relation_named(definition, what, named.lookup ->> 'table');
     select format('%I.%I', nspname, relname) as name, n.nspname, relkind, relpersistence, row_security_active(c.oid) as is_hidden into found
     from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = theirs;
-    if found.relkind not in ('r', 'p') or found.relpersistence = 't' then
-      perform rowcast.refuse(format('%s: %s is no table that stays; accepted: ordinary and partitioned tables', what, found.name));
+    if found.relkind <> 'r' or found.relpersistence = 't' then
+      perform rowcast.refuse(format('%s: %s is no ordinary table; accepted: ordinary tables', what, found.name));
     end if;
     if not has_schema_privilege(found.nspname, 'usage') or not has_table_privilege(theirs, 'select') then
       perform rowcast.refuse(format('%s: %s may not read %s', what, current_user, found.name),

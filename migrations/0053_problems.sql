@@ -190,7 +190,7 @@ select a.source, a.room, a.order_column,
            -- What is looked up. `may_read` is said of those who own the trigger functions.
            select 5, case
              when theirs.oid is null then
-               format('the table %s of the lookup "%s" is gone or renamed, so nothing is looked up: attach it again', l.value ->> 'table', l.key)
+               format('the table %s of the lookup "%s" is gone, renamed, or no table, so nothing is looked up: attach it again', l.value ->> 'table', l.key)
              when lost.name is not null then
                format('the column %s of %s of the lookup "%s" is gone%s: attach it again', lost.name, theirs.name, l.key,
                       case when l.value -> 'key' ? lost.name then ', so nothing is looked up' else '' end)
@@ -207,7 +207,7 @@ select a.source, a.room, a.order_column,
            left join lateral (
              select c.oid, c.relnamespace, n.nspname, format('%I.%I', n.nspname, c.relname) as name
              from pg_class c join pg_namespace n on n.oid = c.relnamespace
-             where c.relkind in ('r', 'p', 'v', 'm', 'f') and c.relname = (parse_ident(l.value ->> 'table'))[2]
+             where c.relkind = 'r' and c.relname = (parse_ident(l.value ->> 'table'))[2]
                and n.nspname = (parse_ident(l.value ->> 'table'))[1]
            ) theirs on true
            left join lateral (

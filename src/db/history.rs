@@ -206,7 +206,11 @@ async fn find_tables<'a>(
             });
             continue;
         }
-        if let Some(error) = source.lost_lookup() {
+        let lost = match source.lost_lookup() {
+            None => source.lock_lookups(connection).await?,
+            lost => lost,
+        };
+        if let Some(error) = lost {
             left_out.push(error);
             continue;
         }

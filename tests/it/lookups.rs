@@ -107,12 +107,12 @@ async fn whatever_happens_to_the_table_that_is_looked_up_no_writer_fails() {
     for (breakage, problem, found) in [
         (
             "alter table chats rename to people",
-            "the table public.chats of the lookup \"chat\" is gone or renamed",
+            "the table public.chats of the lookup \"chat\" is gone, renamed, or no table",
             false,
         ),
         (
             "drop table chats cascade",
-            "the table public.chats of the lookup \"chat\" is gone or renamed",
+            "the table public.chats of the lookup \"chat\" is gone, renamed, or no table",
             false,
         ),
         (
@@ -152,8 +152,8 @@ async fn whatever_happens_to_the_table_that_is_looked_up_no_writer_fails() {
         ),
         (
             "alter table chats rename to people; create view chats as select * from people",
-            "",
-            true,
+            "the table public.chats of the lookup \"chat\" is gone, renamed, or no table",
+            false,
         ),
         (
             "alter table msgs rename column chat_id to chat",
@@ -233,6 +233,32 @@ async fn code_of_the_looked_up_table_does_not_run() {
 }
 
 #[tokio::test]
+async fn neither_a_view_in_its_place_nor_the_type_of_its_key_runs_code() {
+    for plant in [
+        "alter table chats rename to people;
+         create view chats as select id, run(jid) as jid, title from people",
+        "create type odd as (x text); create function evil(odd) returns bigint language sql volatile as $$ select length(public.run('x')) $$;
+         create cast (odd as bigint) with function evil(odd) as implicit;
+         alter table msgs drop constraint msgs_chat_id_fkey; alter table chats drop constraint chats_pkey; alter table chats alter id drop identity;
+         alter table chats alter id type odd using row(id)::odd",
+    ] {
+        let database = Database::chat().await;
+        database.run(TABLES).await;
+        let server = Server::on(&database).await;
+        database
+            .run("create table ran (who text); create function run(text) returns text language plpgsql as $$
+                  begin insert into public.ran values (current_user); return $1; end $$")
+            .await;
+        database.run(plant).await;
+        database.run("truncate ran; insert into msgs (chat_id, body) values (1, 'x'); update msgs set body = 'y'; delete from msgs").await;
+        assert_eq!(database.value("select count(*) from ran").await, "0", "{plant}");
+        database.run("insert into msgs (chat_id, body) values (1, 'x')").await;
+        let answer = server.ask("ana@s", "messages", &[]).await;
+        assert!(answer.status == 503 || answer.body.contains("\"messages\":[]"), "{plant}: {answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_lookup_is_one_call_per_statement() {
     let database = Database::chat().await;
     database.run(TABLES).await;
@@ -305,7 +331,7 @@ async fn what_is_no_lookup_is_refused_in_plain_words() {
         ),
         (
             r#"{"x": {"table": "v", "column": "chat_id"}}"#,
-            "is no table that stays",
+            "is no ordinary table",
         ),
         (
             r#"{"x": {"table": "chats", "column": "chat_id", "key": "code"}}"#,

@@ -40,6 +40,7 @@ mod join;
 mod keep_alive;
 mod keys;
 mod kit;
+mod kit_order;
 mod large_commits;
 mod layers;
 mod limits;

@@ -222,3 +222,43 @@ async fn what_is_no_room_is_refused_in_plain_words() {
         assert!(message.contains(words), "{arguments}: {message}");
     }
 }
+
+#[tokio::test]
+async fn a_moved_row_can_be_told_from_a_new_one() {
+    let database = Database::chat().await;
+    database
+        .run(
+            r#"create table m (id int primary key, c text, hidden bool default false);
+               select rowcast.attach('m', room => 'conversation:{c}', on_insert => 'message:new', on_update => 'message:updated',
+                 on_delete => 'message:deleted', condition => '$.hidden == false',
+                 rooms => '[{"room": "conversation:own-{c}", "on_insert": "message:new", "payload": {"id": "{id}"}}]');
+               insert into m values (1, 'a'); update m set c = 'b'; update m set hidden = true; update m set hidden = false; delete from m"#,
+        )
+        .await;
+    let told: Vec<_> = outbox(&database)
+        .await
+        .into_iter()
+        .filter(|(room, ..)| !room.contains("own-"))
+        .map(|(room, event, data)| (room, event, data["moved"].clone()))
+        .collect();
+    let event = |room: &str, event: &str, moved: Value| {
+        (format!("conversation:{room}"), event.to_owned(), moved)
+    };
+    assert_eq!(
+        told,
+        [
+            event("a", "message:new", Value::Null),
+            event("a", "message:deleted", json!(true)),
+            event("b", "message:new", json!(true)),
+            event("b", "message:deleted", Value::Null),
+            event("b", "message:new", Value::Null),
+            event("b", "message:deleted", Value::Null),
+        ]
+    );
+    let own = "select count(*) from rowcast.events where room like '%own-%' and data::text <> '{\"id\":\"1\"}'";
+    assert_eq!(
+        database.value(own).await,
+        "0",
+        "a payload of one's own stays as it is"
+    );
+}

@@ -35,7 +35,7 @@ pub(crate) enum HistoryError {
     },
     /// What a room is called after is not there.
     #[error(
-        "history can't be read from {from}: the lookup {lookup:?} finds no table {table}, or not its columns; attach it again"
+        "history can't be read from {from}: the lookup {lookup:?} finds no table {table} as it was; attach it again"
     )]
     LookupGone {
         /// Qualified.

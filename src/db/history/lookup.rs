@@ -17,6 +17,8 @@ pub(super) struct Lookup {
     pub(super) key: Vec<String>,
     /// Which row of it, called `c`, belongs to the row `r.after`.
     join: String,
+    /// Whether a read of it runs nobody's code, as an SQL expression over its row `c` of `pg_class`.
+    pub(super) no_code: String,
     /// What is taken of it: columns, with their expressions.
     members: BTreeMap<String, String>,
     /// Nothing where there is no such table.

@@ -4,6 +4,7 @@ use sqlx::{Postgres, QueryBuilder};
 
 use super::HistoryError;
 use super::column::Values;
+use super::lookup::Lookup;
 use super::place::castable;
 use super::source::{Source, Told};
 use super::statement::push_equal;
@@ -16,7 +17,38 @@ impl Source {
     /// Why what the room is called after can't be looked up.
     pub(super) fn lost_lookup(&self) -> Option<HistoryError> {
         let lookup = self.needed().find(|lookup| !lookup.is_there())?;
-        Some(match lookup.readable {
+        Some(self.lost(lookup))
+    }
+
+    /// Keeps the tables that are looked up as they are until the transaction ends, and says what is wrong if a read of them may run
+    /// code of their owners'.
+    pub(super) async fn lock_lookups(
+        &self,
+        conn: &mut Backend<'_>,
+    ) -> Result<Option<HistoryError>, HistoryError> {
+        for lookup in self.lookups.0.iter().filter(|lookup| lookup.is_there()) {
+            let Lookup { table, no_code, .. } = lookup;
+            let mut lock = QueryBuilder::<Postgres>::new("lock table ");
+            lock.push(table).push(" in access share mode");
+            let locked = lock.build().execute(&mut *conn).await;
+            locked.map_err(|error| self.failed(error))?;
+            let mut check = QueryBuilder::<Postgres>::new("select coalesce((select ");
+            check.push(no_code);
+            check.push(" from pg_class c where c.oid = to_regclass(");
+            check.push_bind(table.clone()).push(")), false)");
+            if !check
+                .build_query_scalar::<bool>()
+                .fetch_one(&mut *conn)
+                .await?
+            {
+                return Ok(Some(self.lost(lookup)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn lost(&self, lookup: &Lookup) -> HistoryError {
+        match lookup.readable {
             Some(false) => HistoryError::NotGranted {
                 from: self.relation.clone(),
                 table: lookup.table.clone(),
@@ -27,7 +59,7 @@ impl Source {
                 lookup: lookup.name.clone(),
                 table: lookup.table.clone(),
             },
-        })
+        }
     }
 
     /// The values of the table's columns that a room's rows have. Nothing where no row can be of that room.

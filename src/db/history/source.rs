@@ -37,7 +37,7 @@ select f.value ->> 'room' as room, format('%I.%I', n.nspname, c.relname) as rela
     " as columns,
        (select coalesce(json_agg(json_build_object(
                  'name', l.value -> 'name', 'table', l.value -> 'table', 'own', l.value -> 'own', 'key', l.value -> 'key',
-                 'join', l.value -> 'join', 'members', l.value -> 'members',
+                 'join', l.value -> 'join', 'no_code', l.value -> 'no_code', 'members', l.value -> 'members',
                  'readable', has_schema_privilege(theirs.relnamespace, 'usage') and has_table_privilege(theirs.oid, 'select'),
                  'columns', ",
     columns_sql!(
@@ -48,7 +48,7 @@ select f.value ->> 'room' as room, format('%I.%I', n.nspname, c.relname) as rela
     ") order by l.place), '[]')
         from jsonb_array_elements(f.value -> 'lookups') with ordinality as l (value, place)
         left join (pg_class theirs join pg_namespace their_schema on their_schema.oid = theirs.relnamespace)
-          on theirs.relname = (parse_ident(l.value ->> 'table'))[2] and their_schema.nspname = (parse_ident(l.value ->> 'table'))[1]
+          on theirs.relkind = 'r' and theirs.relname = (parse_ident(l.value ->> 'table'))[2] and their_schema.nspname = (parse_ident(l.value ->> 'table'))[1]
        ) as lookups
 from rowcast.sources s
 join rowcast.attached a using (source)
