@@ -20,6 +20,7 @@ mod demo;
 mod doctor;
 mod documented;
 mod embedded;
+mod encodings;
 mod events;
 mod expired;
 mod failing_database;
