@@ -40,7 +40,8 @@ select n.contact_id,
 from newest n cross join lateral (
     select json_build_object('id', n.id, 'contactId', n.contact_id, 'direction', n.direction, 'author', n.author,
         'body', n.body, 'status', n.status, 'externalId', n.external_id, 'metadata', n.metadata,
-        'createdAt', n.created_at, 'updatedAt', n.updated_at) as row offset 0
+        'createdAt', replace(to_jsonb(n.created_at) #>> '{}', '+00:00', 'Z'),
+        'updatedAt', replace(to_jsonb(n.updated_at) #>> '{}', '+00:00', 'Z')) as row offset 0
 ) r
 order by n.created_at desc, n.id desc";
 

@@ -1,10 +1,13 @@
 //! The back end's blocks: one table attached by SQL, and one story told in three languages.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use super::page::{block, blocks, repository};
 use super::tools::{folder, output, program, write};
 use super::whatsapp::{reply, sent, webhook};
+use crate::harness::wait::until;
 use crate::harness::{Client, Database, Event, Scene, Server, Stock};
 
 #[tokio::test]
@@ -99,15 +102,19 @@ async fn the_back_end_in_rust_does_what_the_guide_says() {
         code,
         "the guide shows what is compiled here"
     );
-    proves(async |scene| {
+    proves(async |scene, seen| {
         let pool = &scene.database.pool;
-        let answer = reply(pool, "42", async { "Hola".to_owned() })
-            .await
-            .unwrap();
+        let says = async |number: &str, answer: &str| {
+            let mark = seen.join(number);
+            until("its typing to be seen", async || {
+                mark.exists().then_some(())
+            })
+            .await;
+            answer.to_owned()
+        };
+        let answer = reply(pool, "42", says("1", "Hola")).await.unwrap();
         sent(pool, &answer, "wamid.A").await.unwrap();
-        let second = reply(pool, "42", async { "¿Sigues?".to_owned() })
-            .await
-            .unwrap();
+        let second = reply(pool, "42", says("2", "¿Sigues?")).await.unwrap();
         sent(pool, &second, "wamid.B").await.unwrap();
         let mut unknown = Vec::new();
         for body in bodies() {
@@ -123,12 +130,18 @@ async fn the_back_end_in_node_does_what_the_guide_says() {
     let folder = folder();
     write(&folder, "backend.mjs", &block("Node", "js"));
     let story = r#"
+        import { existsSync } from "node:fs";
+        import { setTimeout } from "node:timers/promises";
         import pg from "pg";
         import { reply, sent, webhook } from "./backend.mjs";
+        const says = async (number, answer) => {
+          while (!existsSync(`${process.argv[3]}/${number}`)) await setTimeout(5);
+          return answer;
+        };
         const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL });
-        const answer = await reply(pool, "42", async () => "Hola");
+        const answer = await reply(pool, "42", () => says(1, "Hola"));
         await sent(pool, answer, "wamid.A");
-        const second = await reply(pool, "42", async () => "¿Sigues?");
+        const second = await reply(pool, "42", () => says(2, "¿Sigues?"));
         await sent(pool, second, "wamid.B");
         const unknown = [];
         for (const body of JSON.parse(process.argv[2])) unknown.push(await webhook(pool, body));
@@ -136,9 +149,10 @@ async fn the_back_end_in_node_does_what_the_guide_says() {
         await pool.end();
     "#;
     write(&folder, "story.mjs", story);
-    proves(async |scene| {
+    proves(async |scene, seen| {
         let mut node = program("node", folder.path());
-        node.arg("story.mjs").arg(json!(bodies()).to_string());
+        let bodies = json!(bodies()).to_string();
+        node.arg("story.mjs").arg(bodies).arg(seen);
         serde_json::from_str(&output(node, &scene.database).await).expect("JSON")
     })
     .await;
@@ -149,29 +163,50 @@ async fn the_back_end_in_python_does_what_the_guide_says() {
     let folder = folder();
     write(&folder, "backend.py", &block("Python", "python"));
     let story = "\
-import json, os, sys, psycopg
+import json, os, sys, time, psycopg
 from backend import reply, sent, webhook
+def says(number, answer):
+    while not os.path.exists(f'{sys.argv[2]}/{number}'):
+        time.sleep(0.005)
+    return answer
 with psycopg.connect(os.environ['DATABASE_URL']) as db:
-    answer = reply(db, '42', lambda: 'Hola')
+    answer = reply(db, '42', lambda: says(1, 'Hola'))
     sent(db, answer, 'wamid.A')
-    second = reply(db, '42', lambda: '¿Sigues?')
+    second = reply(db, '42', lambda: says(2, '¿Sigues?'))
     sent(db, second, 'wamid.B')
     print(json.dumps([answer, second, [webhook(db, body) for body in json.loads(sys.argv[1])]]))
 ";
     write(&folder, "story.py", story);
-    proves(async |scene| {
+    proves(async |scene, seen| {
         let mut python = program("python3", folder.path());
-        python.arg("story.py").arg(json!(bodies()).to_string());
+        let bodies = json!(bodies()).to_string();
+        python.arg("story.py").arg(bodies).arg(seen);
         serde_json::from_str(&output(python, &scene.database).await).expect("JSON")
     })
     .await;
 }
 
 /// Two answers, and a webhook that reports too early, too late, twice, of strangers and in words that nobody knows.
-async fn proves(story: impl AsyncFnOnce(&Scene) -> Value) {
+/// Each answer waits until the file of its number says that the typing was seen: one that is there before that ends it unseen.
+async fn proves(story: impl AsyncFnOnce(&Scene, &Path) -> Value) {
     let scene = Scene::new().await;
     let mut client = scene.joined("42").await;
-    let told = story(&scene).await;
+    let seen = folder();
+    // Typing is transient: it is ordered with its like only, and its end may come after the fence.
+    let watch = async {
+        for number in ["1", "2"] {
+            assert_eq!(
+                client.event("typing:start").await.payload()["contactId"],
+                "42"
+            );
+            std::fs::write(seen.path().join(number), "").expect("a file");
+            assert_eq!(
+                client.event("typing:stop").await.payload()["contactId"],
+                "42"
+            );
+        }
+    };
+    let (told, ()) = tokio::join!(story(&scene, seen.path()), watch);
     let [answer, second] = [&told[0], &told[1]].map(|id| id.as_str().expect("an id"));
     assert_eq!(
         told[2],
@@ -179,10 +214,6 @@ async fn proves(story: impl AsyncFnOnce(&Scene) -> Value) {
         "whose message is not stored"
     );
 
-    // Typing is transient: it is ordered with its like only, and may come after the fence.
-    for name in ["typing:start", "typing:stop", "typing:start", "typing:stop"] {
-        assert_eq!(client.event(name).await.payload()["contactId"], "42");
-    }
     let seen = until_fence(&scene, "42", &mut client).await;
     let new = seen.iter().filter(|event| event.name == "message:new");
     let new: Vec<_> = new.map(Event::body).collect();

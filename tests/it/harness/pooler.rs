@@ -70,7 +70,7 @@ impl Pooler {
 
 impl Drop for Pooler {
     fn drop(&mut self) {
-        let _it_may_have_ended = kill_process(Pid::from_child(&self.process), Signal::QUIT);
+        let _it_may_have_ended = kill_process(Pid::from_child(&self.process), Signal::KILL);
         let _status = self.process.wait();
     }
 }
