@@ -20,6 +20,10 @@ begin
   if starts_with(room, 'rowcast:') then
     raise exception 'rowcast.emit: room "%" is reserved, as are all of the kind rowcast:', left(room, 100) using errcode = '22023';
   end if;
+  if octet_length(substr(room, strpos(room, ':') + 1)) not between 1 and 500 then
+    raise exception 'rowcast.emit: the room''s id (what follows the first colon) is % bytes; it must be 1 to 500',
+      octet_length(substr(room, strpos(room, ':') + 1)) using errcode = '22023';
+  end if;
   perform rowcast.check_event_name('rowcast.emit', event);
   if data is null then
     raise exception 'rowcast.emit: data is null; pass JSON, ''null'' for a JSON null' using errcode = '22023';

@@ -113,7 +113,7 @@ const RELEASED: [(&str, &str); 35] = [
     ),
     (
         "0040_reserved.sql",
-        "9f3d3e3d77c7913c302e92fcca64a27fd5c408f9113bdac968ec11f28783d627",
+        "df4ebfdc5bb9a755854c459d1bd56155683418ef7dc5d993ead50e3af1c70fe8",
     ),
     (
         "0041_policy_confined.sql",
