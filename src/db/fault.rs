@@ -26,6 +26,14 @@ pub(crate) fn is_refused(error: &sqlx::Error) -> bool {
 
 /// What failed, in words.
 pub(crate) fn cause_of(error: &sqlx::Error) -> String {
+    cause_with(
+        error,
+        "; `rowcast doctor` names the right, `rowcast grant` prints it",
+    )
+}
+
+/// The same where something else than the rights of a server mends a right that is missing: `right` says what.
+pub(crate) fn cause_with(error: &sqlx::Error, right: &str) -> String {
     let Some(said) = error.as_database_error() else {
         return match error {
             sqlx::Error::PoolTimedOut => {
@@ -37,7 +45,7 @@ pub(crate) fn cause_of(error: &sqlx::Error) -> String {
         };
     };
     let remedy = match said.code().as_deref() {
-        Some(SQLSTATE_NO_RIGHT) => "; `rowcast doctor` names the right, `rowcast grant` prints it",
+        Some(SQLSTATE_NO_RIGHT) => right,
         Some(DISK_FULL) => "; make room on the disk of Postgres",
         Some(SQLSTATE_READ_ONLY) => {
             "; the database takes no writes: a standby, or default_transaction_read_only"
