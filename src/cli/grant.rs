@@ -23,7 +23,7 @@ pub(crate) async fn grant(config: &Config, args: &GrantArgs) -> anyhow::Result<E
     let done = async {
         let mut grants = grants_for(&database, &args.role, wanted).await?;
         if args.apply {
-            apply_grants(&database, &mut grants).await?;
+            apply_grants(&database, &args.role, &mut grants).await?;
         }
         let is_refused = |grant: &Grant| grant.is_for_tokens && grant.refused.is_some();
         let givers = if grants.iter().any(is_refused) {
@@ -66,7 +66,7 @@ fn report(grants: &[Grant], givers: &[String]) -> anyhow::Result<ExitCode> {
     }
     if others > 0 {
         print_line(format_args!(
-            "-- {others} of {} were not given: let the owner of the object, or a superuser, run them",
+            "-- {others} of {} were not given: let the owner of the object, the role whose default privileges they are, or a superuser, run them",
             grants.len()
         ))?;
         return Ok(ExitCode::FAILURE);

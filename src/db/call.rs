@@ -1,7 +1,7 @@
 //! The functions in SQL that a command calls for its user, as the role of `DATABASE_URL`.
 
 use super::link::scoped;
-use super::{Database, PLAIN, cause_of};
+use super::{Database, PLAIN, cause_of, cause_with};
 
 /// One call.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +32,10 @@ pub(crate) async fn call(database: &Database, call: Call<'_>) -> anyhow::Result<
         let cause = cause_of(&error);
         anyhow::anyhow!("{} can't be used: {cause}", database.describe())
     })?;
+    let right = match call {
+        Call::Emit { .. } => "; `rowcast grant ROLE --emit` prints the right",
+        Call::Detach { .. } => "; `rowcast grant ROLE --attach` prints the right",
+    };
     let called = scoped(&mut connection, link, PLAIN, async |connection| {
         let query = match call {
             Call::Emit { room, event, data } => {
@@ -46,5 +50,5 @@ pub(crate) async fn call(database: &Database, call: Call<'_>) -> anyhow::Result<
     });
     called
         .await
-        .map_err(|error: sqlx::Error| anyhow::anyhow!("{}", cause_of(&error)))
+        .map_err(|error: sqlx::Error| anyhow::anyhow!("{}", cause_with(&error, right)))
 }

@@ -30,7 +30,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _};
 use tokio::time::timeout;
 
-use super::{CONNECT_PATIENCE, Database, cause_of};
+use super::{CONNECT_PATIENCE, Database, cause_with};
 
 pub(crate) use sources::list_sources;
 
@@ -229,7 +229,7 @@ impl Doctor {
                 if error.as_database_error().is_none() {
                     self.connection = None;
                 }
-                return Err(Unanswered(cause_of(&error)));
+                return Err(Unanswered(cause_with(&error, "")));
             }
             Err(_) => {
                 // What answers later must not be taken for the answer to another question.

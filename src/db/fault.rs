@@ -30,21 +30,11 @@ pub(crate) fn is_refused(error: &sqlx::Error) -> bool {
 /// Why rights can't be given, for the person who gives them: what the database said, in words.
 pub(crate) fn ungiven(error: anyhow::Error) -> anyhow::Error {
     match error.downcast::<sqlx::Error>() {
-        Ok(error)
-            if error
-                .as_database_error()
-                .and_then(|said| said.code())
-                .as_deref()
-                == Some(SQLSTATE_NO_RIGHT) =>
-        {
-            let said = error
-                .as_database_error()
-                .map_or_else(String::new, |said| said.message().to_owned());
-            anyhow::anyhow!(
-                "{said}; let DATABASE_URL be that of the owner of the schema rowcast, or of a superuser"
-            )
+        Ok(error) => {
+            let mend =
+                "; let DATABASE_URL be that of the owner of the schema rowcast, or of a superuser";
+            anyhow::anyhow!("{}", cause_with(&error, mend))
         }
-        Ok(error) => anyhow::anyhow!("{}", cause_of(&error)),
         Err(error) => error,
     }
 }
@@ -55,6 +45,14 @@ fn without_place(said: &str) -> &str {
 
 /// What failed, in words.
 pub(crate) fn cause_of(error: &sqlx::Error) -> String {
+    cause_with(
+        error,
+        "; `rowcast doctor` names the right, `rowcast grant` prints it",
+    )
+}
+
+/// The same where something else than the rights of a server mends a right that is missing: `right` says what.
+pub(crate) fn cause_with(error: &sqlx::Error, right: &str) -> String {
     let Some(said) = error.as_database_error() else {
         return match error {
             sqlx::Error::PoolTimedOut => {
@@ -66,7 +64,7 @@ pub(crate) fn cause_of(error: &sqlx::Error) -> String {
         };
     };
     let remedy = match said.code().as_deref() {
-        Some(SQLSTATE_NO_RIGHT) => "; `rowcast doctor` names the right, `rowcast grant` prints it",
+        Some(SQLSTATE_NO_RIGHT) => right,
         Some(DISK_FULL) => "; make room on the disk of Postgres",
         Some(NO_TABLE | NO_SCHEMA | NO_FUNCTION) if said.message().contains("rowcast") => {
             "; the schema is not in this database, or is older than this binary: rowcast migrate"

@@ -4,6 +4,8 @@
 //! attached tables and their schemas, the functions' signatures, and who owns the schema `rowcast`, whose rights `attach` runs with.
 //! Guarantees that every name is quoted by Postgres, and that no right is given beyond what was asked for.
 
+mod unheld;
+
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 use tokio::time::timeout;
@@ -11,7 +13,8 @@ use tokio::time::timeout;
 use super::backend::Backend;
 use super::numbers::pin_names;
 use super::rights::{Kind, SERVE};
-use super::{CONNECT_PATIENCE, Database, cause_of};
+use super::{CONNECT_PATIENCE, Database, cause_of, cause_with};
+use unheld::note_unheld;
 
 /// What a role is to be able to do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -174,21 +177,26 @@ pub(crate) async fn grants_for(
         .collect())
 }
 
-/// Runs the statements one by one, and notes which were refused: each may need another owner.
+/// Runs the statements one by one, and notes which were refused, or gave nothing to `role`: each may need another owner.
 ///
 /// # Errors
 /// The connection's; what was run stays.
-pub(crate) async fn apply_grants(database: &Database, grants: &mut [Grant]) -> anyhow::Result<()> {
+pub(crate) async fn apply_grants(
+    database: &Database,
+    role: &str,
+    grants: &mut [Grant],
+) -> anyhow::Result<()> {
     let mut connection = connect(database).await?;
-    for grant in grants {
+    for grant in &mut *grants {
         match apply(&mut connection, &grant.sql).await {
             Ok(()) => {}
             Err(error) if error.as_database_error().is_some() => {
-                grant.refused = Some(cause_of(&error));
+                grant.refused = Some(cause_with(&error, ""));
             }
             Err(error) => return Err(error.into()),
         }
     }
+    note_unheld(&mut connection, role, grants).await?;
     connection.close().await?;
     Ok(())
 }

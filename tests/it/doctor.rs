@@ -388,6 +388,17 @@ async fn a_transaction_that_holds_back_vacuum_is_named() {
     })
     .await;
     assert_eq!(found["level"], "warning", "{found:#}");
+    // A role that is not shown what others do does not say that they do nothing.
+    let role = Role::granted(&database, []).await;
+    let (findings, _) = examined_with(&role.url, "2s").await;
+    let blind = findings.iter().find(|found| found["check"] == "held_xmin");
+    let blind = blind.and_then(|found| found["said"].as_str());
+    let sight = format!("grant pg_read_all_stats to {};", role.name);
+    assert!(
+        blind.is_some_and(|said| said.ends_with(&sight)),
+        "{findings:#?}"
+    );
+    role.gone(&database).await;
     database.run(found["paste"].as_str().expect("a line")).await;
     let (findings, _) = examined_with(&database.url, "2s").await;
     assert!(

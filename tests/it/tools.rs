@@ -199,6 +199,47 @@ async fn a_grant_that_is_not_ours_to_give_is_printed_for_somebody_else() {
     giver.gone(&database).await;
 }
 
+/// Postgres only warns where who grants has the right and may not pass it on.
+#[tokio::test]
+async fn a_grant_that_gave_nothing_is_not_taken_for_given() {
+    let database = Database::chat().await;
+    let giver = Role::granted(&database, []).await;
+    let role = Role::bare(&database).await;
+    let ended = Launch::command(["grant", &role.name, "--apply"])
+        .database(&giver.url)
+        .end()
+        .await;
+    assert_eq!(ended.code, Some(1), "{ended:#?}");
+    // What everybody has is there already.
+    let everybodys = ["schema public", "is_flushed()"];
+    let ours = ended.stdout.lines().filter(|line| {
+        line.starts_with("grant ") && !everybodys.iter().any(|name| line.contains(name))
+    });
+    let silent: Vec<_> = ours.filter(|line| !line.contains("NOT GIVEN")).collect();
+    assert_eq!(silent, Vec::<&str>::new(), "{ended:#?}");
+    let said = "grant select on public.messages to";
+    let said = ended.stdout.lines().find(|line| line.starts_with(said));
+    let said = said.expect("the attached table");
+    assert!(said.contains("'s to give"), "{said}");
+    role.gone(&database).await;
+    giver.gone(&database).await;
+}
+
+#[tokio::test]
+async fn a_command_that_lacks_a_right_names_the_grant_of_that_right() {
+    let database = Database::chat().await;
+    let role = Role::granted(&database, []).await;
+    let refused = [
+        (Launch::command(["emit", "inbox:7", "note", "1"]), "--emit"),
+        (Launch::command(["detach", "messages"]), "--attach"),
+    ];
+    for (launch, flag) in refused {
+        let words = ["permission denied", "rowcast grant", flag];
+        launch.database(&role.url).refuse(&words).await;
+    }
+    role.gone(&database).await;
+}
+
 #[tokio::test]
 async fn what_only_tokens_need_fails_no_grant_and_is_named() {
     let database = Database::empty().await;

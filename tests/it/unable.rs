@@ -268,3 +268,31 @@ async fn a_right_that_is_missing_is_told_before_it_is_needed() {
         .await;
     stage.mended("rights").await;
 }
+
+/// A right that resumes need and joins do not: a join that could be stored does not say that all is well.
+#[tokio::test]
+async fn a_right_that_a_join_does_not_take_is_missed_for_as_long_as_it_is_missing() {
+    let stage = Stage::new().await;
+    stage
+        .run("revoke execute on function rowcast.signed(text, text) from ROLE")
+        .await;
+    let cause = "may not execute function rowcast.signed";
+    stage.tells(503, "failing", "sessions", cause).await;
+    // A rehearsed join is rolled back, and counted by Postgres all the same.
+    let rehearsed = async || {
+        let count = "select pg_stat_get_tuples_inserted('rowcast.sessions'::regclass)::text";
+        stage.database.value(count).await.parse::<u64>()
+    };
+    let before = rehearsed().await.expect("a count");
+    let longest = Duration::from_secs(30);
+    until_for(longest, "two more rehearsals of a join", async || {
+        (rehearsed().await.expect("a count") >= before + 2).then_some(())
+    })
+    .await;
+    let answer = stage.server.get("/readyz").await;
+    assert_eq!(answer.status, 503, "{}", answer.json());
+    stage
+        .run("grant execute on function rowcast.signed(text, text) to ROLE")
+        .await;
+    stage.mended("sessions").await;
+}

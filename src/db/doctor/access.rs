@@ -19,7 +19,8 @@ const UNREADABLE: &str = "
 select format('%I.%I', n.nspname, c.relname) as name, quote_ident(current_user) as role,
        format('grant usage on schema %I to %I; grant select on %I.%I to %I;', n.nspname, current_user, n.nspname, c.relname, current_user) as remedy
 from rowcast.sources s join pg_class c on c.oid = s.relation join pg_namespace n on n.oid = c.relnamespace
-where not (has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select'))
+where 'insert: message:new' = any (s.events)
+  and not (has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select'))
 order by 1";
 
 /// Attached tables of which row security hides rows from the server's role. That there are policies is their owner's business;
@@ -84,7 +85,7 @@ impl Doctor {
             }
             let line = |table: Table| {
                 let said = format!("{} may not read {}", table.role, table.name);
-                let means = "Its events go out, and its history is answered with 503.";
+                let means = "Its events go out; history leaves its rows out, and is answered with 503 where no other table has the room.";
                 Finding::warning("rights", said, means).paste(table.remedy)
             };
             tables.into_iter().map(line).collect()

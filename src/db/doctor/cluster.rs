@@ -69,6 +69,29 @@ struct Connections {
     database: String,
 }
 
+/// Whether the role is shown for how long sessions of other roles have been in a transaction.
+const SIGHT: &str = "
+select quote_ident(current_user) as role, pg_has_role('pg_read_all_stats', 'usage') as sees_others";
+
+#[derive(Deserialize)]
+struct Sight {
+    role: String,
+    sees_others: bool,
+}
+
+impl Sight {
+    /// What may be said where nobody was found.
+    fn nobody(&self) -> String {
+        let Self { role, sees_others } = self;
+        if *sees_others {
+            return "nobody holds back vacuum for long".to_owned();
+        }
+        format!(
+            "for how long others hold back vacuum is hidden from {role}: grant pg_read_all_stats to {role};"
+        )
+    }
+}
+
 impl Doctor {
     pub(super) async fn held_xmin(&mut self) {
         #[derive(Deserialize)]
@@ -78,11 +101,15 @@ impl Doctor {
             transactions: Option<f64>,
             remedy: String,
         }
+        let sight = match self.row::<Sight>(SIGHT).await {
+            Ok(sight) => sight,
+            Err(why) => return self.conclude("held_xmin", Err(why)),
+        };
         let limit = self.retention.as_secs_f64().min(OLD_S).to_string();
         let asked = self.rows(&HOLDERS.replace("OLDER", &limit)).await;
         let found = asked.map(|holders: Vec<Holder>| {
             if holders.is_empty() {
-                return vec![Finding::ok("held_xmin", "nobody holds back vacuum for long")];
+                return vec![Finding::ok("held_xmin", sight.nobody())];
             }
             let line = |holder: Holder| {
                 let transactions = holder.transactions.unwrap_or_default();

@@ -92,7 +92,7 @@ pub(crate) async fn list_sources(database: &Database) -> anyhow::Result<Vec<Sour
         )
     })?);
     let listed = doctor.rows(SOURCES).await;
-    listed.map_err(|why| anyhow::anyhow!("the attached tables can't be read: {}", why.0))
+    listed.map_err(|why| anyhow::anyhow!("the attached tables can't be read: {}; it takes the rights of a server, or of who attaches: `rowcast grant ROLE`", why.0))
 }
 
 impl Doctor {
@@ -111,10 +111,8 @@ impl Doctor {
                 .iter()
                 .flat_map(|source| source.problems.iter().map(move |problem| (source, problem)))
                 .map(|(source, problem)| {
-                    let means = "The table is not captured as it was attached: changes of it are missing among the events.";
-                    let again = format!("-- attach {} again as your migration does, or: select rowcast.detach('{}');", source.source, source.source.replace('\'', "''"));
-                    let paste = mend(problem).unwrap_or(again);
-                    Finding::failure("sources", format!("{}: {problem}", source.source), means)
+                    let paste = mend(problem).unwrap_or_else(|| source.attach_again(problem));
+                    Finding::failure("sources", format!("{}: {problem}", source.source), meaning(problem))
                         .paste(paste)
                 })
                 .collect();
@@ -181,6 +179,48 @@ impl Doctor {
     }
 }
 
+/// What a problem does to whoever waits for events.
+fn meaning(problem: &str) -> &'static str {
+    if is_only_renamed(problem) {
+        "Its events and its history go on, from the table under its new name; the source has the old one."
+    } else if problem.starts_with("history may not read")
+        || problem.starts_with("row security may hide")
+    {
+        "Its events go out; rows of it are missing in history."
+    } else {
+        "The table is not captured as it was attached: changes of it are missing among the events."
+    }
+}
+
+/// Whether the table has another name and is otherwise as it was: no other one has taken its name.
+fn is_only_renamed(problem: &str) -> bool {
+    problem.starts_with("renamed to ") && problem.ends_with(": attach it again")
+}
+
+impl SourceEntry {
+    /// What to do where no one statement mends it. A comment, because the arguments are those of the user's own migration.
+    fn attach_again(&self, problem: &str) -> String {
+        let Self {
+            source, relation, ..
+        } = self;
+        if is_only_renamed(problem) {
+            return format!(
+                "-- call rowcast.attach('{}', ...) as your migration does for {source}: it takes the place of that",
+                quoted(relation)
+            );
+        }
+        format!(
+            "-- attach {source} again as your migration does; or, if its events are to end: select rowcast.detach('{}');",
+            quoted(source)
+        )
+    }
+}
+
+/// As it stands within a literal of SQL.
+fn quoted(name: &str) -> String {
+    name.replace('\'', "''")
+}
+
 /// The statement with which a problem ends, if it ends with one.
 fn mend(problem: &str) -> Option<String> {
     let (_, mend) = problem.rsplit_once(": ")?;
@@ -189,4 +229,33 @@ fn mend(problem: &str) -> Option<String> {
         .iter()
         .any(|verb| statement.starts_with(verb))
         .then(|| format!("{statement};"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_that_was_only_renamed_loses_no_event_and_is_not_to_be_detached() {
+        let source = SourceEntry {
+            source: "public.messages".to_owned(),
+            relation: "public.letters".to_owned(),
+            room: String::new(),
+            events: Vec::new(),
+            order_column: String::new(),
+            problems: Vec::new(),
+        };
+        let renamed = "renamed to public.letters: attach it again";
+        assert!(meaning(renamed).contains("go on"));
+        let paste = source.attach_again(renamed);
+        assert!(paste.contains("rowcast.attach('public.letters'") && !paste.contains("detach"));
+        let swapped = "renamed to public.letters, and rows of the table that is called public.messages now are not sent: \
+                       select rowcast.detach('public.messages'), and attach it";
+        assert!(meaning(swapped).contains("are missing among the events"));
+        assert!(
+            source
+                .attach_again(swapped)
+                .contains("detach('public.messages')")
+        );
+    }
 }

@@ -93,12 +93,15 @@ impl Doctor {
         let asked = self.row(&query).await;
         let found = asked.map(|Wake { enabled, asleep }| {
             let enable = "alter table rowcast.events enable trigger wake;";
-            let means = "Nobody is notified, so each event waits for the poll (ROWCAST_POLL). That is the poll-only mode; leave it \
-                 if it is meant.";
+            let waits = "Nobody is notified, so each event waits for the poll (ROWCAST_POLL).";
             vec![match enabled.as_deref() {
-                None => Finding::failure("wake", "the trigger wake is not on rowcast.events", means)
-                    .paste(MAKE_WAKE),
+                None => {
+                    Finding::failure("wake", "the trigger wake is not on rowcast.events", waits)
+                        .paste(MAKE_WAKE)
+                }
                 Some("D" | "R") => {
+                    let means =
+                        format!("{waits} That is the poll-only mode; leave it if it is meant.");
                     Finding::warning("wake", "the trigger wake is disabled", means).paste(enable)
                 }
                 Some(_) => Finding::ok(

@@ -17,7 +17,7 @@ use super::Question;
 use super::Verdict;
 use super::role::{As, Role};
 use crate::db::backend::Backend;
-use crate::db::fault::cause_of;
+use crate::db::fault::{cause_of, cause_with};
 use crate::db::link::Link;
 use crate::db::pools::Pool;
 use crate::event::Room;
@@ -64,7 +64,10 @@ impl Failure {
             Some(code) => match code.get(..2) {
                 Some("08" | "40" | "53" | "57") => Self::Away(cause_of(error)),
                 _ if matches!(code, "55P03" | "55006") => Self::Away(cause_of(error)),
-                _ => Self::Raised(cause_of(error)),
+                _ => Self::Raised(cause_with(
+                    error,
+                    "; what it reads is to be granted to rowcast_policy",
+                )),
             },
             None => Self::Away(cause_of(error)),
         }
