@@ -16,7 +16,7 @@ mod token;
 
 pub(crate) use check::check;
 pub(crate) use detach::detach;
-pub(crate) use doctor::doctor;
+pub(crate) use doctor::{doctor, doctor_unconfigured};
 pub(crate) use emit::emit;
 pub(crate) use find_database::find_database;
 pub(crate) use grant::grant;

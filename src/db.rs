@@ -60,7 +60,7 @@ mod stats;
 pub(crate) use call::{Call, call};
 pub(crate) use chat::{Chat, ChatError, Conversation, Report};
 pub(crate) use doctor::{Doctor, Finding, Level, list_sources};
-pub(crate) use fault::{cause_of, is_refused};
+pub(crate) use fault::{cause_of, is_refused, ungiven};
 pub(crate) use grants::{Grant, Wanted, apply_grants, grants_for, policy_givers};
 pub(crate) use history::{HistoryError, history};
 pub(crate) use listen::{Heard, Listen, ListenError};

@@ -35,6 +35,8 @@ pub(crate) mod name {
     pub(crate) const LEAVE: &str = "leave:conversation";
     /// A client leaves a room of any kind.
     pub(crate) const LEAVE_ROOM: &str = "leave:room";
+    /// A message, as attached tables have it by convention: it ends typing.
+    pub(crate) const MESSAGE: &str = "message:new";
     /// Stands for a client's event with binary arguments, which the transport drops.
     pub(crate) const BINARY: &str = "rowcast:binary";
 }
@@ -172,6 +174,9 @@ pub(crate) enum ContactIdError {
     /// Neither a string nor a whole number.
     #[error("contactId must be a string or a whole number")]
     Kind,
+    /// A number that JavaScript may have rounded.
+    #[error("contactId is a number beyond 2^53, where JavaScript rounds: send it as a string")]
+    Rounded,
     /// Empty, or longer than [`ContactId::MAX_BYTES`].
     #[error("contactId must have 1 to {} bytes", ContactId::MAX_BYTES)]
     Length,
@@ -183,6 +188,8 @@ pub(crate) enum ContactIdError {
 impl ContactId {
     /// The longest contact id, in bytes of UTF-8.
     pub(crate) const MAX_BYTES: usize = 500;
+    /// Up to here each whole number is its own in JavaScript (`Number.MAX_SAFE_INTEGER`).
+    const LAST_EXACT: f64 = 9_007_199_254_740_991.0;
 
     /// The room of the conversation with this contact.
     pub(crate) fn room(&self) -> Room {
@@ -215,6 +222,9 @@ impl TryFrom<&Value> for ContactId {
     fn try_from(value: &Value) -> Result<Self, Self::Error> {
         match value {
             Value::String(id) => id.clone().try_into(),
+            Value::Number(id) if id.as_f64().is_some_and(|id| id.abs() > Self::LAST_EXACT) => {
+                Err(ContactIdError::Rounded)
+            }
             Value::Number(id) if id.is_i64() || id.is_u64() => id.to_string().try_into(),
             _ => Err(ContactIdError::Kind),
         }
@@ -279,6 +289,16 @@ mod tests {
         assert_eq!(parse(json!("42")).as_deref(), Ok("conversation:42"));
         assert_eq!(parse(json!(42)).as_deref(), Ok("conversation:42"));
         assert_eq!(parse(json!(-1)).as_deref(), Ok("conversation:-1"));
+        let exact = json!(9_007_199_254_740_991_i64);
+        assert_eq!(parse(exact).as_deref(), Ok("conversation:9007199254740991"));
+        for rounded in [
+            json!(9_007_199_254_740_992_i64),
+            json!(-120_363_025_246_125_486_i64),
+            json!(1e300),
+            json!(u64::MAX),
+        ] {
+            assert_eq!(parse(rounded), Err(ContactIdError::Rounded));
+        }
         for bad in [json!(null), json!(1.5), json!(true), json!([1]), json!({})] {
             assert_eq!(parse(bad), Err(ContactIdError::Kind));
         }

@@ -78,6 +78,10 @@ pub fn run() -> ExitCode {
     }
     let config = match config {
         Ok(config) => config,
+        Err(problems) if command == (Command::Doctor { json: true }) => {
+            let told = cli::doctor_unconfigured(&problems.to_string());
+            return told.unwrap_or_else(|error| failed(&error));
+        }
         Err(problems) => {
             complain(&problems.to_string());
             return ExitCode::from(2);

@@ -3,15 +3,16 @@
 // Guarantee: what is read is one whole conversation and the offset after which its events go on, at most ten minutes old.
 // Relies on: nothing. A storage that is full, closed or absent costs one read of history.
 
+import type { Shape } from "./messages.js";
 import type { Row } from "./protocol.js";
 
 /** A conversation that is older than this loads faster from its history than from the events since. */
 const FRESH_MS = 10 * 60_000;
-/** A longer list is not stored: no part of it is surely the newest, because it is in the order of arrival. */
+/** A longer list is not stored: no part of it is surely the newest, since a server need not say how it is sorted. */
 const MAX_MESSAGES = 500;
 
 /** A conversation as the page left it. */
-export interface CachedConversation<M extends Row> {
+export interface CachedConversation<M extends Row> extends Shape {
   messages: readonly M[];
   more: boolean;
   /** After which event the next one is wanted; without it nobody can go on from these messages. */

@@ -9,7 +9,7 @@ import { readConversation, storeConversation } from "./cache.js";
 import { call } from "./call.js";
 import type { Connection } from "./connection.js";
 import { codeOf, UNREACHABLE } from "./error.js";
-import { applyEvent, mergeNewest } from "./messages.js";
+import { applyEvent, keyOf, mergeNewest, type Shape } from "./messages.js";
 import type { EventsPage, HistoryPage, Message, Row } from "./protocol.js";
 import { NOTHING, type ConversationState, type Status } from "./state.js";
 
@@ -39,6 +39,8 @@ export class Conversation<M extends Row = Message> {
   #live = false;
   /** The offset of the last event; unknown until the history is loaded. */
   #offset: string | undefined;
+  /** What identifies and sorts the messages. */
+  #shape: Shape = {};
   /** The offset after which a poll saw an event that the socket has not brought yet. */
   #overdueAfter: string | undefined;
   /** Aborts the current round when another one replaces it. */
@@ -62,9 +64,10 @@ export class Conversation<M extends Row = Message> {
     socket: Connection<M>,
   ) {
     this.#socket = socket;
-    const { offset, messages, more } = readConversation<M>(socket.options, (this.#key = socket.api + contactId));
+    const { offset, messages, more, key, order } = readConversation<M>(socket.options, (this.#key = socket.api + contactId));
     if (messages) {
       this.#offset = offset;
+      this.#shape = { key, order };
       this.#set({ messages, more: more!, loading: false });
     }
     void this.#runRound();
@@ -99,18 +102,18 @@ export class Conversation<M extends Row = Message> {
 
   /** Loads the page of history before the loaded messages. A failure is in `state.error`. */
   async loadOlder(): Promise<void> {
-    const first = this.#state.messages[0]?.id;
-    if (first === undefined || !this.#state.more || this.#eventsSinceOlder) return;
+    const first = keyOf(this.#state.messages[0], this.#shape);
+    if (!first || !this.#state.more || this.#eventsSinceOlder) return;
     const eventsSince: [string, unknown][] = (this.#eventsSinceOlder = []);
     try {
       const page = await this.#history(`&before=${encodeURIComponent(first)}`);
       // The conversation was loaded again in the meantime, and its first message may be another one.
       if (this.#eventsSinceOlder !== eventsSince) return;
       const { messages } = this.#state;
-      const known = new Set(messages.map(({ id }) => id));
-      let older: readonly M[] = page.messages.filter(({ id }) => !known.has(id));
+      const known = new Set(messages.map((message) => keyOf(message, this.#shape)));
+      let older: readonly M[] = page.messages.filter((message) => !known.has(keyOf(message, this.#shape)));
       // The server read the page at some moment after the request, so the events since then are applied to it again.
-      for (const [event, payload] of eventsSince) if (event !== "message:new") older = applyEvent(older, event, payload);
+      for (const [event, payload] of eventsSince) if (event !== "message:new") older = applyEvent(older, event, payload, this.#shape);
       this.#set({ messages: [...older, ...messages], more: page.more });
     } catch (failure) {
       const error = codeOf(failure);
@@ -161,7 +164,7 @@ export class Conversation<M extends Row = Message> {
   /** @internal Stores it for the next time that the page opens it. */
   save(): void {
     const { messages, more } = this.#state;
-    storeConversation(this.#socket.options, this.#key, { messages, more, offset: this.#offset });
+    storeConversation(this.#socket.options, this.#key, { messages, more, offset: this.#offset, ...this.#shape });
   }
 
   /** Tells the server that the user's typing started or stopped; `at` is what `#toldTypingAt` becomes. */
@@ -247,9 +250,10 @@ export class Conversation<M extends Row = Message> {
 
   async #load(signal: AbortSignal): Promise<void> {
     try {
-      const { messages, more, offset } = await this.#history("", signal);
+      const { messages, more, offset, key, order } = await this.#history("", signal);
       signal.throwIfAborted();
       this.#offset = offset;
+      this.#shape = { key, order };
       this.#set({ messages, more, loading: false });
     } catch (error) {
       if (!this.#socket.options.fetcher || codeOf(error) === UNREACHABLE) throw error;
@@ -275,9 +279,9 @@ export class Conversation<M extends Row = Message> {
     if (!fetcher) throw { code: "not_configured" };
     const newest = await fetcher(this.contactId, { signal });
     signal.throwIfAborted();
-    const messages = mergeNewest(this.#state.messages, newest);
+    const messages = mergeNewest(this.#state.messages, newest, this.#shape);
     // Messages may be missing between the loaded ones and the newest, so the history is loaded again from the server.
-    if (messages[0]?.id !== this.#state.messages[0]?.id) this.#offset = this.#eventsSinceOlder = undefined;
+    if (keyOf(messages[0], this.#shape) !== keyOf(this.#state.messages[0], this.#shape)) this.#offset = this.#eventsSinceOlder = undefined;
     this.#set({ messages, loading: false });
   }
 
@@ -335,7 +339,8 @@ export class Conversation<M extends Row = Message> {
     if (typeof offset === "string") {
       this.#offset = offset;
       this.#eventsSinceOlder?.push([event, payload]);
-      this.#set({ messages: applyEvent(this.#state.messages, event, payload) });
+      const { messages, more } = this.#state;
+      this.#set({ messages: applyEvent(messages, event, payload, this.#shape, more) });
     }
     this.#socket.tell(event, payload);
   }

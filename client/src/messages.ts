@@ -1,27 +1,61 @@
 import type { Row } from "./protocol.js";
 
-/** The list after an event. An event that changes nothing gives the same list. */
-export function applyEvent<M extends Row>(messages: readonly M[], event: string, payload: unknown): readonly M[] {
+/** Which members of a message identify it, and which sort it: null is the newest. A page of history says so. */
+export interface Shape {
+  key?: readonly string[] | undefined;
+  order?: readonly string[] | undefined;
+}
+
+type Members = Record<string, unknown>;
+
+/** What identifies a message, as events and `before` name it. */
+export function keyOf(message: Row | undefined, { key }: Shape): string {
+  return message ? (key?.length ? key : ["id"]).map((member) => (message as unknown as Members)[member]).join(":") : "";
+}
+
+/**
+ * The list after an event. An event that changes nothing gives the same list. Where there is `more` to load, a message that belongs
+ * before the first one comes with the page that has it.
+ */
+export function applyEvent<M extends Row>(messages: readonly M[], event: string, payload: unknown, shape: Shape = {}, more = false): readonly M[] {
   const { message, messageId, status, truncated } = (payload ?? {}) as Partial<
     Record<"messageId" | "status", unknown> & { message: M; truncated: true }
   >;
-  const index = indexOf(messages, message?.id ?? messageId);
+  const index = indexOf(messages, message ? keyOf(message, shape) : String(messageId), shape);
   const known = messages[index];
   if (message && /^message:(new|updated)$/.test(event)) {
     const row = truncated ? { ...message, truncated } : message;
+    if (known && (truncated || !compare(known, row, shape))) return messages.with(index, row);
     // A change of a message that isn't loaded is for the page of history that has it.
-    return known ? messages.with(index, row) : event === "message:new" ? [...messages, row] : messages;
+    if (!known && event !== "message:new") return messages;
+    const others = known ? messages.toSpliced(index, 1) : messages;
+    let place = others.length;
+    while (place && compare(others[place - 1]!, row, shape) > 0) place--;
+    return !place && more && others.length ? others : others.toSpliced(place, 0, row);
   }
   if (known && event === "message:status") return messages.with(index, { ...known, status });
   return known && event === "message:deleted" ? messages.toSpliced(index, 1) : messages;
 }
 
 /** The newest messages as somebody else knows them, below the older ones that are known here. */
-export function mergeNewest<M extends Row>(messages: readonly M[], newest: readonly M[]): readonly M[] {
-  const merged = [...messages.slice(0, Math.max(indexOf(messages, newest[0]?.id), 0)), ...newest];
+export function mergeNewest<M extends Row>(messages: readonly M[], newest: readonly M[], shape: Shape = {}): readonly M[] {
+  const merged = [...messages.slice(0, Math.max(indexOf(messages, keyOf(newest[0], shape), shape), 0)), ...newest];
   return JSON.stringify(merged) === JSON.stringify(messages) ? messages : merged;
 }
 
-function indexOf<M extends Row>(messages: readonly M[], id: unknown): number {
-  return messages.findLastIndex((known) => String(known.id) === String(id));
+function indexOf<M extends Row>(messages: readonly M[], key: string, shape: Shape): number {
+  return messages.findLastIndex((known) => keyOf(known, shape) === key);
+}
+
+/** How two messages are sorted; 0 where the server says nothing of it. */
+function compare(a: Row, b: Row, { order = [] }: Shape): number {
+  for (const member of order) {
+    const [x, y] = [a, b].map((row) => (row as unknown as Members)[member]) as [string, string];
+    if (x == null || y == null) {
+      if (x != y) return x == null ? 1 : -1;
+      // Numbers are often strings, and then longer than a number can be. Of a time only the Z at its end is in the way.
+    } else if (+x - +y) return +x - +y;
+    else if (x !== y) return x.replace(/Z$/, "") < y.replace(/Z$/, "") ? -1 : 1;
+  }
+  return 0;
 }

@@ -114,6 +114,9 @@ export interface HistoryPage<M extends Row = Message> {
   messages: M[];
   offset: string;
   more: boolean;
+  /** The members of a message that identify it, and those that sort it. */
+  key?: string[];
+  order?: string[];
 }
 
 /** Events as polling brings them. */

@@ -81,7 +81,7 @@ test("a token that is a value is never renewed", async () => {
   expect(await new Token(undefined).get()).toBeUndefined();
 });
 
-const row = (id: string, more: Partial<Message> = {}) => ({ id, body: id, status: "sent", ...more }) as Message;
+const row = (id: string, more: Partial<Message> & Record<string, unknown> = {}) => ({ id, body: id, status: "sent", ...more }) as Message;
 const rows = [row("a"), row("b")];
 
 test("an event changes the message that it names, and nothing else", () => {
@@ -155,4 +155,42 @@ test("both languages have every text", () => {
     connection: { connected: "Live", connecting: "Connecting...", polling: "Updating every few seconds", offline: "Offline" },
     typing: "Typing...",
   });
+});
+
+test.each([
+  // Times, whole seconds and parts of one; with a tie.
+  [["at", "seq"], [{ at: "2026-01-01T00:00:00Z", seq: 1 }, { at: "2026-01-01T00:00:00.5Z", seq: 2 }, { at: "2026-01-01T00:00:00.5Z", seq: 10 }, { at: null, seq: 3 }]],
+  // Numbers as strings, some beyond 2^53; null is the newest.
+  [["n"], [{ n: "-3" }, { n: "9" }, { n: "10.5" }, { n: "9007199254740992" }, { n: "9007199254740993" }, { n: null }]],
+  [["at"], [{ at: "-infinity" }, { at: "1999-12-31" }, { at: "2026-01-02" }, { at: "infinity" }]],
+])("a message goes where the server sorts it, by %j", (order, sorted) => {
+  const rows = sorted.map((members, at) => row(String(at), members));
+  for (const late of rows) {
+    const others = rows.filter((each) => each !== late);
+    expect(applyEvent(others, "message:new", { message: late }, { order })).toEqual(rows);
+    // One that is known and changes moves there as well.
+    const moved = [...others.slice(0, -1), row(late.id, rows.at(-1) === late ? sorted[0] : sorted.at(-1)), ...others.slice(-1)];
+    expect(applyEvent(moved, "message:updated", { message: late }, { order }).map(({ id }) => id)).toEqual(rows.map(({ id }) => id));
+  }
+});
+
+test("messages that are sorted alike stay in the order in which they came", () => {
+  const rows = ["a", "b"].map((id) => row(id, { at: "2026-01-01T00:00:00Z" }));
+  const next = row("0", { at: "2026-01-01T00:00:00Z" });
+  expect(applyEvent(rows, "message:new", { message: next }, { order: ["at"] })).toEqual([...rows, next]);
+});
+
+test("a message from before the loaded ones comes with its page", () => {
+  const rows = [row("b", { at: "2026-01-02" })];
+  const event = { message: row("a", { at: "2026-01-01" }) };
+  expect(applyEvent(rows, "message:new", event, { order: ["at"] }, true)).toBe(rows);
+  expect(applyEvent(rows, "message:new", event, { order: ["at"] }, false).map(({ id }) => id)).toEqual(["a", "b"]);
+});
+
+test("a key of several members is one key", () => {
+  const shape = { key: ["tenant", "id"] };
+  const rows = [row("1", { tenant: "1" }), row("1", { tenant: "2" })];
+  expect(applyEvent(rows, "message:deleted", { messageId: "2:1" }, shape)).toEqual([rows[0]]);
+  expect(applyEvent(rows, "message:new", { message: row("1", { tenant: "2", body: "x" }) }, shape)).toEqual([rows[0], row("1", { tenant: "2", body: "x" })]);
+  expect(mergeNewest(rows, [rows[1]!], shape)).toBe(rows);
 });

@@ -21,5 +21,5 @@ pub(crate) async fn detach(config: &Config, table: &str) -> anyhow::Result<()> {
     if answer.ends_with("was not attached") {
         bail!("{answer}: `rowcast sources` lists what is");
     }
-    print_line(&answer)
+    print_line(answer)
 }

@@ -44,13 +44,29 @@ pub(crate) async fn doctor(config: &Config, as_json: bool) -> anyhow::Result<Exi
     let worst = findings.iter().map(|finding| finding.level).max();
     let worst = worst.unwrap_or(Level::Ok);
     if as_json {
-        let report = json!({ "status": worst, "findings": findings });
-        print_line(serde_json::to_string_pretty(&report)?)?;
+        print_report(&findings, worst)?;
     } else {
         let lines: String = findings.iter().map(lines).collect();
         print_line(lines.trim_end())?;
     }
     Ok(ExitCode::from(worst as u8))
+}
+
+/// The report where there are no settings to look by: who asks for JSON gets JSON.
+///
+/// # Errors
+/// It can't be written.
+pub(crate) fn doctor_unconfigured(problems: &str) -> anyhow::Result<ExitCode> {
+    let means = "Nothing was looked at. A server does not start with these settings.";
+    let finding = Finding::failure("configuration", problems, means)
+        .paste("rowcast check # prints each setting");
+    print_report(&[finding], Level::Failure)?;
+    Ok(ExitCode::from(Level::Failure as u8))
+}
+
+fn print_report(findings: &[Finding], worst: Level) -> anyhow::Result<()> {
+    let report = json!({ "status": worst, "findings": findings });
+    print_line(serde_json::to_string_pretty(&report)?)
 }
 
 fn file_limit() -> Finding {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::find_database::reach_database;
 use crate::config::{Config, GrantArgs};
-use crate::db::{Grant, Wanted, apply_grants, grants_for, policy_givers};
+use crate::db::{Grant, Wanted, apply_grants, grants_for, policy_givers, ungiven};
 use crate::stdout::print_line;
 
 /// Prints every grant, or runs them. What is refused is printed with the reason, for somebody else to run, and the exit code is 1; but
@@ -33,7 +33,7 @@ pub(crate) async fn grant(config: &Config, args: &GrantArgs) -> anyhow::Result<E
         };
         Ok::<_, anyhow::Error>((grants, givers))
     };
-    let done = done.await;
+    let done = done.await.map_err(ungiven);
     if let Some(embedded) = embedded {
         embedded.stop().await?;
     }

@@ -8,6 +8,9 @@ use super::retry::{SQLSTATE_NO_RIGHT, SQLSTATE_READ_ONLY};
 const MAX_MESSAGE: usize = 1000;
 /// SQLSTATE, Postgres manual, appendix A.
 const DISK_FULL: &str = "53100";
+const NO_TABLE: &str = "42P01";
+const NO_SCHEMA: &str = "3F000";
+const NO_FUNCTION: &str = "42883";
 
 /// Whether it is the connection that failed, and not what was asked.
 pub(super) fn is_about_the_connection(error: &sqlx::Error) -> bool {
@@ -28,6 +31,32 @@ pub(crate) fn is_refused(error: &sqlx::Error) -> bool {
     !is_about_the_connection(error) && error.as_database_error().is_some()
 }
 
+/// Why rights can't be given, for the person who gives them: what the database said, in words.
+pub(crate) fn ungiven(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast::<sqlx::Error>() {
+        Ok(error)
+            if error
+                .as_database_error()
+                .and_then(|said| said.code())
+                .as_deref()
+                == Some(SQLSTATE_NO_RIGHT) =>
+        {
+            let said = error
+                .as_database_error()
+                .map_or_else(String::new, |said| said.message().to_owned());
+            anyhow::anyhow!(
+                "{said}; let DATABASE_URL be that of the owner of the schema rowcast, or of a superuser"
+            )
+        }
+        Ok(error) => anyhow::anyhow!("{}", cause_of(&error)),
+        Err(error) => error,
+    }
+}
+
+fn without_place(said: &str) -> &str {
+    said.split_once(" (sqlx_").map_or(said, |(said, _)| said)
+}
+
 /// What failed, in words.
 pub(crate) fn cause_of(error: &sqlx::Error) -> String {
     let Some(said) = error.as_database_error() else {
@@ -35,14 +64,17 @@ pub(crate) fn cause_of(error: &sqlx::Error) -> String {
             sqlx::Error::PoolTimedOut => {
                 "Postgres gave no connection or no answer in time".to_owned()
             }
-            // Our own words.
-            sqlx::Error::Protocol(said) => said.clone(),
+            // Our own words, or the library's, which end with where in it that was.
+            sqlx::Error::Protocol(said) => without_place(said).to_owned(),
             error => error.to_string(),
         };
     };
     let remedy = match said.code().as_deref() {
         Some(SQLSTATE_NO_RIGHT) => "; `rowcast doctor` names the right, `rowcast grant` prints it",
         Some(DISK_FULL) => "; make room on the disk of Postgres",
+        Some(NO_TABLE | NO_SCHEMA | NO_FUNCTION) if said.message().contains("rowcast") => {
+            "; the schema is not in this database, or is older than this binary: rowcast migrate"
+        }
         Some(SQLSTATE_READ_ONLY) => {
             "; the database takes no writes: a standby, or default_transaction_read_only"
         }

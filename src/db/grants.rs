@@ -37,14 +37,22 @@ pub(crate) struct Grant {
     pub is_for_tokens: bool,
 }
 
-/// The tables that were attached, and their schemas. `$1` is the role.
+/// The tables that were attached, those that are looked up for them, and their schemas. `$1` is the role.
 const ATTACHED: &str = "
+with read as (
+  select relation as oid from rowcast.sources
+  union
+  select c.oid from rowcast.sources s
+  cross join jsonb_array_elements(s.feeds) as feed cross join jsonb_array_elements(feed -> 'lookups') as lookup
+  join pg_class c on c.relname = (parse_ident(lookup ->> 'table'))[2]
+  join pg_namespace n on n.oid = c.relnamespace and n.nspname = (parse_ident(lookup ->> 'table'))[1]
+)
 select format('grant usage on schema %I to %I;', n.nspname, $1) as sql
-from rowcast.sources s join pg_class c on c.oid = s.relation join pg_namespace n on n.oid = c.relnamespace
+from read join pg_class c using (oid) join pg_namespace n on n.oid = c.relnamespace
 group by n.nspname
 union all
 select format('grant select on %I.%I to %I;', n.nspname, c.relname, $1)
-from rowcast.sources s join pg_class c on c.oid = s.relation join pg_namespace n on n.oid = c.relnamespace
+from read join pg_class c using (oid) join pg_namespace n on n.oid = c.relnamespace
 order by 1 desc";
 
 /// What the owner of the schema `rowcast` needs, because `attach` runs as that role: TRIGGER on the tables of the role `$1`, those

@@ -15,19 +15,23 @@ use super::backend::Backend;
 use super::numbers::pin_names;
 use super::outbox::{database_state, database_state_columns};
 use super::pools::Pool;
-use super::read_error::ReadError;
 use crate::event::Room;
 use crate::offset::DatabaseState;
 
+mod column;
+mod error;
+mod lookup;
 mod merge;
 mod place;
+mod resolve;
 mod source;
 mod statement;
 mod template;
 
+pub(crate) use error::HistoryError;
 use merge::{List, Message};
 use place::Found;
-use source::Source;
+use source::{Source, Told};
 use statement::Scope;
 use template::Solution;
 
@@ -62,83 +66,15 @@ pub(crate) struct Page {
     pub messages: Vec<Box<RawValue>>,
     /// Whether there are older ones.
     pub more: bool,
+    /// The members of a message that identify it, and those that sort it; none where the tables have no such in common.
+    pub key: Vec<String>,
+    pub order: Vec<String>,
     /// Why tables were left out that may have messages of the room.
     pub left_out: Vec<HistoryError>,
     /// The database at the moment of the read.
     pub state: DatabaseState,
     /// Whether everything visible then was on disk.
     pub durable: bool,
-}
-
-/// Why there is no page.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum HistoryError {
-    /// No attached table has messages of rooms of this kind.
-    #[error(
-        "no attached table has messages: attach one with on_insert => 'message:new' and a room {0}:{{column}}"
-    )]
-    Unattached(String),
-    /// What is attached is hidden from the role.
-    #[error(
-        "row security hides rows of rowcast.attached from this server's role: `rowcast doctor` says how to mend it"
-    )]
-    Hidden,
-    /// There is no message of that id in the room.
-    #[error("the room has no message of that id")]
-    UnknownId,
-    /// Several tables have a message of that id in the room.
-    #[error("the room has several messages of that id, from different tables")]
-    AmbiguousId,
-    /// The owner of a table has not let us read it.
-    #[error(
-        "history may not read {table}; its owner can give the right: grant select on {table} to {role:?} (and usage on its schema)"
-    )]
-    NotGranted {
-        /// Qualified.
-        table: String,
-        /// Who we are.
-        role: String,
-    },
-    /// A table can't be read.
-    #[error("history can't be read from {table}: {error}")]
-    Table {
-        /// Qualified.
-        table: String,
-        /// Why.
-        error: sqlx::Error,
-    },
-    /// The outbox can't be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-}
-
-impl HistoryError {
-    /// The table that can't be read, where it is one and the others may be.
-    fn table(&self) -> Option<&str> {
-        match self {
-            Self::NotGranted { table, .. } => Some(table),
-            Self::Table { table, error } if is_permanent(error) => Some(table),
-            _ => None,
-        }
-    }
-}
-
-/// Whether a statement on a table fails because of what the table is (SQLSTATE classes for data, names, rights, and what a function
-/// of the owner's raises), and not because of the moment.
-fn is_permanent(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
-    code.is_some_and(|code| {
-        matches!(
-            code.get(..2),
-            Some("0A" | "21" | "22" | "2F" | "38" | "39" | "42" | "44" | "P0" | "XX")
-        )
-    })
-}
-
-impl From<sqlx::Error> for HistoryError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Read(error.into())
-    }
 }
 
 /// Reads the newest `limit` messages of `room`, or those before the message `before`. Rows larger than `max_payload` bytes
@@ -215,10 +151,23 @@ async fn read(
     Ok(Some(Page {
         messages,
         more,
+        key: common(&tables, |source| &source.key),
+        order: common(&tables, |source| &source.order),
         left_out: Vec::new(),
         state,
         durable,
     }))
+}
+
+/// What all of the tables have alike.
+fn common(tables: &[Found<'_>], of: impl Fn(&Source) -> &Vec<String>) -> Vec<String> {
+    let mut lists = tables.iter().map(|table| of(table.source));
+    let first = lists.next().cloned().unwrap_or_default();
+    if lists.all(|list| *list == first) {
+        first
+    } else {
+        Vec::new()
+    }
 }
 
 /// Whether row security may be why no table is attached.
@@ -240,10 +189,10 @@ async fn find_tables<'a>(
     for source in sources {
         let template = source.template();
         feeds |= template.may_begin(&format!("{}:", room.kind()));
-        let values = match template.solve(room.as_str()) {
+        let told = match template.solve(room.as_str()) {
             Solution::None => continue,
-            Solution::Only(values) => source.comparable(values),
-            Solution::Several => Vec::new(),
+            Solution::Only(values) => source.told(values),
+            Solution::Several => Told::default(),
         };
         let table = Some(&*source.relation);
         if left_out.iter().any(|error| error.table() == table) {
@@ -251,12 +200,24 @@ async fn find_tables<'a>(
         }
         if !source.readable {
             left_out.push(HistoryError::NotGranted {
+                from: source.relation.clone(),
                 table: source.relation.clone(),
                 role: source.role.clone(),
             });
             continue;
         }
-        if place::castable(connection, &values).await? {
+        let lost = match source.lost_lookup() {
+            None => source.lock_lookups(connection).await?,
+            lost => lost,
+        };
+        if let Some(error) = lost {
+            left_out.push(error);
+            continue;
+        }
+        let values = source.resolve(connection, told).await?;
+        if let Some(values) = values
+            && place::castable(connection, &values).await?
+        {
             tables.push(Found { source, values });
         }
     }

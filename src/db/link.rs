@@ -37,7 +37,12 @@ pub(super) struct Settings {
 
 /// What all connections have. No statement of ours is worth being compiled, and Postgres would do it again each time. Names mean
 /// Postgres's own things: in another schema of the path, whoever may create there could plant functions that run as our role.
-const EVERYWHERE: [(&str, &str); 2] = [("jit", "off"), ("search_path", "pg_catalog, pg_temp")];
+/// A backslash in a text is a backslash, whatever an old application has had set for its role or database.
+const EVERYWHERE: [(&str, &str); 3] = [
+    ("jit", "off"),
+    ("standard_conforming_strings", "on"),
+    ("search_path", "pg_catalog, pg_temp"),
+];
 /// The value by which a connection is recognised.
 const MARK: &str = "rowcast.connection";
 
@@ -188,7 +193,7 @@ pub(super) fn begin(settings: Settings) -> String {
         "read write"
     };
     let pin = pin_names!();
-    let locals = EVERYWHERE[..1].iter().chain(settings.local);
+    let locals = EVERYWHERE[..2].iter().chain(settings.local);
     let locals = locals.map(|(name, value)| format!("; set local {name} = '{value}'"));
     format!(
         "begin isolation level read committed {mode}; {pin}{}",
@@ -235,7 +240,7 @@ mod tests {
         };
         assert_eq!(
             begin(settings),
-            "begin isolation level read committed read only; set local search_path = pg_catalog, pg_temp; set local jit = 'off'; set local statement_timeout = '5s'"
+            "begin isolation level read committed read only; set local search_path = pg_catalog, pg_temp; set local jit = 'off'; set local standard_conforming_strings = 'on'; set local statement_timeout = '5s'"
         );
     }
 }

@@ -11,6 +11,7 @@ mod follow;
 mod prune;
 mod replay_page;
 mod row;
+mod sendable;
 mod shared_reads;
 mod tail;
 

@@ -65,6 +65,8 @@ pub(super) const SERVE: &[Right] = &[
     right(Kind::Function, "is_plain", &["execute"], Check::History, "history is refused"),
     right(Kind::Function, "confined_row", &["execute"], Check::History, "history fails at a row with a type of its owner's"),
     right(Kind::Function, "measured_row", &["execute"], Check::History, "history fails at a large row"),
+    right(Kind::Function, "texts", &["execute"], Check::History, "history fails at an array of bigint or numeric"),
+    right(Kind::Function, "zoned", &["execute"], Check::History, "history fails at a table that was attached with a timezone"),
     right(Kind::Function, "careful_row", &["execute"], Check::History, "history fails at a large row"),
     right(Kind::Function, "bounded_row", &["execute"], Check::History, "history fails at a large row"),
     right(Kind::Function, "bounded_value", &["execute"], Check::History, "history fails at a large row"),

@@ -198,6 +198,7 @@ impl EventSink for Broadcast {
                     tokio::task::yield_now().await;
                 }
             }
+            self.hub.end_answered_typing(&batch.events[index].event);
             lag.dec();
         }
         self.hub.finish_batch(batch.end());

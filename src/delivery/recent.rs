@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::broadcast_event::BroadcastEvent;
-use crate::event::Event;
+use crate::event::{Event, Room};
 use crate::offset::{ReadRange, Snapshot};
 
 const MAX_EVENTS: usize = 2_048;
@@ -46,6 +46,12 @@ impl RecentEvents {
     /// The event that the broadcast is at, or was at last.
     pub(super) fn last(&self) -> Option<&BroadcastEvent> {
         self.events.back()
+    }
+
+    /// Those of a room, the newest first.
+    pub(super) fn of_room<'a>(&'a self, room: &'a Room) -> impl Iterator<Item = &'a Event> {
+        let events = self.events.iter().rev().map(|recent| &*recent.event);
+        events.filter(move |event| event.room == *room)
     }
 
     /// The wanted events of a range, by id. `None` where some may be older than what is kept.

@@ -59,6 +59,11 @@ impl Typers {
         self.0.iter().map(|(_, until)| *until).min()
     }
 
+    /// Whether this one types.
+    pub(super) fn has(&self, typer: Typer) -> bool {
+        self.0.iter().any(|(other, _)| *other == typer)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

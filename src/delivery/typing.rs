@@ -1,6 +1,7 @@
 //! Typing in the hub's rooms: who types is kept with the room, and told to its members.
 //!
-//! Typing of clients is relayed by this server to its own subscribers; typing from SQL reaches every server.
+//! Typing of clients is relayed by this server to its own subscribers; typing from SQL reaches every server, and ends with the answer: with
+//! the room's next `message:new` that is not inbound, whichever of the two comes first.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::hub::{Hub, Members};
 use super::subscriber::Subscriber;
 use super::typers::{Typer, TypingChange};
-use crate::event::{ContactId, Room};
+use crate::event::{ContactId, Event, Room, name};
 
 /// The longest pause between two looks at what has expired.
 const EXPIRY_PAUSE: Duration = Duration::from_millis(250);
@@ -33,9 +34,33 @@ impl Hub {
         true
     }
 
-    /// SQL says that someone types, or stopped (`rowcast.typing`).
-    fn set_sql_typing(&self, contact: &ContactId, typing: bool) {
-        self.set_typing(&contact.room(), Typer::Sql, typing);
+    /// SQL says that someone types, or stopped (`rowcast.typing`), at a time of the database's clock. Typing that has been answered since
+    /// is over.
+    fn set_sql_typing(&self, contact: &ContactId, typing: bool, at_us: Option<i64>) {
+        let room = contact.room();
+        let answered = typing
+            && at_us.is_some_and(|at_us| {
+                let state = self.state();
+                let position = state.position.as_ref();
+                let events = position.map(|position| position.recent.of_room(&room));
+                events
+                    .into_iter()
+                    .flatten()
+                    .any(|event| event.at_us >= at_us && is_answer(event))
+            });
+        self.set_typing(&room, Typer::Sql, typing && !answered);
+    }
+
+    /// Ends what SQL said of typing in the room of an answer.
+    pub(super) fn end_answered_typing(&self, event: &Event) {
+        let typed = |hub: &Self| {
+            let state = hub.state();
+            let room = state.rooms.get(&event.room);
+            room.is_some_and(|room| room.typers.has(Typer::Sql))
+        };
+        if typed(self) && is_answer(event) {
+            self.set_typing(&event.room, Typer::Sql, false);
+        }
     }
 
     fn set_typing(&self, room: &Room, typer: Typer, typing: bool) {
@@ -95,12 +120,32 @@ impl Hub {
     }
 }
 
+/// Whether an event is a message of our side's.
+fn is_answer(event: &Event) -> bool {
+    #[derive(Deserialize)]
+    struct Payload {
+        message: Option<Message>,
+    }
+    #[derive(Deserialize)]
+    struct Message {
+        direction: Option<String>,
+    }
+    // One that was written otherwise, or truncated, tells nothing of a direction.
+    let direction = || {
+        let payload: Payload = serde_json::from_str(event.payload.get()).ok()?;
+        payload.message?.direction
+    };
+    *event.name == *name::MESSAGE && direction().as_deref() != Some("inbound")
+}
+
 /// What `rowcast.typing` notifies.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Notified {
     contact_id: String,
     typing: bool,
+    /// When, in microseconds of the database's clock.
+    at: Option<i64>,
 }
 
 /// Relays what SQL says and ends what nobody renewed, until `stop`.
@@ -132,9 +177,10 @@ pub(crate) async fn run(
 
 fn relay_notified(hub: &Hub, payload: &str) {
     let parsed = serde_json::from_str::<Notified>(payload).ok();
-    let contact = parsed.and_then(|n| Some((ContactId::try_from(n.contact_id).ok()?, n.typing)));
+    let contact =
+        parsed.and_then(|n| Some((ContactId::try_from(n.contact_id).ok()?, n.typing, n.at)));
     match contact {
-        Some((contact, typing)) => hub.set_sql_typing(&contact, typing),
+        Some((contact, typing, at)) => hub.set_sql_typing(&contact, typing, at),
         None => tracing::warn!(
             "a notification on rowcast_typing is none of rowcast.typing's and is ignored"
         ),

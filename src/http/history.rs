@@ -25,6 +25,8 @@ struct Body {
     messages: Vec<Box<RawValue>>,
     offset: String,
     more: bool,
+    key: Vec<String>,
+    order: Vec<String>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     incomplete: bool,
 }
@@ -63,12 +65,15 @@ pub(super) async fn answer(
         tag.cover(message.get().as_bytes());
     }
     tag.cover(&[u8::from(page.more), u8::from(incomplete)]);
+    tag.cover(format!("{:?}", (&page.key, &page.order)).as_bytes());
     Ok(tagged(&tag.finish(), &headers, || {
         let offset = Offset::all(page.state.epoch, page.durable, page.state.snapshot);
         let body = Body {
             messages: page.messages,
             offset: offset.pack(),
             more: page.more,
+            key: page.key,
+            order: page.order,
             incomplete,
         };
         serde_json::to_string(&body).expect("its parts are JSON")

@@ -1,6 +1,7 @@
 //! `rowcast doctor`: each fault is planted, named with its level, and mended by what the line says to paste.
 
 use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::harness::cluster::with_database;
 use crate::harness::{Database, Launch, Postgres, Scratch, Server};
@@ -213,6 +214,58 @@ async fn a_database_that_is_not_there_is_named_and_ends_the_doctor() {
 }
 
 /// The doctor looks, beside a server and a writer, and everything is as it was.
+#[tokio::test]
+async fn an_address_that_is_no_postgres_or_has_no_tls_is_told_from_one_where_nobody_answers() {
+    let database = Database::chat().await;
+    let server = Server::on(&database).await;
+    let web = format!("postgres://postgres@{}/app", server.address());
+    let (found, code) = examined(&web).await;
+    assert_eq!(code, 2);
+    let connection = found.first().expect("a finding").to_string();
+    assert!(connection.contains("another service"), "{connection}");
+    assert!(!connection.contains("sqlx"), "{connection}");
+
+    // As a Postgres without TLS answers the first message of one who wants it.
+    let plain = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let port = plain.local_addr().expect("an address").port();
+    let refuse = async {
+        loop {
+            let (mut client, _) = plain.accept().await.expect("a client");
+            let mut request = [0; 8];
+            client.read_exact(&mut request).await.expect("a request");
+            client.write_all(b"N").await.expect("an answer");
+        }
+    };
+    let encrypted = format!("postgres://app@127.0.0.1:{port}/app?sslmode=require");
+    let (found, code) = tokio::select! {
+        found = examined(&encrypted) => found,
+        () = refuse => unreachable!("it answers for ever"),
+    };
+    assert_eq!(code, 2);
+    let connection = found.first().expect("a finding").to_string();
+    assert!(connection.contains("TLS can't be had"), "{connection}");
+}
+
+#[tokio::test]
+async fn settings_that_cant_be_used_are_a_report_too() {
+    let ended = Launch::command(["doctor", "--json"])
+        .env("DATABASE_URL", "mysql://app:hunter2@db/app")
+        .env("ROWCAST_POLL", "soon")
+        .end()
+        .await;
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    let report: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    assert_eq!(report["status"], "failure");
+    let finding = &report["findings"][0];
+    assert_eq!(finding["check"], "configuration");
+    for named in ["DATABASE_URL", "ROWCAST_POLL"] {
+        assert!(finding["said"].to_string().contains(named), "{finding}");
+    }
+    assert!(!ended.stdout.contains("hunter2"), "{ended:?}");
+}
+
 #[tokio::test]
 async fn the_doctor_changes_nothing_and_sees_the_servers() {
     let database = Database::chat().await;

@@ -27,7 +27,11 @@ async fn a_row_is_as_its_event_has_it() {
     assert_eq!(page["messages"], json!([event.payload()["message"]]));
     assert_eq!(page["more"], false);
     assert!(page["offset"].is_string());
-    assert_eq!(page.as_object().expect("an object").len(), 3, "{page}");
+    assert_eq!(
+        (&page["key"], &page["order"]),
+        (&json!(["id"]), &json!(["createdAt", "id"]))
+    );
+    assert_eq!(page.as_object().expect("an object").len(), 5, "{page}");
 }
 
 #[tokio::test]

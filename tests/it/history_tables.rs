@@ -5,12 +5,18 @@ use serde_json::json;
 use crate::harness::api::column;
 use crate::harness::{Database, Server};
 
-/// A server on a database without the chat tables, in which this was run.
-pub(crate) async fn serving(sql: &str) -> (Database, Server) {
+/// A database without the chat tables.
+pub(crate) async fn without_chat() -> Database {
     let database = Database::chat().await;
     database
         .run("select rowcast.detach('messages'); drop table message_statuses, messages")
         .await;
+    database
+}
+
+/// A server on such a database, in which this was run.
+pub(crate) async fn serving(sql: &str) -> (Database, Server) {
+    let database = without_chat().await;
     database.run(sql).await;
     let server = Server::on(&database).await;
     (database, server)

@@ -10,12 +10,12 @@ use crate::harness::token::{JWT, SECRET};
 use crate::harness::{Database, Launch, Scene, Server};
 
 /// A page with the kit: `tests/interop/kit.mjs`.
-struct Page {
-    page: Running,
+pub(crate) struct Page {
+    pub(crate) page: Running,
 }
 
 impl Page {
-    async fn open(address: &str, more: &Value) -> Self {
+    pub(crate) async fn open(address: &str, more: &Value) -> Self {
         build_client().await;
         let mut arguments = json!({ "url": format!("ws://{address}"), "secret": SECRET });
         for (name, value) in more.as_object().expect("an object") {
@@ -42,7 +42,7 @@ impl Page {
     }
 
     /// From now on its token function gives tokens of these claims.
-    fn gives(&self, claims: &Value, life: u64) {
+    pub(crate) fn gives(&self, claims: &Value, life: u64) {
         self.tell(&json!({ "op": "source", "claims": claims, "life": life }));
     }
 
@@ -51,7 +51,7 @@ impl Page {
         self.tell(&json!({ "op": "source", "fails": true }));
     }
 
-    fn join(&self, contact: &str) {
+    pub(crate) fn join(&self, contact: &str) {
         self.tell(&json!({ "op": "join", "contact": contact }));
     }
 

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 /// Every migration with the SHA-256 of its file.
-const RELEASED: [(&str, &str); 29] = [
+const RELEASED: [(&str, &str); 35] = [
     (
         "0001_outbox.sql",
         "8a202595a90dd4209fe9dbe4f22e364183d8b0135bb5b410841f0276d3ed3af4",
@@ -124,8 +124,32 @@ const RELEASED: [(&str, &str); 29] = [
         "f4726ed821552e45f34b0e126431135183ae56c807cb8de38d5b960c7fd51182",
     ),
     (
+        "0050_values.sql",
+        "42ddb7bb98744ede98e67af64b6011e6d375b5573d5b56131867ad3178a4ff77",
+    ),
+    (
+        "0051_rooms.sql",
+        "e1d96415bc5c20f7ada1a22894f928339a8ab70114b86a7cd2752e1c6b830ae7",
+    ),
+    (
+        "0052_attach.sql",
+        "fdf2707b8528b4991129be847c16659eb10f10e85114e110b34684f424c1ec7c",
+    ),
+    (
+        "0053_problems.sql",
+        "9cfc1703519e8d788e32b7533a553fc493d1ecdefeeb0cd086cdbe6e89a88754",
+    ),
+    (
+        "0054_typing.sql",
+        "a417e0e2fe754ec15f703d2896e60ebfaff9d6c1b72ea04398b9b6f0adea6777",
+    ),
+    (
         "chat/0001_chat.sql",
         "72bcbf3eb359b6c59ec6b21c001bfc30d53560624dd9b29b04c66e2a25136d6b",
+    ),
+    (
+        "chat/0002_order.sql",
+        "0ebd885bcdc45a9f16ed4e4f4107c156818b70809e1d950dc37185a75ef44ddb",
     ),
 ];
 

@@ -133,6 +133,7 @@ async fn a_column_may_be_called_as_anything_in_our_sql() {
 
         let row = |suffix: &str| {
             let mut row = Map::new();
+            row.insert("id".to_owned(), json!("1"));
             row.insert("the_key".to_owned(), json!("1"));
             row.insert("the_chat".to_owned(), json!(contact));
             for word in words {
@@ -197,7 +198,7 @@ async fn a_table_its_key_and_its_room_may_be_called_as_anything_in_our_sql() {
         let got = events(&database).await;
         let (new, gone) = got.split_at(words.len());
         for (word, (new, gone)) in words.iter().zip(new.iter().zip(gone)) {
-            let row = json!({word.as_str(): "42", "the_chat": "x"});
+            let row = json!({"id": "42", word.as_str(): "42", "the_chat": "x"});
             let rows = history["messages"].as_array().expect("an array");
             assert!(rows.contains(&row), "{word}: {rows:?}");
             assert_eq!(new.1, json!({"message": row, "contactId": "42"}), "{word}");
@@ -299,5 +300,5 @@ async fn a_name_that_can_not_be_used_is_refused_in_plain_words() {
         .await;
     let got: Vec<_> = events(&database).await;
     assert_eq!(got.len(), 2, "{got:?}");
-    assert_eq!(got[1].1, json!({"row": {"a}b": "1", "c": "42"}}));
+    assert_eq!(got[1].1, json!({"row": {"id": "1", "a}b": "1", "c": "42"}}));
 }

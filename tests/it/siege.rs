@@ -66,18 +66,18 @@ fn bearing(subject: &str, claims: &Value) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_is_tried_nobody_reads_what_is_not_its_own() {
-    run(Policy::Shipped).await;
+    Box::pin(run(Policy::Shipped)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nor_under_a_policy_that_raises_hangs_and_returns_null() {
-    run(Policy::Owned).await;
+    Box::pin(run(Policy::Owned)).await;
 }
 
 async fn run(policy: Policy) {
     let mut siege = Siege::new(policy).await;
-    siege.attack().await;
-    siege.end_rights(policy).await;
+    Box::pin(siege.attack()).await;
+    Box::pin(siege.end_rights(policy)).await;
     siege.verdict().await;
 }
 

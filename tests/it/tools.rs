@@ -290,3 +290,29 @@ async fn a_command_whose_reader_has_seen_enough_ends_as_ever() {
         assert!(!unread.stderr.contains("panicked"), "{}", unread.stderr);
     }
 }
+
+#[tokio::test]
+async fn a_command_names_the_remedy_where_the_schema_or_a_right_is_missing() {
+    let database = Database::empty().await;
+    let bare = |arguments: &[&str]| {
+        let command = Launch::command([]).database(&database.url);
+        arguments
+            .iter()
+            .fold(command, |c, argument| c.arg(argument))
+    };
+    for arguments in [
+        &["sources"][..],
+        &["tail"],
+        &["detach", "messages"],
+        &["emit", "conversation:42", "message:new", "{}"],
+        &["grant", "postgres"],
+    ] {
+        bare(arguments).refuse(&["rowcast migrate"]).await;
+    }
+    let migrated = Database::chat().await;
+    let role = Role::bare(&migrated).await;
+    let grant = Launch::command(["grant", &role.name]).database(&role.url);
+    let refused = grant.refuse(&["owner of the schema rowcast"]).await;
+    assert!(!refused.stderr.contains("error returned"), "{refused:?}");
+    role.gone(&migrated).await;
+}

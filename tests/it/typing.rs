@@ -148,3 +148,60 @@ async fn who_disconnects_while_typing_stops_typing() {
     ada.disconnect();
     assert_eq!(bob.next().await.name, "typing:stop");
 }
+
+#[tokio::test]
+async fn typing_ends_with_the_answer_in_one_transaction_or_two() {
+    let scene = Scene::new().await;
+    let mut client = scene.joined("42").await;
+    let answer =
+        "insert into messages (contact_id, direction, body) values ('42', 'outbound', 'Hola')";
+    // In two, and then in one: whichever of the two ways is quicker.
+    for sql in [
+        format!("select rowcast.typing('42'); {answer}"),
+        format!("begin; select rowcast.typing('42'); {answer}; commit"),
+        format!("begin; select rowcast.typing('42'); {answer}; select pg_sleep(0.05); commit"),
+    ] {
+        for _ in 0..5 {
+            let mut writer = scene.database.connection().await;
+            for statement in sql.split("; ") {
+                crate::harness::database::run(&mut writer, statement).await;
+            }
+            let asked = Instant::now();
+            let (mut typing, mut answered) = (false, false);
+            scene
+                .database
+                .run("select rowcast.emit('conversation:42', 'fence', '{}')")
+                .await;
+            loop {
+                let event = client.next().await;
+                match &*event.name {
+                    "typing:start" => typing = true,
+                    "typing:stop" => typing = false,
+                    "message:new" => answered = true,
+                    _ => break,
+                }
+            }
+            // The notification may come after the fence.
+            while typing {
+                let event = client.next().await;
+                typing = event.name != "typing:stop";
+            }
+            assert!(
+                answered && asked.elapsed() < TTL / 2,
+                "{sql}: {:?}",
+                asked.elapsed()
+            );
+        }
+    }
+    // Nobody has answered who writes in.
+    scene.database.run("select rowcast.typing('42')").await;
+    assert_eq!(client.next().await.name, "typing:start");
+    scene.database.say("42", "and?").await;
+    assert_eq!(client.next().await.name, "message:new");
+    // And who types after an answer types.
+    scene.database.run(answer).await;
+    assert_eq!(client.next().await.name, "message:new");
+    assert_eq!(client.next().await.name, "typing:stop");
+    scene.database.run("select rowcast.typing('42')").await;
+    assert_eq!(client.next().await.name, "typing:start");
+}

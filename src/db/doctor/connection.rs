@@ -8,12 +8,39 @@ use tokio::time::{Instant, timeout};
 use super::{Answer, Doctor, Finding, PATIENCE, Unanswered, open};
 use crate::db::cause_of;
 use crate::db::fault::is_refused;
-use crate::db::link::Link;
+use crate::db::link::{Link, is_standby};
 use crate::db::migrate::{Pending, pending};
 
 /// The majors that the tests run on.
 const OLDEST: i64 = 14;
 const NEWEST: i64 = 18;
+
+/// What it means that there is no connection.
+fn unconnected(error: &sqlx::Error) -> &'static str {
+    match error {
+        error if cause_of(error).contains("startup parameter") => {
+            "A pooler stands there that takes no such setting: leave it out of DATABASE_URL and PGOPTIONS. Better: let \
+             DATABASE_URL lead to Postgres itself."
+        }
+        error if is_refused(error) => {
+            "Postgres is there and lets nobody in by this URL: the role, the password or the database is another, or \
+             pg_hba.conf has no line for it. A server exits at once."
+        }
+        error if is_standby(error) => {
+            "What is behind the address can't be written to. A server waits until it leads to the primary."
+        }
+        sqlx::Error::Tls(_) => {
+            "Something answers there, and TLS can't be had as the URL asks for it: there is none (leave sslmode out), or the \
+             certificate is not the one that sslmode and sslrootcert want."
+        }
+        sqlx::Error::Protocol(_) => {
+            "Something answers there that does not speak as Postgres does: the port is another service's."
+        }
+        _ => {
+            "Nothing answers there: the host, the port or a firewall. A server waits and tries again."
+        }
+    }
+}
 
 impl Doctor {
     /// Connects. Without a connection nothing else can be looked at.
@@ -32,15 +59,7 @@ impl Doctor {
             }
             Err(error) => {
                 let said = format!("{}: {}", self.database.describe(), cause_of(&error));
-                let means = if cause_of(&error).contains("startup parameter") {
-                    "A pooler stands there that takes no such setting: leave it out of DATABASE_URL. Better: let DATABASE_URL \
-                     lead to Postgres itself."
-                } else if is_refused(&error) {
-                    "Postgres is there and lets nobody in by this URL: the role, the password or the database is another, \
-                     or pg_hba.conf has no line for it. A server exits at once."
-                } else {
-                    "Nothing answers there: the host, the port or a firewall. A server waits and tries again."
-                };
+                let means = unconnected(&error);
                 let url = "psql \"$DATABASE_URL\" -c 'select 1'";
                 self.add(Finding::failure("connection", said, means).paste(url));
                 false

@@ -10,16 +10,35 @@ select source, coalesce(relation::text, '') as relation, room, events, coalesce(
 from rowcast.sources order by source";
 
 /// Tables whose history has no index that begins with the columns of the room and goes on with what history is sorted by. Where the
-/// room names no column, the index begins with the order. A column of the order that is one of the room's has one value.
+/// room names no column, the index begins with the order. A column of the order that is one of the room's has one value. A room that
+/// is called after what is looked up needs an index of the columns that point there, and one of the table that is looked up.
 const UNINDEXED: &str = "
-with source as (
-  select s.relation as oid, s.room_columns,
-         array(select name from unnest(array_remove(s.order_column || s.key_columns, null)) with ordinality as o (name, place)
-               where name <> all (s.room_columns) group by name order by min(place)) as sorted
-  from rowcast.sources s
-  where s.relation is not null and 'insert: message:new' = any (s.events)
-    and not exists (select from unnest(s.room_columns || s.key_columns || s.order_column) as name where name is not null
-      and not exists (select from pg_attribute where attrelid = s.relation and attname = name and not attisdropped))
+with feed as (
+  select s.relation, s.order_columns, s.order_column, s.key_columns, f.value as feed
+  from rowcast.sources s cross join jsonb_array_elements(s.feeds) as f
+  where s.relation is not null
+), needed as (
+  select feed.*, p ->> 'column' as col, l as lookup
+  from feed cross join jsonb_array_elements(feed -> 'columns') as p
+  left join jsonb_array_elements(feed -> 'lookups') as l on l ->> 'name' = p ->> 'lookup'
+), source as (
+  select distinct oid, room_columns,
+         array(select name from unnest(sorted) with ordinality as o (name, place)
+               where name <> all (room_columns) group by name order by min(place)) as sorted
+  from (
+    select feed.relation as oid, coalesce(feed.order_columns, array_remove(array[feed.order_column], null)) || feed.key_columns as sorted,
+           array(select distinct col from (
+             select n.col from needed n where n.feed = feed.feed and n.relation = feed.relation and n.lookup is null
+             union all
+             select jsonb_array_elements_text(nullif(n.lookup -> 'own', 'null')) from needed n where n.feed = feed.feed and n.relation = feed.relation
+           ) cols order by col) as room_columns
+    from feed
+    union all
+    select (n.lookup ->> 'table')::regclass, '{}', array_agg(distinct n.col order by n.col)
+    from needed n where to_regclass(n.lookup ->> 'table') is not null group by n.lookup ->> 'table', n.relation, n.feed
+  ) wanted
+  where not exists (select from unnest(room_columns || sorted) as name
+                    where not exists (select from pg_attribute where attrelid = oid and attname = name and not attisdropped))
 ), found as (
   select source.*, i.leading,
          i.leading[1 : cardinality(room_columns)] @> room_columns and cardinality(i.leading) >= cardinality(room_columns) as by_room,

@@ -4,7 +4,8 @@
 //! savepoint.
 
 use super::HistoryError;
-use super::source::{Source, Values};
+use super::column::Values;
+use super::source::Source;
 use super::statement::{self, Only, Scope};
 use super::template::Solution;
 use crate::db::backend::Backend;
@@ -75,10 +76,13 @@ pub(super) async fn find(
     room: &Room,
     id: &str,
 ) -> Result<Anchor, HistoryError> {
-    let mut found = None;
+    let mut found = Vec::new();
+    if id.contains('\0') {
+        return Err(HistoryError::UnknownId);
+    }
     for (index, table) in tables.iter().enumerate() {
         let source = table.source;
-        if source.key().is_empty() || id.contains('\0') {
+        if source.key().is_empty() {
             continue;
         }
         let key = match source.key_template().solve(id) {
@@ -86,27 +90,54 @@ pub(super) async fn find(
             Solution::Only(values) => source.comparable(values),
             Solution::Several => Vec::new(),
         };
-        if !castable(conn, &key).await? {
-            continue;
-        }
-        let scope = table.scope(room, Only::Id(id, key));
-        let row: Option<(Vec<Option<String>>,)> = statement::anchor(source, &scope)
-            .build_query_as()
-            .fetch_optional(&mut *conn)
-            .await
-            .map_err(|error| source.failed(error))?;
-        conn.pin_names().await?;
-        if let Some((values,)) = row {
-            let anchor = Anchor {
-                table: index,
-                values,
-            };
-            if found.replace(anchor).is_some() {
-                return Err(HistoryError::AmbiguousId);
-            }
+        if let Some(sql) = &source.key_sql {
+            find_in(conn, (index, table), room, (sql, id, key), &mut found).await?;
         }
     }
-    found.ok_or(HistoryError::UnknownId)
+    // What rows show as "id" is good as well, where it means one of them.
+    let is_key = !found.is_empty();
+    for (index, table) in tables.iter().enumerate().filter(|_| !is_key) {
+        let column = table.source.id_column.as_ref();
+        if let Some(column) = column.and_then(|name| table.source.column(name)) {
+            let values = match column.comparable {
+                true => vec![(column, vec![id.to_owned()])],
+                false => Vec::new(),
+            };
+            let shown = (&*column.member, id, values);
+            find_in(conn, (index, table), room, shown, &mut found).await?;
+        }
+    }
+    match found.len() {
+        0 => Err(HistoryError::UnknownId),
+        1 => Ok(found.swap_remove(0)),
+        _ => Err(HistoryError::AmbiguousId),
+    }
+}
+
+/// Looks for the rows of one table that show this id: an expression, what it must give, and values of columns by which to find it.
+async fn find_in(
+    conn: &mut Backend<'_>,
+    (index, table): (usize, &Found<'_>),
+    room: &Room,
+    (sql, id, values): (&str, &str, Values<'_>),
+    found: &mut Vec<Anchor>,
+) -> Result<(), HistoryError> {
+    if !castable(conn, &values).await? {
+        return Ok(());
+    }
+    let source = table.source;
+    let scope = table.scope(room, Only::Id { sql, id, values });
+    let rows: Vec<(Vec<Option<String>>,)> = statement::anchor(source, &scope)
+        .build_query_as()
+        .fetch_all(&mut *conn)
+        .await
+        .map_err(|error| source.failed(error))?;
+    conn.pin_names().await?;
+    found.extend(rows.into_iter().map(|(values,)| Anchor {
+        table: index,
+        values,
+    }));
+    Ok(())
 }
 
 /// Whether each text can be a value of its column: one that can't be cast is in no row.

@@ -1,107 +1,112 @@
-//! An attached table as history reads it: what the catalog says of it.
+//! What history reads: a room of an attached table, as the catalog has it now.
 //!
-//! Reads `rowcast.attached` and Postgres's catalog. Guarantees that every name which becomes part of a statement is quoted by
-//! Postgres itself, here.
+//! Reads `rowcast.sources` and Postgres's catalog. Guarantees that every name which becomes part of a statement is quoted by
+//! Postgres itself, here or when the table was attached.
 
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
 use sqlx::types::Json;
 
+use super::column::{Column, Values, columns_sql};
+use super::lookup::Lookup;
 use super::template::Template;
 use crate::db::backend::Backend;
 
-/// The tables whose inserts are `message:new`. A table without its trigger is left out: it may be another table that was given
-/// the name of one that was dropped. A column is `comparable` if its value, written as text into a room's name, casts back to
-/// an equal value. The expression for the room is the one that `rowcast.room_sql` makes for the trigger. A row is `careful` if
-/// it may not become jsonb just like that, or reads otherwise under another search_path: no column of such a type is missed
-/// here, and a few are taken for one.
-const SOURCES: &str = "
-select s.room, format('%I.%I', n.nspname, c.relname) as relation,
-       quote_literal(a.capture) as capture, quote_literal(s.condition) as condition, s.row_sql,
+/// The rooms of tables whose inserts are `message:new`. A table without its trigger is left out: it may be another table that was
+/// given the name of one that was dropped. The expressions of `feeds` were made by `rowcast.feeds_of`, from those of the triggers. A
+/// row is `careful` if it may not become jsonb just like that, or reads otherwise under another search_path: no column of such a type is
+/// missed here, and a few are taken for one.
+const SOURCES: &str = concat!(
+    "
+select f.value ->> 'room' as room, format('%I.%I', n.nspname, c.relname) as relation,
+       quote_literal(a.capture) as capture,
+       f.value ->> 'row_sql' as row_sql, f.value ->> 'room_sql' as room_sql, f.value ->> 'belongs_sql' as belongs_sql,
+       f.value ->> 'key_sql' as key_sql, f.value ->> 'id_column' as id_column,
+       array(select jsonb_array_elements_text(f.value -> 'key')) as key,
+       array(select jsonb_array_elements_text(f.value -> 'order')) as \"order\",
+       f.value -> 'columns' as placeholders,
        exists (select from pg_attribute att join pg_type ty on ty.oid = att.atttypid
                where att.attrelid = c.oid and att.attnum > 0 and not att.attisdropped
                  and (ty.typnamespace <> 'pg_catalog'::regnamespace or ty.typname ~ '^_?(json$|reg)')) as careful,
-       s.key_columns, s.order_column, current_user::text as role,
+       s.key_columns, coalesce(s.order_columns, array_remove(array[s.order_column], null)) as order_columns,
+       current_user::text as role,
        has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select') as readable,
-       (select coalesce(string_agg(coalesce(quote_literal(piece[1]), format('(after ->> %L)', piece[2])), ' || ' order by place),
-                        '''''')
-        from regexp_matches(s.room, '([^{}]+)|\\{([^{}]*)\\}', 'g') with ordinality as m (piece, place)) as room_sql,
+       ",
+    columns_sql!("c.oid", "t", "true"),
+    " as columns,
        (select coalesce(json_agg(json_build_object(
-                 'name', att.attname,
-                 'sql', format('t.%I', att.attname),
-                 'member', format('(after ->> %L)', att.attname),
-                 'type', case when ty.typbasetype <> 0 then format_type(base.oid, null) else format_type(att.atttypid, att.atttypmod) end,
-                 'less', coalesce(compared.less, '<'), 'equal', coalesce(compared.equal, '='),
-                 'comparable', (base.oid < 16384 or (select rolsuper from pg_roles where oid = base.typowner))
-                   and (base.typcategory in ('B', 'D', 'E', 'I', 'N', 'S', 'T') or base.typname in ('uuid', 'bytea'))
-                   and not exists (select from pg_cast where castsource = base.oid and casttarget = 'json'::regtype),
-                 'any_text', ty.typtype = 'b' and ty.typcategory = 'S',
-                 'time', base.oid in ('timestamptz'::regtype, 'timestamp'::regtype, 'date'::regtype))), '[]')
-        from pg_attribute att
-        join pg_type ty on ty.oid = att.atttypid
-        join pg_type base on base.oid = coalesce(nullif(ty.typbasetype, 0), ty.oid)
-        left join lateral (
-          select max(format('operator(%I.%s)', ons.nspname, o.oprname)) filter (where ao.amopstrategy = 1) as less,
-                 max(format('operator(%I.%s)', ons.nspname, o.oprname)) filter (where ao.amopstrategy = 3) as equal
-          from pg_opclass oc
-          join pg_am am on am.oid = oc.opcmethod and am.amname = 'btree'
-          join pg_amop ao on ao.amopfamily = oc.opcfamily and ao.amoplefttype = oc.opcintype and ao.amoprighttype = oc.opcintype
-          join pg_operator o on o.oid = ao.amopopr
-          join pg_namespace ons on ons.oid = o.oprnamespace
-          where oc.opcdefault and oc.opcintype = base.oid and base.oid >= 16384
-        ) compared on true
-        where att.attrelid = c.oid and att.attnum > 0 and not att.attisdropped
-          and att.attname = any (s.room_columns || s.key_columns || s.order_column)) as columns
+                 'name', l.value -> 'name', 'table', l.value -> 'table', 'own', l.value -> 'own', 'key', l.value -> 'key',
+                 'join', l.value -> 'join', 'no_code', l.value -> 'no_code', 'members', l.value -> 'members',
+                 'readable', has_schema_privilege(theirs.relnamespace, 'usage') and has_table_privilege(theirs.oid, 'select'),
+                 'columns', ",
+    columns_sql!(
+        "theirs.oid",
+        "c",
+        "(l.value -> 'members' ? att.attname or l.value -> 'key' ? att.attname)"
+    ),
+    ") order by l.place), '[]')
+        from jsonb_array_elements(f.value -> 'lookups') with ordinality as l (value, place)
+        left join (pg_class theirs join pg_namespace their_schema on their_schema.oid = theirs.relnamespace)
+          on theirs.relkind = 'r' and theirs.relname = (parse_ident(l.value ->> 'table'))[2] and their_schema.nspname = (parse_ident(l.value ->> 'table'))[1]
+       ) as lookups
 from rowcast.sources s
 join rowcast.attached a using (source)
+cross join jsonb_array_elements(a.feeds) with ordinality as f (value, place)
 join pg_class c on c.oid = s.relation
 join pg_namespace n on n.oid = c.relnamespace
-where 'insert: message:new' = any (s.events) and 'insert' = any (s.captured)
-order by s.source";
+where 'insert' = any (s.captured)
+order by s.source, f.place"
+);
 
-/// An attached table whose rows are messages.
+/// One room of an attached table whose rows are messages.
 #[derive(sqlx::FromRow, Debug)]
 pub(super) struct Source {
     pub(super) room: String,
     pub(super) relation: String,
     pub(super) capture: String,
     pub(super) careful: bool,
-    pub(super) condition: Option<String>,
     pub(super) row_sql: String,
+    /// The room's template as an expression over `after`.
+    pub(super) room_sql: String,
+    /// Whether a row meets the conditions of the room.
+    pub(super) belongs_sql: String,
+    /// A message's id, where the table has a primary key.
+    pub(super) key_sql: Option<String>,
+    /// The column that rows show as `id`, where that is not what identifies them.
+    pub(super) id_column: Option<String>,
+    /// The members of a row that identify it, and those that sort it.
+    pub(super) key: Vec<String>,
+    pub(super) order: Vec<String>,
     key_columns: Vec<String>,
-    order_column: Option<String>,
+    order_columns: Vec<String>,
     /// Who asks.
     pub(super) role: String,
     pub(super) readable: bool,
-    /// The room's template as an expression over `after`.
-    pub(super) room_sql: String,
     columns: Json<Vec<Column>>,
+    placeholders: Json<Vec<Placeholder>>,
+    pub(super) lookups: Json<Vec<Lookup>>,
 }
 
-/// A column of it that matters here.
-#[derive(serde::Deserialize, Debug)]
-pub(super) struct Column {
-    name: String,
-    /// Itself, quoted.
-    pub(super) sql: String,
-    /// Its value as text, out of the row's JSON.
-    pub(super) member: String,
-    #[serde(rename = "type")]
-    pub(super) type_name: String,
-    /// The operators by which its type is indexed: an extension's are in the extension's schema.
-    pub(super) less: String,
-    pub(super) equal: String,
-    /// Whether a text of it, cast back, equals it.
-    comparable: bool,
-    /// Whether every text can be cast to it.
-    pub(super) any_text: bool,
-    /// Whether it holds points in time.
-    pub(super) time: bool,
+/// What a placeholder of the room's template stands for.
+#[derive(Deserialize, Debug)]
+struct Placeholder {
+    placeholder: String,
+    lookup: Option<String>,
+    column: String,
+    /// Whether it is the column's value as it is, without words and defaults.
+    is_plain: bool,
 }
 
-/// Columns with the values that they must have.
-pub(super) type Values<'a> = Vec<(&'a Column, String)>;
+/// What the placeholders of a room tell: values of the table's columns, and by lookup those of what is looked up.
+#[derive(Default)]
+pub(super) struct Told<'a> {
+    pub(super) own: Values<'a>,
+    pub(super) looked_up: BTreeMap<&'a str, Values<'a>>,
+}
 
 impl Source {
-    /// Every attached table whose rows are messages, in the order of their names.
+    /// Every room of every attached table whose rows are messages, in the order of the tables' names.
     pub(super) async fn all(conn: &mut Backend<'_>) -> sqlx::Result<Vec<Self>> {
         sqlx::query_as(SOURCES).fetch_all(conn).await
     }
@@ -120,13 +125,53 @@ impl Source {
         self.columns.0.iter().find(|column| column.name == name)
     }
 
+    fn lookup(&self, name: &str) -> Option<&Lookup> {
+        self.lookups.0.iter().find(|lookup| lookup.name == name)
+    }
+
+    /// The lookups that the room's name needs.
+    pub(super) fn needed(&self) -> impl Iterator<Item = &Lookup> {
+        let names = self
+            .placeholders
+            .0
+            .iter()
+            .filter_map(|placeholder| placeholder.lookup.as_deref());
+        names.filter_map(|name| self.lookup(name))
+    }
+
     /// The columns among these that can be compared by value.
     pub(super) fn comparable(&self, values: Vec<(String, String)>) -> Values<'_> {
         values
             .into_iter()
-            .filter_map(|(name, value)| Some((self.column(&name)?, value)))
+            .filter_map(|(name, value)| Some((self.column(&name)?, vec![value])))
             .filter(|(column, _)| column.comparable)
             .collect()
+    }
+
+    /// What the values of the room's placeholders say of columns.
+    pub(super) fn told(&self, values: Vec<(String, String)>) -> Told<'_> {
+        let mut told = Told::default();
+        for (name, value) in values {
+            let named = self.placeholders.0.iter().find(|p| p.placeholder == name);
+            let Some(named) = named.filter(|named| named.is_plain) else {
+                continue;
+            };
+            let lookup = named.lookup.as_deref().map(|lookup| self.lookup(lookup));
+            let (column, values) = match lookup {
+                None => (self.column(&named.column), &mut told.own),
+                Some(Some(lookup)) => (
+                    lookup.column(&named.column),
+                    told.looked_up.entry(&*lookup.name).or_default(),
+                ),
+                Some(None) => continue,
+            };
+            values.extend(
+                column
+                    .filter(|column| column.comparable)
+                    .map(|column| (column, vec![value])),
+            );
+        }
+        told
     }
 
     /// The primary key; empty where there is none, or not all of it any more.
@@ -143,15 +188,24 @@ impl Source {
         }
     }
 
-    /// The order column, where it is there and says more than the key does.
+    /// The first of its order columns, where that is there and says more than the key does.
     pub(super) fn order(&self) -> Option<&Column> {
-        let name = self.order_column.as_ref()?;
-        self.column(name)
-            .filter(|_| !self.key_columns.contains(name))
+        self.column(self.order_columns.first()?)
+            .filter(|column| !self.key_columns.contains(&column.name))
     }
 
     /// What its rows are sorted by.
-    pub(super) fn sort(&self) -> impl Iterator<Item = &Column> {
-        self.order().into_iter().chain(self.key())
+    pub(super) fn sort(&self) -> Vec<&Column> {
+        let mut sort: Vec<&Column> = Vec::new();
+        let order = self
+            .order_columns
+            .iter()
+            .filter_map(|name| self.column(name));
+        for column in order.chain(self.key()) {
+            if !sort.iter().any(|known| known.name == column.name) {
+                sort.push(column);
+            }
+        }
+        sort
     }
 }

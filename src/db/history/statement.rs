@@ -6,7 +6,8 @@
 
 use sqlx::{Postgres, QueryBuilder};
 
-use super::source::{Column, Source, Values};
+use super::column::{Column, Values};
+use super::source::Source;
 use crate::db::numbers::{CAREFUL_MEMBER, STAND_IN, UNTRIED_ROW_BYTES, WHOLE_PAYLOAD_BYTES};
 
 /// Which rows of a table.
@@ -20,8 +21,12 @@ pub(super) struct Scope<'a> {
 /// Which rows of the room.
 pub(super) enum Only<'a> {
     All,
-    /// The message of this id, found by these values.
-    Id(&'a str, Values<'a>),
+    /// The messages of this id, which the expression shows, found by these values.
+    Id {
+        sql: &'a str,
+        id: &'a str,
+        values: Values<'a>,
+    },
     /// Those that come before the row with these values, in the order of the table.
     Before(&'a [Option<String>]),
     /// Rows that are older than a point in time, or also those that are as old. Null counts as the latest time.
@@ -63,7 +68,7 @@ pub(super) fn page(
         })
         .push(" as time");
     push_scope(&mut sql, source, scope);
-    for (place, column) in source.sort().enumerate() {
+    for (place, column) in source.sort().into_iter().enumerate() {
         // Nulls come first then, as an index in its usual order has them when it is read backwards.
         sql.push(if place == 0 { " order by " } else { ", " })
             .push(&column.sql)
@@ -80,14 +85,14 @@ pub(super) fn page(
 /// Reads where a message stands: the values that its table is sorted by.
 pub(super) fn anchor(source: &Source, scope: &Scope<'_>) -> QueryBuilder<Postgres> {
     let mut sql = QueryBuilder::new("select array[");
-    for (place, column) in source.sort().enumerate() {
+    for (place, column) in source.sort().into_iter().enumerate() {
         sql.push(if place == 0 { "" } else { ", " })
             .push(&column.sql)
             .push("::text");
     }
     sql.push("]");
     push_scope(&mut sql, source, scope);
-    sql.push(" limit 1");
+    sql.push(" limit 2");
     sql
 }
 
@@ -95,11 +100,13 @@ pub(super) fn anchor(source: &Source, scope: &Scope<'_>) -> QueryBuilder<Postgre
 pub(super) fn cast_probe(values: &Values<'_>) -> Option<QueryBuilder<Postgres>> {
     let mut sql = QueryBuilder::new("select true");
     let mut unsure = false;
-    for (column, value) in values.iter().filter(|(column, _)| !column.any_text) {
-        unsure = true;
-        sql.push(" and ");
-        push_value(&mut sql, column, value);
-        sql.push(" is not null");
+    for (column, values) in values.iter().filter(|(column, _)| !column.any_text) {
+        for value in values {
+            unsure = true;
+            sql.push(" and ");
+            push_value(&mut sql, column, value);
+            sql.push(" is not null");
+        }
     }
     unsure.then_some(sql)
 }
@@ -119,27 +126,29 @@ fn push_scope(sql: &mut QueryBuilder<Postgres>, source: &Source, scope: &Scope<'
              else rowcast.careful_row(t.*, {capture}) end"
         )
     };
+    let mut row = format!("select {json} as after offset 0");
+    for lookup in &source.lookups.0 {
+        row = format!(
+            "select r.after || jsonb_build_object('{}', {}) as after from ({row}) r offset 0",
+            lookup.name,
+            lookup.sql()
+        );
+    }
     // In the inner query the name "after" means the JSON, whatever the table's columns are called.
     sql.push(format_args!(
-        " from {relation} t cross join lateral (select after from (select {json} as after offset 0) j where ({room_sql}) = "
+        " from {relation} t cross join lateral (select after from ({row}) j where ({room_sql}) = "
     ));
     sql.push_bind(scope.room.to_owned());
-    if let Some(condition) = &source.condition {
-        sql.push(format_args!(" and (after @@ {condition}) is true"));
-    }
-    if let Only::Id(id, _) = &scope.only {
-        let members: Vec<_> = source.key().iter().map(|column| &*column.member).collect();
-        sql.push(format_args!(
-            " and concat_ws(':', {}) = ",
-            members.join(", ")
-        ));
+    sql.push(format_args!(" and ({})", source.belongs_sql));
+    if let Only::Id { sql: shown, id, .. } = &scope.only {
+        sql.push(format_args!(" and ({shown}) = "));
         sql.push_bind((*id).to_owned());
     }
     sql.push(") a where true");
     push_equal(sql, &scope.values);
     match &scope.only {
         Only::All => {}
-        Only::Id(_, values) => push_equal(sql, values),
+        Only::Id { values, .. } => push_equal(sql, values),
         Only::Before(values) => push_before(sql, source, values),
         Only::Older { time, or_equal } => {
             let order = source.order().expect("a table that has points in time");
@@ -161,44 +170,67 @@ fn push_scope(sql: &mut QueryBuilder<Postgres>, source: &Source, scope: &Scope<'
     }
 }
 
-fn push_equal(sql: &mut QueryBuilder<Postgres>, values: &Values<'_>) {
-    for (column, value) in values {
+/// Compares columns with the values one of which they must have.
+pub(super) fn push_equal(sql: &mut QueryBuilder<Postgres>, values: &Values<'_>) {
+    for (column, values) in values {
         sql.push(format_args!(" and {} {} ", column.sql, column.equal));
-        push_value(sql, column, value);
+        if let [value] = &**values {
+            push_value(sql, column, value);
+            continue;
+        }
+        sql.push("any (array[");
+        for (place, value) in values.iter().enumerate() {
+            sql.push(if place == 0 { "" } else { ", " });
+            push_value(sql, column, value);
+        }
+        sql.push("])");
     }
 }
 
+/// Rows that come before the one with these values. A null is later than any value.
 fn push_before(sql: &mut QueryBuilder<Postgres>, source: &Source, values: &[Option<String>]) {
-    let mut sorted: Vec<_> = source.sort().zip(values).collect();
+    let sorted: Vec<_> = source.sort().into_iter().zip(values).collect();
+    // Rows are compared by operators of one name only, and as a whole only where nothing is null.
+    let by_columns = sorted
+        .iter()
+        .any(|(column, value)| column.less != "<" || value.is_none());
     sql.push(" and (");
-    if let Some((order, None)) = sorted.first() {
-        sql.push(format_args!("{} is not null or ", order.sql));
-        sorted.remove(0);
-    }
-    if sorted.iter().any(|(column, _)| column.less != "<") {
-        // Rows are compared by operators of one name only.
+    if by_columns || sorted.is_empty() {
         push_before_by_columns(sql, &sorted);
+    } else {
+        let columns: Vec<_> = sorted.iter().map(|(column, _)| &*column.sql).collect();
+        sql.push(format_args!("({}) < (", columns.join(", ")));
+        for (place, (column, value)) in sorted.iter().enumerate() {
+            sql.push(if place == 0 { "" } else { ", " });
+            push_value(sql, column, value.as_deref().unwrap_or_default());
+        }
         sql.push(")");
-        return;
     }
-    let columns: Vec<_> = sorted.iter().map(|(column, _)| &*column.sql).collect();
-    sql.push(format_args!("({}) < (", columns.join(", ")));
-    for (place, (column, value)) in sorted.iter().enumerate() {
-        sql.push(if place == 0 { "" } else { ", " });
-        push_value(sql, column, value.as_deref().unwrap_or_default());
-    }
-    sql.push("))");
+    sql.push(")");
 }
 
 /// `a < $ or (a = $ and (b < $))`, and so on.
 fn push_before_by_columns(sql: &mut QueryBuilder<Postgres>, sorted: &[(&Column, &Option<String>)]) {
     for (place, (column, value)) in sorted.iter().enumerate() {
-        let value = value.as_deref().unwrap_or_default();
-        sql.push(format_args!("{} {} ", column.sql, column.less));
-        push_value(sql, column, value);
+        match value {
+            Some(value) => {
+                sql.push(format_args!("{} {} ", column.sql, column.less));
+                push_value(sql, column, value);
+            }
+            None => {
+                sql.push(format_args!("{} is not null", column.sql));
+            }
+        }
         if place + 1 < sorted.len() {
-            sql.push(format_args!(" or ({} {} ", column.sql, column.equal));
-            push_value(sql, column, value);
+            match value {
+                Some(value) => {
+                    sql.push(format_args!(" or ({} {} ", column.sql, column.equal));
+                    push_value(sql, column, value);
+                }
+                None => {
+                    sql.push(format_args!(" or ({} is null", column.sql));
+                }
+            }
             sql.push(" and (");
         }
     }

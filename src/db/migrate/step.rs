@@ -33,6 +33,7 @@ const BEGIN: &str = concat!(
 set local transaction isolation level read committed read write;
 set local lock_timeout = '50ms';
 set local check_function_bodies = off;
+set local standard_conforming_strings = on;
 set local statement_timeout = 0"
 );
 /// Creating what is there already would need the right to create.

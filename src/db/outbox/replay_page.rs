@@ -12,6 +12,7 @@ use sqlx::Row as _;
 
 use super::epoch::{self, database_state_columns};
 use super::row;
+use super::sendable::sendable;
 use crate::db::pools::Pool;
 use crate::db::read_error::ReadError;
 use crate::db::retry::within;
@@ -103,8 +104,10 @@ with want as materialized (
 select present.*, (select count(*) from found) as found, e.*
 from present
 left join (
-    select e.id, xid::text::int8 as xid, room, event, source, (extract(epoch from at) * 1000000)::int8 as at_us,
-           case when octet_length(data::text) > $8 then rowcast.truncate_payload(data)::text else data::text end as data,
+    select e.id, xid::text::int8 as xid, event, source, (extract(epoch from at) * 1000000)::int8 as at_us,
+           ",
+    sendable!("$8"),
+    ",
            extract(epoch from clock_timestamp() - at)::float8 as age
     from picked join rowcast.events e using (id)
     where place <= $6 and bytes_before < $7

@@ -11,6 +11,7 @@ use sqlx::postgres::{PgConnection, PgRow};
 
 use super::epoch::{self, database_state_columns};
 use super::row;
+use super::sendable::sendable;
 use crate::db::Database;
 use crate::db::backend::Backend;
 use crate::db::link::{Link, Settings, scoped};
@@ -36,8 +37,10 @@ with present as materialized (",
 select present.*, e.*
 from present
 left join (
-    select id, xid::text::int8 as xid, room, event, source, (extract(epoch from at) * 1000000)::int8 as at_us,
-           case when octet_length(data::text) > $6 then rowcast.truncate_payload(data)::text else data::text end as data,
+    select id, xid::text::int8 as xid, event, source, (extract(epoch from at) * 1000000)::int8 as at_us,
+           ",
+    sendable!("$6"),
+    ",
            extract(epoch from clock_timestamp() - at)::float8 as age
     from found
 ) e on true

@@ -12,8 +12,8 @@ use super::tenants::{TENANTS, contacts};
 use crate::harness::api::encoded;
 use crate::harness::{Caller, Wire};
 
-/// How long an attacker waits for an answer that may never come.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long an attacker waits for an answer: a policy that hangs delays some.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// So much is said at a time, and then an answer awaited: more would be refused for being much.
 const AT_A_TIME: usize = 40;
 
@@ -200,7 +200,8 @@ pub(super) async fn run(plan: &[Attack], address: &str) -> Vec<Wire> {
 }
 
 impl Attack {
-    /// Everything that it says, CONNECT first and whatever the answer to that is: in parts, each with the ack of its last packet.
+    /// Everything that it says, CONNECT first: in parts, each with how the answer to its last packet begins. What is said before CONNECT
+    /// is answered may end the session, so that nothing would be tried.
     fn parts(&self) -> Vec<(Vec<String>, String)> {
         let mut said = Vec::new();
         let mut say = |event: &str, argument: &Value| said.push(json!([event, argument]));
@@ -231,14 +232,13 @@ impl Attack {
             say("join:room", &json!({ "room": room, "after": self.after }));
             say("join:room", &json!(room));
         }
-        let mut parts = Vec::new();
+        let mut parts = vec![(vec![format!("40{}", self.auth)], "40{".to_owned())];
         for (number, said) in said.chunks(AT_A_TIME).enumerate() {
             let first = number * AT_A_TIME;
             let packets = (first..).zip(said);
             let packets = packets.map(|(ack, packet)| format!("42{ack}{packet}"));
-            let connect = (number == 0).then(|| format!("40{}", self.auth));
             let last = format!("43{}[", first + said.len() - 1);
-            parts.push((connect.into_iter().chain(packets).collect(), last));
+            parts.push((packets.collect(), last));
         }
         parts
     }

@@ -6,6 +6,7 @@ use sqlx::postgres::{PgConnection, PgRow};
 
 use super::{LARGE_BYTES, LARGE_EVENTS};
 use crate::db::link::{Link, Settings, begin};
+use crate::db::outbox::sendable::sendable;
 use crate::db::rights::hides_rows;
 use crate::offset::Seen;
 
@@ -59,8 +60,10 @@ from (
            exists (select from rowcast.events where xid >= pg_snapshot_xmax(pg_current_snapshot())) as has_foreign
 ) s
 left join (
-    select id, xid::text::int8 as xid, room, event, source, sync, (extract(epoch from at) * 1000000)::int8 as at_us,
-           case when octet_length(data::text) > $4 then rowcast.truncate_payload(data)::text else data::text end as data,
+    select id, xid::text::int8 as xid, event, source, sync, (extract(epoch from at) * 1000000)::int8 as at_us,
+           ",
+    sendable!("$4"),
+    ",
            extract(epoch from clock_timestamp() - at)::float8 as age
     from fresh
     where $2::text is null or (id > $3 and pg_visible_in_snapshot(xid, $2::text::pg_snapshot))

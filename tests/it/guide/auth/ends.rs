@@ -10,17 +10,16 @@ use crate::harness::wait::until;
 async fn the_statements_end_what_the_page_says() {
     let scene = guarded(&[]).await;
     let all = |subject: &str| token(subject, &json!({ "conversations": "*" }));
-    // Issued before the revocation, also where a second ends in between.
-    let (theirs, others) = (all("user-7"), all("user-8"));
+    let (blocked, reassigned) = (all("user-7"), all("user-8"));
     scene.database.run(&block("Revocation", "sql")).await;
     until("both revocations to be known", async || {
         let known = scene.server.metric("rowcast_revocations", &[]).await;
         (known > 1.5).then_some(())
     })
     .await;
-    let mut out = super::bearer(&scene.stock, &scene.server, &theirs);
+    let mut out = super::bearer(&scene.stock, &scene.server, &blocked);
     assert_eq!(out.refused().await["message"], "unauthorized");
-    let joined = joins(&scene.stock, &scene.server, &others, &["42", "43"]).await;
+    let joined = joins(&scene.stock, &scene.server, &reassigned, &["42", "43"]).await;
     assert_eq!(joined, ["forbidden", "ok"]);
 }
 

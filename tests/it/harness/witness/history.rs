@@ -4,11 +4,15 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::super::http;
 use super::super::ledger::{Key, rank};
 use super::Pass;
+
+/// How many newer tokens are tried for one page, and what is waited before each.
+const NEWER_TOKENS: usize = 5;
+const PAUSE: Duration = Duration::from_millis(300);
 
 /// Each message's status, and whether it may be newer than the history's offset.
 pub(super) type Base = HashMap<u128, (u8, bool)>;
@@ -24,7 +28,7 @@ pub(super) async fn load(
     let mut before = String::new();
     loop {
         let path = format!("/api/conversations/{contact}/messages?limit=200{before}");
-        let page = load_page(address, &path, pass)
+        let page = load_page_with_pass(address, &path, pass)
             .await
             .map_err(|status| format!("can't load {contact} after {}: {status:?}", base.len()))?;
         let older = offset.is_some();
@@ -44,6 +48,25 @@ pub(super) async fn load(
             _ => return offset.map(|offset| (base, offset)).ok_or_else(odd),
         }
     }
+}
+
+/// One page. A long history takes longer than a token is good: where that is refused, another one is shown, a few times, because a
+/// revocation concerns the tokens of its own second, too.
+async fn load_page_with_pass(
+    address: &str,
+    path: &str,
+    pass: Option<&Pass>,
+) -> Result<Value, Option<u16>> {
+    let mut page = load_page(address, path, pass).await;
+    for _ in 0..NEWER_TOKENS {
+        let (Some(pass), Err(Some(401))) = (pass, &page) else {
+            break;
+        };
+        sleep(PAUSE).await;
+        pass.renew();
+        page = load_page(address, path, Some(pass)).await;
+    }
+    page
 }
 
 /// One page, or the status of what came instead, if anything came.
