@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use super::super::ledger::Key;
 use super::super::line::Line;
-use super::history::{self, Base};
+use super::history::{self, Loaded};
 use super::{Pass, Phase, Room, View};
 
 mod rights;
@@ -34,6 +35,8 @@ pub(super) struct Actor {
     asked: HashMap<u64, (String, u64)>,
     acks: u64,
     again: BTreeSet<String>,
+    /// Histories on their way: the room, the attempt that they belong to, and what came of it.
+    loading: JoinSet<(String, u64, Loaded)>,
     greeted: bool,
     pass: Option<Pass>,
     /// It was refused with this token, and shows another.
@@ -57,6 +60,7 @@ impl Actor {
             // Far from those that the harness waits for itself.
             acks: 1 << 40,
             again: BTreeSet::new(),
+            loading: JoinSet::new(),
             greeted: false,
             pass,
             refused: false,
@@ -69,9 +73,13 @@ impl Actor {
         loop {
             tokio::select! {
                 report = self.line.reports.recv() => match report {
-                    Some(report) => self.report(&report).await,
+                    Some(report) => self.report(&report),
                     None => return,
                 },
+                Some(loaded) = self.loading.join_next() => {
+                    let (contact, attempt, history) = loaded.expect("no panic while it loads");
+                    self.loaded(&contact, attempt, history);
+                }
                 order = orders.recv() => match order {
                     Some(order) => self.order(order),
                     None => return,
@@ -102,7 +110,7 @@ impl Actor {
         }
     }
 
-    async fn report(&mut self, report: &Value) {
+    fn report(&mut self, report: &Value) {
         match report["saw"].as_str() {
             Some("connect") => self.connected(report["recovered"] == true),
             Some("disconnect") => {
@@ -126,7 +134,7 @@ impl Actor {
                 };
                 let answer = &report["args"][0];
                 if self.room(&contact, |room| room.attempt) == attempt {
-                    self.answer(&contact, answer).await;
+                    self.answer(&contact, answer);
                 } else if answer["resync"] == true {
                     self.told_by_earlier_join(&contact);
                 }
@@ -232,7 +240,7 @@ impl Actor {
         self.ask("join:conversation", contact, &argument);
     }
 
-    async fn answer(&mut self, contact: &str, answer: &Value) {
+    fn answer(&mut self, contact: &str, answer: &Value) {
         let has = self.room(contact, |room| room.arrivals.len());
         let turn = format!("answered on {contact} with {has} events of it: {answer}");
         self.view().journal.note(turn);
@@ -252,20 +260,7 @@ impl Actor {
             return;
         }
         match phase {
-            Phase::Leaving if reload => match self.load_history(contact).await {
-                Some((base, offset)) => {
-                    self.room(contact, |room| {
-                        room.arrivals.clear();
-                        room.base = base;
-                        room.last = Some(offset);
-                        room.reload = false;
-                    });
-                    self.join(contact);
-                }
-                None => {
-                    self.again.insert(contact.to_owned());
-                }
-            },
+            Phase::Leaving if reload => self.load_history(contact),
             Phase::Leaving => self.join(contact),
             Phase::Joining if answer["resync"] == true => {
                 {
@@ -296,12 +291,35 @@ impl Actor {
         }
     }
 
-    async fn load_history(&self, contact: &str) -> Option<(Base, String)> {
-        let history = history::load(&self.address, contact, self.pass.as_ref()).await;
-        if let Err(failure) = &history {
-            self.view().journal.note(failure.clone());
+    fn load_history(&mut self, contact: &str) {
+        let (address, contact) = (self.address.clone(), contact.to_owned());
+        let (pass, attempt) = (self.pass.clone(), self.room(&contact, |room| room.attempt));
+        self.loading.spawn(async move {
+            let history = history::load(&address, &contact, pass.as_ref()).await;
+            (contact, attempt, history)
+        });
+    }
+
+    /// A history is there, or can't be had. It counts if nothing else was begun with the room meanwhile.
+    fn loaded(&mut self, contact: &str, attempt: u64, history: Loaded) {
+        if self.room(contact, |room| room.attempt) != attempt {
+            return;
         }
-        history.ok()
+        match history {
+            Ok((base, offset)) => {
+                self.room(contact, |room| {
+                    room.arrivals.clear();
+                    room.base = base;
+                    room.last = Some(offset);
+                    room.reload = false;
+                });
+                self.join(contact);
+            }
+            Err(failure) => {
+                self.view().journal.note(failure);
+                self.again.insert(contact.to_owned());
+            }
+        }
     }
 
     fn ask(&mut self, event: &str, contact: &str, argument: &Value) {

@@ -18,11 +18,10 @@ const PAUSE: Duration = Duration::from_millis(300);
 pub(super) type Base = HashMap<u128, (u8, bool)>;
 
 /// The whole history with its offset, or why it can't be had.
-pub(super) async fn load(
-    address: &str,
-    contact: &str,
-    pass: Option<&Pass>,
-) -> Result<(Base, String), String> {
+pub(super) type Loaded = Result<(Base, String), String>;
+
+/// Loads all of it.
+pub(super) async fn load(address: &str, contact: &str, pass: Option<&Pass>) -> Loaded {
     let mut base = HashMap::new();
     let mut offset = None;
     let mut before = String::new();
