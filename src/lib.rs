@@ -45,6 +45,7 @@ mod metrics;
 #[cfg(test)]
 mod model;
 mod offset;
+mod one_line;
 mod quota;
 mod revocations;
 mod shutdown;

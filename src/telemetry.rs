@@ -1,9 +1,11 @@
 //! Logs to stderr, as text or JSON.
 //!
 //! Owns the process's tracing subscriber. Stdout stays free for what commands print.
-//! Guarantees that libraries which log secrets in their debug output (socketioxide and engineioxide
+//! Guarantees that an event is one line (`stderr`), and that libraries which log secrets in their debug output (socketioxide and engineioxide
 //! the handshake's auth data, tungstenite frames, sqlx statements) stay quiet under a plain `debug`
 //! or `trace`; who wants them names them in `ROWCAST_LOG`.
+
+mod stderr;
 
 use std::io::IsTerminal;
 
@@ -29,7 +31,7 @@ const QUIET: &[(&str, LevelFilter)] = &[
 
 /// Starts logging for the rest of the process. A second call does nothing.
 pub(crate) fn init(log: &Log) {
-    let output = fmt::layer().with_writer(std::io::stderr);
+    let output = fmt::layer().with_writer(stderr::Stderr);
     let output = match log.format {
         LogFormat::Json => output.json().flatten_event(true).boxed(),
         // A terminal's colours also depend on NO_COLOR, which is the library's to know.

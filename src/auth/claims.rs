@@ -85,7 +85,8 @@ pub(super) fn read(payload: Box<RawValue>, now: i64, leeway: i64) -> Result<Toke
     if ahead(claims.iat) {
         return Err("its iat lies ahead: is it in milliseconds, or is a clock wrong?".to_owned());
     }
-    let issued_at = claims.iat.map(seconds);
+    // A revocation ends what was issued in its second: half of one more would be a token that lives on.
+    let issued_at = claims.iat.map(|time| seconds(time.floor()));
     Ok(Token::new(
         claims.iss,
         subject,
@@ -119,7 +120,7 @@ mod tests {
         assert_eq!((token.subject(), token.issuer()), ("a", Some("i")));
         assert_eq!(
             (token.expires_at(), token.issued_at()),
-            (LAST_SECOND, Some(NOW + 30))
+            (LAST_SECOND, Some(NOW + 29))
         );
     }
 

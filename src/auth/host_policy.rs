@@ -95,22 +95,17 @@ impl HostPolicy {
             return Err(Unwelcome::Forwarded);
         }
         if is_from_browser(headers) && !self.0.names.are_named_by(uri, headers) {
-            self.complain(headers);
+            self.complain(uri, headers);
             return Err(Unwelcome::Host);
         }
         Ok(())
     }
 
-    fn complain(&self, headers: &HeaderMap) {
+    fn complain(&self, uri: &Uri, headers: &HeaderMap) {
         let Some(count) = self.0.refused_hosts.due() else {
             return;
         };
-        // The header is a stranger's: what is not plain text in it is written as escapes, and its length is bounded.
-        let host = headers.get(header::HOST).map(|host| host.as_bytes());
-        let host = host.unwrap_or_default();
-        let shown = host[..host.len().min(MAX_SHOWN_BYTES)]
-            .escape_ascii()
-            .to_string();
+        let shown = self.0.names.shown(uri, headers);
         tracing::warn!(
             count,
             host = shown,
@@ -128,6 +123,20 @@ impl HostNames {
         is_one
             && host.is_some_and(|host| self.allow(host))
             && uri.authority().is_none_or(|all| self.allow(all.as_str()))
+    }
+
+    /// What a request that is refused names: its header, or where that would do, the URI. Both are a stranger's: what is not plain text
+    /// is written as escapes, and the length is bounded.
+    fn shown(&self, uri: &Uri, headers: &HeaderMap) -> String {
+        let host = headers.get(header::HOST);
+        let is_fine = host.is_some_and(|host| host.to_str().is_ok_and(|host| self.allow(host)));
+        let named = match uri.authority() {
+            Some(authority) if is_fine => authority.as_str().as_bytes(),
+            _ => host.map(|host| host.as_bytes()).unwrap_or_default(),
+        };
+        named[..named.len().min(MAX_SHOWN_BYTES)]
+            .escape_ascii()
+            .to_string()
     }
 
     /// May a request have this `Host`?

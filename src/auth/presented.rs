@@ -38,6 +38,10 @@ pub(super) fn presented<'a>(
         let bearer = text
             .split_once(' ')
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        // A proxy that looks at one of two may have looked at the other.
+        if headers.get_all(header::AUTHORIZATION).iter().count() > 1 {
+            return Err(TokenError::Malformed("there are two Authorization headers"));
+        }
         let other = TokenError::Malformed("Authorization is not: Bearer, a space, and the token");
         return bearer.map(|(_, token)| explicit(token.trim())).ok_or(other);
     }
@@ -105,6 +109,8 @@ mod tests {
         assert_eq!(found(&all, &json!({ "token": ["a"] })), "malformed");
         assert_eq!(found(&all[1..], &json!({})), "c true");
         assert_eq!(found(&[], &json!({})), "no_token");
+        let two = [("authorization", "Bearer b"), ("authorization", "Bearer c")];
+        assert_eq!(found(&two, &json!({})), "malformed");
         for (header, expected) in [
             ("bearer  b ", "b false"),
             ("Basic YTpi", "malformed"),

@@ -17,6 +17,7 @@ use crate::config::{Config, Since, TailArgs};
 use crate::db::{Onlooker, Tail, TailFrom};
 use crate::event::{Event, Room};
 use crate::offset::{DatabaseState, Offset, ReadRange};
+use crate::one_line::one_line;
 
 /// Between two looks that found all there was.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -181,7 +182,8 @@ impl<'a> Printer<'a> {
         let (room, name, data) = (event.room.as_str(), &*event.name, &*event.payload);
         let mut out = stdout().lock();
         if !self.args.json {
-            return writeln!(out, "{at}  {room}  {name}  {}", data.get());
+            let line = format!("{at}  {room}  {name}  {}", data.get());
+            return writeln!(out, "{}", one_line(&line, |_| false));
         }
         let line = Line {
             at: &at,

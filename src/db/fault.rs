@@ -1,7 +1,11 @@
 //! What the database said, for a person: without the names of its source files, and with the remedy where there is one.
 
+use std::borrow::Cow;
+
 use super::retry::{SQLSTATE_NO_RIGHT, SQLSTATE_READ_ONLY};
 
+/// Characters of a message that are told: what raises an error may say anything in it, a whole table.
+const MAX_MESSAGE: usize = 1000;
 /// SQLSTATE, Postgres manual, appendix A.
 const DISK_FULL: &str = "53100";
 const NO_TABLE: &str = "42P01";
@@ -74,5 +78,27 @@ pub(crate) fn cause_with(error: &sqlx::Error, right: &str) -> String {
         }
         _ => "",
     };
-    format!("{}{remedy}", said.message())
+    format!("{}{remedy}", cut(said.message()))
+}
+
+/// The beginning of a message, and how much there is beside.
+fn cut(message: &str) -> Cow<'_, str> {
+    match message.char_indices().nth(MAX_MESSAGE) {
+        None => message.into(),
+        Some((end, _)) => format!("{}... ({} bytes)", &message[..end], message.len()).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_message_is_cut() {
+        assert_eq!(cut("no"), "no");
+        assert_eq!(cut(&"é".repeat(MAX_MESSAGE)), "é".repeat(MAX_MESSAGE));
+        let long = "é".repeat(MAX_MESSAGE + 1);
+        let told = format!("{}... (2002 bytes)", "é".repeat(MAX_MESSAGE));
+        assert_eq!(cut(&long), told);
+    }
 }

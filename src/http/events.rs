@@ -94,6 +94,10 @@ pub(super) async fn answer(
         let Some(watch) = watch.as_mut().filter(|_| !news) else {
             return Ok(response);
         };
+        // All of what it has already is read again for each event: whoever has used up what it may read waits no longer.
+        if api.limits.may_read(&caller).is_err() {
+            return Ok(response);
+        }
         tokio::select! {
             // The right to read the room may have ended meanwhile.
             () = watch.next() => check_room(&api, &room, &identity).await?,

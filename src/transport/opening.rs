@@ -154,17 +154,19 @@ pub(super) fn shrink(request: &mut Request) {
 /// Copies of these headers, and no room for more. The host is only ever compared with an origin.
 fn only(headers: &HeaderMap, names: &[HeaderName]) -> HeaderMap {
     let compared = headers.contains_key(header::ORIGIN);
+    let kept = names
+        .iter()
+        .filter(|name| compared || **name != header::HOST)
+        .filter(|name| !compared || **name != SEC_FETCH_SITE);
+    // Each of its values: what is refused for being said twice is refused on a socket, too.
     let present = || {
-        names
-            .iter()
-            .filter(|name| compared || **name != header::HOST)
-            .filter(|name| !compared || **name != SEC_FETCH_SITE)
-            .filter_map(|name| Some((name, headers.get(name)?)))
+        kept.clone()
+            .flat_map(|name| headers.get_all(name).iter().map(move |it| (name, it)))
     };
     let mut copies = HeaderMap::with_capacity(present().count());
     for (name, value) in present() {
         if let Ok(copy) = HeaderValue::from_bytes(value.as_bytes()) {
-            copies.insert(name, copy);
+            copies.append(name, copy);
         }
     }
     copies

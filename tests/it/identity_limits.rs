@@ -124,6 +124,34 @@ async fn what_an_identity_reads_of_the_past_counts_for_history_events_and_joins_
     assert!(limited(&scene, "read_rate").await >= 4.0);
 }
 
+/// Whoever says that it has whatever there is, waits on, and all of it is read again for each event that comes.
+#[tokio::test]
+async fn a_long_poll_that_reads_again_and_again_counts_each_time() {
+    let scene = guarded(&[("ROWCAST_MAX_READ_RATE", "1")]).await;
+    let one = bearer("one");
+    let headers = [("host", "localhost"), ("authorization", &*one)];
+    let now = from(&scene, 2).await.get(EVENTS, &headers).await.json();
+    let after = now["offset"].as_str().expect("an offset");
+    scene.database.say("42", "the first").await;
+    let poll = format!("{EVENTS}?wait=25&after={after}");
+    let has_all = [&headers[..], &[("if-none-match", "*")]].concat();
+    let mut caller = from(&scene, 2).await;
+    let answer = caller.get(&poll, &has_all);
+    let writing = async {
+        waiting(&scene, 1.0).await;
+        loop {
+            scene.database.say("42", "one more").await;
+        }
+    };
+    let answer = tokio::select! {
+        answer = answer => answer,
+        () = writing => unreachable!("it never ends"),
+    };
+    assert_eq!(answer.status, 304);
+    assert_eq!(status(&scene, 3, &poll, &one).await, 429);
+    assert!(limited(&scene, "read_rate").await >= 1.0);
+}
+
 #[tokio::test]
 async fn an_identity_has_its_requests_a_second_from_whatever_address() {
     let scene = guarded(&[("ROWCAST_MAX_HTTP_RATE", "2")]).await;

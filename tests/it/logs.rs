@@ -2,8 +2,9 @@
 
 use serde_json::json;
 
+use crate::harness::token::{JWT, token};
 use crate::harness::wait::until;
-use crate::harness::{Database, Launch, Server, Stock};
+use crate::harness::{Database, Launch, Server, Stock, http};
 
 #[tokio::test]
 async fn logs_tell_no_secret() {
@@ -74,6 +75,45 @@ async fn the_text_format_is_plain_when_nobody_watches() {
     .await;
     assert!(line.contains("INFO"), "{line}");
     assert!(!line.contains('\u{1b}'), "no colours in a file: {line:?}");
+}
+
+/// What a client says may come back in an error of the database: it must not look like a line of the server's.
+#[tokio::test]
+async fn nobody_writes_a_line_of_their_own_into_the_log() {
+    let database = Database::chat().await;
+    database
+        .run(
+            "create or replace function rowcast.may_join(claims jsonb, room text) returns boolean language plpgsql as $$ begin
+               raise exception '% is no member of %', claims ->> 'sub', room;
+             end $$",
+        )
+        .await;
+    let launch = Launch::serve().database(&database.url);
+    let launch = JWT
+        .iter()
+        .fold(launch, |it, (name, value)| it.env(name, value));
+    let server = launch.env("ROWCAST_LOG_FORMAT", "text").spawn();
+    let line = |word: &'static str| {
+        let lines = || server.lines().into_iter();
+        until(word, async move || lines().find(|line| line.contains(word)))
+    };
+    let ready = line("announce: ready").await;
+    let subject = "a\nFORGED one\r\nFORGED two\u{85}FORGED three\u{1b}[2K\u{7f}";
+    let bearer = format!("Bearer {}", token(subject, &json!({})));
+    let room = "/api/rooms/x%3A%0AFORGED%20four/events";
+    let address = ready
+        .split("address=")
+        .nth(1)
+        .and_then(|rest| rest.split(' ').next());
+    let address = address.expect("an address");
+    let answer = http::get(address, room, &[("authorization", &bearer)]).await;
+    assert_eq!(answer.status, 403, "{answer:?}");
+    let said = line("is no member of").await;
+    assert!(
+        said.contains("FORGED three") && said.contains("FORGED four"),
+        "{said:?}"
+    );
+    assert!(said.chars().all(|it| !it.is_control()), "{said:?}");
 }
 
 #[tokio::test]

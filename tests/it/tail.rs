@@ -79,6 +79,26 @@ async fn what_is_committed_is_printed() {
     assert_eq!(all.ended().await.code(), Some(0));
 }
 
+/// A room may be named after what a customer calls itself.
+#[tokio::test]
+async fn an_event_is_one_line_that_says_nothing_to_a_terminal() {
+    let database = Database::chat().await;
+    let all = tailing(&database, []).await;
+    let emit =
+        "select rowcast.emit(E'x:\\x1b[2J\\nFORGED', E'a\\u009b2J', E'{\"a\":\\n\"\\u009b\"}')";
+    database.run(emit).await;
+    database.say("42", "hello").await;
+    let lines = printed(&all, 2).await;
+    assert!(
+        lines[0].contains("  x:\\u001b[2J\\nFORGED  a\\u009b2J  "),
+        "{lines:?}"
+    );
+    assert!(lines[1].contains("hello"), "{lines:?}");
+    for line in lines {
+        assert!(line.chars().all(|it| !it.is_control()), "{line:?}");
+    }
+}
+
 #[tokio::test]
 async fn the_past_is_printed_first_and_then_what_comes() {
     let database = Database::chat().await;

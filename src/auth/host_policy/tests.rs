@@ -135,3 +135,16 @@ fn what_a_proxy_forwarded_is_refused_where_nobody_said_who_may_come() {
     let plain = headers(&[("host", "localhost")]);
     assert_eq!(policy(true).check(&uri, &plain), Ok(()));
 }
+
+#[test]
+fn the_log_names_what_was_refused() {
+    let shown = |uri: &str, host: &str| {
+        let (uri, headers) = (uri.parse().expect("a URI"), headers(&[("host", host)]));
+        policy(false).0.names.shown(&uri, &headers)
+    };
+    assert_eq!(shown("/", "evil.example"), "evil.example");
+    assert_eq!(shown("http://app.example/", "evil.example"), "evil.example");
+    // Absolute, as to a proxy: the header alone would do.
+    assert_eq!(shown("http://evil.example/", "127.0.0.1"), "evil.example");
+    assert_eq!(shown("/", &"x".repeat(500)).len(), MAX_SHOWN_BYTES);
+}

@@ -2,7 +2,8 @@
 //!
 //! It is read only, bounded in time, and has a search path without anybody's schema, all of which is set for the transaction alone; the
 //! policy runs as the role `rowcast_policy` (`role`), and the transaction is rolled back. A rollback does not undo
-//! advisory locks of the session: they are given up where the session is ours.
+//! advisory locks of the session: they are given up where the session is ours. Postgres keeps its warnings to itself: a client that
+//! asks again and again would fill the log with them, and with what its token says.
 //! Guarantees that a connection which did not end its transaction in order is closed and not used again: one whose policy timed out,
 //! whose caller has gone, or of which anything failed. Postgres then ends what still runs there, also a policy that catches its own
 //! cancellation (`client_connection_check_interval`, where Postgres has it).
@@ -121,7 +122,7 @@ impl Asking {
         };
         let begin = format!(
             "begin isolation level read committed read only; set local jit = off; set local search_path = pg_catalog, pg_temp; \
-             set local statement_timeout = {limit_ms}{become_role}; \
+             set local client_min_messages = error; set local statement_timeout = {limit_ms}{become_role}; \
              select set_config('client_connection_check_interval', '1s', true) where version() ~ 'linux'"
         );
         sqlx::raw_sql(AssertSqlSafe(begin))

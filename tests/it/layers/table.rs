@@ -4,13 +4,14 @@ use super::imports;
 use super::source::Source;
 
 /// What everybody may import that is no leaf: types, settings, and what is written down for others to read.
-const LEAVES: [&str; 11] = [
+const LEAVES: [&str; 12] = [
     "backoff",
     "config",
     "event",
     "http_error",
     "metrics",
     "offset",
+    "one_line",
     "quota",
     "revocations",
     "shutdown",

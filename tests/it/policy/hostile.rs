@@ -119,6 +119,35 @@ async fn a_policy_that_misbehaves_denies_the_one_room() {
     }
 }
 
+/// A policy may say who asks in a warning, and whole tables in an error.
+#[tokio::test]
+async fn what_a_policy_says_beside_its_answer_is_not_logged_and_its_errors_are_cut() {
+    let scene = guarded(&[]).await;
+    scene
+        .database
+        .run(
+            "create or replace function rowcast.may_join(claims jsonb, room text) returns boolean language plpgsql as $$ begin
+               raise warning 'asked by %', claims;
+               if room = 'conversation:long' then raise exception 'long: %', repeat('x', 1000000); end if;
+               return true;
+             end $$",
+        )
+        .await;
+    let client = bearer(&scene, "whoever", &json!({})).await;
+    assert_eq!(joining(&client, "42").await, "ok");
+    assert_eq!(joining(&client, "long").await, "forbidden");
+    scene
+        .server
+        .log("the policy's error", |line| {
+            line["message"].to_string().contains("long: xxx")
+        })
+        .await;
+    for line in scene.server.lines() {
+        assert!(!line.contains("asked by"), "{line}");
+        assert!(line.len() < 5_000, "{} bytes", line.len());
+    }
+}
+
 #[tokio::test]
 async fn a_room_for_which_the_policy_hangs_holds_up_no_other_client() {
     let scene = ruled(&[("ROWCAST_POLICY_TIMEOUT", "3s")]).await;

@@ -72,6 +72,25 @@ async fn a_room_that_is_closed_is_left_and_the_others_go_on() {
     assert_eq!(client.event("message:new").await.body(), "more");
 }
 
+/// Python's `time.time()` has a fraction, and back ends put it into `iat` as it is.
+#[tokio::test]
+async fn a_token_that_says_its_time_of_issue_with_a_fraction_is_of_that_second() {
+    let scene = guarded().await;
+    scene.database.run("select rowcast.revoke('user-7')").await;
+    scene.server.counted("rowcast_revocations", &[], 1.0).await;
+    let at = "select floor(extract(epoch from revoked_at)) from rowcast.revocations";
+    let at: f64 = scene.database.value(at).await.parse().expect("seconds");
+    for (issued, answer) in [(at, 401), (at + 0.4, 401), (at + 0.9, 401), (at + 1.0, 200)] {
+        let claims = json!({ "conversations": "*", "iat": issued });
+        let token = token("user-7", &claims);
+        assert_eq!(
+            status(&scene.server, "42", &token).await,
+            answer,
+            "{issued}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_revocation_holds_though_no_server_ran_and_its_event_is_gone() {
     let mut scene = guarded().await;
