@@ -228,8 +228,13 @@ async fn who_attaches_a_table_must_be_able_to_read_all_of_it() {
         ))
         .await;
     refused(attach("mine"), "row security may hide rows of public.mine").await;
-    // Attached by its owner, it is not for others to attach again.
+    // Attached by its owner, it is not for others to attach again, or to detach.
     database.run(&attach("payroll")).await;
+    refused(
+        "select rowcast.detach('public.payroll')".to_owned(),
+        "may not read public.payroll, and so not detach it",
+    )
+    .await;
     refused(
         attach("payroll").replace("conversation:{c}", "conversation:mallory"),
         "may not read public.payroll",
