@@ -10,8 +10,8 @@ use super::super::http;
 use super::super::ledger::{Key, rank};
 use super::Pass;
 
-/// How many newer tokens are tried for one page, and what is waited before each.
-const NEWER_TOKENS: usize = 5;
+/// How often a page is asked for again, and what is waited before each time.
+const ATTEMPTS: usize = 20;
 const PAUSE: Duration = Duration::from_millis(300);
 
 /// Each message's status, and whether it may be newer than the history's offset.
@@ -27,7 +27,7 @@ pub(super) async fn load(address: &str, contact: &str, pass: Option<&Pass>) -> L
     let mut before = String::new();
     loop {
         let path = format!("/api/conversations/{contact}/messages?limit=200{before}");
-        let page = load_page_with_pass(address, &path, pass)
+        let page = load_page_patiently(address, &path, pass)
             .await
             .map_err(|status| format!("can't load {contact} after {}: {status:?}", base.len()))?;
         let older = offset.is_some();
@@ -49,21 +49,24 @@ pub(super) async fn load(address: &str, contact: &str, pass: Option<&Pass>) -> L
     }
 }
 
-/// One page. A long history takes longer than a token is good: where that is refused, another one is shown, a few times, because a
-/// revocation concerns the tokens of its own second, too.
-async fn load_page_with_pass(
+/// One page. It is asked for again, a few times, where it can come yet: a long history takes longer than a token is good, so another one
+/// is shown, though a revocation concerns the tokens of its own second, too; and the server may be too busy for a moment.
+async fn load_page_patiently(
     address: &str,
     path: &str,
     pass: Option<&Pass>,
 ) -> Result<Value, Option<u16>> {
     let mut page = load_page(address, path, pass).await;
-    for _ in 0..NEWER_TOKENS {
-        let (Some(pass), Err(Some(401))) = (pass, &page) else {
-            break;
-        };
+    for _ in 0..ATTEMPTS {
+        match (pass, &page) {
+            (Some(pass), Err(Some(401))) => {
+                pass.renew();
+            }
+            (_, Err(Some(429 | 503))) => {}
+            _ => break,
+        }
         sleep(PAUSE).await;
-        pass.renew();
-        page = load_page(address, path, Some(pass)).await;
+        page = load_page(address, path, pass).await;
     }
     page
 }
