@@ -35,8 +35,12 @@ pub(super) struct Actor {
     asked: HashMap<u64, (String, u64)>,
     acks: u64,
     again: BTreeSet<String>,
-    /// Histories on their way: the room, the attempt that they belong to, and what came of it.
-    loading: JoinSet<(String, u64, Loaded)>,
+    /// Histories on their way, and who waits for them: the room, and the attempt by which it was left. A load goes on over any number
+    /// of connections.
+    loading: JoinSet<(String, Loaded)>,
+    waiting: HashMap<String, u64>,
+    /// Histories that are there, for who waits next.
+    loaded: HashMap<String, Loaded>,
     greeted: bool,
     pass: Option<Pass>,
     /// It was refused with this token, and shows another.
@@ -61,6 +65,8 @@ impl Actor {
             acks: 1 << 40,
             again: BTreeSet::new(),
             loading: JoinSet::new(),
+            waiting: HashMap::new(),
+            loaded: HashMap::new(),
             greeted: false,
             pass,
             refused: false,
@@ -77,8 +83,9 @@ impl Actor {
                     None => return,
                 },
                 Some(loaded) = self.loading.join_next() => {
-                    let (contact, attempt, history) = loaded.expect("no panic while it loads");
-                    self.loaded(&contact, attempt, history);
+                    let (contact, history) = loaded.expect("no panic while it loads");
+                    self.loaded.insert(contact.clone(), history);
+                    self.use_history(&contact);
                 }
                 order = orders.recv() => match order {
                     Some(order) => self.order(order),
@@ -291,20 +298,34 @@ impl Actor {
         }
     }
 
+    /// It has left the room, and wants its history.
     fn load_history(&mut self, contact: &str) {
+        let attempt = self.room(contact, |room| room.attempt);
+        let is_on_its_way = self.waiting.insert(contact.to_owned(), attempt).is_some();
+        if self.loaded.contains_key(contact) {
+            return self.use_history(contact);
+        }
+        if is_on_its_way {
+            return;
+        }
         let (address, contact) = (self.address.clone(), contact.to_owned());
-        let (pass, attempt) = (self.pass.clone(), self.room(&contact, |room| room.attempt));
+        let pass = self.pass.clone();
         self.loading.spawn(async move {
             let history = history::load(&address, &contact, pass.as_ref()).await;
-            (contact, attempt, history)
+            (contact, history)
         });
     }
 
-    /// A history is there, or can't be had. It counts if nothing else was begun with the room meanwhile.
-    fn loaded(&mut self, contact: &str, attempt: u64, history: Loaded) {
-        if self.room(contact, |room| room.attempt) != attempt {
+    /// Goes on with a history that is there, if the room is left and nothing else was begun with it.
+    fn use_history(&mut self, contact: &str) {
+        let attempt = self.room(contact, |room| room.attempt);
+        if self.waiting.get(contact) != Some(&attempt) {
             return;
         }
+        self.waiting.remove(contact);
+        let Some(history) = self.loaded.remove(contact) else {
+            return;
+        };
         match history {
             Ok((base, offset)) => {
                 self.room(contact, |room| {
