@@ -733,7 +733,8 @@ begin
 end $$;
 comment on function rowcast.attach is 'makes changes of a table events; returns the SQL it ran, or with dry_run would run';
 
--- As in 0009_sources.sql; the functions of lookups go, too.
+-- As in 0009_sources.sql; the functions of lookups go, too. It is for who may attach: a role that can't read a table can't end its
+-- events either. Of a table that is gone whoever may call this takes the definition away.
 create or replace function rowcast.detach(source text) returns text
 language plpgsql security definer set search_path = pg_catalog, pg_temp set client_min_messages = warning set quote_all_identifiers = off as $$
 declare
@@ -742,6 +743,9 @@ declare
   -- The argument as SQL reads a name: {schema, table} or {table}.
   parts text[] := parse_ident(source);
   limited boolean := current_setting('lock_timeout') <> '0';
+  -- As in 0036_readers.sql.
+  caller text := case current_setting('role') when 'none' then session_user else current_setting('role') end;
+  relation regclass;
 begin
   -- By the name that the table was attached with, or by the one that it has now. A name without a schema is enough where only
   -- one attached table is called so.
@@ -754,6 +758,11 @@ begin
   order by parse_ident(a.source) = parts desc limit 1;
   if definition.source is null then
     return format('%s was not attached', detach.source);
+  end if;
+  relation := rowcast.relation_of(definition.capture);
+  if relation is not null and not has_table_privilege(caller, relation, 'select') then
+    raise exception 'rowcast.detach: % may not read %, and so not detach it', caller, definition.source
+      using errcode = '42501', hint = format('Let its owner detach it, or: grant select on %s to %I;', definition.source, caller);
   end if;
   if not limited then
     perform set_config('lock_timeout', '5s', true);

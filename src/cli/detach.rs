@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 
-use super::find_database::reach_database;
+use super::find_database::on_database;
 use crate::config::Config;
 use crate::db::{Call, call};
 use crate::stdout::print_line;
@@ -12,12 +12,8 @@ use crate::stdout::print_line;
 /// # Errors
 /// No such table is attached, it can't be locked, or the database can't be reached.
 pub(crate) async fn detach(config: &Config, table: &str) -> anyhow::Result<()> {
-    let (database, embedded) = reach_database(config).await?;
-    let answer = call(&database, Call::Detach { table }).await;
-    if let Some(embedded) = embedded {
-        embedded.stop().await?;
-    }
-    let answer = answer?;
+    let detach = async |database| call(&database, Call::Detach { table }).await;
+    let answer = on_database(config, detach).await?;
     if answer.ends_with("was not attached") {
         bail!("{answer}: `rowcast sources` lists what is");
     }

@@ -5,7 +5,7 @@ use std::io::Read as _;
 use anyhow::{Context as _, bail};
 use serde::de::IgnoredAny;
 
-use super::find_database::reach_database;
+use super::find_database::on_database;
 use crate::config::Config;
 use crate::db::{Call, call};
 use crate::event::Room;
@@ -32,10 +32,6 @@ pub(crate) async fn emit(
     if let Err(error) = serde_json::from_str::<IgnoredAny>(data) {
         bail!("JSON is not JSON: {error}; a text is quoted twice, such as '\"hello\"'");
     }
-    let (database, embedded) = reach_database(config).await?;
-    let emitted = call(&database, Call::Emit { room, event, data }).await;
-    if let Some(embedded) = embedded {
-        embedded.stop().await?;
-    }
-    emitted.map(drop)
+    let emit = async |database| call(&database, Call::Emit { room, event, data }).await;
+    on_database(config, emit).await.map(drop)
 }

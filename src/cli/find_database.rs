@@ -29,6 +29,22 @@ pub(crate) async fn find_database(config: &Config) -> anyhow::Result<(Database, 
     Ok((Database::new(options), Some(embedded)))
 }
 
+/// Does a command's work on the database that it reaches, and stops the embedded server if that was started for it.
+///
+/// # Errors
+/// The work's own, or that there is no database.
+pub(super) async fn on_database<T>(
+    config: &Config,
+    work: impl AsyncFnOnce(Database) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let (database, embedded) = reach_database(config).await?;
+    let done = work(database).await;
+    if let Some(embedded) = embedded {
+        embedded.stop().await?;
+    }
+    done
+}
+
 /// The database that a tool looks at: as [`find_database`], but an embedded Postgres that a server runs is used where it is, and
 /// none is made.
 ///

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::find_database::reach_database;
+use super::find_database::on_database;
 use crate::config::{Config, GrantArgs};
 use crate::db::{Grant, Wanted, apply_grants, grants_for, policy_givers, ungiven};
 use crate::stdout::print_line;
@@ -19,8 +19,7 @@ pub(crate) async fn grant(config: &Config, args: &GrantArgs) -> anyhow::Result<E
         emit: args.emit,
         revoke: args.revoke,
     };
-    let (database, embedded) = reach_database(config).await?;
-    let done = async {
+    let give = async |database| {
         let mut grants = grants_for(&database, &args.role, wanted).await?;
         if args.apply {
             apply_grants(&database, &args.role, &mut grants).await?;
@@ -31,13 +30,12 @@ pub(crate) async fn grant(config: &Config, args: &GrantArgs) -> anyhow::Result<E
         } else {
             Vec::new()
         };
-        Ok::<_, anyhow::Error>((grants, givers))
+        Ok((grants, givers))
     };
-    let done = done.await.map_err(ungiven);
-    if let Some(embedded) = embedded {
-        embedded.stop().await?;
-    }
-    let (grants, givers) = done?;
+    let done = on_database(config, async |database| {
+        give(database).await.map_err(ungiven)
+    });
+    let (grants, givers) = done.await?;
     report(&grants, &givers)
 }
 

