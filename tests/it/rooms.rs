@@ -73,7 +73,11 @@ async fn a_page_loads_the_history_of_a_room_and_goes_on_from_there() {
     write(&scene, "8", "elsewhere").await;
     let page = read(&scene, "inbox:7", "messages").await;
     assert_eq!(column(&page["messages"], "/body"), ["first"]);
+    let mut watcher = scene.joined("other").await;
+    watcher.ask("join:room", json!(["inbox:7"])).await;
     write(&scene, "7", "second").await;
+    // Broadcast before the join, so that the join has to replay it.
+    assert_eq!(watcher.next().await.body(), "second");
     let join = json!([{ "room": "inbox:7", "after": page["offset"] }]);
     let answer = client.ask("join:room", join).await;
     assert_eq!(answer["replayed"], 1, "{answer}");
