@@ -33,8 +33,14 @@ declare
   told text := current_setting('rowcast.told_to_reload', true);
   new_id bigint;
 begin
-  if told <> '' and told = currval(pg_get_serial_sequence('rowcast.events', 'id')) || ' ' || source then
-    return;
+  if told <> '' then
+    begin
+      if told = currval(pg_get_serial_sequence('rowcast.events', 'id')) || ' ' || source then
+        return;
+      end if;
+    exception when others then
+      null; -- The session forgot it: then it is told once more.
+    end;
   end if;
   -- Nobody else writes this source: capture writes the name of a table of somebody else's, and emit writes none.
   insert into rowcast.events (room, event, data, source)

@@ -148,10 +148,12 @@ select a.source, a.room, a.order_column,
              and (a.events @> jsonb_build_array(jsonb_build_object('on', o.operation))
                   or o.operation = 'update' and (concat(a.room, a.rooms) ~ '\{' or a.condition is not null or a.rooms @? '$[*].condition'))
            union all
-           select 3, 'a TRUNCATE of it is told to nobody: attach it again'
-           where f.carrier is not null
-             and not exists (select from triggers t where t.tgrelid = f.carrier and t.function = 'capture_' || a.capture || '_truncate'
-                                                      and t.tgenabled in ('O', 'A'))
+           select 3, case t.tgenabled
+             when 'D' then format('the trigger %I is disabled: alter table %s enable trigger %1$I', t.tgname, here.name)
+             when 'R' then format('the trigger %I fires for a replica only: alter table %s enable trigger %1$I', t.tgname, here.name)
+             else 'a TRUNCATE of it is told to nobody: attach it again' end
+           from (select) one left join triggers t on t.tgrelid = f.carrier and t.function = 'capture_' || a.capture || '_truncate'
+           where f.carrier is not null and t.tgenabled is distinct from 'O' and t.tgenabled is distinct from 'A'
            union all
            select 3, unnest(array[
              case
@@ -204,8 +206,8 @@ select a.source, a.room, a.order_column,
              and (select reset_val from pg_settings where name = 'session_replication_role') = 'replica'
              and not exists (select from pg_db_role_setting where 'session_replication_role=replica' = any (setconfig))
            union all
-           select 4, format('the subscription %s writes it, and rows that it applies are not sent: attach it with capture => ''row'' and always => true, '
-                            'or the table where it is published', s.subname)
+           select 4, format('the subscription %s writes it, and rows that it applies are not sent: attach the table where it is published, '
+                            'or attach it again with capture => ''row'' and always => true', s.subname)
            from pg_subscription_rel r join pg_subscription s on s.oid = r.srsubid
            where (r.srrelid = c.oid or r.srrelid in (select p.relation from parted p where p.source = a.source))
              and not (a.by_row is true and a.always is true)

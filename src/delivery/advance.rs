@@ -1,26 +1,19 @@
 //! How the broadcast advances, and what those who are behind it are to be given next: the hub's position, under its lock.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
 use super::batch::Batch;
 use super::broadcast_event::BroadcastEvent;
-use super::hub::{Hub, HubState, Members, RoomState};
+use super::hub::{Hub, HubState, Members};
 use super::position::{BroadcastPosition, CRASHED, ReplayAction};
+use super::reload::members_of;
 use super::sink::Affected;
 use super::subscriber::{ReplayGeneration, Subscriber};
 use crate::event::{Reload, Room};
 use crate::offset::Offset;
-
-/// Whoever is in a room that is to be reloaded.
-fn members_of(rooms: &HashMap<Room, RoomState>, reload: &Reload) -> Members {
-    let rooms = rooms.iter().filter(|(room, _)| reload.concerns(room));
-    let members = rooms.flat_map(|(_, entry)| entry.members.iter());
-    let members: HashMap<_, _> = members.map(|member| (member.id, member.clone())).collect();
-    Arc::new(members.into_values().collect())
-}
 
 impl Hub {
     /// Where the broadcast is and the number of its last event; `None` before the first read.

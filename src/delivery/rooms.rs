@@ -5,9 +5,10 @@ use std::sync::Arc;
 use super::hub::{Hub, HubState, Members, RoomState};
 use super::membership::Membership;
 use super::position::{BroadcastPosition, ReplayAction, ReplayStep};
+use super::reload::is_of;
 use super::subscriber::Subscriber;
 use super::typers::{Typer, TypingChange};
-use crate::event::{Event, Reload, Room};
+use crate::event::{Reload, Room};
 use crate::metrics::Limit;
 use crate::offset::Offset;
 
@@ -56,11 +57,6 @@ pub(super) enum JoinProgress {
     Lost,
     /// These events of the room are missing.
     Replay(ReplayStep),
-}
-
-/// Whether an event is of a room, or has it reloaded.
-pub(super) fn is_of(event: &Event, room: &Room) -> bool {
-    event.room == *room || Reload::of(event).is_some_and(|reload| reload.concerns(room))
 }
 
 impl Hub {

@@ -13,7 +13,7 @@ use super::broadcast_event::BroadcastEvent;
 use super::membership::Membership;
 use super::outgoing::Outgoing;
 use super::subscriber_transport::{SendOutcome, SubscriberTransport};
-use crate::event::{Event, Reload, Room};
+use crate::event::Room;
 use crate::offset::{Offset, Snapshot};
 
 /// One connected client as delivery sees it.
@@ -124,27 +124,6 @@ impl DeliveryState {
         self.rooms.iter().find(|joined| joined.room == *room)
     }
 
-    /// Whether an event is of one of its rooms, or has one reloaded.
-    pub(super) fn is_concerned_by(&self, event: &Event) -> bool {
-        match Reload::of(event) {
-            None => self.membership(&event.room).is_some(),
-            Some(reload) => self.rooms.iter().any(|joined| reload.concerns(&joined.room)),
-        }
-    }
-
-    /// Whether a replay is to send an event: the subscriber is in its room, and did not have it when it joined. So with one that has
-    /// rooms reloaded.
-    pub(super) fn wants(&self, event: &Event) -> bool {
-        let misses = |joined: &Membership| joined.at.seen.misses(event.xid, event.id);
-        match Reload::of(event) {
-            None => self.membership(&event.room).is_some_and(misses),
-            Some(reload) => {
-                let mut rooms = self.rooms.iter();
-                rooms.any(|joined| reload.concerns(&joined.room) && misses(joined))
-            }
-        }
-    }
-
     /// Whether it has had an event that the broadcast comes to again.
     pub(super) fn has_had(&self, event: &BroadcastEvent) -> bool {
         event.repeated
@@ -211,36 +190,6 @@ impl DeliveryState {
             SendOutcome::Full | SendOutcome::Closed => self.fall_behind(&event.before),
         }
         Some(outcome)
-    }
-
-    /// Takes an event of the broadcast that has rooms reloaded, unless it had that before, or it is left to a replay. Names the rooms.
-    pub(super) fn take_reload_live(&mut self, event: &BroadcastEvent) -> Vec<Room> {
-        if !self.awaits(event.number) {
-            return Vec::new();
-        }
-        let named = self.take_reload(&event.event, &event.offset, event.repeated);
-        self.stay_live(&event.offset, event.number);
-        named
-    }
-
-    /// Takes an event that has rooms reloaded, and names those that were joined before it. It is to be told of them, by
-    /// [`Hub::send_resyncs`](super::Hub::send_resyncs).
-    pub(super) fn take_reload(
-        &mut self,
-        event: &Event,
-        offset: &Arc<Offset>,
-        repeated: bool,
-    ) -> Vec<Room> {
-        let Some(reload) = Reload::of(event) else {
-            return Vec::new();
-        };
-        let told = self.rooms.iter().filter(|joined| {
-            reload.concerns(&joined.room)
-                && joined.at.seen.misses(event.xid, event.id)
-                && !(repeated && joined.has_repeated)
-        });
-        let told: Vec<Room> = told.map(|joined| joined.room.clone()).collect();
-        self.name_for_reload(offset, |room| told.contains(room))
     }
 
     /// It had everything up to `before`, and gets nothing of the broadcast any more.

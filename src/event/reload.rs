@@ -143,7 +143,9 @@ mod tests {
     fn what_cant_be_read_means_every_room() {
         assert!(Reload::parse("{}").concerns(&Room::from("inbox:7")));
         let one = Reload::parse(r#"{"rooms":["inbox:%"],"source":"public.m","reason":"truncate"}"#);
-        assert!(one.concerns(&Room::from("inbox:7")) && !one.concerns(&Room::from("conversation:7")));
+        assert!(
+            one.concerns(&Room::from("inbox:7")) && !one.concerns(&Room::from("conversation:7"))
+        );
         assert_eq!(one.why(), "public.m: truncate");
     }
 }

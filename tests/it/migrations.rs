@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 /// Every migration with the SHA-256 of its file.
-const RELEASED: [(&str, &str); 35] = [
+const RELEASED: [(&str, &str); 38] = [
     (
         "0001_outbox.sql",
         "8a202595a90dd4209fe9dbe4f22e364183d8b0135bb5b410841f0276d3ed3af4",
@@ -142,6 +142,18 @@ const RELEASED: [(&str, &str); 35] = [
     (
         "0054_typing.sql",
         "a417e0e2fe754ec15f703d2896e60ebfaff9d6c1b72ea04398b9b6f0adea6777",
+    ),
+    (
+        "0056_reload.sql",
+        "e6baa2d6f7c62287774d32bda81cbe3ca9fb39a49bbaeef0dd1a286836ac3dad",
+    ),
+    (
+        "0057_trees.sql",
+        "2cf9cfa8888603b332896248e20fdfd5c08b43ce7267d304c06531ebf5fd32eb",
+    ),
+    (
+        "0058_tree_problems.sql",
+        "ab1acde7d9fe8db85f681f17cd02b3da2e551c220d4422cb37a4d3c01a335330",
     ),
     (
         "chat/0001_chat.sql",
