@@ -149,7 +149,7 @@ const RELEASED: [(&str, &str); 38] = [
     ),
     (
         "0057_trees.sql",
-        "2cf9cfa8888603b332896248e20fdfd5c08b43ce7267d304c06531ebf5fd32eb",
+        "49173e933d1a16b9aea044194b74bed76d7c1bfd1d5172fa716cc658de269154",
     ),
     (
         "0058_tree_problems.sql",

@@ -344,6 +344,43 @@ async fn a_trigger_for_each_row_captures_what_statements_do_not_show() {
     }
 }
 
+#[tokio::test]
+async fn an_owner_without_rights_is_told_which_grant_a_partition_needs() {
+    let database = Database::chat().await;
+    let name = database.value("select current_database()").await;
+    // The functions run as the owner of the schema, which is no superuser on a managed service.
+    database
+        .run(&format!(
+            "create role {name}_owner; alter schema rowcast owner to {name}_owner;
+             alter function rowcast.follow_tables() owner to {name}_owner;
+             grant execute on all functions in schema rowcast to {name}_owner; grant all on all tables in schema rowcast to {name}_owner;
+             {PARTED} {ATTACH});
+             do $$ declare f regprocedure; begin
+               for f in select oid from pg_proc where proname ~ '^capture_public_m_' loop execute format('alter function %s owner to {name}_owner', f); end loop;
+             end $$;
+             create table m_3 partition of m for values from ('2026-03-01') to ('2026-04-01')"
+        ))
+        .await;
+    assert_eq!(follow(&database).await, "nothing");
+    assert_eq!(
+        problems(&database, "public.m").await,
+        format!(
+            "rows that are written to its part public.m_3 by that name are not sent: grant trigger on public.m_3 to {name}_owner"
+        )
+    );
+    database
+        .run(&format!("grant usage on schema public to {name}_owner; grant trigger on public.m_3 to {name}_owner"))
+        .await;
+    assert_eq!(
+        follow(&database).await,
+        "public.m: writes to public.m_3 are captured from now on"
+    );
+    assert_eq!(problems(&database, "public.m").await, "");
+    database
+        .run(&format!("select rowcast.detach('m'); reassign owned by {name}_owner to postgres; drop owned by {name}_owner; drop role {name}_owner"))
+        .await;
+}
+
 /// Ids of a page, as history has them.
 fn ids(page: &Value) -> Vec<String> {
     let messages = page["messages"].as_array().expect("messages");
