@@ -37,7 +37,7 @@ impl Page {
         page
     }
 
-    fn tell(&self, command: &Value) {
+    pub(crate) fn tell(&self, command: &Value) {
         self.page.writes(&command.to_string());
     }
 
