@@ -11,6 +11,7 @@
 //   {op:"join", room}             a room of any kind
 //   {op:"older", room}            loads older messages of a room that was joined
 //   {op:"many", count}            so many conversations, from "0" on
+//   {op:"cut"}                    its connection is lost
 //
 //   asked <how often>             the token function was asked
 //   <contact or room> <status> <error> <bodies, or rows>
@@ -70,6 +71,7 @@ const commands = {
     });
   },
   older: ({ room }) => void conversations.find((each) => each.room === room).loadOlder(),
+  cut: () => void socket.io.io.engine.close(),
   many({ count }) {
     if (!socket) connect(source);
     const all = Array.from({ length: count }, (_, id) => socket.join(id));

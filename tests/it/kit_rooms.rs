@@ -15,6 +15,10 @@ async fn two_hundred_conversations_of_a_page_are_connected_and_none_is_refused()
     page.gives(&json!({ "sub": "anybody" }), 600);
     page.tell(&json!({ "op": "many", "count": 200 }));
     page.page.says("many 200").await;
+    // Now all join at once.
+    let before = page.lines();
+    page.tell(&json!({ "op": "cut" }));
+    page.shows_since(before, "many 200").await;
     page.join("199");
     scene.database.say("199", "after").await;
     page.page
