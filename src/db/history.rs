@@ -235,6 +235,13 @@ async fn read_list(
     limit: usize,
     max_payload: i32,
 ) -> Result<List, HistoryError> {
+    // Without statistics, as after a dump was restored, Postgres would make JSON of all rows of the room and sort them.
+    let sort = if table.source.is_sorted_by_index(&scope.values) {
+        "set local enable_sort = off"
+    } else {
+        "set local enable_sort = on"
+    };
+    sqlx::raw_sql(sort).execute(&mut *connection).await?;
     let rows = statement::page(
         table.source,
         scope,
