@@ -39,7 +39,7 @@ use template::Solution;
 const MAX_BYTES: i64 = 4 * 1024 * 1024;
 
 /// One snapshot for everything that follows. What decides how values become text is as in the triggers (`rowcast.function_sql`),
-/// whatever the database, the role or a pooler's other clients have set. The planner is to look at each contact by itself.
+/// whatever the database, the role or a pooler's other clients have set.
 const BEGIN: &str = concat!(
     "
 begin isolation level repeatable read read only;
@@ -56,8 +56,12 @@ set local lc_monetary = 'C';
 set local quote_all_identifiers = off;
 set local jit = off;
 set local enable_seqscan = on;
-set local plan_cache_mode = force_custom_plan"
+set local plan_cache_mode = auto"
 );
+
+/// From here on the planner looks at each room by itself. The question which tables there are takes longer to plan than to answer, and is
+/// always the same.
+const BY_ROOM: &str = "set local plan_cache_mode = force_custom_plan";
 
 /// Some messages of a room.
 #[derive(Debug)]
@@ -124,6 +128,7 @@ async fn read(
         .await?;
     let (state, durable) = database_state(&row)?;
     let sources = Source::all(&mut on).await?;
+    sqlx::raw_sql(BY_ROOM).execute(&mut on).await?;
     if sources.is_empty() && is_hidden(&mut on).await? {
         return Err(HistoryError::Hidden);
     }
@@ -235,6 +240,13 @@ async fn read_list(
     limit: usize,
     max_payload: i32,
 ) -> Result<List, HistoryError> {
+    // Without statistics, as after a dump was restored, Postgres would make JSON of all rows of the room and sort them.
+    let sort = if table.source.is_sorted_by_index(&scope.values) {
+        "set local enable_sort = off"
+    } else {
+        "set local enable_sort = on"
+    };
+    sqlx::raw_sql(sort).execute(&mut *connection).await?;
     let rows = statement::page(
         table.source,
         scope,
