@@ -99,5 +99,6 @@ mod typing;
 mod unable;
 mod upgrade;
 mod wake;
+mod webhook;
 mod wire;
 mod writers;

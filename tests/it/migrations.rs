@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 /// Every migration with the SHA-256 of its file.
-const RELEASED: [(&str, &str); 35] = [
+const RELEASED: [(&str, &str); 37] = [
     (
         "0001_outbox.sql",
         "8a202595a90dd4209fe9dbe4f22e364183d8b0135bb5b410841f0276d3ed3af4",
@@ -144,12 +144,20 @@ const RELEASED: [(&str, &str); 35] = [
         "a417e0e2fe754ec15f703d2896e60ebfaff9d6c1b72ea04398b9b6f0adea6777",
     ),
     (
+        "0070_whatsapp.sql",
+        "c72e29407489338521686d910d14c60a46408b020e41afb378a4d6b462fc64f3",
+    ),
+    (
         "chat/0001_chat.sql",
         "72bcbf3eb359b6c59ec6b21c001bfc30d53560624dd9b29b04c66e2a25136d6b",
     ),
     (
         "chat/0002_order.sql",
         "0ebd885bcdc45a9f16ed4e4f4107c156818b70809e1d950dc37185a75ef44ddb",
+    ),
+    (
+        "chat/0003_webhook.sql",
+        "4c07d64c511172fc159cde4cf718faee2c042bbce5118d3e6c041dc81df396db",
     ),
 ];
 
