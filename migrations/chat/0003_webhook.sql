@@ -27,7 +27,7 @@ create index if not exists webhook_leftovers_received on public.webhook_leftover
 
 -- Stores items in this order: messages as they came, then statuses by message, so that two bodies at once never wait for each other.
 create or replace function rowcast.chat_store_items(items rowcast.whatsapp_item[]) returns void
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set jit = off as $$
 begin
   insert into public.messages (contact_id, direction, author, body, external_id, metadata, created_at)
   select i.contact_id, i.direction, i.author, i.body, i.external_id, i.item, coalesce(i.at, clock_timestamp())
@@ -56,7 +56,7 @@ end $$;
 
 -- Stores a webhook's body; returns what is neither a message nor a status of one, which is kept.
 create or replace function rowcast.store_whatsapp(request text) returns table (kind text, external_id text, reason text)
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set jit = off as $$
 #variable_conflict use_column
 declare
   items rowcast.whatsapp_item[] := array(select i from rowcast.whatsapp_items(request) i);

@@ -68,6 +68,7 @@ mod pooler;
 mod protocol;
 mod proxied;
 mod reads;
+mod recipes;
 mod regenerate;
 mod reserved;
 mod restored;

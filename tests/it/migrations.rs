@@ -145,7 +145,7 @@ const RELEASED: [(&str, &str); 37] = [
     ),
     (
         "0070_whatsapp.sql",
-        "c72e29407489338521686d910d14c60a46408b020e41afb378a4d6b462fc64f3",
+        "a998f55661b963b5551ba1271772bfcd8fa75498afcb1cd06dd9369455eb1235",
     ),
     (
         "chat/0001_chat.sql",
@@ -157,7 +157,7 @@ const RELEASED: [(&str, &str); 37] = [
     ),
     (
         "chat/0003_webhook.sql",
-        "4c07d64c511172fc159cde4cf718faee2c042bbce5118d3e6c041dc81df396db",
+        "2ef48cf42374e611aee08d0e149823ee3b04e20060f34a1ab1231453cfed6284",
     ),
 ];
 
