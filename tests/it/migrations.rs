@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 /// Every migration with the SHA-256 of its file.
-const RELEASED: [(&str, &str); 40] = [
+const RELEASED: [(&str, &str); 42] = [
     (
         "0001_outbox.sql",
         "8a202595a90dd4209fe9dbe4f22e364183d8b0135bb5b410841f0276d3ed3af4",
@@ -164,12 +164,20 @@ const RELEASED: [(&str, &str); 40] = [
         "3250b2b7c4a34aa073fb8f0986f6266d55c6a7c02c24c1a9bf4b6adfb7c634ff",
     ),
     (
+        "0070_whatsapp.sql",
+        "a998f55661b963b5551ba1271772bfcd8fa75498afcb1cd06dd9369455eb1235",
+    ),
+    (
         "chat/0001_chat.sql",
         "72bcbf3eb359b6c59ec6b21c001bfc30d53560624dd9b29b04c66e2a25136d6b",
     ),
     (
         "chat/0002_order.sql",
         "0ebd885bcdc45a9f16ed4e4f4107c156818b70809e1d950dc37185a75ef44ddb",
+    ),
+    (
+        "chat/0003_webhook.sql",
+        "2ef48cf42374e611aee08d0e149823ee3b04e20060f34a1ab1231453cfed6284",
     ),
 ];
 
