@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 /// Every migration with the SHA-256 of its file.
-const RELEASED: [(&str, &str); 36] = [
+const RELEASED: [(&str, &str); 37] = [
     (
         "0001_outbox.sql",
         "8a202595a90dd4209fe9dbe4f22e364183d8b0135bb5b410841f0276d3ed3af4",
@@ -146,6 +146,10 @@ const RELEASED: [(&str, &str); 36] = [
     (
         "0055_members.sql",
         "7a450ceafb3b98fcbac7ed15c4c64a213da6852c8cb597c5b51f5b8cbf3b3b40",
+    ),
+    (
+        "0059_keys.sql",
+        "16d4d9535a3841f375f440a65412e3c2794a7777e39edeb1ca6cf88869a0c48a",
     ),
     (
         "chat/0001_chat.sql",
