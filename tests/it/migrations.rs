@@ -149,7 +149,7 @@ const RELEASED: [(&str, &str); 37] = [
     ),
     (
         "0059_keys.sql",
-        "16d4d9535a3841f375f440a65412e3c2794a7777e39edeb1ca6cf88869a0c48a",
+        "e88abe080f861bb222808610c342d622d7847bedd3f27005d79cb662d7d77395",
     ),
     (
         "chat/0001_chat.sql",
