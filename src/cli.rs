@@ -2,6 +2,7 @@
 //!
 //! Each command does one thing, prints how it went, and ends. `find_database` is shared with `serve`.
 
+mod attach;
 mod check;
 mod detach;
 mod doctor;
@@ -13,7 +14,9 @@ mod migrate;
 mod sources;
 mod tail;
 mod token;
+mod types;
 
+pub(crate) use attach::attach;
 pub(crate) use check::check;
 pub(crate) use detach::detach;
 pub(crate) use doctor::{doctor, doctor_unconfigured};
@@ -25,3 +28,4 @@ pub(crate) use migrate::migrate;
 pub(crate) use sources::sources;
 pub(crate) use tail::tail;
 pub(crate) use token::token;
+pub(crate) use types::types;

@@ -8,6 +8,7 @@
 //! Relies on nothing but the process environment, which no other module reads.
 
 mod allowed_hosts;
+mod attach;
 mod auth;
 mod command;
 mod database_url;
@@ -36,6 +37,7 @@ use std::time::Duration;
 use clap::Parser;
 
 pub(crate) use allowed_hosts::AllowedHosts;
+pub(crate) use attach::{AttachArgs, AttachFlags};
 pub(crate) use auth::{Auth, Jwt};
 pub(crate) use command::{Command, GrantArgs, Since, TailArgs, TokenArgs};
 pub(crate) use database_url::DatabaseUrl;

@@ -15,6 +15,7 @@
 //! - `rights`: what a server's role needs; `self_check`: whether it has it; `locks`: who keeps our tables locked; `fault`: what Postgres said, for a person
 //! - `doctor`: everything that can be wrong, for `rowcast doctor`; `grants`: the rights of a role, as statements
 //! - `policy`: who may join which room, as the database says
+//! - `preview`: what attaching a table would do, and doing it; `shapes`: the types of what is attached
 //! - `sources`: the attached tables and their problems; `stats`: the figures for the metrics; `chat`: the demo's tables
 
 use std::sync::Arc;
@@ -45,6 +46,7 @@ mod outbox;
 mod policy;
 mod pools;
 mod prepare;
+mod preview;
 mod query_batcher;
 mod read_error;
 mod reader_key;
@@ -53,13 +55,14 @@ mod revocations;
 mod rights;
 mod self_check;
 mod sessions;
+mod shapes;
 mod signed;
 mod sources;
 mod stats;
 
 pub(crate) use call::{Call, call};
 pub(crate) use chat::{Chat, ChatError, Conversation, Report};
-pub(crate) use doctor::{Doctor, Finding, Level, list_sources};
+pub(crate) use doctor::{Doctor, Finding, Level, SourceEntry, list_sources};
 pub(crate) use fault::{cause_of, cause_with, is_refused, ungiven};
 pub(crate) use grants::{Grant, Wanted, apply_grants, grants_for, policy_givers};
 pub(crate) use history::{HistoryError, history};
@@ -73,12 +76,14 @@ pub(crate) use outbox::{
 pub(crate) use policy::{Policy, Verdict};
 pub(crate) use pools::{Pool, Pools};
 pub(crate) use prepare::prepare;
+pub(crate) use preview::{Example, Preview, WantedSource, attach_all, preview};
 pub(crate) use read_error::log_wait;
 pub(crate) use retry::is_transient;
 pub(crate) use self_check::SelfCheck;
 pub(crate) use sessions::{
     PidHash, ResumeSession, SessionProgress, Sessions, StoredSession, Takeover, parse_takeovers,
 };
+pub(crate) use shapes::{ColumnType, Shape, shapes};
 pub(crate) use sources::{Source, sources};
 pub(crate) use stats::stats;
 

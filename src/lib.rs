@@ -116,9 +116,11 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> 
         Command::Doctor { json } => return cli::doctor(&config, json).await,
         Command::Grant(args) => return cli::grant(&config, &args).await,
         Command::Token(args) => return cli::token(&config, &args).await,
+        Command::Attach(args) => return cli::attach(&config, &args).await,
         Command::Detach { table } => cli::detach(&config, &table).await?,
         Command::Emit { room, event, data } => cli::emit(&config, &room, &event, &data).await?,
         Command::Tail(args) => cli::tail(&config, &args).await?,
+        Command::Types { out } => cli::types(&config, out.as_deref()).await?,
         Command::Sources { json } => cli::sources(&config, json).await?,
     }
     Ok(ExitCode::SUCCESS)

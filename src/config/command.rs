@@ -7,7 +7,15 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
+use super::attach::AttachArgs;
 use super::quantity;
+
+const EXAMPLES_OF_ATTACH: &str = "\
+Examples:
+  rowcast attach wa_messages --room 'conversation:{customer_id}' --on-insert message:new \\
+    --rules 'update of state: message:status' --words state=0:sent,1:delivered,2:read
+  rowcast attach wa_messages --room 'conversation:{chat.jid}' --lookups chat=chats --on-insert message:new --dry-run
+  rowcast attach --file rowcast.toml";
 
 /// What the process is to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Subcommand)]
@@ -44,6 +52,12 @@ pub(crate) enum Command {
     /// Signs with ROWCAST_JWT_SECRET, or with the private key of --key. With --check: exit 0 when the server would let its bearer
     /// in, 1 when not, with the reason.
     Token(TokenArgs),
+    /// Attach a table, so that its changes become events; or the tables of a file
+    ///
+    /// Each flag is the parameter of rowcast.attach of the same name (docs/sql.md), and takes the JSON that it takes, too. Attaching
+    /// again replaces. A refusal names the flag, what was wrong with it, and what is accepted. Exit 0 when it is attached.
+    #[command(after_help = EXAMPLES_OF_ATTACH)]
+    Attach(Box<AttachArgs>),
     /// Detach a table: its triggers go, its rows stay
     Detach {
         /// The table, with its schema or without
@@ -63,6 +77,14 @@ pub(crate) enum Command {
     ///
     /// Looks four times a second, needs no server, and goes on where it was when the database was away.
     Tail(TailArgs),
+    /// Print TypeScript of the events of everything that is attached, for the stock client
+    ///
+    /// It is of the database as it is now: the same database gives the same text. Use: Socket<ServerToClientEvents, ClientToServerEvents>.
+    Types {
+        /// Put it into this file; where that fails, the file is as it was
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
     /// List the attached tables, with their rooms, events and problems
     Sources {
         /// One JSON array

@@ -32,7 +32,7 @@ use tokio::time::timeout;
 
 use super::{CONNECT_PATIENCE, Database, cause_with};
 
-pub(crate) use sources::list_sources;
+pub(crate) use sources::{SourceEntry, list_sources};
 
 /// How long one question may take, by the server's clock and, a little longer, by ours.
 const STATEMENT_LIMIT: &str = "begin transaction read only; set local statement_timeout = '4s'; set local lock_timeout = '2s'; \

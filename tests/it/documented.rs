@@ -1,11 +1,12 @@
-//! docs/sql.md: each block of SQL in "attach" runs as it stands, and answers what the page shows.
+//! docs/sql.md: each block of SQL in "attach" runs as it stands, and answers what the page shows. docs/cli.md: so does each command.
 
 use std::process::{Command, Stdio};
 
 use tokio::task::spawn_blocking;
 
-use crate::harness::postgres;
+use crate::harness::{Scratch, postgres};
 use crate::history_tables::without_chat;
+use crate::operating::paste;
 
 /// What psql prints for these statements.
 async fn psql(url: &str, sql: String) -> (String, String) {
@@ -65,4 +66,37 @@ async fn the_examples_of_attach_run_and_answer_what_is_shown() {
         }
     }
     assert!(shown >= 6, "{shown} answers");
+}
+
+#[tokio::test]
+async fn the_commands_run_and_answer_what_is_shown() {
+    let page = include_str!("../../docs/cli.md");
+    let database = without_chat().await;
+    let folder = Scratch::folder();
+    let parts: Vec<_> = page.split("\n```").collect();
+    let mut shown = 0;
+    for (place, block) in parts.iter().enumerate().filter(|(place, _)| place % 2 == 1) {
+        let (language, text) = block.split_once('\n').expect("a block");
+        match language {
+            "toml" => {
+                let file = folder.path().join("rowcast.toml");
+                std::fs::write(file, text).expect("a file");
+            }
+            "sh" | "sql" => {
+                let said = paste(language, text.to_owned(), &database.url, "", folder.path()).await;
+                let answer = parts
+                    .get(place + 2)
+                    .and_then(|next| next.strip_prefix('\n'));
+                if let Some(answer) = answer.filter(|_| parts[place + 1].trim().is_empty()) {
+                    assert_eq!(said.trim_end(), answer.trim_end(), "{text}");
+                    shown += 1;
+                }
+            }
+            // tests/it/guide/types.rs compiles it.
+            "ts" => {}
+            "" => {}
+            other => panic!("{other} is not run"),
+        }
+    }
+    assert_eq!(shown, 4);
 }

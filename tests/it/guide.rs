@@ -15,6 +15,7 @@ mod page;
 mod production;
 mod proxies;
 pub(crate) mod tools;
+mod types;
 #[expect(
     unreachable_pub,
     reason = "it stands in the guide as a back end would have it"

@@ -7,6 +7,8 @@ mod harness;
 
 mod address_limits;
 mod altered;
+mod attach_file;
+mod attaching;
 mod capture;
 mod clients;
 mod confined;

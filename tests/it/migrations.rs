@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 /// Every migration with the SHA-256 of its file.
-const RELEASED: [(&str, &str); 37] = [
+const RELEASED: [(&str, &str); 38] = [
     (
         "0001_outbox.sql",
         "8a202595a90dd4209fe9dbe4f22e364183d8b0135bb5b410841f0276d3ed3af4",
@@ -150,6 +150,10 @@ const RELEASED: [(&str, &str); 37] = [
     (
         "0059_keys.sql",
         "e88abe080f861bb222808610c342d622d7847bedd3f27005d79cb662d7d77395",
+    ),
+    (
+        "0061_preview.sql",
+        "3250b2b7c4a34aa073fb8f0986f6266d55c6a7c02c24c1a9bf4b6adfb7c634ff",
     ),
     (
         "chat/0001_chat.sql",

@@ -33,7 +33,13 @@ fn blocks() -> Vec<(String, String, String)> {
     clippy::disallowed_methods,
     reason = "the page's programs are found by PATH"
 )]
-async fn paste(language: &str, text: String, url: &str, restored: &str, folder: &Path) -> String {
+pub(crate) async fn paste(
+    language: &str,
+    text: String,
+    url: &str,
+    restored: &str,
+    folder: &Path,
+) -> String {
     let rowcast = Path::new(env!("CARGO_BIN_EXE_rowcast"));
     let path = format!(
         "{}:{}:{}",

@@ -1,0 +1,47 @@
+// Made by `rowcast types` of what is attached to the database. Don't change it: run that again.
+//
+//   const socket: Socket<ServerToClientEvents, ClientToServerEvents> = io("https://...");
+//
+// `truncated` says that a payload was larger than ROWCAST_MAX_PAYLOAD, and that only its ids are there. Events that a back end emits by
+// itself (rowcast.emit) are not listed: extend ServerToClientEvents with them.
+
+// ROWS
+
+/** Why something was refused. */
+export interface Refusal {
+  code: string;
+  message: string;
+}
+
+/** The answer to a join. `resync`: what came after the offset can't be told, so the room is to be loaded again. */
+export type JoinAnswer =
+  | { ok: true; room: string; offset: string; replayed: number; resync?: true }
+  | { ok: false; error: Refusal };
+
+/** The answer to anything else. */
+export type Answer = { ok: true } | { ok: false; error: Refusal };
+
+/** What the server sends. The offset is what to join with after a reload. */
+export interface ServerToClientEvents {
+  // EVENTS
+  "typing:start": (payload: { contactId: string }) => void;
+  "typing:stop": (payload: { contactId: string }) => void;
+  "rowcast:ready": (payload: { server: string }, offset: string) => void;
+  "rowcast:resync": (payload: { room: string; contactId: string; reason: string }) => void;
+  "rowcast:left": (payload: { room: string; reason: string }) => void;
+  "rowcast:error": (payload: Refusal) => void;
+}
+
+/** What a client sends; every answer is optional. */
+export interface ClientToServerEvents {
+  "join:conversation": (
+    target: string | number | { contactId: string | number; after?: string },
+    answer?: (answer: JoinAnswer) => void,
+  ) => void;
+  "join:room": (target: string | { room: string; after?: string }, answer?: (answer: JoinAnswer) => void) => void;
+  "leave:conversation": (contactId: string | number, answer?: (answer: Answer) => void) => void;
+  "leave:room": (room: string, answer?: (answer: Answer) => void) => void;
+  "typing:start": (contactId: string | number, answer?: (answer: Answer) => void) => void;
+  "typing:stop": (contactId: string | number, answer?: (answer: Answer) => void) => void;
+  "auth:refresh": (token: string, answer?: (answer: Answer) => void) => void;
+}
