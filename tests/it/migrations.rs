@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 /// Every migration with the SHA-256 of its file.
-const RELEASED: [(&str, &str); 42] = [
+const RELEASED: [(&str, &str); 43] = [
     (
         "0001_outbox.sql",
         "8a202595a90dd4209fe9dbe4f22e364183d8b0135bb5b410841f0276d3ed3af4",
@@ -158,6 +158,10 @@ const RELEASED: [(&str, &str); 42] = [
     (
         "0058_tree_problems.sql",
         "ab1acde7d9fe8db85f681f17cd02b3da2e551c220d4422cb37a4d3c01a335330",
+    ),
+    (
+        "0059_keys.sql",
+        "e88abe080f861bb222808610c342d622d7847bedd3f27005d79cb662d7d77395",
     ),
     (
         "0061_preview.sql",
