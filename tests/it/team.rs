@@ -1,5 +1,5 @@
-//! A team with tables that were there long before: chats with a `jid`, messages with numeric acks, times in whole seconds and a key of two
-//! columns, none of which is called `id`, a table of receipts, tenants, soft deletes. It attaches them in a migration of its own. Its page,
+//! A team with tables that were there long before: chats with a `jid`, messages with numeric acks, times in whole seconds, a key of two
+//! columns, none of which is called `id`, and a partition a month, a table of receipts, tenants, soft deletes. It attaches them in a migration of its own. Its page,
 //! which is made with the kit, shows what SQL says, live and after a reload.
 
 use std::fmt;
@@ -133,7 +133,7 @@ async fn inbox(database: &Database, tenant: u8) -> Value {
 }
 
 /// What the team's programs write while its pages are open.
-const WRITES: [&str; 12] = [
+const WRITES: [&str; 13] = [
     // Three in one second, of two chats, and an answer that is on its way.
     "insert into wa_messages (chat_no, push_name, body, sent) values
        (1, 'Ana', 'Hello', '2026-02-01 09:00:00'), (2, null, 'Good morning', '2026-02-01 09:00:00'), (1, 'Ana', 'Anybody?', '2026-02-01 09:00:00')",
@@ -146,8 +146,12 @@ const WRITES: [&str; 12] = [
     "update wa_messages set body = 'Here I am.' where body = 'Here I am'",
     // What the phone sent when it was online again, hours late.
     "insert into wa_messages (chat_no, push_name, body, sent) values (1, 'Ana', 'late', '2026-01-31 00:00:02')",
-    // Its time was wrong, and is of the key.
-    "update wa_messages set sent = sent + interval '2 s' where body = 'late'",
+    // Its time was wrong, by which it was in another partition.
+    "update wa_messages set sent = '2026-02-01 08:59:59' where body = 'late'",
+    // The next month's, and the next day's by the partition's own name.
+    "create table wa_messages_2026_03 partition of wa_messages for values from ('2026-03-01') to ('2026-04-01');
+     insert into wa_messages (chat_no, push_name, body, sent) values (1, 'Ana', 'in March', '2026-03-01 00:00:00');
+     insert into wa_messages_2026_02 (msg_no, chat_no, push_name, body, sent) values (1000, 2, null, 'by its partition', '2026-02-02 09:00:00')",
     // Taken back, and given again.
     "update wa_messages set deleted_at = now() where body in ('Hello', 'Good morning')",
     "update wa_messages set deleted_at = null where body = 'Hello'",
@@ -208,6 +212,7 @@ async fn a_team_with_tables_of_its_own_sees_in_its_page_what_sql_says() {
         "new late",
         "deleted 45:2026-01-31T05:00:02Z",
         "new late",
+        "new in March",
         "deleted 41:2026-02-01T14:00:00Z",
         "new Hello",
         "deleted 43:2026-02-01T14:00:00Z",
