@@ -80,16 +80,17 @@ async fn a_row_of_a_partitioned_table_is_captured_once_whatever_a_statement_name
     );
     told(&database).await;
 
-    // Rows that move from one partition to another are updates, each once and in the order of their rows.
+    // Rows that move from one partition to another are told once, in the order of their rows. Their key changes.
     database
         .run("update m set at = '2026-02-20', body = 'moved' where id = 1; update m set at = '2026-01-20', state = 'read' where id = 3")
         .await;
     assert_eq!(
         told(&database).await,
         [
-            "message:updated moved",
-            "message:status 3:2026-01-20T00:00:00Z",
-            "message:updated three"
+            "message:deleted 1:2026-01-05T00:00:00Z",
+            "message:new moved",
+            "message:deleted 3:2026-02-06T00:00:00Z",
+            "message:new three"
         ]
     );
     database
