@@ -262,7 +262,7 @@ export class ConversationSocket<M extends Row = Message> {
           this.#renew();
           // What was forbidden may be allowed now.
           this.#each((conversation) => conversation.state.error && conversation.wake());
-        } else if (answer.error.code === "unavailable") throw answer;
+        } else if (answer.error.code === "unavailable" || answer.error.code === "too_many_requests") throw answer;
         // A server that does not accept the token here reads it when the page connects again.
         else this.cut();
       } catch {

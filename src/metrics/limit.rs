@@ -48,6 +48,8 @@ limits! {
     Rooms = "rooms", "ROWCAST_MAX_ROOMS", "a socket is in as many rooms as it may be";
     /// Events a second of one socket.
     EventRate = "event_rate", "ROWCAST_MAX_EVENT_RATE", "a socket sends too many events a second";
+    /// Tokens that one socket goes on with.
+    RefreshRate = "refresh_rate", "", "a socket sends auth:refresh too often";
     /// Bytes of one message.
     MessageSize = "message_size", "ROWCAST_MAX_MESSAGE_SIZE", "a client's message is too large";
     /// Time from the accepted connection to the Socket.IO CONNECT.

@@ -4,13 +4,20 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::inbox::Inbox;
 use super::protocol::Refusal;
 use crate::auth::Identity;
 use crate::db::ResumeSession;
 use crate::delivery::{SendOutcome, Subscriber, SubscriberTransport as _};
+use crate::quota::Pace;
 use crate::transport::{Ack, ClientTransport};
+
+/// How often a client may go on with another token, beside some at once: one does so every few minutes.
+const REFRESH_PAUSE: Duration = Duration::from_secs(5);
 
 /// A connected client.
 pub(super) struct Client {
@@ -27,6 +34,7 @@ pub(super) struct Client {
     has_left: AtomicBool,
     /// Whether the row has other rooms than the client is in, because the database was away when they changed.
     session_dirty: AtomicBool,
+    refreshes: Pace,
 }
 
 /// Who a client is, and for how long it may be that.
@@ -58,12 +66,18 @@ impl Client {
             session_stored: AtomicBool::new(session_stored),
             has_left: AtomicBool::new(false),
             session_dirty: AtomicBool::new(false),
+            refreshes: Pace::new(Instant::now()),
         }
     }
 
     /// Our own number for the connection. The Socket.IO id is a secret: never logged, never shown.
     pub(super) fn id(&self) -> u64 {
         self.subscriber.id
+    }
+
+    /// Counts a token that it goes on with; false when it is one too many. For each, the policy is asked about all of its rooms.
+    pub(super) fn take_refresh(&self) -> bool {
+        self.refreshes.take(REFRESH_PAUSE, Instant::now())
     }
 
     /// Who it is.

@@ -5,7 +5,6 @@
 //! Guarantees that one socket of an engine session is seen off before the next one is let in; that the probe of an upgrade which
 //! fails leaves the session as it was; and that the pids of CONNECT packets go out in the packets' order.
 
-mod connects;
 mod polling_state;
 mod upgrade;
 
@@ -21,10 +20,13 @@ use super::client_packet::ClientPackets;
 use super::close_code::CloseCode;
 use super::engine_queue::EngineQueue;
 use crate::metrics::{Limit, Metrics};
-use crate::quota::{Holder, Place};
-use connects::Connects;
+use crate::quota::{Holder, Pace, Place};
 pub(super) use polling_state::Interrupt;
 use polling_state::{Polling, PollingState, Upgrade};
+
+/// How often a client may connect on one engine session: a stock client does once, and again only when its page disconnects and
+/// connects anew.
+const CONNECT_PAUSE: Duration = Duration::from_secs(1);
 
 /// The turn of one socket of an engine session, until it is dropped.
 pub(crate) type Turn = OwnedMutexGuard<()>;
@@ -36,7 +38,7 @@ pub(crate) struct EngineSession {
     metrics: Metrics,
     /// Counted for as long as the session lives.
     place: Place,
-    connects: Connects,
+    connects: Pace,
     /// Held by the socket that is connected. A client may leave the namespace and connect anew on one engine session.
     turn: Arc<tokio::sync::Mutex<()>>,
     /// `None` for a session that was a WebSocket from its first byte.
@@ -71,7 +73,7 @@ impl EngineSession {
             connected: AtomicBool::new(false),
             metrics,
             place,
-            connects: Connects::new(now),
+            connects: Pace::new(now),
             turn: Arc::default(),
             polling,
         })
@@ -79,7 +81,7 @@ impl EngineSession {
 
     /// Counts a CONNECT packet; false when it is one too many. Each begins a resume session, and may ask the database for one.
     pub(crate) fn take_connect(&self, now: Instant) -> bool {
-        self.connects.take(now)
+        self.connects.take(CONNECT_PAUSE, now)
     }
 
     /// Whom it is counted for: its client's address.

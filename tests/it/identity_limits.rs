@@ -152,6 +152,33 @@ async fn a_long_poll_that_reads_again_and_again_counts_each_time() {
     assert!(limited(&scene, "read_rate").await >= 1.0);
 }
 
+/// For each one the policy is asked about all rooms of the socket.
+#[tokio::test]
+async fn a_socket_goes_on_with_another_token_so_often() {
+    let scene = guarded(&[]).await;
+    let mut client = admitted(&scene, "one").await;
+    client.join("42").await;
+    let token = token("one", &json!({ "conversations": "*" }));
+    let mut taken = 0;
+    let refused = loop {
+        let answer = client.ask("auth:refresh", json!([token])).await;
+        if answer["ok"] != true {
+            break answer;
+        }
+        taken += 1;
+        assert!(taken < 200, "as often as it likes");
+    };
+    assert!(taken >= 10, "some are allowed at once: {taken}");
+    assert_eq!(refused["error"]["code"], "too_many_requests", "{refused}");
+    assert!(limited(&scene, "refresh_rate").await >= 1.0);
+    // It stays where it is, as who it is; and another one has its own.
+    scene.database.say("42", "still here").await;
+    assert_eq!(client.event("message:new").await.body(), "still here");
+    let other = admitted(&scene, "one").await;
+    let answer = other.ask("auth:refresh", json!([token])).await;
+    assert_eq!(answer["ok"], true, "{answer}");
+}
+
 #[tokio::test]
 async fn an_identity_has_its_requests_a_second_from_whatever_address() {
     let scene = guarded(&[("ROWCAST_MAX_HTTP_RATE", "2")]).await;
