@@ -52,6 +52,8 @@ limits! {
     RefreshRate = "refresh_rate", "", "a socket sends auth:refresh too often";
     /// Bytes of one message.
     MessageSize = "message_size", "ROWCAST_MAX_MESSAGE_SIZE", "a client's message is too large";
+    /// Bytes of what a client says of itself with CONNECT.
+    AuthSize = "auth_size", "", "a client's auth in CONNECT is larger than 16 KB";
     /// Time from the accepted connection to the Socket.IO CONNECT.
     HandshakeTime = "handshake_time", "ROWCAST_HANDSHAKE_TIMEOUT", "a connection did not become a Socket.IO client in time";
     /// Events of one socket that wait to be handled.
