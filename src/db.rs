@@ -77,7 +77,8 @@ pub(crate) use read_error::log_wait;
 pub(crate) use retry::is_transient;
 pub(crate) use self_check::SelfCheck;
 pub(crate) use sessions::{
-    PidHash, ResumeSession, SessionProgress, Sessions, StoredSession, Takeover, parse_takeovers,
+    CountedFor, PidHash, ResumeSession, SessionProgress, Sessions, StoredSession, Takeover,
+    parse_takeovers,
 };
 pub(crate) use sources::{Source, sources};
 pub(crate) use stats::stats;

@@ -68,6 +68,10 @@ limits! {
     UnreadAnswers = "unread_answers", "", "an identity or an address does not read the answers that it asks for";
     /// Bytes of answers that nobody reads.
     AllUnreadAnswers = "all_unread_answers", "", "as many answers wait to be read as may";
+    /// Bytes of resume sessions that one identity, or one address, has left.
+    SessionsSize = "sessions_size", "ROWCAST_MAX_SESSIONS_SIZE", "an identity or an address has left as many resume sessions as are kept, and the oldest were removed";
+    /// Bytes of resume sessions that one identity, or one address, writes a second.
+    SessionRate = "session_rate", "", "an identity or an address joins and leaves rooms of long names without end, and is refused joins";
     /// Time in which a client has to read an answer.
     AnswerTime = "answer_time", "ROWCAST_ANSWER_TIMEOUT", "a client did not read an answer in time, and was disconnected";
     /// What one identity, or one address, reads of what is past.

@@ -13,7 +13,7 @@ use super::protocol::Refusal;
 use crate::auth::Identity;
 use crate::db::ResumeSession;
 use crate::delivery::{SendOutcome, Subscriber, SubscriberTransport as _};
-use crate::quota::Pace;
+use crate::quota::{Holder, Pace};
 use crate::transport::{Ack, ClientTransport};
 
 /// How often a client may go on with another token, beside some at once: one does so every few minutes.
@@ -32,6 +32,8 @@ pub(super) struct Client {
     session_stored: AtomicBool,
     /// Whether the client has disconnected on purpose, and so the row is to be gone.
     has_left: AtomicBool,
+    /// Whether the connection has ended otherwise, and so the row is to be one that has ended.
+    has_ended: AtomicBool,
     /// Whether the row has other rooms than the client is in, because the database was away when they changed.
     session_dirty: AtomicBool,
     refreshes: Pace,
@@ -65,6 +67,7 @@ impl Client {
             transport,
             session_stored: AtomicBool::new(session_stored),
             has_left: AtomicBool::new(false),
+            has_ended: AtomicBool::new(false),
             session_dirty: AtomicBool::new(false),
             refreshes: Pace::new(Instant::now()),
         }
@@ -83,6 +86,12 @@ impl Client {
     /// Who it is.
     pub(super) fn identity(&self) -> Identity {
         self.proved().identity.clone()
+    }
+
+    /// For whom limits count what it asks for: its identity, or without one its address.
+    pub(super) fn holder(&self) -> Option<Holder> {
+        let identity = self.identity().holder();
+        identity.or_else(|| self.transport.address_holder())
     }
 
     /// It has proved the same with a later token.
@@ -113,6 +122,14 @@ impl Client {
 
     pub(super) fn set_left(&self) {
         self.has_left.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.has_ended.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn set_ended(&self) {
+        self.has_ended.store(true, Ordering::SeqCst);
     }
 
     pub(super) fn is_session_dirty(&self) -> bool {

@@ -118,7 +118,10 @@ impl<S: ReplaySource> Connector<S> {
         }
         let has_ended = || connection.as_ref().is_some_and(|own| own.is_cut());
         let request = auth.and_then(ResumeRequest::of);
-        let (pid, session, outcome) = self.begin_session(request, &identity, has_ended).await?;
+        let address = engine_session.and_then(|session| session.holder());
+        let (pid, session, outcome) = self
+            .begin_session(request, &identity, address, has_ended)
+            .await?;
 
         let inbox = Inbox::new(self.limits.max_event_rate, self.metrics.clone());
         let entrance = Entrance::new(inbox, turn);

@@ -79,7 +79,7 @@ impl EngineSession {
     }
 
     /// Whom it is counted for: its client's address.
-    pub(super) fn holder(&self) -> Option<&Holder> {
+    pub(crate) fn holder(&self) -> Option<&Holder> {
         self.place.holder()
     }
 

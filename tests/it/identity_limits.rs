@@ -85,7 +85,7 @@ async fn an_identity_has_its_long_polls_from_whatever_address() {
 }
 
 async fn admitted(scene: &Scene, subject: &str) -> Client {
-    let token = token(subject, &json!({ "conversations": "*" }));
+    let token = token(subject, &json!({ "conversations": "*", "rooms": ["k*"] }));
     let options = json!({ "transports": ["websocket"], "auth": { "token": token } });
     let mut client = scene.stock.open(scene.server.address(), &options, &[]).0;
     client.connected().await;
@@ -197,4 +197,34 @@ async fn an_identity_has_its_requests_a_second_from_whatever_address() {
     let other = bearer("other");
     assert_eq!(status(&scene, refused_at, EVENTS, &other).await, 200);
     assert!(limited(&scene, "http_rate").await >= 1.0);
+}
+
+/// Each join and each leave writes the names of all rooms of the socket.
+#[tokio::test]
+async fn an_identity_has_so_much_written_by_joins_and_leaves() {
+    let scene = guarded(&[("ROWCAST_MAX_EVENT_RATE", "1000")]).await;
+    let client = admitted(&scene, "one").await;
+    // Of 2,000 bytes each. That they compress well doesn't count.
+    let room = |number: u32| json!([format!("{}:{number}", "k".repeat(1_990))]);
+    for number in 0..99 {
+        let answer = client.ask("join:room", room(number)).await;
+        assert_eq!(answer["ok"], true, "{answer}");
+    }
+    let mut written = 0;
+    let refused = loop {
+        let answer = client.ask("join:room", room(99)).await;
+        if answer["ok"] != true {
+            break answer;
+        }
+        client.ask("leave:room", room(99)).await;
+        written += 2 * 200_000;
+        assert!(written < 200_000_000, "as much as it likes");
+    };
+    assert!(written > 40_000_000, "some is allowed: {written}");
+    assert_eq!(refused["error"]["code"], "too_many_requests", "{refused}");
+    assert!(limited(&scene, "session_rate").await >= 1.0);
+    // It may leave, and nobody else notices.
+    let answer = client.ask("leave:room", room(0)).await;
+    assert_eq!(answer["ok"], true, "{answer}");
+    admitted(&scene, "two").await.join("42").await;
 }

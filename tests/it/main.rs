@@ -44,6 +44,7 @@ mod kit;
 mod kit_order;
 mod large_commits;
 mod layers;
+mod left_sessions;
 mod limits;
 mod logs;
 mod long_polls;
