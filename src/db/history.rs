@@ -24,6 +24,7 @@ mod lookup;
 mod merge;
 mod place;
 mod resolve;
+mod shape;
 mod source;
 mod statement;
 mod template;
@@ -31,6 +32,7 @@ mod template;
 pub(crate) use error::HistoryError;
 use merge::{List, Message};
 use place::Found;
+use shape::Shape;
 use source::{Source, Told};
 use statement::Scope;
 use template::Solution;
@@ -39,7 +41,7 @@ use template::Solution;
 const MAX_BYTES: i64 = 4 * 1024 * 1024;
 
 /// One snapshot for everything that follows. What decides how values become text is as in the triggers (`rowcast.function_sql`),
-/// whatever the database, the role or a pooler's other clients have set. The planner is to look at each contact by itself.
+/// whatever the database, the role or a pooler's other clients have set.
 const BEGIN: &str = concat!(
     "
 begin isolation level repeatable read read only;
@@ -56,8 +58,12 @@ set local lc_monetary = 'C';
 set local quote_all_identifiers = off;
 set local jit = off;
 set local enable_seqscan = on;
-set local plan_cache_mode = force_custom_plan"
+set local plan_cache_mode = auto"
 );
+
+/// From here on the planner looks at each room by itself. The question which tables there are takes longer to plan than to answer, and is
+/// always the same.
+const BY_ROOM: &str = "set local plan_cache_mode = force_custom_plan";
 
 /// Some messages of a room.
 #[derive(Debug)]
@@ -124,6 +130,7 @@ async fn read(
         .await?;
     let (state, durable) = database_state(&row)?;
     let sources = Source::all(&mut on).await?;
+    sqlx::raw_sql(BY_ROOM).execute(&mut on).await?;
     if sources.is_empty() && is_hidden(&mut on).await? {
         return Err(HistoryError::Hidden);
     }
@@ -137,37 +144,31 @@ async fn read(
     };
     let max_payload = i32::try_from(max_payload).unwrap_or(i32::MAX);
     let mut lists = Vec::with_capacity(tables.len());
+    let mut shown = Vec::with_capacity(tables.len());
     for (index, table) in tables.iter().enumerate() {
         if let Some(only) = place::older(&tables, index, anchor.as_ref()) {
             let scope = table.scope(room, only);
-            lists.push(read_list(&mut on, table, &scope, limit, max_payload).await?);
+            let list = read_list(&mut on, table, &scope, limit, max_payload).await?;
+            shown.extend((!list.messages.is_empty()).then(|| Shape::from(table.source)));
+            lists.push(list);
             if index + 1 < tables.len() {
                 on.pin_names().await?;
             }
         }
     }
     transaction.rollback().await?;
+    let all: Vec<_> = tables.iter().map(|table| table.source.into()).collect();
+    let (key, order) = shape::common(&all, &shown);
     let (messages, more) = merge::newest(lists, limit, MAX_BYTES as usize);
     Ok(Some(Page {
         messages,
         more,
-        key: common(&tables, |source| &source.key),
-        order: common(&tables, |source| &source.order),
+        key,
+        order,
         left_out: Vec::new(),
         state,
         durable,
     }))
-}
-
-/// What all of the tables have alike.
-fn common(tables: &[Found<'_>], of: impl Fn(&Source) -> &Vec<String>) -> Vec<String> {
-    let mut lists = tables.iter().map(|table| of(table.source));
-    let first = lists.next().cloned().unwrap_or_default();
-    if lists.all(|list| *list == first) {
-        first
-    } else {
-        Vec::new()
-    }
 }
 
 /// Whether row security may be why no table is attached.
@@ -235,6 +236,13 @@ async fn read_list(
     limit: usize,
     max_payload: i32,
 ) -> Result<List, HistoryError> {
+    // Without statistics, as after a dump was restored, Postgres would make JSON of all rows of the room and sort them.
+    let sort = if table.source.is_sorted_by_index(&scope.values) {
+        "set local enable_sort = off"
+    } else {
+        "set local enable_sort = on"
+    };
+    sqlx::raw_sql(sort).execute(&mut *connection).await?;
     let rows = statement::page(
         table.source,
         scope,

@@ -4,12 +4,12 @@ use std::process::{Command, Stdio};
 
 use tokio::task::spawn_blocking;
 
-use crate::harness::postgres::binaries;
+use crate::harness::postgres;
 use crate::history_tables::without_chat;
 
 /// What psql prints for these statements.
 async fn psql(url: &str, sql: String) -> (String, String) {
-    let mut command = Command::new(binaries().join("psql"));
+    let mut command = Command::new(postgres::psql().expect("psql is installed"));
     command.args(["-qX", "-v", "ON_ERROR_STOP=1", "-c", &sql, url]);
     command.stdin(Stdio::null());
     let ended = spawn_blocking(move || command.output()).await;

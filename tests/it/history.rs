@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::api::{column, encoded};
+use crate::harness::wait::until;
 use crate::harness::{Database, Scene, Server};
 
 /// Every id of a conversation in its order.
@@ -217,4 +218,37 @@ async fn a_large_row_is_cut_to_its_ids_and_a_page_to_some_bytes() {
         assert!(got.len() < 41, "more was said: {}", got.len());
     }
     assert_eq!(got, expected);
+}
+
+/// As after a dump was restored: nothing is known of the table, and all rows of a room would be made JSON and sorted for each page.
+#[tokio::test]
+async fn a_page_is_read_by_the_index_whatever_the_statistics_say() {
+    let database = Database::chat().await;
+    database
+        .run("alter table messages set (autovacuum_enabled = off);
+              insert into messages (contact_id, body, created_at)
+                select (n % 2)::text, n::text, now() - n * interval '1 s' from generate_series(1, 10000) n")
+        .await;
+    let server = Server::on(&database).await;
+    let page = server.read("1", "messages?limit=20").await;
+    assert_eq!(column(&page["messages"], "/body")[19], "1");
+    let before = format!(
+        "messages?limit=20&before={}",
+        column(&page["messages"], "/id")[0]
+    );
+    let page = server.read("1", &before).await;
+    assert_eq!(column(&page["messages"], "/body")[19], "41");
+    // Postgres counts what its processes did when they end.
+    server.stop().await;
+    let read = "select idx_tup_fetch from pg_stat_user_tables where relname = 'messages' and idx_tup_fetch >= 40";
+    let read = until("both pages to be counted", async || {
+        database
+            .value(&format!("select coalesce(({read}), 0)"))
+            .await
+            .parse::<u64>()
+            .ok()
+            .filter(|rows| *rows > 0)
+    });
+    let read = read.await;
+    assert!(read < 200, "{read} rows were read for two pages");
 }

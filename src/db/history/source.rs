@@ -25,11 +25,20 @@ select f.value ->> 'room' as room, format('%I.%I', n.nspname, c.relname) as rela
        f.value ->> 'key_sql' as key_sql, f.value ->> 'id_column' as id_column,
        array(select jsonb_array_elements_text(f.value -> 'key')) as key,
        array(select jsonb_array_elements_text(f.value -> 'order')) as \"order\",
+       array(select jsonb_array_elements_text(f.value -> 'members')) as members,
        f.value -> 'columns' as placeholders,
        exists (select from pg_attribute att join pg_type ty on ty.oid = att.atttypid
                where att.attrelid = c.oid and att.attnum > 0 and not att.attisdropped
                  and (ty.typnamespace <> 'pg_catalog'::regnamespace or ty.typname ~ '^_?(json$|reg)')) as careful,
        s.key_columns, coalesce(s.order_columns, array_remove(array[s.order_column], null)) as order_columns,
+       case when exists (
+         select from pg_index i
+         where i.indrelid = c.oid and i.indisvalid and i.indpred is null
+           and (select array_agg(attname::text order by attname) from pg_attribute
+                where attrelid = i.indrelid and attnum = any ((i.indkey::int2[])[0 : cardinality(told.columns) - 1])) = told.columns
+           and (select attname from pg_attribute where attrelid = i.indrelid and attnum = (i.indkey::int2[])[cardinality(told.columns)])
+               = coalesce(s.order_columns[1], s.order_column, s.key_columns[1])
+       ) then told.columns else '{}' end as index_columns,
        current_user::text as role,
        has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select') as readable,
        ",
@@ -53,6 +62,14 @@ select f.value ->> 'room' as room, format('%I.%I', n.nspname, c.relname) as rela
 from rowcast.sources s
 join rowcast.attached a using (source)
 cross join jsonb_array_elements(a.feeds) with ordinality as f (value, place)
+cross join lateral (
+  select array(
+    select p ->> 'column' as own from jsonb_array_elements(f.value -> 'columns') as p where p ->> 'lookup' is null
+    union
+    select own from jsonb_array_elements(f.value -> 'columns') as p
+    cross join jsonb_array_elements_text(a.lookups -> (p ->> 'lookup') -> 'column') as own
+    order by own) as columns
+) told
 join pg_class c on c.oid = s.relation
 join pg_namespace n on n.oid = c.relnamespace
 where 'insert' = any (s.captured)
@@ -78,8 +95,12 @@ pub(super) struct Source {
     /// The members of a row that identify it, and those that sort it.
     pub(super) key: Vec<String>,
     pub(super) order: Vec<String>,
+    /// All members of a row.
+    pub(super) members: Vec<String>,
     key_columns: Vec<String>,
     order_columns: Vec<String>,
+    /// The columns that the room's name tells, where an index has them first and then what sorts the rows; else none.
+    index_columns: Vec<String>,
     /// Who asks.
     pub(super) role: String,
     pub(super) readable: bool,
@@ -186,6 +207,17 @@ impl Source {
         } else {
             Vec::new()
         }
+    }
+
+    /// Whether an index gives the rows with these values as they are sorted.
+    pub(super) fn is_sorted_by_index(&self, values: &Values<'_>) -> bool {
+        let told = |name: &String| {
+            let one = |(column, values): &(&Column, Vec<String>)| {
+                column.name == *name && values.len() == 1
+            };
+            values.iter().any(one)
+        };
+        !self.index_columns.is_empty() && self.index_columns.iter().all(told)
     }
 
     /// The first of its order columns, where that is there and says more than the key does.

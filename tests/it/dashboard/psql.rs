@@ -1,17 +1,16 @@
 //! Rows from `psql`, as the README has it.
 
-use std::path::PathBuf;
 use std::process::Stdio;
 
 use tokio::process::Command;
 
 use crate::harness::Database;
-use crate::harness::postgres::binaries;
+use crate::harness::postgres;
 use crate::harness::wait::within;
 
 /// Runs SQL by Postgres's own client. The packages from npm have none: there a connection of ours runs it.
 pub(super) async fn psql(database: &Database, sql: &str) {
-    let Some(program) = program() else {
+    let Some(program) = postgres::psql() else {
         eprintln!("no psql on this machine: sqlx runs {sql}");
         return database.run(sql).await;
     };
@@ -23,12 +22,4 @@ pub(super) async fn psql(database: &Database, sql: &str) {
         .output();
     let ran = within(sql, ran).await.expect("psql starts");
     assert!(ran.status.success(), "{sql}: {ran:?}");
-}
-
-/// Beside the server's binaries, or where Debian has it.
-fn program() -> Option<PathBuf> {
-    let beside = binaries().join("psql");
-    [beside, PathBuf::from("/usr/bin/psql")]
-        .into_iter()
-        .find(|file| file.is_file())
 }

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use tokio::task::spawn_blocking;
 
-use super::postgres::binaries;
+use super::postgres::{binaries, psql};
 
 /// What `pg_dump` with these options writes.
 pub(crate) async fn dump(url: &str, options: &[&str]) -> Vec<u8> {
@@ -20,7 +20,7 @@ pub(crate) async fn dump(url: &str, options: &[&str]) -> Vec<u8> {
 
 /// Has `psql` read it, and returns what it complains of.
 pub(crate) async fn restore(url: &str, dump: Vec<u8>) -> String {
-    let mut command = Command::new(binaries().join("psql"));
+    let mut command = Command::new(psql().expect("psql is installed"));
     command.args(["-qX", url]);
     command.stdin(Stdio::piped()).stdout(Stdio::null());
     command.stderr(Stdio::piped());

@@ -271,6 +271,14 @@ pub(crate) fn binaries() -> PathBuf {
     PathBuf::from(String::from_utf8_lossy(&found.stdout).trim())
 }
 
+/// Its psql: beside the binaries, which npm's have not, or Debian's of any major.
+pub(crate) fn psql() -> Option<PathBuf> {
+    let beside = binaries().join("psql");
+    [beside, PathBuf::from("/usr/bin/psql")]
+        .into_iter()
+        .find(|file| file.is_file())
+}
+
 /// Somebody who is not root.
 pub(super) fn unprivileged() -> (u32, u32) {
     let passwd = fs::read_to_string("/etc/passwd").expect("a list of users");

@@ -11,6 +11,7 @@ mod room;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -23,6 +24,9 @@ use super::stock::Stock;
 use actor::{Actor, Order};
 pub(crate) use pass::Pass;
 pub(crate) use room::{Phase, Room};
+
+/// How long it may take to come back, to join, or to get a page.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One client and what it has seen.
 pub(crate) struct Witness {
@@ -53,6 +57,8 @@ pub(crate) struct View {
     pub(crate) reasons: Vec<String>,
     /// Messages and statuses that came.
     pub(crate) events: u64,
+    /// Pages of history that came.
+    pub(crate) pages: Arc<AtomicU64>,
     /// What happened to it, for who has to find out why something was lost.
     pub(crate) journal: Journal,
     /// What no server should do.
@@ -219,13 +225,18 @@ impl Witness {
         .await;
     }
 
-    /// Waits until it has seen as much.
+    /// Waits until it has seen as much. A long history takes its time: what is bounded is how long no page of one comes.
     pub(crate) async fn until(&self, what: &str, seen: impl Fn(&View) -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let mut deadline = Instant::now() + PATIENCE;
+        let mut pages = 0;
         while !self.read(&seen) {
+            let now = self.read(|view| view.pages.load(Ordering::Relaxed));
+            if now > pages {
+                (pages, deadline) = (now, Instant::now() + PATIENCE);
+            }
             assert!(
                 Instant::now() < deadline,
-                "waited 60s for the {:?} client {what}: {:?}",
+                "waited {PATIENCE:?} for the {:?} client {what}: {:?}",
                 self.kind,
                 self.view()
             );

@@ -309,9 +309,9 @@ impl Actor {
             return;
         }
         let (address, contact) = (self.address.clone(), contact.to_owned());
-        let pass = self.pass.clone();
+        let (pass, pages) = (self.pass.clone(), Arc::clone(&self.view().pages));
         self.loading.spawn(async move {
-            let history = history::load(&address, &contact, pass.as_ref()).await;
+            let history = history::load(&address, &contact, pass.as_ref(), &pages).await;
             (contact, history)
         });
     }

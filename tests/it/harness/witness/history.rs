@@ -1,6 +1,7 @@
 //! A conversation's history over HTTP, as a page loads it before it joins.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -20,8 +21,13 @@ pub(super) type Base = HashMap<u128, (u8, bool)>;
 /// The whole history with its offset, or why it can't be had.
 pub(super) type Loaded = Result<(Base, String), String>;
 
-/// Loads all of it.
-pub(super) async fn load(address: &str, contact: &str, pass: Option<&Pass>) -> Loaded {
+/// Loads all of it, and counts the pages.
+pub(super) async fn load(
+    address: &str,
+    contact: &str,
+    pass: Option<&Pass>,
+    pages: &AtomicU64,
+) -> Loaded {
     let mut base = HashMap::new();
     let mut offset = None;
     let mut before = String::new();
@@ -30,6 +36,7 @@ pub(super) async fn load(address: &str, contact: &str, pass: Option<&Pass>) -> L
         let page = load_page_patiently(address, &path, pass)
             .await
             .map_err(|status| format!("can't load {contact} after {}: {status:?}", base.len()))?;
+        pages.fetch_add(1, Ordering::Relaxed);
         let older = offset.is_some();
         offset = offset.or_else(|| page["offset"].as_str().map(str::to_owned));
         let odd = || format!("an odd page of {contact}: {page}");
