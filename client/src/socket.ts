@@ -307,11 +307,7 @@ export class ConversationSocket<M extends Row = Message> {
           this.#renew();
           // What was forbidden may be allowed now.
           this.#each((conversation) => conversation.state.error && conversation.wake());
-<<<<<<< HEAD
-        } else if (answer.error.code === "unavailable" || answer.error.code === "too_many_requests") throw answer;
-=======
         } else if (/^(unavailable|too_many_requests)$/.test(answer.error.code)) throw answer;
->>>>>>> 4533986de8c30ed9dcaaf5305d447a6bfa80ba22
         // A server that does not accept the token here reads it when the page connects again.
         else this.cut();
       } catch {
