@@ -72,6 +72,8 @@ limits! {
     SessionsSize = "sessions_size", "ROWCAST_MAX_SESSIONS_SIZE", "an identity or an address has left as many resume sessions as are kept, and the oldest were removed";
     /// Bytes of resume sessions that one identity, or one address, writes a second.
     SessionRate = "session_rate", "", "an identity or an address joins and leaves rooms of long names without end, and is refused joins";
+    /// Packets a second by which members of rooms are told who types, of one identity or one address.
+    TypingRate = "typing_rate", "", "an identity or an address says in large rooms, again and again, that it types";
     /// Time in which a client has to read an answer.
     AnswerTime = "answer_time", "ROWCAST_ANSWER_TIMEOUT", "a client did not read an answer in time, and was disconnected";
     /// What one identity, or one address, reads of what is past.

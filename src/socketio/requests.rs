@@ -9,18 +9,19 @@ mod join;
 mod recheck;
 mod refresh;
 mod session_writes;
+mod typing;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use super::client::Client;
 use super::packet::Incoming;
-use super::protocol::{Refusal, Request, RoomForm};
+use super::protocol::{Refusal, Request};
 use super::session::Clients;
 use super::session::store::stored_session;
 use crate::auth::{Authenticator, RoomPolicy};
@@ -33,6 +34,7 @@ use crate::quota::Rates;
 use crate::transport::Ack;
 use join::JoinResult;
 pub(super) use session_writes::SessionWrites;
+pub(super) use typing::TypingRate;
 
 /// How long a join, a leave or a resume waits for a database that is away, and a join for the broadcast, before it is refused. A
 /// resume that is refused ends the connection.
@@ -54,6 +56,7 @@ pub(super) struct Requests<S> {
     /// What identities, and addresses without one, read of the past.
     pub(super) reads: Arc<Rates>,
     pub(super) session_writes: SessionWrites,
+    pub(super) typing: TypingRate,
     pub(super) room_policy: RoomPolicy,
     pub(super) clients: Arc<Clients>,
     pub(super) authenticator: Authenticator,
@@ -142,18 +145,6 @@ impl<S: ReplaySource> Requests<S> {
         match done {
             Ok(()) => client.transport.answer(ack, &json!({ "ok": true })),
             Err(refusal) => client.refuse(&refusal, ack),
-        }
-    }
-
-    fn set_typing(&self, client: &Client, args: &[Value], typing: bool) -> Result<(), Refusal> {
-        let room = RoomForm::Conversation.only_arg(args)?;
-        if self
-            .hub
-            .set_client_typing(&client.subscriber, &room, typing)
-        {
-            Ok(())
-        } else {
-            Err(Refusal::Forbidden("join the conversation first"))
         }
     }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::harness::token::{JWT, token};
 use crate::harness::wait::{until, within};
-use crate::harness::{Caller, Client, Scene};
+use crate::harness::{Caller, Client, Scene, Wire};
 
 const EVENTS: &str = "/api/conversations/42/events";
 const HISTORY: &str = "/api/conversations/42/messages?limit=200";
@@ -197,6 +197,38 @@ async fn an_identity_has_its_requests_a_second_from_whatever_address() {
     let other = bearer("other");
     assert_eq!(status(&scene, refused_at, EVENTS, &other).await, 200);
     assert!(limited(&scene, "http_rate").await >= 1.0);
+}
+
+/// One event of a client's is as many packets as its room has members.
+#[tokio::test]
+async fn an_identity_tells_so_many_that_it_types() {
+    const MEMBERS: u32 = 100;
+    let scene = guarded(&[]).await;
+    let auth = json!({ "token": token("two", &json!({ "conversations": "*" })) });
+    let mut members = Vec::new();
+    for _ in 0..MEMBERS {
+        let (_, mut member) = Wire::connect_with(scene.server.address(), &auth).await;
+        let answer = member.ask("join:conversation", &json!(["42"]), 1).await;
+        assert_eq!(answer["ok"], true, "{answer}");
+        members.push(member);
+    }
+    let client = admitted(&scene, "one").await;
+    client.join("42").await;
+    let mut told = 0;
+    let refused = loop {
+        let event = ["typing:start", "typing:stop"][(told / MEMBERS % 2) as usize];
+        let answer = client.ask(event, json!(["42"])).await;
+        if answer["ok"] != true {
+            break answer;
+        }
+        told += MEMBERS;
+        assert!(told < 500_000, "as many as it likes");
+    };
+    assert!(told >= 50_000, "some are at once: {told}");
+    assert_eq!(refused["error"]["code"], "too_many_requests", "{refused}");
+    assert!(limited(&scene, "typing_rate").await >= 1.0);
+    let other = members[0].ask("typing:start", &json!(["42"]), 2).await;
+    assert_eq!(other["ok"], true, "{other}");
 }
 
 /// Each join and each leave writes the names of all rooms of the socket.
