@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 /// Every migration with the SHA-256 of its file.
-const RELEASED: [(&str, &str); 43] = [
+const RELEASED: [(&str, &str); 44] = [
     (
         "0001_outbox.sql",
         "8a202595a90dd4209fe9dbe4f22e364183d8b0135bb5b410841f0276d3ed3af4",
@@ -162,6 +162,10 @@ const RELEASED: [(&str, &str); 43] = [
     (
         "0059_keys.sql",
         "e88abe080f861bb222808610c342d622d7847bedd3f27005d79cb662d7d77395",
+    ),
+    (
+        "0060_sessions_ended.sql",
+        "3988ee23068f7ac9e73d862349b863d36265c3a49b9f819e921f048b30fb597a",
     ),
     (
         "0061_preview.sql",
