@@ -12,7 +12,7 @@ export interface Connection<M extends Row> {
   readonly options: Options<M>;
   /** Nothing where no server is named: then there is only the fetcher. */
   readonly io: Socket<ServerEvents<M>, ClientEvents> | undefined;
-  /** The URL that the paths of all conversations begin with. */
+  /** The URL that the paths of all rooms begin with. */
   readonly api: string;
   /** Whether the server has accepted the connection. */
   readonly connected: boolean;
@@ -20,18 +20,20 @@ export interface Connection<M extends Row> {
   readonly leaving: Promise<unknown> | undefined;
   /** The code by which the server refuses the connection. */
   readonly refusal: string | null;
-  /** Takes one `join` back. */
-  leave(contactId: string): void;
+  /** Takes one join of the room back. */
+  release(room: string): void;
+  /** Waits until one more join does not exceed the server's rate. `again`: the server has just said that one did. */
+  turn(signal: AbortSignal, again: boolean): Promise<void>;
   /** Leaves the room on the server, where there is a connection. */
-  leaveRoom(contactId: string): void;
-  /** Reads `what` of a conversation over HTTP. Throws the server's refusal, which has a `code`. */
-  get<T>(contactId: string, what: string, signal?: AbortSignal): Promise<T>;
+  leaveRoom(room: string): void;
+  /** Reads `what` of a room over HTTP. Throws the server's refusal, which has a `code`. */
+  get<T>(room: string, what: string, signal?: AbortSignal): Promise<T>;
   /** Emits a request and waits for its ack. */
-  ask(event: "join:conversation", argument: unknown): Promise<JoinAnswer>;
+  ask(event: `join:${"conversation" | "room"}`, argument: unknown): Promise<JoinAnswer>;
   /** Drops a connection that brings nothing, and connects again. */
   cut(): void;
-  /** The contact id that an event belongs to; nothing where that can't be told. */
-  ownerOf(payload: unknown): unknown;
+  /** How many of the page's rooms an event may belong to, by its payload. */
+  ownersOf(payload: unknown): readonly unknown[];
   /** Calls the application's listeners of an event. */
   tell(event: string, payload: unknown): void;
 }

@@ -10,7 +10,8 @@ import { call } from "./call.js";
 import type { Connection } from "./connection.js";
 import { codeOf, UNREACHABLE } from "./error.js";
 import { applyEvent, keyOf, mergeNewest, type Shape } from "./messages.js";
-import type { EventsPage, HistoryPage, Message, Row } from "./protocol.js";
+import type { EventsPage, HistoryPage, JoinAnswer, Message, Row } from "./protocol.js";
+import { idOf, isConversation, nameOf } from "./room.js";
 import { NOTHING, type ConversationState, type Status } from "./state.js";
 
 /** How long the socket may take to bring an event that a poll has seen. */
@@ -21,13 +22,19 @@ const RESTART_MS = 1_000;
 const TYPING_MS = 5_000;
 /** The user has stopped typing when no key was struck for this long. */
 const IDLE_MS = 4_000;
+/** An event that may be of several rooms is looked for in each of them by a poll, at most this often. */
+const NUDGE_MS = 500;
+/** How often a join is tried again that came when there were too many, before the conversation polls. */
+const TRIES = 4;
 /** The server sends `typing:stop` after 15 s at the latest; when that event got lost, this ends the typing. */
 const TYPING_LOST_MS = 20_000;
 
 type Timer = ReturnType<typeof setTimeout> | undefined;
 
-/** One conversation, as `ConversationSocket.join` returns it. */
+/** One conversation, or a room of another kind, as `ConversationSocket.join` and `joinRoom` return it. */
 export class Conversation<M extends Row = Message> {
+  /** What its events have as `contactId`. */
+  readonly contactId: string;
   /** @internal How many have joined and not left. */
   users = 0;
   readonly #socket: Connection<M>;
@@ -57,14 +64,19 @@ export class Conversation<M extends Row = Message> {
   #idleTimer: Timer;
   /** Ends the other side's typing. */
   #typingTimer: Timer;
+  /** Polls for events that may be of several rooms. */
+  #nudgeTimer: Timer;
+  /** How many of those came that no poll has brought yet. Meanwhile polls alone change the messages: an event may be missing before the socket's next one. */
+  #unsure = 0;
 
   /** @internal */
   constructor(
-    readonly contactId: string,
+    readonly room: string,
     socket: Connection<M>,
   ) {
     this.#socket = socket;
-    const { offset, messages, more, key, order } = readConversation<M>(socket.options, (this.#key = socket.api + contactId));
+    this.contactId = idOf(room);
+    const { offset, messages, more, key, order } = readConversation<M>(socket.options, (this.#key = socket.api + room));
     if (messages) {
       this.#offset = offset;
       this.#shape = { key, order };
@@ -85,10 +97,10 @@ export class Conversation<M extends Row = Message> {
 
   /** Takes one `join` back. When all are taken back, the room is left. */
   leave(): void {
-    this.#socket.leave(this.contactId);
+    this.#socket.release(this.room);
   }
 
-  /** Call it at each key stroke. The others see it until `stopTyping`, or until no call came for a few seconds. */
+  /** Call it at each key stroke. The others see it until `stopTyping`, or until no call came for a few seconds. Nobody types in rooms of other kinds. */
   startTyping(): void {
     clearTimeout(this.#idleTimer);
     this.#idleTimer = setTimeout(() => this.stopTyping(), IDLE_MS);
@@ -128,6 +140,15 @@ export class Conversation<M extends Row = Message> {
     if (!this.#busy) void this.#runRound();
   }
 
+  /** @internal An event came that may be of this room or of another one. */
+  nudge(): void {
+    this.#unsure++;
+    this.#nudgeTimer ??= setTimeout(() => {
+      this.#nudgeTimer = undefined;
+      this.wake();
+    }, NUDGE_MS);
+  }
+
   /** @internal The socket has lost its connection. */
   disconnected(): void {
     if (this.#live) this.#dropSocket();
@@ -143,7 +164,8 @@ export class Conversation<M extends Row = Message> {
       this.#typingTimer = setTimeout(() => this.#set({ typing: false }), TYPING_LOST_MS);
       this.#set({ typing });
     }
-    this.#apply(event, payload, offset);
+    if (this.#unsure) this.#socket.tell(event, payload);
+    else this.#apply(event, payload, offset);
   }
 
   /** @internal The server has put the page out of the room. */
@@ -159,6 +181,7 @@ export class Conversation<M extends Row = Message> {
     this.stopTyping();
     this.#dropSocket();
     clearTimeout(this.#timer);
+    clearTimeout(this.#nudgeTimer);
   }
 
   /** @internal Stores it for the next time that the page opens it. */
@@ -169,7 +192,7 @@ export class Conversation<M extends Row = Message> {
 
   /** Tells the server that the user's typing started or stopped; `at` is what `#toldTypingAt` becomes. */
   #tellTyping(word: "start" | "stop", at: number): void {
-    if (!this.#live) return;
+    if (!this.#live || !isConversation(this.room)) return;
     this.#toldTypingAt = at;
     this.#socket.io!.emit(`typing:${word}`, this.contactId);
   }
@@ -195,10 +218,10 @@ export class Conversation<M extends Row = Message> {
   /** Makes polling the carrier, and starts the next round in `wait` milliseconds. */
   #dropSocket(wait?: number, change: Partial<ConversationState<M>> = {}): void {
     this.#abortRound();
-    if (this.#live) this.#socket.leaveRoom(this.contactId);
+    if (this.#live) this.#socket.leaveRoom(this.room);
     this.#live = false;
     this.#overdueAfter = undefined;
-    this.#toldTypingAt = 0;
+    this.#toldTypingAt = this.#unsure = 0;
     clearTimeout(this.#typingTimer);
     // Before `#set`: a subscriber that it calls may close everything, and that must find the timer to clear it.
     this.#scheduleRound(wait);
@@ -209,7 +232,7 @@ export class Conversation<M extends Row = Message> {
   async #runRound(): Promise<void> {
     this.#abortRound();
     const { signal } = (this.#round = new AbortController());
-    const { io, options } = this.#socket;
+    const { io } = this.#socket;
     let error: string | null = null;
     let status: Status = "polling";
     try {
@@ -226,11 +249,11 @@ export class Conversation<M extends Row = Message> {
       if (!this.#live) {
         error = code;
         status = "offline";
-        if (io && options.fetcher) await this.#useFetcher(signal).then(() => (status = "polling"), () => {});
+        if (io && this.#fetcher) await this.#useFetcher(signal).then(() => (status = "polling"), () => {});
       }
     }
     if (signal.aborted) return;
-    this.#scheduleRound(this.#overdueAfter ? OVERDUE_MS : undefined);
+    this.#scheduleRound(this.#overdueAfter || this.#unsure ? OVERDUE_MS : undefined);
     this.#set({ error: this.#socket.refusal ?? error, status: this.#live ? "connected" : status });
   }
 
@@ -256,7 +279,7 @@ export class Conversation<M extends Row = Message> {
       this.#shape = { key, order };
       this.#set({ messages, more, loading: false });
     } catch (error) {
-      if (!this.#socket.options.fetcher || codeOf(error) === UNREACHABLE) throw error;
+      if (!this.#fetcher || codeOf(error) === UNREACHABLE) throw error;
       // A server without this history has the events all the same. Its offset is read before the messages: an event in
       // between is then applied to messages that have it already, and none is missed.
       const { offset } = await this.#events("", signal);
@@ -266,16 +289,21 @@ export class Conversation<M extends Row = Message> {
   }
 
   #history(query: string, signal?: AbortSignal): Promise<HistoryPage<M>> {
-    return this.#socket.get(this.contactId, `messages?limit=${this.#socket.options.limit ?? 50}${query}`, signal);
+    return this.#socket.get(this.room, `messages?limit=${this.#socket.options.limit ?? 50}${query}`, signal);
   }
 
   #events(query: string, signal: AbortSignal): Promise<EventsPage> {
-    return this.#socket.get(this.contactId, `events${query}`, signal);
+    return this.#socket.get(this.room, `events${query}`, signal);
   }
 
-  /** Asks the application's own fetcher for the newest messages. */
+  /** The application's own fetcher, which knows conversations alone. */
+  get #fetcher() {
+    return isConversation(this.room) ? this.#socket.options.fetcher : undefined;
+  }
+
+  /** Asks it for the newest messages. */
   async #useFetcher(signal: AbortSignal): Promise<void> {
-    const { fetcher } = this.#socket.options;
+    const fetcher = this.#fetcher;
     if (!fetcher) throw { code: "not_configured" };
     const newest = await fetcher(this.contactId, { signal });
     signal.throwIfAborted();
@@ -287,17 +315,21 @@ export class Conversation<M extends Row = Message> {
 
   /** Joins the room after the last event. Returns the code by which the server refuses it. */
   async #joinRoom(signal: AbortSignal): Promise<string | null> {
-    const { contactId } = this;
+    const [word, name] = nameOf(this.room);
     await this.#socket.leaving;
-    signal.throwIfAborted();
-    if (!this.#socket.connected) return null;
-    this.#live = true;
-    const answer = await this.#socket.ask("join:conversation", { contactId, after: this.#offset });
-    signal.throwIfAborted();
-    if (!answer.ok) {
+    let answer: JoinAnswer;
+    for (let tries = 0; ; tries++) {
+      await this.#socket.turn(signal, tries > 0);
+      signal.throwIfAborted();
+      if (!this.#socket.connected) return null;
+      this.#live = true;
+      answer = await this.#socket.ask(`join:${word}`, { [word === "room" ? word : "contactId"]: name, after: this.#offset });
+      signal.throwIfAborted();
+      if (answer.ok) break;
       this.#live = false;
-      if (answer.error.code === "forbidden") throw answer.error;
-      return answer.error.code;
+      const { code } = answer.error;
+      if (code === "forbidden") throw answer.error;
+      if (code !== "too_many_requests" || tries > TRIES) return code;
     }
     if (answer.resync) this.#restart();
     return null;
@@ -308,9 +340,10 @@ export class Conversation<M extends Row = Message> {
     let more = true;
     while (more) {
       const after = this.#offset;
+      const unsure = this.#unsure;
       const page = await this.#events(`?after=${after}`, signal);
       signal.throwIfAborted();
-      if (this.#live) return this.#compare(page, after);
+      if (this.#live) return this.#compare(page, after, unsure);
       for (const { event, data, offset } of page.events) {
         this.#apply(event, data, offset);
         // A listener that it calls may abort this round.
@@ -322,12 +355,21 @@ export class Conversation<M extends Row = Message> {
   }
 
   /** Checks by a poll that the socket brings the events; cuts a connection that has brought none since the last check. */
-  #compare(page: EventsPage, after: string | undefined): void {
+  #compare(page: EventsPage, after: string | undefined, unsure: number): void {
     const wasOverdue = this.#overdueAfter === after;
     this.#overdueAfter = undefined;
     if (after !== this.#offset) return;
-    // While several conversations are open, the socket's events whose payload names no contact move no offset.
-    if (page.events.every(({ data }) => this.#socket.ownerOf(data) === undefined)) this.#offset = page.offset;
+    // The socket changes no messages by events whose payload does not say that they are this room's alone.
+    const isOurs = ({ data }: EventsPage["events"][number]) => {
+      const [only, other] = this.#socket.ownersOf(data);
+      return only === this && !other;
+    };
+    if (unsure || !page.events.some(isOurs)) {
+      for (const { event, data, offset } of page.events) this.#applyToMessages(event, data, offset);
+      this.#offset = page.offset;
+      if (page.more) this.nudge();
+      if (this.#unsure === unsure) this.#unsure = 0;
+    }
     else if (wasOverdue) {
       this.#socket.cut();
       void this.#runRound();
@@ -336,13 +378,15 @@ export class Conversation<M extends Row = Message> {
 
   /** Applies an event to the messages and calls its listeners. Transient events have no offset. */
   #apply(event: string, payload: unknown, offset: unknown): void {
-    if (typeof offset === "string") {
-      this.#offset = offset;
-      this.#eventsSinceOlder?.push([event, payload]);
-      const { messages, more } = this.#state;
-      this.#set({ messages: applyEvent(messages, event, payload, this.#shape, more) });
-    }
+    if (typeof offset === "string") this.#applyToMessages(event, payload, offset);
     this.#socket.tell(event, payload);
+  }
+
+  #applyToMessages(event: string, payload: unknown, offset: string): void {
+    this.#offset = offset;
+    this.#eventsSinceOlder?.push([event, payload]);
+    const { messages, more } = this.#state;
+    this.#set({ messages: applyEvent(messages, event, payload, this.#shape, more) });
   }
 
   /** Continuity is lost: loads the history and joins the room again. */

@@ -8,9 +8,10 @@ export interface Shape {
 
 type Members = Record<string, unknown>;
 
-/** What identifies a message, as events and `before` name it. */
+/** What identifies a message, as events and `before` name it: those of the key's members that it has. */
 export function keyOf(message: Row | undefined, { key }: Shape): string {
-  return message ? (key?.length ? key : ["id"]).map((member) => (message as unknown as Members)[member]).join(":") : "";
+  const members = (message ?? {}) as unknown as Members;
+  return (key?.length ? key : ["id"]).filter((member) => member in members).map((member) => members[member]).join(":");
 }
 
 /**

@@ -15,7 +15,7 @@ export interface Options<M extends Row = Message> {
   url?: string | undefined;
   /** Proves who is asking, where the server wants that. */
   token?: TokenSource | undefined;
-  /** Asked while the server can't be. */
+  /** Asked while the server can't be, for conversations. */
   fetcher?: Fetcher<M> | undefined;
   /** Time between two polls while the room is joined: 30,000. */
   pollConnectedMs?: number | undefined;

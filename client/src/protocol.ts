@@ -104,6 +104,9 @@ export interface ClientEvents {
     answer?: (answer: JoinAnswer) => void,
   ) => void;
   "leave:conversation": (contactId: string | number, answer?: (answer: Answer) => void) => void;
+  /** A room of any kind, by its whole name. */
+  "join:room": (target: string | { room: string; after?: string }, answer?: (answer: JoinAnswer) => void) => void;
+  "leave:room": (room: string, answer?: (answer: Answer) => void) => void;
   "typing:start": (contactId: string | number, answer?: (answer: Answer) => void) => void;
   "typing:stop": (contactId: string | number, answer?: (answer: Answer) => void) => void;
   "auth:refresh": (token: string, answer?: (answer: Answer) => void) => void;

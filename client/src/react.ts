@@ -4,6 +4,7 @@ import { createElement, useCallback, useEffect, useState, useSyncExternalStore, 
 import type { Conversation } from "./conversation.js";
 import type { Options } from "./options.js";
 import type { Message, Row } from "./protocol.js";
+import { roomOf } from "./room.js";
 import { acquire } from "./shared.js";
 import type { ConversationSocket } from "./socket.js";
 import { NOTHING, type ConversationState, type Status } from "./state.js";
@@ -35,6 +36,11 @@ export function useConversationSocket<M extends Row = Message>(
   contactId: string | number | null | undefined,
   options: Options<M> = {},
 ): UsedConversation<M> {
+  return useRoom(contactId === null || contactId === undefined ? null : roomOf(contactId), options);
+}
+
+/** The same for a room of any kind, by its whole name: `inbox:7`. */
+export function useRoom<M extends Row = Message>(room: string | null | undefined, options: Options<M> = {}): UsedConversation<M> {
   const url = options.url ?? environmentUrl();
   const [own] = useState(() => {
     const call = (action: "loadOlder" | "startTyping" | "stopTyping") => async () => own.conversation?.[action]();
@@ -47,10 +53,10 @@ export function useConversationSocket<M extends Row = Message>(
   own.options = { ...options, url };
   const subscribe = useCallback(
     (changed: () => void) => {
-      if (contactId === null || contactId === undefined) return () => {};
+      if (!room) return () => {};
       const { socket, release } = acquire(own.options);
       own.socket = socket;
-      const conversation = (own.conversation = socket.join(contactId));
+      const conversation = (own.conversation = socket.joinRoom(room));
       let frame: ReturnType<typeof setTimeout> | void;
       let nextAt = 0;
       const draw = () => {
@@ -68,12 +74,12 @@ export function useConversationSocket<M extends Row = Message>(
         release();
       };
     },
-    [contactId, url],
+    [room, url],
   );
   useEffect(() => {
     if (options.token) own.socket?.setToken(options.token);
   }, [options.token]);
-  const read = () => (own.conversation?.contactId === String(contactId) ? own.conversation.state : NOTHING);
+  const read = () => (room && own.conversation?.room === room ? own.conversation.state : NOTHING);
   const state = useSyncExternalStore<ConversationState<M>>(subscribe, read, () => NOTHING);
   return { ...state, ...own.actions, connected: state.status === "connected" };
 }

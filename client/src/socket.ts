@@ -10,6 +10,8 @@ import { call } from "./call.js";
 import { Conversation } from "./conversation.js";
 import type { Options, TokenSource } from "./options.js";
 import type { ClientEvents, JoinAnswer, LeftEvent, Message, Refusal, Row, ServerEvents } from "./protocol.js";
+import { Pace } from "./pace.js";
+import { nameOf, roomOf } from "./room.js";
 import { NO_TOKEN, Token, type Given } from "./token.js";
 
 /** How long the server may take to answer. */
@@ -24,11 +26,17 @@ export type Listener<M extends Row, E extends string> = E extends keyof ServerEv
   ? (payload: Parameters<ServerEvents<M>[E]>[0]) => void
   : (payload: unknown) => void;
 
-/** Conversations of one server, over one connection. */
+/** What an event may say of its room. */
+interface Named {
+  room?: string;
+  contactId?: string | number | null;
+}
+
+/** Conversations of one server, and rooms of other kinds, over one connection. */
 export class ConversationSocket<M extends Row = Message> {
   /** @internal */
   readonly io: Socket<ServerEvents<M>, ClientEvents> | undefined;
-  /** @internal The URL that the paths of all conversations begin with. */
+  /** @internal The URL that the paths of all rooms begin with. */
   readonly api: string;
   /** @internal Settles when the server has answered the last `leaveRoom`: no event of that room can come any more. */
   leaving: Promise<unknown> | undefined;
@@ -40,6 +48,8 @@ export class ConversationSocket<M extends Row = Message> {
   /** How often the connection was refused since it was accepted. */
   #refusals = 0;
   readonly #page = new AbortController();
+  readonly #joins = new Pace();
+  readonly #reads = new Pace();
   readonly #conversations = new Map<string, Conversation<M>>();
   readonly #listeners = new Map<string, Set<(payload: never) => void>>();
   #retry: ReturnType<typeof setTimeout> | undefined;
@@ -50,7 +60,7 @@ export class ConversationSocket<M extends Row = Message> {
     const { url, withCredentials = false, transports = ["websocket"] } = options;
     const { origin, path } = url ? parseAddress(url) : { origin: "", path: "" };
     const token = (this.#token = new Token(options.token));
-    this.api = `${origin}${path}/api/conversations/`;
+    this.api = `${origin}${path}/api/`;
     const wake = () => this.#each((conversation) => conversation.wake());
     if (typeof document !== "undefined") {
       const { signal } = this.#page;
@@ -104,12 +114,15 @@ export class ConversationSocket<M extends Row = Message> {
     socket.onAny((event: string, payload: unknown, offset: unknown) => {
       if (event === "rowcast:left") {
         const { room, reason } = payload as LeftEvent;
-        this.#conversations.get(room.replace("conversation:", ""))?.left(reason);
+        this.#conversations.get(room)?.left(reason);
       }
       if (/^rowcast:(?!resync)/.test(event)) return this.tell(event, payload);
-      const id = this.ownerOf(payload);
-      if (id === undefined) this.tell(event, payload);
-      else this.#conversations.get(String(id))?.receive(event, payload, offset);
+      const owners = this.ownersOf(payload, event);
+      if (owners[1]) {
+        this.tell(event, payload);
+        // Not for an event that says nothing: each of the page's rooms would ask.
+        if ((payload as Named | null)?.contactId != null) owners.forEach((conversation) => conversation.nudge());
+      } else owners[0]?.receive(event, payload, offset);
     });
   }
 
@@ -145,24 +158,32 @@ export class ConversationSocket<M extends Row = Message> {
 
   /** Opens a conversation: its history, then its events as they come. Two joins of one id return the same object. */
   join(contactId: string | number): Conversation<M> {
+    return this.joinRoom(roomOf(contactId));
+  }
+
+  /** The same for a room of any kind, by its whole name: `inbox:7`. Take it back by the conversation's `leave`. */
+  joinRoom(room: string): Conversation<M> {
     this.connect();
-    const id = String(contactId);
-    const conversation = this.#conversations.get(id) ?? new Conversation<M>(id, this);
-    this.#conversations.set(id, conversation);
+    const conversation = this.#conversations.get(room) ?? new Conversation<M>(room, this);
+    this.#conversations.set(room, conversation);
     conversation.users += 1;
     return conversation;
   }
 
   /** Takes one `join` back. When all are taken back, the room is left. */
   leave(contactId: string | number): void {
-    const id = String(contactId);
-    const conversation = this.#conversations.get(id);
+    this.release(roomOf(contactId));
+  }
+
+  /** @internal */
+  release(room: string): void {
+    const conversation = this.#conversations.get(room);
     if (!conversation) return;
     conversation.users -= 1;
     // After the current task, because React's strict mode leaves and joins again within one.
     queueMicrotask(() => {
-      if (conversation.users > 0 || this.#conversations.get(id) !== conversation) return;
-      this.#conversations.delete(id);
+      if (conversation.users > 0 || this.#conversations.get(room) !== conversation) return;
+      this.#conversations.delete(room);
       conversation.end();
     });
   }
@@ -174,12 +195,20 @@ export class ConversationSocket<M extends Row = Message> {
     return () => void listeners.delete(listener);
   }
 
-  /** @internal Reads `what` of a conversation over HTTP. Throws the server's refusal, which has a `code`. */
-  async get<T>(contactId: string, what: string, signal?: AbortSignal): Promise<T> {
+  /** @internal Waits until one more join does not exceed the server's rate. `again`: the server has just said that one did. */
+  turn(signal: AbortSignal, again: boolean): Promise<void> {
+    if (again) this.#joins.pause();
+    return this.#joins.turn(signal);
+  }
+
+  /** @internal Reads `what` of a room over HTTP. Throws the server's refusal, which has a `code`. */
+  async get<T>(room: string, what: string, signal?: AbortSignal): Promise<T> {
+    const [word, name] = nameOf(room);
+    await this.#reads.turn(signal);
     const given = this.#token.get();
     const token = await given;
     if (this.refusal === NO_TOKEN) this.connect();
-    const response = await fetch(`${this.api}${encodeURIComponent(contactId)}/${what}`, {
+    const response = await fetch(`${this.api}${word}s/${encodeURIComponent(name)}/${what}`, {
       cache: "no-store",
       ...(this.options.withCredentials && { credentials: "include" }),
       headers: token ? { authorization: `Bearer ${token}` } : {},
@@ -192,7 +221,7 @@ export class ConversationSocket<M extends Row = Message> {
   }
 
   /** @internal Emits a request and waits for its ack. A connection that brings none in time is cut. */
-  async ask(event: "join:conversation" | "leave:conversation" | "auth:refresh", argument: unknown): Promise<JoinAnswer> {
+  async ask(event: `${"join" | "leave"}:${"conversation" | "room"}` | "auth:refresh", argument: unknown): Promise<JoinAnswer> {
     try {
       return await this.io!.timeout(ANSWER_MS).emitWithAck(event as "join:conversation", argument as string);
     } catch (error) {
@@ -202,8 +231,20 @@ export class ConversationSocket<M extends Row = Message> {
   }
 
   /** @internal Leaves the room on the server, where there is a connection. */
-  leaveRoom(contactId: string): void {
-    if (this.connected) this.leaving = this.ask("leave:conversation", contactId).catch(() => {});
+  leaveRoom(room: string): void {
+    if (!this.connected) return;
+    const { leaving } = this;
+    const [word, name] = nameOf(room);
+    const leave = async () => {
+      for (let isLeft = false; !isLeft; ) {
+        await this.#joins.turn();
+        if (!this.connected) return;
+        const answer = await this.ask(`leave:${word}`, name);
+        isLeft = answer.ok || answer.error.code !== "too_many_requests";
+        if (!isLeft) this.#joins.pause();
+      }
+    };
+    this.leaving = leave().catch(() => {}).then(() => leaving);
   }
 
   /** @internal Drops a connection that brings nothing, and connects again. */
@@ -211,10 +252,14 @@ export class ConversationSocket<M extends Row = Message> {
     this.io!.disconnect().connect();
   }
 
-  /** @internal The contact id that an event belongs to. A payload without one belongs to the only conversation, if it is. */
-  ownerOf(payload: unknown): unknown {
-    const [only, other] = this.#conversations.keys();
-    return (payload as { contactId?: unknown } | null | undefined)?.contactId ?? (other === undefined ? only : undefined);
+  /** @internal The rooms that an event may belong to: one where its payload says which; all where it says nothing. */
+  ownersOf(payload: unknown, event = ""): Conversation<M>[] {
+    const { room, contactId } = (payload ?? {}) as Named;
+    const isTyping = /^typing:/.test(event);
+    const named = this.#conversations.get(isTyping ? roomOf(contactId!) : room!);
+    const all = [...this.#conversations.values()];
+    if (named) return [named];
+    return contactId == null ? all : all.filter((each) => !isTyping && each.contactId === String(contactId));
   }
 
   /** @internal Calls the application's listeners of an event. */
@@ -262,7 +307,7 @@ export class ConversationSocket<M extends Row = Message> {
           this.#renew();
           // What was forbidden may be allowed now.
           this.#each((conversation) => conversation.state.error && conversation.wake());
-        } else if (answer.error.code === "unavailable") throw answer;
+        } else if (/^(unavailable|too_many_requests)$/.test(answer.error.code)) throw answer;
         // A server that does not accept the token here reads it when the page connects again.
         else this.cut();
       } catch {

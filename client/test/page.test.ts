@@ -159,7 +159,7 @@ test("a process that has closed its connection ends by itself", async () => {
 test("a proxy's path stands before everything", () => {
   const socket = open(undefined, { url: "wss://h:1/realtime/" });
   expect(socket.io!.io).toMatchObject({ uri: "https://h:1", opts: { path: "/realtime/socket.io", transports: ["websocket"] } });
-  expect(socket.api).toBe("https://h:1/realtime/api/conversations/");
+  expect(socket.api).toBe("https://h:1/realtime/api/");
 });
 
 test("the application's own use of Socket.IO has a connection of its own", () => {

@@ -48,6 +48,8 @@ export class Peer {
   refresh: string | undefined = "ok";
   /** No connection gets as far as a handshake. */
   blocked = false;
+  /** Joins and leaves that a socket may send in a second; as the server counts them, and refuses one above. */
+  rate = Infinity;
   /** Nothing is sent to rooms. */
   silent = false;
   /** How many connections there were, also those without a handshake. */
@@ -156,7 +158,7 @@ export class Peer {
   }
 
   insert(contactId: string, id: string, more: Partial<Message> = {}): void {
-    this.write(contactId, "message:new", { message: this.log.row(contactId, id, more), contactId });
+    this.write(contactId, "message:new", { message: this.log.row(contactId, id, more), contactId: contactId.replace("inbox:", "") });
   }
 
   setStatus(contactId: string, messageId: string, status: string): void {
@@ -194,20 +196,37 @@ export class Peer {
       this.asked.push(`${kind} ${id}`);
       last = last.then(() => new Promise((done) => this.#pass(kind, id, () => handle(done))));
     };
-    socket.on("join:conversation", ({ contactId, after }: { contactId: string; after?: string }, ack: Ack) =>
-      inTurn("join", contactId, (done) => {
-        const answer = this.#join(socket, contactId, after);
-        this.#pass("joined", contactId, () => (ack(answer), done()));
-      }),
-    );
-    socket.on("leave:conversation", (contactId: string, ack?: Ack) =>
-      inTurn("leave", contactId, (done) => {
-        void socket.leave(`conversation:${contactId}`);
-        delete socket.data[contactId];
-        ack?.({ ok: true });
+    const refused = { ok: false, error: { code: "too_many_requests", message: "" } };
+    let [tokens, filled] = [this.rate, performance.now()];
+    const isTooMuch = () => {
+      const now = performance.now();
+      if (this.rate < Infinity) tokens = Math.min(this.rate, tokens + ((now - filled) / 1000) * this.rate);
+      filled = now;
+      return tokens < 1 || (tokens--, false);
+    };
+    const join = (id: string, after: string | undefined, ack: Ack) => {
+      const isRefused = isTooMuch();
+      inTurn("join", id, (done) => {
+        const answer = isRefused ? refused : this.#join(socket, id, after);
+        this.#pass("joined", id, () => (ack(answer), done()));
+      });
+    };
+    const leave = (id: string, ack?: Ack) => {
+      const isRefused = isTooMuch();
+      inTurn("leave", id, (done) => {
+        if (!isRefused) {
+          void socket.leave(`conversation:${id}`);
+          delete socket.data[id];
+        }
+        ack?.(isRefused ? refused : { ok: true });
         done();
-      }),
-    );
+      });
+    };
+    socket.on("join:conversation", ({ contactId, after }: { contactId: string; after?: string }, ack: Ack) => join(contactId, after, ack));
+    socket.on("leave:conversation", leave);
+    // The log knows a room of another kind by its whole name.
+    socket.on("join:room", ({ room, after }: { room: string; after?: string }, ack: Ack) => join(room, after, ack));
+    socket.on("leave:room", leave);
     for (const word of ["start", "stop"]) {
       socket.on(`typing:${word}`, (contactId: string) => {
         this.typing.push(`${word} ${contactId}`);
@@ -236,7 +255,7 @@ export class Peer {
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
     const url = new URL(request.url ?? "", this.url);
-    const [, id = "", kind = ""] = /^\/api\/conversations\/([^/]+)\/(messages|events)$/.exec(url.pathname) ?? [];
+    const [, id = "", kind = ""] = /^\/api\/(?:conversations|rooms)\/([^/]+)\/(messages|events)$/.exec(url.pathname) ?? [];
     const contactId = decodeURIComponent(id);
     const token = /^Bearer (.*)$/.exec(request.headers.authorization ?? "")?.[1];
     this.asked.push(`${kind} ${contactId}`);

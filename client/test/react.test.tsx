@@ -6,7 +6,7 @@ import { createRoot } from "react-dom/client";
 import { renderToString } from "react-dom/server";
 import { expect, onTestFinished, test, vi } from "vitest";
 import type { Fetcher, Options } from "../src/index.js";
-import { ConnectionBadge, TypingBadge, useConversationSocket, type UsedConversation } from "../src/react.js";
+import { ConnectionBadge, TypingBadge, useConversationSocket, useRoom, type UsedConversation } from "../src/react.js";
 import { hurry, relax, startPeer, until } from "./harness.js";
 import type { Peer } from "./peer.js";
 
@@ -47,6 +47,24 @@ test("a component shows a conversation, and its events as they come", async () =
   expect(used).toMatchObject({ connected: true, typing: false, error: null, loading: false, more: false });
   expect(peer.handshakes).toHaveLength(1);
   expect(peer.asked).toEqual(["messages 42", "join 42"]);
+});
+
+test("a component shows a room of any kind, and nothing without one", async () => {
+  const peer = await startPeer();
+  peer.insert("inbox:7", "a");
+  const Inbox = ({ room }: { room: string | null }) => {
+    const { messages, status } = useRoom(room, options(peer));
+    return <p>{`${messages.map(({ id }) => id).join(" ")}|${status}`}</p>;
+  };
+  const { show, says } = render(<Inbox room={null} />);
+  await says("|connecting");
+  show(<Inbox room="inbox:7" />);
+  await says("a|connected");
+  peer.insert("inbox:7", "b");
+  await says("a b|connected");
+  show(<Inbox room="inbox:8" />);
+  await says("|connected");
+  expect(peer.asked.filter((what) => !what.startsWith("messages"))).toEqual(["join inbox:7", "leave inbox:7", "join inbox:8"]);
 });
 
 test("two components share one connection, and one conversation", async () => {

@@ -5,7 +5,7 @@ import {
   ConversationSocket, type ClientEvents, type Conversation, type Listener, type Message, type MessageStatus, type Options, type Row,
   type ServerEvents, type Status,
 } from "../src/index.js";
-import { ConnectionBadge, useConversationSocket } from "../src/react.js";
+import { ConnectionBadge, useConversationSocket, useRoom } from "../src/react.js";
 
 /** Fails to compile where the two are not the same type. */
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -100,13 +100,22 @@ stock.emit("join:conversation", { contactId: "42", after: "offset" }, (answer) =
 });
 // @ts-expect-error a join names a conversation
 stock.emit("join:conversation");
+stock.emit("join:room", { room: "inbox:7", after: "offset" }, (answer) => answer.ok && answer.room);
+stock.emit("leave:room", "inbox:7");
+// @ts-expect-error by its whole name
+stock.emit("join:room", 7);
+const inbox: Conversation<Note> = notes.joinRoom("inbox:7");
+const where: [string, string] = [inbox.room, inbox.contactId];
+// @ts-expect-error a room has a name
+notes.joinRoom(7);
 
 export function Component() {
   const { messages, connected, typing, loadOlder } = useConversationSocket<Note>(null, options as unknown as Options<Note>);
   const all: [string | undefined, boolean, boolean, Promise<void>] = [messages[0]?.text, connected, typing, loadOlder()];
+  const room: string | undefined = useRoom<Note>("inbox:7").messages[0]?.text;
   // @ts-expect-error no such status
   const badge = <ConnectionBadge status="live" />;
   // @ts-expect-error the badge says what it says
   const other = <ConnectionBadge status="connected">text</ConnectionBadge>;
-  return [all, badge, other, texts, readonlyStatus, wrong, unknown];
+  return [all, room, where, badge, other, texts, readonlyStatus, wrong, unknown];
 }

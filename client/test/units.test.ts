@@ -193,4 +193,6 @@ test("a key of several members is one key", () => {
   expect(applyEvent(rows, "message:deleted", { messageId: "2:1" }, shape)).toEqual([rows[0]]);
   expect(applyEvent(rows, "message:new", { message: row("1", { tenant: "2", body: "x" }) }, shape)).toEqual([rows[0], row("1", { tenant: "2", body: "x" })]);
   expect(mergeNewest(rows, [rows[1]!], shape)).toBe(rows);
+  // Of another table, which has no tenants.
+  expect(applyEvent([...rows, row("7")], "message:status", { messageId: "7", status: "read" }, shape).at(-1)).toEqual(row("7", { status: "read" }));
 });

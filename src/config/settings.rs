@@ -92,7 +92,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("ROWCAST_MAX_CONNECTIONS_PER_ADDRESS", "COUNT", Value("5000"), "The same of one address (IPv6: one /64 network, here and below)"),
     setting("ROWCAST_MAX_HANDSHAKE_RATE", "COUNT", Value("500"), "Socket.IO sessions that one address may open a second; ten seconds' worth at once"),
     setting("ROWCAST_MAX_SOCKETIO_RATE", "COUNT", Value("1000"), "Requests at /socket.io of one address a second; ten seconds' worth at once"),
-    setting("ROWCAST_MAX_ROOMS", "COUNT", Value("100"), "Rooms one socket may be in"),
+    setting("ROWCAST_MAX_ROOMS", "COUNT", Value("250"), "Rooms one socket may be in"),
     setting("ROWCAST_MAX_EVENT_RATE", "COUNT", Value("50"), "Events a second one socket may send"),
     setting("ROWCAST_MAX_MESSAGE_SIZE", "SIZE", Value("64KB"), "Largest message a client may send"),
     setting("ROWCAST_MAX_HTTP_RATE", "COUNT", Value("200"), "HTTP API requests a second from one address, and of one identity"),

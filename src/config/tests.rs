@@ -63,7 +63,7 @@ fn nothing_said_gives_the_defaults() {
         max_connections_per_address: 5_000,
         max_handshake_rate: 500,
         max_socketio_rate: 1_000,
-        max_rooms: 100,
+        max_rooms: 250,
         max_event_rate: 50,
         max_message_bytes: 64_000,
         max_http_rate: 200,

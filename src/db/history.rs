@@ -24,6 +24,7 @@ mod lookup;
 mod merge;
 mod place;
 mod resolve;
+mod shape;
 mod source;
 mod statement;
 mod template;
@@ -31,6 +32,7 @@ mod template;
 pub(crate) use error::HistoryError;
 use merge::{List, Message};
 use place::Found;
+use shape::Shape;
 use source::{Source, Told};
 use statement::Scope;
 use template::Solution;
@@ -142,37 +144,31 @@ async fn read(
     };
     let max_payload = i32::try_from(max_payload).unwrap_or(i32::MAX);
     let mut lists = Vec::with_capacity(tables.len());
+    let mut shown = Vec::with_capacity(tables.len());
     for (index, table) in tables.iter().enumerate() {
         if let Some(only) = place::older(&tables, index, anchor.as_ref()) {
             let scope = table.scope(room, only);
-            lists.push(read_list(&mut on, table, &scope, limit, max_payload).await?);
+            let list = read_list(&mut on, table, &scope, limit, max_payload).await?;
+            shown.extend((!list.messages.is_empty()).then(|| Shape::from(table.source)));
+            lists.push(list);
             if index + 1 < tables.len() {
                 on.pin_names().await?;
             }
         }
     }
     transaction.rollback().await?;
+    let all: Vec<_> = tables.iter().map(|table| table.source.into()).collect();
+    let (key, order) = shape::common(&all, &shown);
     let (messages, more) = merge::newest(lists, limit, MAX_BYTES as usize);
     Ok(Some(Page {
         messages,
         more,
-        key: common(&tables, |source| &source.key),
-        order: common(&tables, |source| &source.order),
+        key,
+        order,
         left_out: Vec::new(),
         state,
         durable,
     }))
-}
-
-/// What all of the tables have alike.
-fn common(tables: &[Found<'_>], of: impl Fn(&Source) -> &Vec<String>) -> Vec<String> {
-    let mut lists = tables.iter().map(|table| of(table.source));
-    let first = lists.next().cloned().unwrap_or_default();
-    if lists.all(|list| *list == first) {
-        first
-    } else {
-        Vec::new()
-    }
 }
 
 /// Whether row security may be why no table is attached.

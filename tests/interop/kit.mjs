@@ -1,22 +1,29 @@
 // Drives @rowcast/client for the integration tests, as a page uses it, with tokens that `jose` signs.
 //
-// The command line is one object: {url, secret, options, page?}. `page` are the headers by which a request is a browser's.
+// The command line is one object: {url, secret, options, page?, rows?}. `page` are the headers by which a request is a browser's. With `rows` it shows
+// whole rows, of which a status that was reported since is the `ack`, and says each event of a message that its listeners hear.
 // Commands on stdin, one JSON a line; what the page sees on stdout, one a line, as text. The tests judge.
 //
 //   {op:"source", claims, life}   from now on the token function gives tokens of these claims, good for so many seconds
 //   {op:"source", fails:true}     from now on it throws
 //   {op:"token", claims, life}    the page has another token: a value
 //   {op:"join", contact}
+//   {op:"join", room}             a room of any kind
+//   {op:"older", room}            loads older messages of a room that was joined
+//   {op:"many", count}            so many conversations, from "0" on
+//   {op:"cut"}                    its connection is lost
 //
 //   asked <how often>             the token function was asked
-//   <contact> <status> <error> <bodies>
+//   <contact or room> <status> <error> <bodies, or rows>
+//   heard <event> <contactId> <body, preview, status, or id>
 //   told <event> <payload>
+//   many <count>                  all of them are connected
 import http from "node:http";
 import { createInterface } from "node:readline";
 import { ConversationSocket } from "@rowcast/client";
 import { SignJWT } from "jose";
 
-const { url, secret, options, page } = JSON.parse(process.argv[2]);
+const { url, secret, options, page, rows } = JSON.parse(process.argv[2]);
 const say = (...words) => process.stdout.write(`${words.join(" ")}\n`);
 
 if (page) {
@@ -43,6 +50,8 @@ async function source() {
   return sign(how);
 }
 
+const show = rows ? ({ status, ack, ...row }) => ({ ...row, ...((status ?? ack) !== undefined && { ack: status ?? ack }) }) : ({ body }) => body;
+
 let socket;
 const conversations = [];
 const commands = {
@@ -52,20 +61,33 @@ const commands = {
     if (socket) socket.setToken(token);
     else connect(token);
   },
-  join({ contact }) {
+  join({ contact, room }) {
     if (!socket) connect(source);
-    const conversation = socket.join(contact);
+    const conversation = room ? socket.joinRoom(room) : socket.join(contact);
     conversations.push(conversation);
     conversation.subscribe(() => {
       const { status, error, messages } = conversation.state;
-      say(contact, status, String(error), JSON.stringify(messages.map(({ body }) => body)));
+      say(room ?? contact, status, String(error), JSON.stringify(messages.map(show)));
     });
+  },
+  older: ({ room }) => void conversations.find((each) => each.room === room).loadOlder(),
+  cut: () => void socket.io.io.engine.close(),
+  many({ count }) {
+    if (!socket) connect(source);
+    const all = Array.from({ length: count }, (_, id) => socket.join(id));
+    for (const each of all) {
+      each.subscribe(() => all.every(({ state }) => state.status === "connected") && say("many", count));
+    }
   },
 };
 
 function connect(token) {
   socket = new ConversationSocket({ url, token, pollConnectedMs: 1_000, pollDisconnectedMs: 200, ...options });
   for (const event of ["rowcast:left", "rowcast:error"]) socket.on(event, (payload) => say("told", event, JSON.stringify(payload)));
+  if (!rows) return;
+  for (const event of ["message:new", "message:updated", "message:status", "message:deleted"]) {
+    socket.on(event, ({ contactId, message, messageId, status }) => say("heard", event, contactId, message?.body ?? message?.preview ?? status ?? messageId));
+  }
 }
 
 let turn = Promise.resolve();

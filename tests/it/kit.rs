@@ -37,7 +37,7 @@ impl Page {
         page
     }
 
-    fn tell(&self, command: &Value) {
+    pub(crate) fn tell(&self, command: &Value) {
         self.page.writes(&command.to_string());
     }
 
@@ -62,7 +62,7 @@ impl Page {
     }
 
     /// The same, from this line on.
-    async fn shows_since(&self, before: usize, what: &str) {
+    pub(crate) async fn shows_since(&self, before: usize, what: &str) {
         crate::harness::wait::until_for(
             Duration::from_secs(60),
             format!("a line {what:?}"),
@@ -78,7 +78,7 @@ impl Page {
         .await;
     }
 
-    fn lines(&self) -> usize {
+    pub(crate) fn lines(&self) -> usize {
         self.page.lines().len()
     }
 

@@ -109,4 +109,21 @@ async fn a_key_of_any_name_and_number_is_a_key() {
         database.run(&format!("update {table} set body = 'one' where body = '1'; delete from {table} where body = '2'")).await;
         both_show(&scene, &page, &contact, r#"["one","3"]"#).await;
     }
+    // Tables whose keys differ feed one room. The second one's first message has an id that one of the first one's has.
+    database
+        .run(
+            "select rowcast.attach(t, room => 'conversation:all-{chat}', on_insert => 'message:new', on_update => 'message:updated', on_delete => 'message:deleted')
+             from unnest(array['a', 'b']) t;
+             delete from a; delete from b;
+             insert into a (message_id, chat, body) overriding system value values (100, 'x', '1')",
+        )
+        .await;
+    let all = Page::open(scene.server.address(), &json!({})).await;
+    all.gives(&json!({ "sub": "anybody" }), 600);
+    all.join("all-x");
+    all.page.says(r#"all-x connected null ["1"]"#).await;
+    database
+        .run("insert into b (id, chat, body) overriding system value values (100, 'x', '2'), (101, 'x', '3'); update a set body = 'one'; delete from b where body = '2'")
+        .await;
+    all.page.says(r#"all-x connected null ["one","3"]"#).await;
 }

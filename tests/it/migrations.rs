@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 /// Every migration with the SHA-256 of its file.
-const RELEASED: [(&str, &str); 36] = [
+const RELEASED: [(&str, &str); 37] = [
     (
         "0001_outbox.sql",
         "8a202595a90dd4209fe9dbe4f22e364183d8b0135bb5b410841f0276d3ed3af4",
@@ -142,6 +142,10 @@ const RELEASED: [(&str, &str); 36] = [
     (
         "0054_typing.sql",
         "a417e0e2fe754ec15f703d2896e60ebfaff9d6c1b72ea04398b9b6f0adea6777",
+    ),
+    (
+        "0055_members.sql",
+        "7a450ceafb3b98fcbac7ed15c4c64a213da6852c8cb597c5b51f5b8cbf3b3b40",
     ),
     (
         "0061_preview.sql",

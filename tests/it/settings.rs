@@ -129,7 +129,7 @@ async fn help_names_every_setting_with_its_default() {
         ("--rowcast-log-format", "text"),
         ("--rowcast-max-payload", "1MB"),
         ("--rowcast-drain", "10s"),
-        ("--rowcast-max-rooms", "100"),
+        ("--rowcast-max-rooms", "250"),
         ("--rowcast-max-event-rate", "50"),
         ("--rowcast-max-message-size", "64KB"),
         ("--rowcast-handshake-timeout", "10s"),

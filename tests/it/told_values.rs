@@ -48,6 +48,23 @@ async fn words_defaults_texts_and_zones_are_alike_in_events_and_history() {
     );
     let page = scene.server.read("c", "messages").await;
     assert_eq!(page["messages"], json!([updated]));
+    // A key that is a time in a zone.
+    scene
+        .database
+        .run(
+            "create table ticks (at timestamp primary key, chat text);
+             select rowcast.attach('ticks', room => 'conversation:{chat}', on_insert => 'message:new', timezone => 'America/Bogota');
+             insert into ticks values ('2026-05-01 12:00:00', 't'), ('2026-05-01 13:00:00', 't'), ('2026-05-01 17:00:00', 't')",
+        )
+        .await;
+    let page = scene.server.read("t", "messages?limit=2").await;
+    assert_eq!(page["messages"][0]["id"], "2026-05-01T18:00:00Z");
+    let older = scene
+        .server
+        .read("t", "messages?before=2026-05-01T18%3A00%3A00Z")
+        .await;
+    assert_eq!(older["messages"][0]["id"], "2026-05-01T17:00:00Z");
+    assert_eq!(older["messages"][1], Value::Null);
 }
 
 #[tokio::test]

@@ -65,5 +65,12 @@ pub(super) struct Column {
     pub(super) time: bool,
 }
 
+impl Column {
+    /// Whether it is a `timestamp`: what it means depends on a zone.
+    pub(super) fn is_local_time(&self) -> bool {
+        self.time && self.type_name.ends_with("without time zone")
+    }
+}
+
 /// Columns with the values one of which they must have.
 pub(super) type Values<'a> = Vec<(&'a Column, Vec<String>)>;

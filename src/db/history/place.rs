@@ -87,7 +87,12 @@ pub(super) async fn find(
         }
         let key = match source.key_template().solve(id) {
             Solution::None => continue,
-            Solution::Only(values) => source.comparable(values),
+            // A row may show a time without a zone in one.
+            Solution::Only(values) => {
+                let mut values = source.comparable(values);
+                values.retain(|(column, _)| !column.is_local_time());
+                values
+            }
             Solution::Several => Vec::new(),
         };
         if let Some(sql) = &source.key_sql {

@@ -25,6 +25,7 @@ select f.value ->> 'room' as room, format('%I.%I', n.nspname, c.relname) as rela
        f.value ->> 'key_sql' as key_sql, f.value ->> 'id_column' as id_column,
        array(select jsonb_array_elements_text(f.value -> 'key')) as key,
        array(select jsonb_array_elements_text(f.value -> 'order')) as \"order\",
+       array(select jsonb_array_elements_text(f.value -> 'members')) as members,
        f.value -> 'columns' as placeholders,
        exists (select from pg_attribute att join pg_type ty on ty.oid = att.atttypid
                where att.attrelid = c.oid and att.attnum > 0 and not att.attisdropped
@@ -94,6 +95,8 @@ pub(super) struct Source {
     /// The members of a row that identify it, and those that sort it.
     pub(super) key: Vec<String>,
     pub(super) order: Vec<String>,
+    /// All members of a row.
+    pub(super) members: Vec<String>,
     key_columns: Vec<String>,
     order_columns: Vec<String>,
     /// The columns that the room's name tells, where an index has them first and then what sorts the rows; else none.
