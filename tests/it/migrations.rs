@@ -169,7 +169,7 @@ const RELEASED: [(&str, &str); 44] = [
     ),
     (
         "0061_preview.sql",
-        "3250b2b7c4a34aa073fb8f0986f6266d55c6a7c02c24c1a9bf4b6adfb7c634ff",
+        "94ff398ba1ce60107cf4a771922e2f0e800a940bf034a3dae108d97604d3b0c2",
     ),
     (
         "0070_whatsapp.sql",
