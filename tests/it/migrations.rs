@@ -172,7 +172,7 @@ const RELEASED: [(&str, &str); 44] = [
         "94ff398ba1ce60107cf4a771922e2f0e800a940bf034a3dae108d97604d3b0c2",
     ),
     (
-        "0070_whatsapp.sql",
+        "0062_whatsapp.sql",
         "a998f55661b963b5551ba1271772bfcd8fa75498afcb1cd06dd9369455eb1235",
     ),
     (
@@ -185,7 +185,7 @@ const RELEASED: [(&str, &str); 44] = [
     ),
     (
         "chat/0003_webhook.sql",
-        "2ef48cf42374e611aee08d0e149823ee3b04e20060f34a1ab1231453cfed6284",
+        "4a47d8f8968df9b9ed319a3b9f0e3d36400b01677ab87aaa97ff96cdedbc8db4",
     ),
 ];
 
