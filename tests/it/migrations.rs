@@ -153,7 +153,7 @@ const RELEASED: [(&str, &str); 44] = [
     ),
     (
         "0057_trees.sql",
-        "49173e933d1a16b9aea044194b74bed76d7c1bfd1d5172fa716cc658de269154",
+        "885582b32f13190f2c5849a074193529a71cb5582ea58957bbc9d57ce45298c1",
     ),
     (
         "0058_tree_problems.sql",
