@@ -81,7 +81,8 @@ pub(crate) async fn grants_for(
         ));
     }
     if wanted.attach {
-        statements.extend(execute(&mut on, &["attach", "detach", "preview"], &quoted).await?);
+        statements
+            .extend(execute(&mut on, &["attach", "detach", "reload", "preview"], &quoted).await?);
         statements.extend(placed(&mut on, OF_THE_OWNER, role).await?);
     }
     if wanted.emit {

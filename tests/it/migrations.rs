@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 /// Every migration with the SHA-256 of its file.
-const RELEASED: [(&str, &str); 39] = [
+const RELEASED: [(&str, &str); 43] = [
     (
         "0001_outbox.sql",
         "8a202595a90dd4209fe9dbe4f22e364183d8b0135bb5b410841f0276d3ed3af4",
@@ -146,6 +146,22 @@ const RELEASED: [(&str, &str); 39] = [
     (
         "0055_members.sql",
         "7a450ceafb3b98fcbac7ed15c4c64a213da6852c8cb597c5b51f5b8cbf3b3b40",
+    ),
+    (
+        "0056_reload.sql",
+        "e6baa2d6f7c62287774d32bda81cbe3ca9fb39a49bbaeef0dd1a286836ac3dad",
+    ),
+    (
+        "0057_trees.sql",
+        "49173e933d1a16b9aea044194b74bed76d7c1bfd1d5172fa716cc658de269154",
+    ),
+    (
+        "0058_tree_problems.sql",
+        "ab1acde7d9fe8db85f681f17cd02b3da2e551c220d4422cb37a4d3c01a335330",
+    ),
+    (
+        "0059_keys.sql",
+        "e88abe080f861bb222808610c342d622d7847bedd3f27005d79cb662d7d77395",
     ),
     (
         "0061_preview.sql",
