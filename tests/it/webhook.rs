@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use crate::doctor::Role;
 use crate::harness::api::column;
@@ -340,9 +341,10 @@ async fn calls_that_cross_store_each_thing_once() {
             .collect();
         call(json!({"messages": messages, "statuses": statuses}))
     };
-    let calls = (0..12).map(|turn| {
+    let mut calls = JoinSet::new();
+    for turn in 0..12 {
         let (url, body) = (database.url.clone(), body(turn));
-        tokio::spawn(async move {
+        calls.spawn(async move {
             let mut own = connection(&url).await;
             let mut failed = BTreeSet::new();
             for _ in 0..5 {
@@ -353,10 +355,10 @@ async fn calls_that_cross_store_each_thing_once() {
                 failed.extend(stored.err().map(|error| error.to_string()));
             }
             failed
-        })
-    });
-    for call in calls.collect::<Vec<_>>() {
-        assert_eq!(call.await.expect("it ends"), BTreeSet::new());
+        });
+    }
+    for failed in calls.join_all().await {
+        assert_eq!(failed, BTreeSet::new());
     }
     let all = "select count(*) filter (where direction = 'inbound') || ' ' || count(*) filter (where status = 'read') || ' '
         || (select count(distinct (message_id, status)) from message_statuses) || ' ' || (select count(*) from webhook_leftovers) from messages";
