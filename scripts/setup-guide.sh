@@ -1,6 +1,7 @@
 # A part of scripts/setup: what docs/INTEGRATION.md shows, so that its tests can run it.
 #
-# Owns:     .cache/guide: bin (nginx, caddy, prometheus), python (a venv), next (npm packages of tests/guide-next).
+# Owns:     .cache/guide: bin (nginx, caddy, prometheus), python (a venv), next and tables (npm packages of tests/guide-next
+#           and tests/guide-tables).
 # Order:    what PATH has comes first; the tests look in the same order.
 # Refuses:  to install nginx, Caddy or Prometheus: their packages start a service. They are unpacked.
 guide=$here/.cache/guide
@@ -39,11 +40,11 @@ ensure_program() {
     "$program" "$word" >/dev/null 2>&1 || die "$(command -v "$program") does not run on this system: install $program"
 }
 
-knows() { "$1" -c 'import cryptography, jwt, psycopg, requests, socketio, websocket' 2>/dev/null; }
+knows() { "$1" -c 'import cryptography, django, jwt, psycopg, requests, socketio, websocket' 2>/dev/null; }
 
 ensure_python() {
     if knows python3 || knows "$guide/python/bin/python3"; then return; fi
-    say 'Installing psycopg, socketio and PyJWT for Python (pip)'
+    say 'Installing psycopg, socketio, PyJWT and Django for Python (pip)'
     if ! python3 -m venv --clear "$guide/python" >/dev/null 2>&1; then
         as=$(apt_rights) || die 'Python 3 with venv is missing and may not be installed: install it'
         apt_install "$as" python3-venv 2>/dev/null ||
@@ -51,21 +52,25 @@ ensure_python() {
         python3 -m venv --clear "$guide/python" >&2
     fi
     "$guide/python/bin/python3" -m pip install --quiet --disable-pip-version-check \
-        'psycopg[binary]>=3.2,<4' 'python-socketio[client]>=5.11,<6' 'PyJWT[crypto]>=2.10,<3' >&2 ||
-        die 'psycopg, python-socketio and PyJWT could not be installed (pip)'
+        'psycopg[binary]>=3.2,<4' 'python-socketio[client]>=5.11,<6' 'PyJWT[crypto]>=2.10,<3' \
+        'Django>=5.2,<5.3' >&2 ||
+        die 'psycopg, python-socketio, PyJWT and Django could not be installed (pip)'
 }
 
-ensure_next() {
+# The npm packages of folder tests/guide-$1, which are $2.
+ensure_packages() {
     ensure_npm 'The guide'
-    if cmp -s tests/guide-next/package-lock.json "$guide/next/done"; then return; fi
-    say 'Installing Next.js for the guide (npm)'
-    rm -rf "$guide/next"
-    mkdir -p "$guide/next"
-    cp tests/guide-next/package.json tests/guide-next/package-lock.json "$guide/next"
+    from=tests/guide-$1
+    to=$guide/$1
+    if cmp -s "$from/package-lock.json" "$to/done"; then return; fi
+    say "Installing $2 for the guide (npm)"
+    rm -rf "$to"
+    mkdir -p "$to"
+    cp "$from/package.json" "$from/package-lock.json" "$to"
     # Not `npm ci`: it refuses a lock file that lacks another platform's optional package.
-    (cd "$guide/next" && npm install --no-audit --no-fund --loglevel=error >&2) ||
-        die 'the packages of tests/guide-next could not be installed (npm)'
-    cp tests/guide-next/package-lock.json "$guide/next/done"
+    (cd "$to" && npm install --no-audit --no-fund --loglevel=error >&2) ||
+        die "the packages of $from could not be installed (npm)"
+    cp "$from/package-lock.json" "$to/done"
 }
 
 ensure_guide() {
@@ -80,7 +85,8 @@ ensure_guide() {
         apt_install "$as" $program 2>/dev/null || { "$as" apt-get update -qq >&2 && apt_install "$as" $program; }
     done
     ensure_python
-    ensure_next
+    ensure_packages next Next.js
+    ensure_packages tables 'knex, Sequelize and TypeORM'
 }
 
 # PgBouncer's package starts a service, so it is unpacked, and only the libraries that it needs are installed.

@@ -84,7 +84,7 @@ pub(crate) use sessions::{
     PidHash, ResumeSession, SessionProgress, Sessions, StoredSession, Takeover, parse_takeovers,
 };
 pub(crate) use shapes::{ColumnType, Shape, shapes};
-pub(crate) use sources::{Source, sources};
+pub(crate) use sources::{Source, follow_tables, sources};
 pub(crate) use stats::stats;
 
 /// How long a connection attempt may take.

@@ -38,6 +38,7 @@ mod membership;
 mod outgoing;
 mod position;
 mod recent;
+mod reload;
 mod replay;
 mod revoke;
 mod room_notifier;

@@ -11,6 +11,10 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
+mod reload;
+
+pub(crate) use reload::Reload;
+
 /// Names of the events that the server sends by itself, and of those it accepts; `docs/INTEGRATION.md` says what each means.
 pub(crate) mod name {
     /// First event on every connection.
@@ -44,6 +48,7 @@ pub(crate) mod name {
 /// Rooms of this kind are the servers' own.
 const RESERVED: &str = "rowcast:";
 const REVOCATIONS: &str = "rowcast:revocations";
+const RELOADS: &str = "rowcast:reloads";
 /// Why a client was put out of a room, as `rowcast:left` tells it.
 pub(crate) mod left {
     /// The policy does not let it in any more.
@@ -110,6 +115,16 @@ impl Room {
     /// Whether it is that room.
     pub(crate) fn is_of_revocations(&self) -> bool {
         &*self.0 == REVOCATIONS
+    }
+
+    /// The room of which `rowcast.tell_to_reload` writes events, for the servers alone: [`Reload`].
+    pub(crate) fn of_reloads() -> Self {
+        Self::from(RELOADS)
+    }
+
+    /// Whether it is that room.
+    pub(crate) fn is_of_reloads(&self) -> bool {
+        &*self.0 == RELOADS
     }
 
     /// Whether it is of the kind that is the servers' own: nobody may be in such a room.

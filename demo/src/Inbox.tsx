@@ -1,5 +1,6 @@
 import { Avatar } from "./Avatar";
 import type { Entry } from "./api";
+import { previewOf } from "./kinds";
 import { OpenForm } from "./OpenForm";
 import { hrefOf } from "./route";
 import { texts } from "./texts";
@@ -41,8 +42,7 @@ export function Inbox({ conversations, problem, openId, version }: InboxState & 
 
 function ConversationLink({ entry, isOpen, today }: { entry: Entry; isOpen: boolean; today: number }) {
   const { contactId, last, unread } = entry;
-  // A row that is too large comes with its ids alone.
-  const preview = (last.body as string | undefined)?.slice(0, PREVIEW_CHARACTERS) ?? texts.truncated;
+  const preview = previewOf(last).slice(0, PREVIEW_CHARACTERS);
   return (
     <a className="conversation-link" href={hrefOf(contactId)} aria-current={isOpen ? "page" : undefined}>
       <Avatar contactId={contactId} />

@@ -1,5 +1,6 @@
 import type { Message } from "@rowcast/client";
 import { memo, useState } from "react";
+import { contentOf } from "./kinds";
 import { texts } from "./texts";
 import { Tick } from "./Tick";
 import { clockOf } from "./time";
@@ -32,8 +33,8 @@ export const MessageItem = memo(function MessageItem({ id, message, isFirst }: P
   // A row that is too large comes with its ids alone.
   const author = message.author ?? null;
   const isOutbound = direction === "outbound";
-  const body = (message.body as string | undefined) ?? texts.truncated;
-  const [isFolded, setIsFolded] = useState(() => body.length > MOST_CHARACTERS || body.split("\n", MOST_LINES + 1).length > MOST_LINES);
+  const { kind, text } = contentOf(message);
+  const [isFolded, setIsFolded] = useState(() => text.length > MOST_CHARACTERS || text.split("\n", MOST_LINES + 1).length > MOST_LINES);
   // A table of the application's own may name its columns otherwise.
   const sender = isOutbound ? nameOf(author) : (author ?? (message.contactId as string | undefined));
   const isNamed = isFirst && author !== null && sender !== texts.agent;
@@ -50,9 +51,12 @@ export const MessageItem = memo(function MessageItem({ id, message, isFirst }: P
         <span className={isNamed ? "sender" : "visually-hidden"} dir="auto">
           {isNamed ? sender : sender && `${sender}: `}
         </span>
-        <div className="body" dir="auto" data-folded={isFolded || undefined} data-truncated={message.truncated}>
-          {body}
-        </div>
+        {kind !== null && <span className="kind">{kind}</span>}
+        {text !== "" && (
+          <div className="body" dir="auto" data-folded={isFolded || undefined} data-truncated={message.truncated}>
+            {text}
+          </div>
+        )}
         {isFolded && (
           <button className="unfold" type="button" onClick={() => setIsFolded(false)}>
             {texts.showAll}

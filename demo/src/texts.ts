@@ -31,6 +31,10 @@ interface Texts {
   toNewest: string;
   showAll: string;
   truncated: string;
+  /** By the provider's name of it. */
+  kinds: Record<string, string>;
+  unknownKind: (type: string) => string;
+  noText: string;
   agent: string;
   bot: string;
   ticks: Record<MessageStatus, string>;
@@ -75,6 +79,21 @@ const es: Texts = {
   toNewest: "Ir al último mensaje",
   showAll: "Mostrar todo",
   truncated: "El mensaje es demasiado grande para mostrarlo aquí.",
+  kinds: {
+    image: "Foto",
+    video: "Vídeo",
+    audio: "Audio",
+    document: "Documento",
+    sticker: "Sticker",
+    location: "Ubicación",
+    contacts: "Contacto",
+    reaction: "Reacción",
+    order: "Pedido",
+    unsupported: "Un mensaje que WhatsApp no entrega",
+    unknown: "Un mensaje que WhatsApp no entrega",
+  },
+  unknownKind: (type) => `Mensaje desconocido (${type})`,
+  noText: "Mensaje sin texto",
   agent: "Agente",
   bot: "Bot",
   ticks: { queued: "En cola", sent: "Enviado", delivered: "Entregado", read: "Leído", failed: "Fallido" },
@@ -119,6 +138,21 @@ const en: Texts = {
   toNewest: "Go to the newest message",
   showAll: "Show all",
   truncated: "The message is too large to be shown here.",
+  kinds: {
+    image: "Picture",
+    video: "Video",
+    audio: "Audio",
+    document: "Document",
+    sticker: "Sticker",
+    location: "Location",
+    contacts: "Contact",
+    reaction: "Reaction",
+    order: "Order",
+    unsupported: "A message that WhatsApp does not deliver",
+    unknown: "A message that WhatsApp does not deliver",
+  },
+  unknownKind: (type) => `Unknown message (${type})`,
+  noText: "Message without text",
   agent: "Agent",
   bot: "Bot",
   ticks: { queued: "Queued", sent: "Sent", delivered: "Delivered", read: "Read", failed: "Failed" },

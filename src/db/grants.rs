@@ -25,7 +25,7 @@ pub(crate) struct Wanted {
     pub serve: bool,
     /// To call `rowcast.attach` and `rowcast.detach`, for its own tables.
     pub attach: bool,
-    /// To call `rowcast.emit` and `rowcast.typing`.
+    /// To call `rowcast.emit`, `rowcast.typing` and, where there are chat tables, `rowcast.store_whatsapp`.
     pub emit: bool,
     /// To call `rowcast.revoke`.
     pub revoke: bool,
@@ -81,11 +81,12 @@ pub(crate) async fn grants_for(
         ));
     }
     if wanted.attach {
-        statements.extend(execute(&mut on, &["attach", "detach", "preview"], &quoted).await?);
+        statements
+            .extend(execute(&mut on, &["attach", "detach", "reload", "preview"], &quoted).await?);
         statements.extend(placed(&mut on, OF_THE_OWNER, role).await?);
     }
     if wanted.emit {
-        statements.extend(execute(&mut on, &["emit", "typing"], &quoted).await?);
+        statements.extend(execute(&mut on, &["emit", "typing", "store_whatsapp"], &quoted).await?);
     }
     if wanted.revoke {
         statements.extend(execute(&mut on, &["revoke"], &quoted).await?);

@@ -60,6 +60,7 @@ pub(super) const SERVE: &[Right] = &[
     right(Kind::Table, "revocations", &["delete"], Check::Retention, "old revocations are never removed, and the table grows"),
     right(Kind::Table, "attached", &["select"], Check::History, "history is refused"),
     right(Kind::Table, "sources", &["select"], Check::History, "history is refused"),
+    right(Kind::Function, "follow_tables", &["execute"], Check::History, "partitions that come are not captured by themselves"),
     right(Kind::Function, "truncate_payload", &["execute"], Check::Rights, "the server can't read the outbox"),
     right(Kind::Function, "is_flushed", &["execute"], Check::Rights, "the server can't tell which offsets are good"),
     right(Kind::Function, "is_plain", &["execute"], Check::History, "history is refused"),

@@ -9,9 +9,10 @@ use super::batch::Batch;
 use super::broadcast_event::BroadcastEvent;
 use super::hub::{Hub, HubState, Members};
 use super::position::{BroadcastPosition, CRASHED, ReplayAction};
+use super::reload::members_of;
 use super::sink::Affected;
 use super::subscriber::{ReplayGeneration, Subscriber};
-use crate::event::Room;
+use crate::event::{Reload, Room};
 use crate::offset::Offset;
 
 impl Hub {
@@ -46,8 +47,11 @@ impl Hub {
             repeated_to: position.repeated_to.clone(),
         };
         position.recent.push(event.clone());
-        let room = rooms.get(&event.event.room)?;
-        (!room.members.is_empty()).then(|| (room.members.clone(), event))
+        let members = match Reload::of(&event.event) {
+            None => rooms.get(&event.event.room)?.members.clone(),
+            Some(reload) => members_of(rooms, &reload),
+        };
+        (!members.is_empty()).then_some((members, event))
     }
 
     /// Moves the position to the end of a batch.

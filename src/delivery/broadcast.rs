@@ -19,7 +19,7 @@ use super::room_notifier::RoomNotifier;
 use super::sink::{Affected, EventSink};
 use super::subscriber::Subscriber;
 use super::subscriber_transport::SendOutcome;
-use crate::event::Room;
+use crate::event::{Reload, Room};
 use crate::offset::Offset;
 use crate::revocations::Revocation;
 
@@ -97,6 +97,12 @@ impl Broadcast {
         outgoing: &Outgoing,
     ) -> bool {
         let mut state = subscriber.state();
+        if event.event.room.is_of_reloads() {
+            let named = state.take_reload_live(event);
+            drop(state);
+            self.hub.send_resyncs(subscriber, &named, Reload::REASON);
+            return !named.is_empty();
+        }
         match state.send_live(&*subscriber.transport, event, outgoing) {
             Some(SendOutcome::Sent) => true,
             Some(SendOutcome::Full) => {
@@ -135,7 +141,14 @@ impl Broadcast {
         batch: &Batch,
         index: usize,
     ) -> Option<(Members, BroadcastEvent)> {
-        self.notifier.notify(&batch.events[index].event.room);
+        let event = &batch.events[index].event;
+        match Reload::of(event) {
+            None => self.notifier.notify(&event.room),
+            Some(reload) => {
+                tracing::warn!("clients are told to reload: {}", reload.why());
+                self.notifier.notify_all();
+            }
+        }
         self.hub.pass_event(batch, index)
     }
 

@@ -201,7 +201,7 @@ impl HubState {
                 // That event is on its way to the room's members, and perhaps not to this one any more.
                 Some(last)
                     if subscriber.awaits(last.number)
-                        && subscriber.membership(&last.event.room).is_some() =>
+                        && subscriber.is_concerned_by(&last.event) =>
                 {
                     &last.before
                 }

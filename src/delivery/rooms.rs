@@ -5,9 +5,10 @@ use std::sync::Arc;
 use super::hub::{Hub, HubState, Members, RoomState};
 use super::membership::Membership;
 use super::position::{BroadcastPosition, ReplayAction, ReplayStep};
+use super::reload::is_of;
 use super::subscriber::Subscriber;
 use super::typers::{Typer, TypingChange};
-use crate::event::Room;
+use crate::event::{Reload, Room};
 use crate::metrics::Limit;
 use crate::offset::Offset;
 
@@ -147,7 +148,7 @@ impl Hub {
         if position.keeps_waiting(subscriber) {
             return Ok(JoinProgress::Wait);
         }
-        match position.next_replay_action(have, |event| event.event.room == *room) {
+        match position.next_replay_action(have, |event| is_of(&event.event, room)) {
             ReplayAction::Reached => {}
             ReplayAction::WaitForBroadcast => return Ok(JoinProgress::WaitForBroadcast),
             ReplayAction::Lost(_) => return Ok(JoinProgress::Lost),
@@ -180,8 +181,13 @@ impl Hub {
         let mut state = subscriber.state();
         if let Some(last) = position.recent.last()
             && state.awaits(last.number)
-            && state.membership(&last.event.room).is_some()
+            && state.is_concerned_by(&last.event)
         {
+            if last.event.room.is_of_reloads() {
+                let named = state.take_reload_live(last);
+                drop(state);
+                return self.send_resyncs(subscriber, &named, Reload::REASON);
+            }
             state.send_live(&*subscriber.transport, last, &last.outgoing());
             if let Some(generation) = state.replay_generation() {
                 self.metrics.fell_behind.inc();

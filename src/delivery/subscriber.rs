@@ -13,7 +13,7 @@ use super::broadcast_event::BroadcastEvent;
 use super::membership::Membership;
 use super::outgoing::Outgoing;
 use super::subscriber_transport::{SendOutcome, SubscriberTransport};
-use crate::event::{Event, Room};
+use crate::event::Room;
 use crate::offset::{Offset, Snapshot};
 
 /// One connected client as delivery sees it.
@@ -122,12 +122,6 @@ impl DeliveryState {
 
     pub(super) fn membership(&self, room: &Room) -> Option<&Membership> {
         self.rooms.iter().find(|joined| joined.room == *room)
-    }
-
-    /// Whether a replay is to send an event: the subscriber is in its room, and did not have it when it joined.
-    pub(super) fn wants(&self, event: &Event) -> bool {
-        self.membership(&event.room)
-            .is_some_and(|joined| joined.at.seen.misses(event.xid, event.id))
     }
 
     /// Whether it has had an event that the broadcast comes to again.

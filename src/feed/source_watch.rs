@@ -4,7 +4,9 @@
 //! at `rowcast.sources` every few seconds, and at once when a table is attached or detached.
 //! Guarantees one line of the log when a problem appears and one when it is over. Readiness and the metric hold what was seen
 //! last; while the database is away they stay as they are.
-//! Refuses to mend anything, and to make the server unready: the other tables are served as well as ever.
+//! Before it looks, it has partitions captured that came since their table was attached: without that, what is written to one by its own
+//! name would cause no event.
+//! Refuses to mend anything else, and to make the server unready: the other tables are served as well as ever.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,12 +15,14 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::db::{Pool, Source, cause_of, is_transient, sources};
+use crate::db::{Pool, Source, cause_of, follow_tables, is_transient, sources};
 use crate::metrics::Metrics;
 use crate::status::SourcesStatus;
 
 /// Between two looks, where no notification asks for one earlier.
 const PAUSE: Duration = Duration::from_secs(10);
+/// Times in one look that partitions are followed, some at a time.
+const MAX_FOLLOWED: usize = 100;
 
 /// What looks, and where what it sees goes.
 pub(crate) struct SourceWatch {
@@ -38,9 +42,13 @@ impl SourceWatch {
         let mut seen = Seen::default();
         loop {
             self.changed.mark_unchanged();
+            let look = async {
+                seen.follow(&self.pool).await;
+                sources(&self.pool).await
+            };
             let found = tokio::select! {
                 () = stop.cancelled() => return,
-                found = sources(&self.pool) => found,
+                found = look => found,
             };
             let status = match found {
                 Ok(found) => Some(seen.take(&found, &self.metrics)),
@@ -66,9 +74,36 @@ struct Seen {
     /// Each table with its problems; `None` before the first look.
     tables: Option<BTreeMap<String, Vec<String>>>,
     failing: Option<String>,
+    /// Why partitions can't be followed.
+    unfollowed: Option<String>,
 }
 
 impl Seen {
+    /// Has partitions followed, some at a time, until there is nothing to do.
+    async fn follow(&mut self, pool: &Pool) {
+        for _ in 0..MAX_FOLLOWED {
+            match follow_tables(pool).await {
+                Ok(done) if done.is_empty() => {
+                    self.unfollowed = None;
+                    return;
+                }
+                Ok(done) => done.iter().for_each(|line| tracing::info!("{line}")),
+                // The reader says that the database is away.
+                Err(error) if is_transient(&error) => return,
+                Err(error) => {
+                    let why = cause_of(&error);
+                    if self.unfollowed.as_ref() != Some(&why) {
+                        tracing::warn!(
+                            "partitions that come are not captured by themselves: {why}; attach their tables again, or: rowcast grant ROLE"
+                        );
+                    }
+                    self.unfollowed = Some(why);
+                    return;
+                }
+            }
+        }
+    }
+
     /// Takes what a look found, and tells the log what is different.
     fn take(&mut self, found: &[Source], metrics: &Metrics) -> SourcesStatus {
         if self.failing.take().is_some() {

@@ -20,7 +20,7 @@ use super::etag::{self, ETag};
 use super::query::Query;
 use crate::auth::Identity;
 use crate::db;
-use crate::event::{Event, Room};
+use crate::event::{Event, Reload, Room};
 use crate::http_error::Error;
 use crate::metrics::Limit;
 use crate::offset::{BadOffset, Epoch, Offset, ReadRange, ReplayPage, RoomRange, Seen};
@@ -155,18 +155,20 @@ impl Api {
                 Seen::All(snapshot) => (snapshot, None, i64::MIN),
                 Seen::Part { before, batch, id } => (before, Some(batch), *id),
             };
-            let range = RoomRange {
-                room: room.clone(),
+            let range = |room| RoomRange {
+                room,
                 before: before.clone(),
                 batch: batch.cloned(),
                 after: id,
                 upto: i64::MAX,
             };
+            let ranges = [range(room.clone()), range(Room::of_reloads())];
             let ends_here = batch.is_none();
             let left = limit - events.len();
             // With nothing left it only looks whether there is more.
-            let found = self.replay_page(&[range], left.max(1)).await?;
+            let mut found = self.replay_page(&ranges, left.max(1)).await?;
             check(after, &seen, &found)?;
+            take_reloads(&mut found, room)?;
             let page = |events, end, more| Page {
                 events,
                 epoch: found.state.epoch,
@@ -226,6 +228,16 @@ impl Api {
         });
         (response, etag::is_known(headers, &tag))
     }
+}
+
+/// Takes out the events that have rooms reloaded: whether this one is to be.
+fn take_reloads(found: &mut ReplayPage, room: &Room) -> Result<(), Error> {
+    let mut reloads = found.events.iter().filter_map(|event| Reload::of(event));
+    if reloads.any(|reload| reload.concerns(room)) {
+        return Err(Error::OffsetExpired(Reload::REASON.to_owned()));
+    }
+    found.events.retain(|event| !event.room.is_of_reloads());
+    Ok(())
 }
 
 /// Whether what was missed since the offset can be told.

@@ -26,7 +26,7 @@ pub(crate) enum Check {
     Sessions,
     /// Events and resume sessions that are older than the retention are removed.
     Retention,
-    /// The role has the rights that the history of a room takes.
+    /// The role has the rights that the history of a room takes, and the following of partitions.
     History,
     /// Readers can hold the key by which writers know that somebody is to be notified.
     ReaderKey,

@@ -7,6 +7,7 @@ mod away;
 mod blocked;
 mod chaos;
 mod desk;
+mod kinds;
 mod list;
 mod live;
 mod looks;

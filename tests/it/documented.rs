@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use tokio::task::spawn_blocking;
 
-use crate::harness::{Scratch, postgres};
+use crate::harness::{Database, Scratch, postgres};
 use crate::history_tables::without_chat;
 use crate::operating::paste;
 
@@ -33,13 +33,10 @@ fn cells(table: &str) -> Vec<Vec<String>> {
         .collect()
 }
 
-#[tokio::test]
-async fn the_examples_of_attach_run_and_answer_what_is_shown() {
-    let docs = include_str!("../../docs/sql.md");
-    let from = docs.find("## attach").expect("a heading");
-    let to = docs.find("## detach, sources").expect("a heading");
-    let database = without_chat().await;
-    let blocks: Vec<_> = docs[from..to].split("```").collect();
+/// Runs the blocks of SQL of a text, and compares what the last statement of one answers with what the text shows below it. Returns how
+/// many answers there were.
+pub(crate) async fn run_examples(database: &Database, text: &str) -> usize {
+    let blocks: Vec<_> = text.split("```").collect();
     let mut shown = 0;
     for (place, block) in blocks.iter().enumerate() {
         let Some(sql) = block.strip_prefix("sql\n").filter(|_| place % 2 == 1) else {
@@ -65,6 +62,16 @@ async fn the_examples_of_attach_run_and_answer_what_is_shown() {
             shown += 1;
         }
     }
+    shown
+}
+
+#[tokio::test]
+async fn the_examples_of_attach_run_and_answer_what_is_shown() {
+    let docs = include_str!("../../docs/sql.md");
+    let from = docs.find("## attach").expect("a heading");
+    let to = docs.find("## detach, sources").expect("a heading");
+    let database = without_chat().await;
+    let shown = run_examples(&database, &docs[from..to]).await;
     assert!(shown >= 6, "{shown} answers");
 }
 

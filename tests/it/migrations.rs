@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 /// Every migration with the SHA-256 of its file.
-const RELEASED: [(&str, &str); 37] = [
+const RELEASED: [(&str, &str); 43] = [
     (
         "0001_outbox.sql",
         "8a202595a90dd4209fe9dbe4f22e364183d8b0135bb5b410841f0276d3ed3af4",
@@ -148,8 +148,28 @@ const RELEASED: [(&str, &str); 37] = [
         "7a450ceafb3b98fcbac7ed15c4c64a213da6852c8cb597c5b51f5b8cbf3b3b40",
     ),
     (
+        "0056_reload.sql",
+        "e6baa2d6f7c62287774d32bda81cbe3ca9fb39a49bbaeef0dd1a286836ac3dad",
+    ),
+    (
+        "0057_trees.sql",
+        "49173e933d1a16b9aea044194b74bed76d7c1bfd1d5172fa716cc658de269154",
+    ),
+    (
+        "0058_tree_problems.sql",
+        "ab1acde7d9fe8db85f681f17cd02b3da2e551c220d4422cb37a4d3c01a335330",
+    ),
+    (
+        "0059_keys.sql",
+        "e88abe080f861bb222808610c342d622d7847bedd3f27005d79cb662d7d77395",
+    ),
+    (
         "0061_preview.sql",
         "94ff398ba1ce60107cf4a771922e2f0e800a940bf034a3dae108d97604d3b0c2",
+    ),
+    (
+        "0070_whatsapp.sql",
+        "a998f55661b963b5551ba1271772bfcd8fa75498afcb1cd06dd9369455eb1235",
     ),
     (
         "chat/0001_chat.sql",
@@ -158,6 +178,10 @@ const RELEASED: [(&str, &str); 37] = [
     (
         "chat/0002_order.sql",
         "0ebd885bcdc45a9f16ed4e4f4107c156818b70809e1d950dc37185a75ef44ddb",
+    ),
+    (
+        "chat/0003_webhook.sql",
+        "2ef48cf42374e611aee08d0e149823ee3b04e20060f34a1ab1231453cfed6284",
     ),
 ];
 

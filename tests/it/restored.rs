@@ -179,6 +179,22 @@ async fn a_logical_subscriber_sends_nothing_of_what_it_applies_and_says_so() {
     assert_eq!(client.next().await.body(), "own");
     let page = server.read("42", "messages").await;
     assert_eq!(page["messages"].as_array().map(Vec::len), Some(3), "{page}");
+    // A trigger for each row that always fires captures what is applied.
+    here.run(
+        "select rowcast.attach('messages', room => 'conversation:{contact_id}', on_insert => 'message:new', capture => 'row', always => true)",
+    )
+    .await;
+    there.say("42", "replicated").await;
+    assert_eq!(client.next().await.body(), "replicated");
+    until_for(
+        Duration::from_secs(30),
+        "readiness to say no more",
+        async || {
+            let ready = server.get("/readyz").await;
+            (!ready.body.contains("theirs")).then_some(())
+        },
+    )
+    .await;
     here.run("alter subscription theirs disable; alter subscription theirs set (slot_name = none); drop subscription theirs")
         .await;
 }

@@ -124,7 +124,7 @@ async fn what_befalls_all_tables_at_once_is_told_too() {
                  create subscription {name}_s connection 'host=nowhere' publication p with (connect = false, slot_name = none);
                  insert into pg_subscription_rel select oid, 'whole'::regclass, 'r', null from pg_subscription where subname = '{name}_s';
                  reset allow_system_table_mods"),
-            format!("the subscription {name}_s writes it, and rows that it applies are not sent: attach the table where it is published"),
+            format!("the subscription {name}_s writes it, and rows that it applies are not sent: attach the table where it is published, or attach it again with capture => 'row' and always => true"),
             Some(format!("drop subscription {name}_s")),
         ),
         (

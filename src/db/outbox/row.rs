@@ -11,8 +11,8 @@ use sqlx::postgres::PgRow;
 
 use crate::event::{Event, Room};
 
-/// What `rowcast.revoke` writes for a source. Nobody else can.
-const REVOKE: &str = "rowcast.revoke";
+/// What `rowcast.revoke` and `rowcast.tell_to_reload` write for a source. Nobody else can.
+const OURS: [&str; 2] = ["rowcast.revoke", "rowcast.reload"];
 
 /// Why a row can't be sent.
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +31,7 @@ pub(super) enum Unusable {
 pub(super) fn event(id: i64, row: &PgRow) -> Result<Event, Unusable> {
     let room: Option<String> = row.try_get("room")?;
     let room: Room = room.as_deref().ok_or(Unusable::NoRoom)?.into();
-    if room.is_reserved() && source(row).as_deref() != Some(REVOKE) {
+    if room.is_reserved() && !source(row).is_some_and(|source| OURS.contains(&&*source)) {
         return Err(Unusable::Reserved);
     }
     let name: String = row.try_get("event")?;

@@ -8,6 +8,7 @@ use crate::delivery::outgoing::Outgoing;
 use crate::delivery::position::ReplayAction;
 use crate::delivery::subscriber::{ReplayGeneration, Subscriber};
 use crate::delivery::subscriber_transport::SendOutcome;
+use crate::event::Reload;
 use crate::offset::{Offset, ReplayPage};
 
 const UNKNOWN: &str = "what was delivered is unknown";
@@ -78,6 +79,16 @@ impl CatchUp {
         let mut state = self.subscriber.state();
         if state.replay_generation() != Some(self.generation) {
             return WalkStep::Done(());
+        }
+        if event.room.is_of_reloads() {
+            let named = state.take_reload(&event, &offset, false);
+            state.complete_to_offset = offset;
+            drop(state);
+            self.hub
+                .send_resyncs(&self.subscriber, &named, Reload::REASON);
+            events.pop();
+            self.state = StepState::Sending(events);
+            return WalkStep::Sent;
         }
         // The subscriber may have left the room meanwhile, and joined it again.
         if state.wants(&event) {

@@ -9,6 +9,7 @@ use super::walk::{ReplayWalk, StepEvents, StepState, WalkStep, is_backlogged};
 use crate::delivery::access::AccessGeneration;
 use crate::delivery::hub::Hub;
 use crate::delivery::outgoing::Outgoing;
+use crate::delivery::reload::is_of;
 use crate::delivery::rooms::{JoinError, JoinProgress};
 use crate::delivery::subscriber::Subscriber;
 use crate::delivery::subscriber_transport::SendOutcome;
@@ -120,6 +121,9 @@ impl JoinReplay {
             self.have = events.end();
             return WalkStep::Sent;
         };
+        if event.room.is_of_reloads() {
+            return WalkStep::Done(Ok(JoinReplayOutcome::Lost));
+        }
         let transport = &*self.subscriber.transport;
         if is_backlogged(transport) {
             self.state = StepState::Sending(events);
@@ -191,7 +195,7 @@ impl ReplayWalk for JoinReplay {
         {
             return Some(Ok(JoinReplayOutcome::Lost));
         }
-        let events = StepEvents::of_page(step, page, |event| event.room == self.room);
+        let events = StepEvents::of_page(step, page, |event| is_of(event, &self.room));
         self.state = StepState::Sending(events);
         None
     }

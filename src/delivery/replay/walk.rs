@@ -144,8 +144,10 @@ impl StepEvents {
 /// What is to be read for a step, of these rooms.
 fn ranges_of(step: &ReplayStep, rooms: impl IntoIterator<Item = Room>) -> Vec<RoomRange> {
     let range = &step.range;
+    // What has rooms reloaded is missed as well.
     rooms
         .into_iter()
+        .chain([Room::of_reloads()])
         .map(|room| RoomRange {
             room,
             before: range.before.clone(),
@@ -228,11 +230,13 @@ mod tests {
             after: 1,
             upto,
         };
-        assert_eq!(ranges, [range("a", 9), range("b", 9)]);
+        let reloads = Room::of_reloads();
+        let reloads = reloads.as_str();
+        assert_eq!(ranges, [range("a", 9), range("b", 9), range(reloads, 9)]);
         assert!(state.take_reading().is_some());
         assert!(state.take_reading().is_none(), "once");
         let whole = ranges_of(&step(None), ["a".into()]);
-        assert_eq!(whole, [range("a", i64::MAX)]);
+        assert_eq!(whole, [range("a", i64::MAX), range(reloads, i64::MAX)]);
     }
 
     #[test]

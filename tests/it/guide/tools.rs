@@ -24,7 +24,7 @@ pub(super) fn folder() -> Scratch {
 }
 
 /// Writes a file into a folder.
-pub(super) fn write(folder: &Scratch, name: &str, text: &str) {
+pub(crate) fn write(folder: &Scratch, name: &str, text: &str) {
     let path = folder.path().join(name);
     fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
     fs::write(path, text).expect("a file");
@@ -55,7 +55,7 @@ pub(crate) fn program(name: &str, folder: &Path) -> Command {
 }
 
 /// What a program printed that ends well and knows this database.
-pub(super) async fn output(mut command: Command, database: &Database) -> String {
+pub(crate) async fn output(mut command: Command, database: &Database) -> String {
     command.env("DATABASE_URL", &database.url);
     ended(command).await.expect("it ends well")
 }

@@ -43,45 +43,13 @@ pub async fn sent(pool: &PgPool, id: &str, wamid: &str) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// The body of a webhook's POST. Returns the ids of messages that are not stored.
-pub async fn webhook(pool: &PgPool, body: &Value) -> sqlx::Result<Vec<String>> {
-    let mut unknown = Vec::new();
-    let changes = list(body, "entry").flat_map(|entry| list(entry, "changes"));
-    for value in changes.map(|change| &change["value"]) {
-        for message in list(value, "messages") {
-            sqlx::query(
-                "insert into messages (contact_id, body, external_id) values ($1, $2, $3)
-                 on conflict (external_id) do nothing",
-            )
-            .bind(message["from"].as_str())
-            .bind(message["text"]["body"].as_str().unwrap_or_default())
-            .bind(message["id"].as_str())
-            .execute(pool)
-            .await?;
-        }
-        for report in list(value, "statuses") {
-            let (id, status) = (report["id"].as_str(), report["status"].as_str());
-            if !matches!(status, Some("sent" | "delivered" | "read" | "failed")) {
-                continue;
-            }
-            let written = sqlx::query(
-                "insert into message_statuses (message_id, status, error, occurred_at)
-                 select id, $2, $3, to_timestamp($4::bigint) from messages where external_id = $1",
-            )
-            .bind(id)
-            .bind(status)
-            .bind(report["errors"][0]["title"].as_str())
-            .bind(report["timestamp"].as_str())
-            .execute(pool)
-            .await?;
-            if written.rows_affected() == 0 {
-                unknown.extend(id.map(str::to_owned));
-            }
-        }
-    }
-    Ok(unknown)
-}
-
-fn list<'a>(of: &'a Value, member: &str) -> impl Iterator<Item = &'a Value> {
-    of[member].as_array().into_iter().flatten()
+/// Stores the body of a webhook's POST. Returns what was kept as a leftover: its kind, its id, and why.
+pub async fn webhook(
+    pool: &PgPool,
+    body: &Value,
+) -> sqlx::Result<Vec<(String, Option<String>, String)>> {
+    sqlx::query_as("select kind, external_id, reason from rowcast.store_whatsapp($1)")
+        .bind(body.to_string())
+        .fetch_all(pool)
+        .await
 }

@@ -41,24 +41,32 @@ const fn when(
     }
 }
 
-pub(super) const BREAKAGES: [Breakage; 26] = [
+pub(super) const BREAKAGES: [Breakage; 27] = [
     when(
         "partition",
         "create table {t}_all (like {t}) partition by list (kind); alter table {t}_all attach partition {t} default",
         &[
             "the table became a partition, and rows that are written through public.{t}_all are not sent: \
-             alter table public.{t}_all detach partition public.{t}",
+             attach that one, which takes it over",
         ],
-        AsSaid,
+        By("alter table public.{t}_all detach partition public.{t}"),
     ),
     when(
         "heir",
         "create table {t}_base (like {t}); alter table {t} inherit {t}_base",
         &[
-            "the table is part of an inheritance tree, and rows that are written through public.{t}_base are not sent: \
-             alter table public.{t} no inherit public.{t}_base",
+            "the table inherits from public.{t}_base, and rows that are written through that one are not sent: \
+             attach it, which takes this one over",
         ],
-        AsSaid,
+        By("alter table public.{t} no inherit public.{t}_base"),
+    ),
+    when(
+        "inherited",
+        "create table {t}_more (size int) inherits ({t})",
+        &[
+            "public.{t}_more inherits from it since it was attached, and its rows are not sent as they should be: attach it again",
+        ],
+        Attach("{t}"),
     ),
     when(
         "renamed",
@@ -107,6 +115,7 @@ pub(super) const BREAKAGES: [Breakage; 26] = [
         &[
             "the trigger rowcast_delete is disabled: alter table public.{t} enable trigger rowcast_delete",
             "the trigger rowcast_insert is disabled: alter table public.{t} enable trigger rowcast_insert",
+            "the trigger rowcast_truncate is disabled: alter table public.{t} enable trigger rowcast_truncate",
             "the trigger rowcast_update is disabled: alter table public.{t} enable trigger rowcast_update",
         ],
         AsSaid,

@@ -8,8 +8,8 @@ use crate::db::link::scoped;
 use crate::event::Room;
 use crate::offset::Snapshot;
 
-/// Which of the rooms `$2` have an event that the snapshot `$1` does not see. One that is not of these rooms, or was seen then,
-/// is never looked at.
+/// Which of the rooms `$2` have an event that the snapshot `$1` does not see, or are to be reloaded by one. An event of other rooms, or
+/// one that was seen then, is never looked at.
 const ROOMS_SINCE: &str = "
 select room from unnest($2::text[]) as asked (room)
 where exists (
@@ -17,7 +17,10 @@ where exists (
 ) or exists (
     select from rowcast.events e
     where e.room = asked.room and e.xid = any(array(select pg_snapshot_xip($1::text::pg_snapshot)))
-)";
+) or asked.room like any(array(
+    select json_array_elements_text(e.data -> 'rooms') from rowcast.events e
+    where e.room = 'rowcast:reloads' and not pg_visible_in_snapshot(e.xid, $1::text::pg_snapshot)
+))";
 
 impl Follow {
     /// Waits until everything that is visible is on disk, and says which of these rooms have an event that `before` does not

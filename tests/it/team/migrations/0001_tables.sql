@@ -1,4 +1,4 @@
--- What the team has had for years. Times are local, in whole seconds; acks are the gateway's numbers.
+-- What the team has had for years. A partition a month; times are local, in whole seconds; acks are the gateway's numbers.
 create table tenants (tenant_no int primary key, name text not null);
 create table chats (
   chat_no bigint generated always as identity primary key,
@@ -16,7 +16,9 @@ create table wa_messages (
   sent timestamp(0) not null,
   deleted_at timestamp(0),
   primary key (msg_no, sent)
-);
+) partition by range (sent);
+create table wa_messages_2026_01 partition of wa_messages for values from ('2026-01-01') to ('2026-02-01');
+create table wa_messages_2026_02 partition of wa_messages for values from ('2026-02-01') to ('2026-03-01');
 create table receipts (
   receipt_no bigint generated always as identity primary key,
   chat_no bigint not null references chats,

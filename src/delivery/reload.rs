@@ -1,0 +1,83 @@
+//! An event that has rooms reloaded, on its way to whoever is in one: it is passed like any other, at its place among them, and each
+//! subscriber is told of the rooms that it was in before.
+//!
+//! Guarantees: once, whether a subscriber is live or behind. One that joined a room after the event has loaded it, or will.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::broadcast_event::BroadcastEvent;
+use super::hub::{Members, RoomState};
+use super::membership::Membership;
+use super::subscriber::DeliveryState;
+use crate::event::{Event, Reload, Room};
+use crate::offset::Offset;
+
+/// Whether an event is of a room, or has it reloaded.
+pub(super) fn is_of(event: &Event, room: &Room) -> bool {
+    event.room == *room || Reload::of(event).is_some_and(|reload| reload.concerns(room))
+}
+
+/// Whoever is in a room that is to be reloaded.
+pub(super) fn members_of(rooms: &HashMap<Room, RoomState>, reload: &Reload) -> Members {
+    let rooms = rooms.iter().filter(|(room, _)| reload.concerns(room));
+    let members = rooms.flat_map(|(_, entry)| entry.members.iter());
+    let members: HashMap<_, _> = members.map(|member| (member.id, member.clone())).collect();
+    Arc::new(members.into_values().collect())
+}
+
+impl DeliveryState {
+    /// Whether an event is of one of its rooms, or has one reloaded.
+    pub(super) fn is_concerned_by(&self, event: &Event) -> bool {
+        match Reload::of(event) {
+            None => self.membership(&event.room).is_some(),
+            Some(reload) => self
+                .rooms
+                .iter()
+                .any(|joined| reload.concerns(&joined.room)),
+        }
+    }
+
+    /// Whether a replay is to send an event: the subscriber is in its room, and did not have it when it joined. So with one that has
+    /// rooms reloaded.
+    pub(super) fn wants(&self, event: &Event) -> bool {
+        let misses = |joined: &Membership| joined.at.seen.misses(event.xid, event.id);
+        match Reload::of(event) {
+            None => self.membership(&event.room).is_some_and(misses),
+            Some(reload) => {
+                let mut rooms = self.rooms.iter();
+                rooms.any(|joined| reload.concerns(&joined.room) && misses(joined))
+            }
+        }
+    }
+
+    /// Takes an event of the broadcast that has rooms reloaded, unless it had that before, or it is left to a replay. Names the rooms.
+    pub(super) fn take_reload_live(&mut self, event: &BroadcastEvent) -> Vec<Room> {
+        if !self.awaits(event.number) {
+            return Vec::new();
+        }
+        let named = self.take_reload(&event.event, &event.offset, event.repeated);
+        self.stay_live(&event.offset, event.number);
+        named
+    }
+
+    /// Takes an event that has rooms reloaded, and names those that were joined before it. It is to be told of them, by
+    /// [`Hub::send_resyncs`](super::Hub::send_resyncs).
+    pub(super) fn take_reload(
+        &mut self,
+        event: &Event,
+        offset: &Arc<Offset>,
+        repeated: bool,
+    ) -> Vec<Room> {
+        let Some(reload) = Reload::of(event) else {
+            return Vec::new();
+        };
+        let told = self.rooms.iter().filter(|joined| {
+            reload.concerns(&joined.room)
+                && joined.at.seen.misses(event.xid, event.id)
+                && !(repeated && joined.has_repeated)
+        });
+        let told: Vec<Room> = told.map(|joined| joined.room.clone()).collect();
+        self.name_for_reload(offset, |room| told.contains(room))
+    }
+}
