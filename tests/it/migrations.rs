@@ -145,7 +145,7 @@ const RELEASED: [(&str, &str); 44] = [
     ),
     (
         "0055_members.sql",
-        "7a450ceafb3b98fcbac7ed15c4c64a213da6852c8cb597c5b51f5b8cbf3b3b40",
+        "4d05e16b708b4ef46df8396b87c8f5cb7ec109d41658014a611408ee4da5083e",
     ),
     (
         "0056_reload.sql",
@@ -161,7 +161,7 @@ const RELEASED: [(&str, &str); 44] = [
     ),
     (
         "0059_keys.sql",
-        "e88abe080f861bb222808610c342d622d7847bedd3f27005d79cb662d7d77395",
+        "227376bc0c08ace93d622dba87bc8241a42ac68c1cb0ddd3f00db93744887a6a",
     ),
     (
         "0060_sessions_ended.sql",
