@@ -12,6 +12,7 @@ mod client;
 mod database;
 mod random;
 mod server;
+mod view;
 mod world;
 
 use std::sync::LazyLock;
@@ -20,7 +21,7 @@ pub(crate) use random::Random;
 use world::World;
 
 const HISTORIES: u64 = 3_000;
-const STEPS: u64 = 400;
+const STEPS: usize = 400;
 
 /// The one history that is to be run, and told.
 fn seed_to_tell() -> Option<u64> {
@@ -43,7 +44,7 @@ fn trace(what: impl Fn() -> String) {
 
 fn run(seed: u64) {
     let mut world = World::new(Random::new(seed));
-    for _ in 0..STEPS {
+    while world.steps_left > 0 {
         world.step();
     }
     world.settle();

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use super::broadcast_event::BroadcastEvent;
 use super::hub::{Members, RoomState};
-use super::membership::Membership;
 use super::subscriber::DeliveryState;
 use crate::event::{Event, Reload, Room};
 use crate::offset::Offset;
@@ -41,14 +40,29 @@ impl DeliveryState {
     /// Whether a replay is to send an event: the subscriber is in its room, and did not have it when it joined. So with one that has
     /// rooms reloaded.
     pub(super) fn wants(&self, event: &Event) -> bool {
-        let misses = |joined: &Membership| joined.at.seen.misses(event.xid, event.id);
-        match Reload::of(event) {
-            None => self.membership(&event.room).is_some_and(misses),
-            Some(reload) => {
-                let mut rooms = self.rooms.iter();
-                rooms.any(|joined| reload.concerns(&joined.room) && misses(joined))
-            }
+        if event.room.is_of_reloads() {
+            return self.rooms_to_reload(event, false).next().is_some();
         }
+        let joined = self.membership(&event.room);
+        joined.is_some_and(|joined| joined.at.seen.misses(event.xid, event.id))
+    }
+
+    /// The rooms that an event has reloaded and that were joined before it. One that comes again after a crash is `repeated`: some
+    /// have had it.
+    pub(super) fn rooms_to_reload(
+        &self,
+        event: &Event,
+        repeated: bool,
+    ) -> impl Iterator<Item = &Room> {
+        let reload = Reload::of(event);
+        let (xid, id) = (event.xid, event.id);
+        let joined = self.rooms.iter().filter(move |joined| {
+            let concerns = |reload: &Reload| reload.concerns(&joined.room);
+            reload.as_ref().is_some_and(concerns)
+                && joined.at.seen.misses(xid, id)
+                && !(repeated && joined.has_repeated)
+        });
+        joined.map(|joined| &joined.room)
     }
 
     /// Takes an event of the broadcast that has rooms reloaded, unless it had that before, or it is left to a replay. Names the rooms.
@@ -69,15 +83,16 @@ impl DeliveryState {
         offset: &Arc<Offset>,
         repeated: bool,
     ) -> Vec<Room> {
-        let Some(reload) = Reload::of(event) else {
-            return Vec::new();
-        };
-        let told = self.rooms.iter().filter(|joined| {
-            reload.concerns(&joined.room)
-                && joined.at.seen.misses(event.xid, event.id)
-                && !(repeated && joined.has_repeated)
-        });
-        let told: Vec<Room> = told.map(|joined| joined.room.clone()).collect();
-        self.name_for_reload(offset, |room| told.contains(room))
+        let told: Vec<Room> = self.rooms_to_reload(event, repeated).cloned().collect();
+        let joined = self.rooms.iter().map(|joined| joined.at.clone());
+        let joined: Vec<Arc<Offset>> = joined.collect();
+        let named = self.name_for_reload(offset, |room| told.contains(room));
+        // A replay may come by from before the room was joined. What it has still to come to and was there then is not missing.
+        for (room, at) in self.rooms.iter_mut().zip(joined) {
+            if !room.at.seen.reaches(&at.seen) {
+                room.at = at;
+            }
+        }
+        named
     }
 }

@@ -158,13 +158,15 @@ impl<K: EventSink> HandOver<K> {
         matches!(position.seen, Seen::All(_)) && !self.crash_untold && !self.guard.expects_repeats()
     }
 
-    /// The rooms of which somebody may be waiting for events.
+    /// The rooms of which somebody may be waiting for events, and that of the events that have rooms reloaded.
     pub(crate) fn rooms(&self) -> Vec<Room> {
-        self.sink.rooms()
+        let mut rooms = self.sink.rooms();
+        rooms.push(Room::of_reloads());
+        rooms
     }
 
     /// Moves past a large read, and leaves its events to the replays. Everything that it sees is on disk, and of the rooms that
-    /// were `asked` about these were `found` to have an event since.
+    /// were `asked` about these were `found` to have an event since. If one has rooms reloaded, it may be any of them.
     pub(crate) async fn leave_to_replays(
         &mut self,
         read: &ReadUnderWay,
@@ -176,9 +178,11 @@ impl<K: EventSink> HandOver<K> {
         part.log.flushed = part.log.flushed.max(part.log.written);
         self.begin_read(read, &part).await;
         *position = Offset::all(position.epoch, self.durable, part.snapshot.clone());
-        let untouched = asked.into_iter().filter(|room| !found.contains(room));
+        let may_be_any = found.iter().any(Room::is_of_reloads);
+        let is_untouched = |room: &Room| !may_be_any && !found.contains(room);
+        let untouched = asked.into_iter().filter(is_untouched).collect();
         self.sink
-            .leave_to_replays(position.clone(), untouched.collect())
+            .leave_to_replays(position.clone(), untouched)
             .await;
         self.guard.end_read(&part.snapshot);
     }
@@ -214,7 +218,10 @@ impl<K: EventSink> HandOver<K> {
         }
         if complete {
             let undone = self.guard.end_read(&snapshot);
-            if !undone.is_empty() {
+            if undone.iter().any(Room::is_of_reloads) {
+                // What it had reloaded is there again.
+                self.sink.resync(Affected::All, UNDONE).await;
+            } else if !undone.is_empty() {
                 self.sink.resync(Affected::Rooms(undone), UNDONE).await;
             }
         }

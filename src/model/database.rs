@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::random::Random;
 use crate::db::{Head, LogPosition, ReadPart};
-use crate::event::{Event, Room};
+use crate::event::{Event, Reload, Room};
 use crate::offset::{
     DatabaseState, Epoch, EpochKey, Offset, ReplayPage, RoomRange, Seen, Snapshot,
 };
@@ -31,11 +31,32 @@ pub(super) struct Committed {
     pruned: bool,
     log: i64,
     revocation: Option<Revocation>,
+    /// Patterns of the rooms that it has reloaded.
+    reload: Option<Patterns>,
+}
+
+type Patterns = &'static [&'static str];
+
+/// What an event may have reloaded.
+const PATTERNS: [Patterns; 6] = [
+    &["m:%"],
+    &["m:0"],
+    &["m:1", "m:2"],
+    &["x:%0", "%:1"],
+    &["n:%"],
+    &["%"],
+];
+
+struct Write {
+    id: i64,
+    room: Room,
+    written_at: u64,
+    reload: Option<Patterns>,
 }
 
 struct Transaction {
     xid: u64,
-    writes: Vec<(i64, Room, u64)>,
+    writes: Vec<Write>,
     /// What its last write is the event of.
     revocation: Option<Revocation>,
 }
@@ -56,6 +77,8 @@ pub(super) struct Database {
     pub(super) clock: u64,
     /// Whether most writers do not wait until what they commit is on disk.
     pub(super) is_lazy: bool,
+    /// Whether some events have rooms reloaded.
+    pub(super) has_reloads: bool,
 }
 
 impl Database {
@@ -76,6 +99,7 @@ impl Database {
             pruned: None,
             clock: 0,
             is_lazy: false,
+            has_reloads: false,
         }
     }
 
@@ -87,9 +111,11 @@ impl Database {
             _ if self.open.is_empty() => self.begin(),
             0..=2 => {
                 let (index, room) = (random.below(self.open.len()), random.below(rooms.len()));
-                let write = (self.next_id, rooms[room].clone(), self.clock);
-                self.open[index].writes.push(write);
-                self.next_id += 1;
+                if self.has_reloads && random.one_in(3) {
+                    self.add_reload(index, random);
+                } else {
+                    self.add(index, rooms[room].clone(), None);
+                }
             }
             3 | 4 => {
                 let index = random.below(self.open.len());
@@ -101,7 +127,7 @@ impl Database {
                     self.end(rolled_back.xid);
                 }
             }
-            _ => self.log.flushed = self.log.written,
+            _ => self.flush(),
         }
     }
 
@@ -114,15 +140,42 @@ impl Database {
         self.next_xid += 1;
     }
 
+    fn add(&mut self, index: usize, room: Room, reload: Option<Patterns>) {
+        self.open[index].writes.push(Write {
+            id: self.next_id,
+            room,
+            written_at: self.clock,
+            reload,
+        });
+        self.next_id += 1;
+    }
+
+    fn add_reload(&mut self, index: usize, random: &mut Random) {
+        let patterns = PATTERNS[random.below(PATTERNS.len())];
+        self.add(index, Room::of_reloads(), Some(patterns));
+    }
+
+    /// Somebody has rooms reloaded, and does not wait for the disk.
+    pub(super) fn reload(&mut self, random: &mut Random) {
+        self.clock += 1;
+        self.begin();
+        let index = self.open.len() - 1;
+        self.add_reload(index, random);
+        self.commit(index, false);
+    }
+
+    /// All that was committed is on disk.
+    pub(super) fn flush(&mut self) {
+        self.log.flushed = self.log.written;
+    }
+
     /// Somebody revokes a right, and commits it at once or later.
     pub(super) fn revoke(&mut self, revocation: Revocation, at_once: bool) {
         self.clock += 1;
         self.begin();
         let index = self.open.len() - 1;
-        let write = (self.next_id, Room::of_revocations(), self.clock);
-        self.open[index].writes.push(write);
+        self.add(index, Room::of_revocations(), None);
         self.open[index].revocation = Some(revocation);
-        self.next_id += 1;
         if at_once {
             self.commit(index, true);
         }
@@ -153,7 +206,13 @@ impl Database {
         let sync = sync || transaction.revocation.is_some();
         self.clock += 1;
         self.end(transaction.xid);
-        for (id, room, written_at) in transaction.writes {
+        for write in transaction.writes {
+            let Write {
+                id,
+                room,
+                written_at,
+                reload,
+            } = write;
             self.committed.push(Committed {
                 uid: self.next_uid,
                 id,
@@ -167,6 +226,7 @@ impl Database {
                 sync,
                 pruned: false,
                 log: self.log.written,
+                reload,
             });
             self.next_uid += 1;
         }
@@ -198,8 +258,13 @@ impl Database {
         self.recovered.push(self.next_xid);
     }
 
-    /// Removes what a snapshot sees.
+    pub(super) fn has_crashed(&self) -> bool {
+        self.epoch.crashes > 0
+    }
+
+    /// Removes what a snapshot sees. Whoever removes waits for the disk.
     pub(super) fn prune(&mut self, seen: &Arc<Snapshot>) {
+        self.flush();
         if self
             .pruned
             .as_ref()
@@ -343,10 +408,19 @@ fn holds(range: &RoomRange, event: &Committed) -> bool {
 }
 
 impl Committed {
+    /// Whether it has a room reloaded.
+    pub(super) fn reloads(&self, room: &Room) -> bool {
+        Reload::of(&self.to_event()).is_some_and(|reload| reload.concerns(room))
+    }
+
     fn payload(&self) -> String {
-        match &self.revocation {
-            None => self.uid.to_string(),
-            Some(revocation) => serde_json::json!({
+        match (&self.revocation, self.reload) {
+            (None, None) => self.uid.to_string(),
+            (None, Some(rooms)) => {
+                serde_json::json!({ "rooms": rooms, "source": "public.m", "reason": "truncate" })
+                    .to_string()
+            }
+            (Some(revocation), _) => serde_json::json!({
                 "subject": revocation.subject,
                 "issuer": revocation.issuer,
                 "room": revocation.room,
