@@ -3,20 +3,25 @@
 //! Owns the tokens, the joins that are timed one by one, and the storm: the server is killed, started again on the same port, and
 //! each client comes back with its session. Both are measured with `ROWCAST_AUTH=none` and with `jwt` and the shipped
 //! `rowcast.may_join`, in turns.
-//! Guarantees that a client counts as back only with its own session, of which the server restores all rooms or none.
+//! Guarantees that a client counts as back only with its own session, of which the server restores all rooms or none; and that each
+//! answers pings from its first moment on, however long the others take to join.
 
 use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::client;
+use crate::client::{self, Socket};
 use crate::cluster::Cluster;
 use crate::database::Database;
 use crate::figures::Latency;
@@ -32,6 +37,9 @@ const ROOMS_EACH: u32 = 20;
 const ROOMS: u32 = 400;
 /// Joins that are timed, one after the other.
 const JOINS: u32 = 500;
+/// Clients that join their rooms at a time.
+const JOINING: usize = 50;
+const JOINED_WITHIN: Duration = Duration::from_secs(300);
 const DOWN: Duration = Duration::from_secs(1);
 /// Postgres publishes its counters a second late.
 const COUNTED_AFTER: Duration = Duration::from_secs(2);
@@ -81,29 +89,16 @@ pub(crate) async fn measure(
     }
     drop(alone);
 
-    let mut crowd = Session::crowd(address, CLIENTS, ROOMS, token).await?;
-    for (session, socket) in &mut crowd {
-        for other in 1..ROOMS_EACH {
-            client::join_room(socket, (session.room + other) % ROOMS).await?;
-        }
-    }
+    let crowd = Crowd::join(address, token).await?;
     server.kill().await?;
     sleep(DOWN).await;
     let cpu_before = process::cpu_with_children(cluster.pid())?;
-    let mut coming = JoinSet::new();
-    for (mut session, lost) in crowd {
-        drop(lost);
-        coming.spawn(async move {
-            let socket = session.come_back(address).await;
-            (session, socket)
-        });
-    }
     let server = programs
         .start_at(Contender::Rowcast, &database, address.port(), &variables)
         .await?;
     let ready = Instant::now();
     let transactions = count(&database).await?;
-    let back = coming.join_all().await;
+    let back = crowd.back().await?;
     let last = back.iter().filter_map(|(session, _)| session.back.last());
     let last = last.max().copied().unwrap_or(ready);
     sleep(COUNTED_AFTER).await;
@@ -123,6 +118,67 @@ pub(crate) async fn measure(
     server.stop().await?;
     cluster.remove(database).await?;
     Ok(outcome)
+}
+
+/// The clients of the storm, each of which is a task.
+struct Crowd(JoinSet<Result<(Session, Socket)>>);
+
+impl Crowd {
+    /// Connects them all, and returns when each is in its rooms.
+    async fn join(address: SocketAddr, token: Option<fn(u32) -> String>) -> Result<Self> {
+        let (turns, joined) = (
+            Arc::new(Semaphore::new(JOINING)),
+            Arc::<AtomicU32>::default(),
+        );
+        let mut clients = JoinSet::new();
+        for (session, socket) in Session::crowd(address, CLIENTS, ROOMS, token).await? {
+            let (turns, joined) = (turns.clone(), joined.clone());
+            clients.spawn(endure(session, socket, address, turns, joined));
+        }
+        let deadline = Instant::now() + JOINED_WITHIN;
+        while joined.load(Ordering::Relaxed) < CLIENTS {
+            if let Some(ended) = clients.try_join_next() {
+                ended??;
+                bail!("a client left before the server was killed");
+            }
+            if Instant::now() > deadline {
+                bail!(
+                    "{} clients are in their rooms",
+                    joined.load(Ordering::Relaxed)
+                );
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        Ok(Self(clients))
+    }
+
+    /// Returns when all are back.
+    async fn back(self) -> Result<Vec<(Session, Socket)>> {
+        self.0.join_all().await.into_iter().collect()
+    }
+}
+
+/// One client: joins its rooms in its turn, listens until the server dies, and comes back.
+async fn endure(
+    mut session: Session,
+    mut socket: Socket,
+    address: SocketAddr,
+    turns: Arc<Semaphore>,
+    joined: Arc<AtomicU32>,
+) -> Result<(Session, Socket)> {
+    let turn = tokio::select! {
+        turn = turns.acquire_owned() => turn?,
+        ended = session.listen(&mut socket, usize::MAX) => bail!("cut off before it joined: {ended:?}"),
+    };
+    for other in 1..ROOMS_EACH {
+        client::join_room(&mut socket, (session.room + other) % ROOMS).await?;
+    }
+    drop(turn);
+    joined.fetch_add(1, Ordering::Relaxed);
+    let _killed = session.listen(&mut socket, usize::MAX).await;
+    drop(socket);
+    let socket = session.come_back(address).await;
+    Ok((session, socket))
 }
 
 async fn count(database: &Database) -> Result<u64> {

@@ -86,5 +86,8 @@ comment on column rowcast.attached.feeds is
   'what history reads, one per room that message:new goes to: {"room", "columns", "lookups", "room_sql", "belongs_sql", "row_sql", "key_sql", "id_column", "key", "order", "members"}, SQL over "after"';
 
 select rowcast.regenerate();
+-- A later migration may alter the table in the same transaction.
+set constraints rowcast.remember_code immediate;
+set constraints rowcast.remember_code deferred;
 
 select pg_catalog.set_config('search_path'::pg_catalog.text, pg_catalog.current_setting('rowcast.path'::pg_catalog.text), true);

@@ -18,6 +18,9 @@
 select pg_catalog.set_config('rowcast.path'::pg_catalog.text, pg_catalog.current_setting('search_path'::pg_catalog.text), true);
 set local search_path = pg_catalog, pg_temp;
 
+-- What an earlier migration of the same transaction has left to its end is done now: the table can't be altered before.
+set constraints rowcast.remember_code immediate;
+set constraints rowcast.remember_code deferred;
 alter table rowcast.attached add column tree boolean, add column by_row boolean, add column always boolean;
 comment on column rowcast.attached.tree is 'whether it has parts: partitions, or tables that inherit from it';
 comment on column rowcast.attached.by_row is 'whether its triggers are called for each row';

@@ -158,5 +158,8 @@ drop function rowcast.cause_sql(text, jsonb, text, text);
 revoke all on function rowcast.keeps_key_sql, rowcast.cause_sql from public;
 
 select rowcast.regenerate();
+-- A later migration may alter the table in the same transaction.
+set constraints rowcast.remember_code immediate;
+set constraints rowcast.remember_code deferred;
 
 select pg_catalog.set_config('search_path'::pg_catalog.text, pg_catalog.current_setting('rowcast.path'::pg_catalog.text), true);

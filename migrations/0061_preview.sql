@@ -3,7 +3,8 @@
 -- Guarantee: rowcast.preview changes nothing: it writes no row, takes no number of a sequence, notifies nobody, and locks the table no more
 --            than a read does. Its examples are made by the expressions of the trigger, out of rows that are there.
 --            A template that makes no room of the form <kind>:<id>, whatever the row, is refused by attach. Where a column says the kind, a
---            row that has none is told as any other row without a room, instead of being stored where nobody can hear it.
+--            row that has none is told as any other row without a room, instead of being stored where nobody can hear it. rowcast.emit
+--            refuses such a room.
 -- Cost:      a strpos() per event of a source whose room has no kind in its template; none for others.
 -- Rights:    preview runs as the owner of this schema, and refuses what attach refuses, so it shows nothing that the caller could not read.
 --            Who might attach may preview; execute is revoked from public.
@@ -94,6 +95,39 @@ begin
     return data;
   end if;
   return rowcast.truncate_payload(data);
+end $$;
+
+-- As in 0040_reserved.sql, and a room without a kind is an error, too.
+create or replace function rowcast.emit(room text, event text, data json) returns bigint
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  new_id bigint;
+begin
+  if room is null or room = '' or octet_length(room) > 2048 then
+    raise exception 'rowcast.emit: room is %; it must be 1 to 2048 bytes',
+      case when room is null then 'null' else octet_length(room) || ' bytes' end using errcode = '22023';
+  end if;
+  if starts_with(room, 'rowcast:') then
+    raise exception 'rowcast.emit: room "%" is reserved, as are all of the kind rowcast:', left(room, 100) using errcode = '22023';
+  end if;
+  if strpos(room, ':') < 2 then
+    raise exception 'rowcast.emit: room "%" is none that a client could join; accepted: <kind>:<id>, such as conversation:42', left(room, 100)
+      using errcode = '22023';
+  end if;
+  if octet_length(substr(room, strpos(room, ':') + 1)) not between 1 and 500 then
+    raise exception 'rowcast.emit: the room''s id (what follows the first colon) is % bytes; it must be 1 to 500',
+      octet_length(substr(room, strpos(room, ':') + 1)) using errcode = '22023';
+  end if;
+  perform rowcast.check_event_name('rowcast.emit', event);
+  if data is null then
+    raise exception 'rowcast.emit: data is null; pass JSON, ''null'' for a JSON null' using errcode = '22023';
+  end if;
+  if octet_length(data::text) > 16777216 then
+    raise exception 'rowcast.emit: data is % bytes; at most 16777216 are accepted', octet_length(data::text)
+      using errcode = '22023';
+  end if;
+  insert into rowcast.events (room, event, data) values (emit.room, emit.event, emit.data) returning id into new_id;
+  return new_id;
 end $$;
 
 -- A call of rowcast.attach, without a semicolon. `arguments` has a member for each parameter that is given, called as the parameter: lists as

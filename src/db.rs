@@ -81,7 +81,8 @@ pub(crate) use read_error::log_wait;
 pub(crate) use retry::is_transient;
 pub(crate) use self_check::SelfCheck;
 pub(crate) use sessions::{
-    PidHash, ResumeSession, SessionProgress, Sessions, StoredSession, Takeover, parse_takeovers,
+    CountedFor, PidHash, ResumeSession, SessionProgress, Sessions, StoredSession, Takeover,
+    parse_takeovers,
 };
 pub(crate) use shapes::{ColumnType, Shape, shapes};
 pub(crate) use sources::{Source, follow_tables, sources};

@@ -111,7 +111,7 @@ meters! {
     /// Events removed because they were older than the retention.
     pub pruned: Counter = "pruned_events", "Events removed by retention";
     /// Resume sessions removed because nobody came back to them for longer than the retention.
-    pub pruned_sessions: Counter = "pruned_sessions", "Resume sessions removed by retention";
+    pub pruned_sessions: Counter = "pruned_sessions", "Resume sessions removed by retention, or beyond ROWCAST_MAX_SESSIONS_SIZE";
     /// Events that could not be sent: no room, or not readable.
     pub capture_errors: Counter = "capture_errors", "Events that could not be sent";
     /// What is wrong with each attached table.

@@ -50,7 +50,7 @@ use crate::metrics::Metrics;
 use crate::quota::{Places, Rates};
 use crate::transport::{EngineGate, EngineLimits, OpenSession, Opener, engine_middleware};
 use connect::{Admitted, ConnectAuth, Connector};
-use requests::Requests;
+use requests::{Requests, SessionWrites, TypingRate};
 use session::{Clients, cut_ended};
 
 /// Packets that may wait in socketioxide for a polling client. So many that a client's bytes reach their bound first: an upgrade
@@ -197,6 +197,8 @@ impl SocketServer {
             replay,
             sessions,
             reads,
+            session_writes: SessionWrites::default(),
+            typing: TypingRate::default(),
             clients: server.clients.clone(),
             authenticator,
             room_policy,

@@ -81,7 +81,7 @@ pub(super) fn start(
     let (socket_server, socketio, leases) = SocketServer::new(SocketServerParts {
         hub: hub.clone(),
         replay: replay.clone(),
-        sessions: Arc::new(Sessions::new(served.pools.main.clone(), checks.clone())),
+        sessions: sessions(config, served, checks),
         origin_policy: authentication.origin_policy.clone(),
         authenticator: authentication.authenticator.clone(),
         room_policy: room_policy.clone(),
@@ -126,6 +126,11 @@ fn hub(config: &Config, wake: &watch::Sender<()>, metrics: &Metrics) -> (Arc<Hub
     let revocations = Revocations::new(config.max_token_age);
     let max_rooms = config.limits.max_rooms;
     Hub::new(max_rooms, wake.clone(), revocations, metrics.clone())
+}
+
+fn sessions(config: &Config, served: &Served, checks: &Checks) -> Arc<Sessions> {
+    let (pool, share) = (served.pools.main.clone(), config.limits.max_sessions_bytes);
+    Arc::new(Sessions::new(pool, checks.clone(), share))
 }
 
 fn replay(config: &Config, served: &Served, hub: &Arc<Hub>) -> Arc<Replay<SharedReads>> {

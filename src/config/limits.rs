@@ -31,6 +31,8 @@ pub(crate) struct Limits {
     /// `ROWCAST_MAX_READ_RATE`: messages and events a second that one identity, or one address without identities, may read of
     /// what is past.
     pub max_read_rate: u32,
+    /// `ROWCAST_MAX_SESSIONS_SIZE`: what is kept of the resume sessions that one identity, or one address without identities, has left.
+    pub max_sessions_bytes: usize,
     /// `ROWCAST_HANDSHAKE_TIMEOUT`: from the accepted connection to the Socket.IO CONNECT.
     pub handshake_timeout: Duration,
     /// `ROWCAST_KEEP_ALIVE`: how long a connection without a request is kept.
@@ -53,6 +55,7 @@ impl Limits {
             max_http_rate: read.value("ROWCAST_MAX_HTTP_RATE", quantity::count),
             max_long_polls: read.value("ROWCAST_MAX_LONG_POLLS", quantity::count),
             max_read_rate: read.value("ROWCAST_MAX_READ_RATE", quantity::count),
+            max_sessions_bytes: read.value("ROWCAST_MAX_SESSIONS_SIZE", quantity::stored_bytes),
             handshake_timeout: read.value("ROWCAST_HANDSHAKE_TIMEOUT", |text| {
                 quantity::duration(text, quantity::HANDSHAKE_TIMEOUT)
             }),

@@ -89,6 +89,20 @@ pub(super) fn bytes(text: &str) -> Result<usize, Refusal> {
         })
 }
 
+const LEAST_STORED: usize = 64_000;
+const MOST_STORED: usize = 100_000_000_000;
+
+/// A share of a table in the database.
+pub(super) fn stored_bytes(text: &str) -> Result<usize, Refusal> {
+    parse_bytes(text)
+        .filter(|bytes| (LEAST_STORED..=MOST_STORED).contains(bytes))
+        .ok_or_else(|| {
+            Refusal::accepts(
+                "a size from 64KB to 100000MB in bytes, KB, MB, KiB or MiB, such as 256MB",
+            )
+        })
+}
+
 fn parse_bytes(text: &str) -> Option<usize> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);

@@ -98,6 +98,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("ROWCAST_MAX_HTTP_RATE", "COUNT", Value("200"), "HTTP API requests a second from one address, and of one identity"),
     setting("ROWCAST_MAX_LONG_POLLS", "COUNT", Value("1000"), "HTTP API requests of one address, and of one identity, that wait at a time"),
     setting("ROWCAST_MAX_READ_RATE", "COUNT", Value("10000"), "Past messages and events a second that one identity, or one address without identities, may read; half a minute's worth at once"),
+    setting("ROWCAST_MAX_SESSIONS_SIZE", "SIZE", Value("256MB"), "What is kept in the database of the resume sessions that one identity, or one address without identities, has left"),
     setting("ROWCAST_HANDSHAKE_TIMEOUT", "DURATION", Value("10s"), "Time a connection has to become a Socket.IO client"),
     setting("ROWCAST_KEEP_ALIVE", "DURATION", Value("75s"), "How long a connection without a request is kept: longer than a proxy in front keeps it"),
     setting("ROWCAST_ANSWER_TIMEOUT", "DURATION", Value("2m"), "How long a client may take to read the answer to a request"),

@@ -69,6 +69,7 @@ fn nothing_said_gives_the_defaults() {
         max_http_rate: 200,
         max_long_polls: 1_000,
         max_read_rate: 10_000,
+        max_sessions_bytes: 256_000_000,
         handshake_timeout: Duration::from_secs(10),
         keep_alive: Duration::from_secs(75),
         answer_timeout: Duration::from_secs(120),
@@ -159,6 +160,8 @@ fn every_setting_takes_what_it_says() {
     assert_eq!(polls.max_long_polls, 3);
     let rate = accepted("ROWCAST_MAX_READ_RATE", "2").limits;
     assert_eq!(rate.max_read_rate, 2);
+    let share = accepted("ROWCAST_MAX_SESSIONS_SIZE", "64KB").limits;
+    assert_eq!(share.max_sessions_bytes, 64_000);
     let kept = accepted("ROWCAST_KEEP_ALIVE", "10m").limits.keep_alive;
     assert_eq!(kept, Duration::from_secs(600));
     let taken = accepted("ROWCAST_ANSWER_TIMEOUT", "9s").limits;
@@ -251,6 +254,7 @@ ROWCAST_MAX_HANDSHAKE_RATE="-1" is not accepted; give a whole number from 1 to 1
 ROWCAST_MAX_SOCKETIO_RATE="0" is not accepted; give a whole number from 1 to 100000
 ROWCAST_MAX_LONG_POLLS="0" is not accepted; give a whole number from 1 to 100000
 ROWCAST_MAX_READ_RATE="0.5" is not accepted; give a whole number from 1 to 100000
+ROWCAST_MAX_SESSIONS_SIZE="2KB" is not accepted; give a size from 64KB to 100000MB in bytes, KB, MB, KiB or MiB, such as 256MB
 ROWCAST_KEEP_ALIVE="75" is not accepted; give a duration from 1s to 1h with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
 ROWCAST_ANSWER_TIMEOUT="0s" is not accepted; give a duration from 1s to 1h with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
 ROWCAST_MAX_ROOMS="0" is not accepted; give a whole number from 1 to 100000

@@ -108,7 +108,9 @@ async fn of(
     wanted: &WantedSource<'_>,
     with_examples: bool,
 ) -> Result<Preview, String> {
-    let relation = find(connection, wanted.table).await.map_err(refusal)?;
+    let relation = find(connection, wanted.table)
+        .await
+        .map_err(|error| refusal(&error))?;
     let Some(relation) = relation else {
         return Err(format!(
             "there is no table {:?}; accepted: the name of a table, with its schema where that is not in the path of the database",
@@ -121,7 +123,7 @@ async fn of(
         .bind(sqlx::types::Json(wanted.arguments))
         .bind(with_examples);
     let read = query.fetch_one(connection).await;
-    let sqlx::types::Json(preview) = read.map_err(refusal)?;
+    let sqlx::types::Json(preview) = read.map_err(|error| refusal(&error))?;
     Ok(preview)
 }
 
@@ -152,13 +154,13 @@ pub(crate) async fn attach_all(
     detach: &[&str],
 ) -> Result<(), (Option<usize>, String)> {
     let mut connection = open(database).await.map_err(|why| (None, why))?;
-    let alone = |error: sqlx::Error| (None, refusal(error));
+    let alone = |error: sqlx::Error| (None, refusal(&error));
     let begun = connection.begin_with(AssertSqlSafe(begin(PLAIN))).await;
     let mut transaction = begun.map_err(alone)?;
     for (place, call) in calls.iter().enumerate() {
         let call = sqlx::raw_sql(AssertSqlSafe((*call).to_owned()));
         let called = call.execute(&mut *transaction).await;
-        called.map_err(|error| (Some(place), refusal(error)))?;
+        called.map_err(|error| (Some(place), refusal(&error)))?;
     }
     for table in detach {
         let call = sqlx::query("select rowcast.detach($1)").persistent(false);
@@ -183,8 +185,8 @@ async fn open(database: &Database) -> Result<PgConnection, String> {
 }
 
 /// What the database said, and how to mend it where it said that, too.
-fn refusal(error: sqlx::Error) -> String {
-    let said = cause_with(&error, "; `rowcast grant ROLE --attach` prints the right");
+fn refusal(error: &sqlx::Error) -> String {
+    let said = cause_with(error, "; `rowcast grant ROLE --attach` prints the right");
     let said = said.strip_prefix("rowcast.attach: ").unwrap_or(&said);
     let hint = error.as_database_error().and_then(|said| {
         let said = said.try_downcast_ref::<PgDatabaseError>()?;

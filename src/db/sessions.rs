@@ -8,11 +8,14 @@
 //! any other connection is refused. What `store` has reported as written outlives a crash of the server and of the database,
 //! which is why a join is acknowledged only after that.
 
+mod end;
 mod ended;
+mod ended_share;
 mod pid;
 mod store;
 mod takeover;
 
+pub(crate) use ended_share::CountedFor;
 pub(crate) use pid::{PidHash, parse_takeovers};
 pub(super) use store::rehearse;
 pub(crate) use takeover::Takeover;
@@ -27,6 +30,7 @@ use super::query_batcher::QueryBatcher;
 use super::read_error::ReadError;
 use super::retry::within;
 use crate::status::{Check, Checks, FoundBy};
+use ended_share::EndedShares;
 
 /// The longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -38,7 +42,7 @@ const MAX_BATCH: usize = 1_000;
 const FORGET: &str = "delete from rowcast.sessions where pid_hash = $1 and owner = $2";
 const TOUCH: &str = "
 update rowcast.sessions s
-set last_sent_offset = t.last_sent_offset, complete_to_offset = t.complete_to_offset, updated_at = now()
+set last_sent_offset = t.last_sent_offset, complete_to_offset = t.complete_to_offset, updated_at = now(), ended_at = null
 from unnest($1::bytea[], $2::int8[], $3::text[], $4::text[]) as t (pid_hash, owner, last_sent_offset, complete_to_offset)
 where s.pid_hash = t.pid_hash and s.owner = t.owner";
 /// Two servers that prune at once don't wait for each other.
@@ -60,6 +64,8 @@ pub(crate) struct ResumeSession {
     pub identity: Arc<str>,
     /// A random number that stands for the connection. The row has that of the connection it belongs to.
     pub owner: i64,
+    /// Whose share it takes of, once it has ended.
+    pub counted_for: Option<CountedFor>,
 }
 
 /// How far a client has been served.
@@ -86,21 +92,27 @@ pub(crate) struct Sessions {
     checks: Checks,
     takeovers: QueryBatcher<ResumeSession, Result<Takeover, Arc<ReadError>>>,
     stores: QueryBatcher<(ResumeSession, StoredSession), Result<bool, Arc<sqlx::Error>>>,
-    touches: QueryBatcher<(ResumeSession, SessionProgress), Result<(), Arc<sqlx::Error>>>,
+    ends: QueryBatcher<(ResumeSession, SessionProgress), Result<Option<u64>, Arc<sqlx::Error>>>,
+    ended_shares: EndedShares,
+    /// `ROWCAST_MAX_SESSIONS_SIZE`
+    share_bytes: u64,
 }
 
 impl Sessions {
     /// Sessions that are pruned at a time.
     pub(crate) const MAX_PRUNED: u64 = 5_000;
 
-    /// Over a pool whose commits wait until they are on disk. What fails is written into `checks`.
-    pub(crate) fn new(pool: Pool, checks: Checks) -> Self {
+    /// Over a pool whose commits wait until they are on disk. What fails is written into `checks`. Of one identity, or one address without
+    /// identities, `share_bytes` stay that have ended.
+    pub(crate) fn new(pool: Pool, checks: Checks, share_bytes: usize) -> Self {
         Self {
             pool,
             checks,
             takeovers: QueryBatcher::new(CONCURRENCY, MAX_BATCH),
             stores: QueryBatcher::new(CONCURRENCY, MAX_BATCH),
-            touches: QueryBatcher::new(CONCURRENCY, MAX_BATCH),
+            ends: QueryBatcher::new(CONCURRENCY, MAX_BATCH),
+            ended_shares: EndedShares::default(),
+            share_bytes: share_bytes as u64,
         }
     }
 
@@ -173,26 +185,7 @@ impl Sessions {
         written
     }
 
-    /// Writes down how far a client has been served, and that the client was connected until now.
-    ///
-    /// # Errors
-    /// The database's own.
-    pub(crate) async fn touch(
-        &self,
-        session: ResumeSession,
-        progress: SessionProgress,
-    ) -> Result<(), Arc<sqlx::Error>> {
-        let together = async |touched: Vec<(ResumeSession, SessionProgress)>| match self
-            .touch_all(&touched)
-            .await
-        {
-            Ok(()) => touched.iter().map(|_| Ok(())).collect(),
-            Err(error) => same(&touched, error),
-        };
-        self.touches.ask((session, progress), together).await
-    }
-
-    /// [`Sessions::touch`] for many.
+    /// Writes down how far clients have been served, and that they are connected.
     ///
     /// # Errors
     /// The database's own.

@@ -20,18 +20,17 @@ use crate::event::{ContactId, Event, Room, name};
 const EXPIRY_PAUSE: Duration = Duration::from_millis(250);
 
 impl Hub {
-    /// A client says that it types in a room, or that it stopped. False: it is not in the room, and nobody is told.
+    /// A client says that it types in a room, or that it stopped. Returns how many are told; `None`: it is not in the room.
     pub(crate) fn set_client_typing(
         &self,
         subscriber: &Subscriber,
         room: &Room,
         typing: bool,
-    ) -> bool {
-        if !subscriber.is_in(room) {
-            return false;
-        }
-        self.set_typing(room, Typer::Subscriber(subscriber.id), typing);
-        true
+    ) -> Option<usize> {
+        let typer = Typer::Subscriber(subscriber.id);
+        subscriber
+            .is_in(room)
+            .then(|| self.set_typing(room, typer, typing))
     }
 
     /// SQL says that someone types, or stopped (`rowcast.typing`), at a time of the database's clock. Typing that has been answered since
@@ -63,7 +62,8 @@ impl Hub {
         }
     }
 
-    fn set_typing(&self, room: &Room, typer: Typer, typing: bool) {
+    /// Returns how many are told.
+    fn set_typing(&self, room: &Room, typer: Typer, typing: bool) -> usize {
         let _order = self.typing_order();
         let change = {
             let mut state = self.state();
@@ -76,7 +76,7 @@ impl Hub {
             }
             change
         };
-        self.relay_typing([change]);
+        self.relay_typing([change])
     }
 
     /// Ends what nobody renewed, and says when to look again.
@@ -104,19 +104,22 @@ impl Hub {
         next
     }
 
-    /// Tells members whose view of who types has changed.
+    /// Tells members whose view of who types has changed, and says how many.
     pub(super) fn relay_typing(
         &self,
         changes: impl IntoIterator<Item = (Members, TypingChange, Room)>,
-    ) {
+    ) -> usize {
+        let mut told = 0;
         for (members, change, room) in changes {
             for subscriber in &*members {
                 if let Some(event) = change.shown_to(subscriber.id, &room) {
                     self.send(subscriber, event);
                     self.metrics.typing.inc();
+                    told += 1;
                 }
             }
         }
+        told
     }
 }
 
@@ -201,7 +204,7 @@ mod tests {
         let (ana, ben) = (Fake::live(&hub, 1), Fake::live(&hub, 2));
         let room = Room::from(ROOM);
         hub.join(&ben.subscriber, &room).expect("joined");
-        assert!(!hub.set_client_typing(&ana.subscriber, &room, true));
+        assert_eq!(hub.set_client_typing(&ana.subscriber, &room, true), None);
         assert_eq!(ben.sent_names(), [""; 0]);
     }
 
@@ -211,7 +214,10 @@ mod tests {
         let (ana, ben) = (Fake::live(&hub, 1), Fake::live(&hub, 2));
         let room = Room::from(ROOM);
         hub.join(&ana.subscriber, &room).expect("joined");
-        assert!(hub.set_client_typing(&ana.subscriber, &room, true));
+        assert!(
+            hub.set_client_typing(&ana.subscriber, &room, true)
+                .is_some()
+        );
         hub.join(&ben.subscriber, &room).expect("joined");
         assert_eq!(ben.sent_names(), ["typing:start"], "a newcomer sees it");
         hub.remove(&ana.subscriber).expect("it was there");

@@ -179,7 +179,8 @@ impl<K: EventSink> HandOver<K> {
         self.begin_read(read, &part).await;
         *position = Offset::all(position.epoch, self.durable, part.snapshot.clone());
         let may_be_any = found.iter().any(Room::is_of_reloads);
-        let is_untouched = |room: &Room| !may_be_any && !found.contains(room);
+        let is_untouched =
+            |room: &Room| !may_be_any && !room.is_of_reloads() && !found.contains(room);
         let untouched = asked.into_iter().filter(is_untouched).collect();
         self.sink
             .leave_to_replays(position.clone(), untouched)

@@ -48,8 +48,12 @@ limits! {
     Rooms = "rooms", "ROWCAST_MAX_ROOMS", "a socket is in as many rooms as it may be";
     /// Events a second of one socket.
     EventRate = "event_rate", "ROWCAST_MAX_EVENT_RATE", "a socket sends too many events a second";
+    /// Tokens that one socket goes on with.
+    RefreshRate = "refresh_rate", "", "a socket sends auth:refresh too often";
     /// Bytes of one message.
     MessageSize = "message_size", "ROWCAST_MAX_MESSAGE_SIZE", "a client's message is too large";
+    /// Bytes of what a client says of itself with CONNECT.
+    AuthSize = "auth_size", "", "a client's auth in CONNECT is larger than 16 KB";
     /// Time from the accepted connection to the Socket.IO CONNECT.
     HandshakeTime = "handshake_time", "ROWCAST_HANDSHAKE_TIMEOUT", "a connection did not become a Socket.IO client in time";
     /// Events of one socket that wait to be handled.
@@ -64,6 +68,12 @@ limits! {
     UnreadAnswers = "unread_answers", "", "an identity or an address does not read the answers that it asks for";
     /// Bytes of answers that nobody reads.
     AllUnreadAnswers = "all_unread_answers", "", "as many answers wait to be read as may";
+    /// Bytes of resume sessions that one identity, or one address, has left.
+    SessionsSize = "sessions_size", "ROWCAST_MAX_SESSIONS_SIZE", "an identity or an address has left as many resume sessions as are kept, and the oldest were removed";
+    /// Bytes of resume sessions that one identity, or one address, writes a second.
+    SessionRate = "session_rate", "", "an identity or an address joins and leaves rooms of long names without end, and is refused joins";
+    /// Packets a second by which members of rooms are told who types, of one identity or one address.
+    TypingRate = "typing_rate", "", "an identity or an address says in large rooms, again and again, that it types";
     /// Time in which a client has to read an answer.
     AnswerTime = "answer_time", "ROWCAST_ANSWER_TIMEOUT", "a client did not read an answer in time, and was disconnected";
     /// What one identity, or one address, reads of what is past.

@@ -1,6 +1,7 @@
 //! So many of something at a time: in all, and for one holder.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::holder::Holder;
@@ -34,6 +35,8 @@ pub(crate) struct Place {
     holder: Option<Holder>,
     /// How many places it is.
     count: usize,
+    /// Whether it counts in all only by now.
+    is_share_back: AtomicBool,
 }
 
 impl Places {
@@ -84,6 +87,7 @@ impl Places {
             places: self.clone(),
             holder,
             count,
+            is_share_back: AtomicBool::new(false),
         })
     }
 
@@ -99,13 +103,18 @@ impl Place {
     pub(crate) fn holder(&self) -> Option<&Holder> {
         self.holder.as_ref()
     }
-}
 
-impl Drop for Place {
-    fn drop(&mut self) {
+    /// Its holder has gone, and may have another one at once. Until it is dropped it counts in all, for what is still kept.
+    pub(crate) fn give_share_back(&self) {
         let mut taken = self.places.taken();
-        taken.in_all -= self.count;
-        let Some(holder) = &self.holder else {
+        self.take_off_share(&mut taken);
+    }
+
+    fn take_off_share(&self, taken: &mut Taken) {
+        let (Some(holder), false) = (
+            &self.holder,
+            self.is_share_back.swap(true, Ordering::Relaxed),
+        ) else {
             return;
         };
         if let Some(count) = taken.by_holder.get_mut(holder) {
@@ -118,6 +127,14 @@ impl Drop for Place {
         if taken.by_holder.len() * 8 < taken.by_holder.capacity() {
             taken.by_holder.shrink_to_fit();
         }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.places.taken();
+        taken.in_all -= self.count;
+        self.take_off_share(&mut taken);
     }
 }
 
@@ -142,6 +159,20 @@ mod tests {
         assert_eq!(places.take(None).err(), Some(Full::InAll));
         drop(first);
         assert!(places.take(Some(holder(1))).is_ok());
+    }
+
+    #[test]
+    fn who_has_gone_gives_its_share_back_before_its_place() {
+        let places = Places::new(2, 1);
+        let gone = places.take(Some(holder(1))).expect("a place");
+        gone.give_share_back();
+        gone.give_share_back();
+        let next = places.take(Some(holder(1))).expect("its share is free");
+        assert_eq!(places.take(Some(holder(2))).err(), Some(Full::InAll));
+        drop(gone);
+        assert_eq!(places.take(Some(holder(1))).err(), Some(Full::Each));
+        drop(next);
+        assert_eq!(places.taken().by_holder.len(), 0);
     }
 
     #[test]

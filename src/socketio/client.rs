@@ -4,13 +4,20 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::inbox::Inbox;
 use super::protocol::Refusal;
 use crate::auth::Identity;
 use crate::db::ResumeSession;
 use crate::delivery::{SendOutcome, Subscriber, SubscriberTransport as _};
+use crate::quota::{Holder, Pace};
 use crate::transport::{Ack, ClientTransport};
+
+/// How often a client may go on with another token, beside some at once: one does so every few minutes.
+const REFRESH_PAUSE: Duration = Duration::from_secs(5);
 
 /// A connected client.
 pub(super) struct Client {
@@ -25,8 +32,11 @@ pub(super) struct Client {
     session_stored: AtomicBool,
     /// Whether the client has disconnected on purpose, and so the row is to be gone.
     has_left: AtomicBool,
+    /// Whether the connection has ended otherwise, and so the row is to be one that has ended.
+    has_ended: AtomicBool,
     /// Whether the row has other rooms than the client is in, because the database was away when they changed.
     session_dirty: AtomicBool,
+    refreshes: Pace,
 }
 
 /// Who a client is, and for how long it may be that.
@@ -57,7 +67,9 @@ impl Client {
             transport,
             session_stored: AtomicBool::new(session_stored),
             has_left: AtomicBool::new(false),
+            has_ended: AtomicBool::new(false),
             session_dirty: AtomicBool::new(false),
+            refreshes: Pace::new(Instant::now()),
         }
     }
 
@@ -66,9 +78,20 @@ impl Client {
         self.subscriber.id
     }
 
+    /// Counts a token that it goes on with; false when it is one too many. For each, the policy is asked about all of its rooms.
+    pub(super) fn take_refresh(&self) -> bool {
+        self.refreshes.take(REFRESH_PAUSE, Instant::now())
+    }
+
     /// Who it is.
     pub(super) fn identity(&self) -> Identity {
         self.proved().identity.clone()
+    }
+
+    /// For whom limits count what it asks for: its identity, or without one its address.
+    pub(super) fn holder(&self) -> Option<Holder> {
+        let identity = self.identity().holder();
+        identity.or_else(|| self.transport.address_holder())
     }
 
     /// It has proved the same with a later token.
@@ -99,6 +122,14 @@ impl Client {
 
     pub(super) fn set_left(&self) {
         self.has_left.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.has_ended.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn set_ended(&self) {
+        self.has_ended.store(true, Ordering::SeqCst);
     }
 
     pub(super) fn is_session_dirty(&self) -> bool {

@@ -75,7 +75,7 @@ impl<S: ReplaySource> Connector<S> {
         let admitted = match auth.read() {
             Ok(auth) => self.decide(socket, auth.as_ref()).await,
             Err(too_large) => {
-                self.metrics.limits(Limit::MessageSize);
+                self.metrics.limits(Limit::AuthSize);
                 Err(too_large)
             }
         };
@@ -112,9 +112,16 @@ impl<S: ReplaySource> Connector<S> {
             None => None,
         };
         let connection = own_connection(socket);
+        if connection.is_none() && engine_session.is_some_and(|session| session.is_websocket()) {
+            // It has gone meanwhile.
+            return Err(Refused::Unavailable);
+        }
         let has_ended = || connection.as_ref().is_some_and(|own| own.is_cut());
         let request = auth.and_then(ResumeRequest::of);
-        let (pid, session, outcome) = self.begin_session(request, &identity, has_ended).await?;
+        let address = engine_session.and_then(|session| session.holder());
+        let (pid, session, outcome) = self
+            .begin_session(request, &identity, address, has_ended)
+            .await?;
 
         let inbox = Inbox::new(self.limits.max_event_rate, self.metrics.clone());
         let entrance = Entrance::new(inbox, turn);

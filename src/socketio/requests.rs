@@ -8,29 +8,33 @@
 mod join;
 mod recheck;
 mod refresh;
+mod session_writes;
+mod typing;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use super::client::Client;
 use super::packet::Incoming;
-use super::protocol::{Refusal, Request, RoomForm};
+use super::protocol::{Refusal, Request};
 use super::session::Clients;
 use super::session::store::stored_session;
 use crate::auth::{Authenticator, RoomPolicy};
 use crate::backoff::Backoff;
-use crate::db::{Sessions, is_refused, is_transient};
+use crate::db::{SessionProgress, Sessions, is_refused, is_transient};
 use crate::delivery::{Hub, Outgoing, Replay, ReplaySource, SubscriberTransport as _};
 use crate::event::Room;
 use crate::metrics::Join;
 use crate::quota::Rates;
 use crate::transport::Ack;
 use join::JoinResult;
+pub(super) use session_writes::SessionWrites;
+pub(super) use typing::TypingRate;
 
 /// How long a join, a leave or a resume waits for a database that is away, and a join for the broadcast, before it is refused. A
 /// resume that is refused ends the connection.
@@ -51,6 +55,8 @@ pub(super) struct Requests<S> {
     pub(super) sessions: Arc<Sessions>,
     /// What identities, and addresses without one, read of the past.
     pub(super) reads: Arc<Rates>,
+    pub(super) session_writes: SessionWrites,
+    pub(super) typing: TypingRate,
     pub(super) room_policy: RoomPolicy,
     pub(super) clients: Arc<Clients>,
     pub(super) authenticator: Authenticator,
@@ -142,18 +148,6 @@ impl<S: ReplaySource> Requests<S> {
         }
     }
 
-    fn set_typing(&self, client: &Client, args: &[Value], typing: bool) -> Result<(), Refusal> {
-        let room = RoomForm::Conversation.only_arg(args)?;
-        if self
-            .hub
-            .set_client_typing(&client.subscriber, &room, typing)
-        {
-            Ok(())
-        } else {
-            Err(Refusal::Forbidden("join the conversation first"))
-        }
-    }
-
     /// Stores the resume session, and gives the answers that waited for that.
     async fn store_and_answer(&self, client: &Arc<Client>, pending: &mut Vec<PendingAnswer>) {
         if pending.is_empty() {
@@ -222,6 +216,7 @@ impl<S: ReplaySource> Requests<S> {
             return Err(Refusal::Unavailable);
         };
         client.set_session_stored();
+        self.session_writes.charge(client, &stored);
         let (begun, mut backoff) = (Instant::now(), Backoff::default());
         while !client.transport.was_closed() {
             let write = self.sessions.store(client.session.clone(), stored.clone());
@@ -229,6 +224,8 @@ impl<S: ReplaySource> Requests<S> {
                 Ok(true) => {
                     if client.has_left() || self.hub.is_revoked(&client.subscriber) {
                         self.sessions.forget_or_log(&client.session).await;
+                    } else if client.has_ended() {
+                        self.end_session(client, stored.progress).await;
                     }
                     return Ok(());
                 }
@@ -248,6 +245,16 @@ impl<S: ReplaySource> Requests<S> {
             }
         }
         Err(Refusal::Unavailable)
+    }
+}
+
+impl<S: ReplaySource> Requests<S> {
+    /// The connection has ended, and a store that was under way has landed since.
+    async fn end_session(&self, client: &Client, progress: SessionProgress) {
+        let ended = self.sessions.end(client.session.clone(), progress);
+        if let Err(error) = ended.await {
+            tracing::debug!("a session that has ended is not marked as such: {error}");
+        }
     }
 }
 

@@ -19,6 +19,9 @@ use crate::event::name;
 /// Between the packets of a POST (Engine.IO protocol v4, "HTTP long-polling").
 const PACKET_SEPARATOR: char = '\u{1e}';
 
+/// Engine.IO's CLOSE packet.
+const CLOSE: &str = "1";
+
 /// The longest name of a namespace that is answered. There is but the main one.
 const MAX_NAMESPACE_BYTES: usize = 128;
 
@@ -40,6 +43,11 @@ struct Parts<'a> {
     namespace: Option<&'a str>,
     /// The number of the ack, and the JSON.
     rest: &'a str,
+}
+
+/// Whether the body of a POST ends the engine session (Engine.IO protocol v4, "Disconnection").
+pub(super) fn closes(body: &str) -> bool {
+    body.split(PACKET_SEPARATOR).any(|packet| packet == CLOSE)
 }
 
 impl ClientPackets {

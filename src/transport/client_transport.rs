@@ -6,8 +6,8 @@
 //! Guarantees that events which wait for the client are bounded in bytes, and that one which is not accepted is reported to the
 //! caller ([`SendOutcome::Full`], [`SendOutcome::Closed`]). An answer that is not accepted ends the connection.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
 use serde_json::Value;
 use socketioxide::extract::{AckSender, SocketRef};
@@ -49,9 +49,11 @@ enum Way {
     Queue(Arc<EngineQueue>),
 }
 
-/// The connection of a socket whose engine session was a WebSocket from its first byte; `None` for one that began by polling.
+/// The connection of a socket whose engine session was a WebSocket from its first byte; `None` for one that began by polling, and
+/// for one that has ended.
 pub(crate) fn own_connection(socket: &SocketRef) -> Option<Arc<Connection>> {
-    socket.req_parts().extensions.get().cloned()
+    let connection: &Weak<Connection> = socket.req_parts().extensions.get()?;
+    connection.upgrade()
 }
 
 /// The engine session that carries a socket.

@@ -5,24 +5,23 @@
 //! Guarantees that one socket of an engine session is seen off before the next one is let in; that the probe of an upgrade which
 //! fails leaves the session as it was; and that the pids of CONNECT packets go out in the packets' order.
 
-mod connects;
+mod arrival;
 mod polling_state;
 mod upgrade;
 
 use std::borrow::Cow;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
-use super::client_packet::ClientPackets;
+use super::client_packet::{self, ClientPackets};
 use super::close_code::CloseCode;
 use super::engine_queue::EngineQueue;
-use crate::metrics::{Limit, Metrics};
-use crate::quota::{Holder, Place};
-use connects::Connects;
+use crate::metrics::Metrics;
+use crate::quota::{Holder, Pace, Place};
 pub(super) use polling_state::Interrupt;
 use polling_state::{Polling, PollingState, Upgrade};
 
@@ -33,10 +32,11 @@ pub(crate) type Turn = OwnedMutexGuard<()>;
 pub(crate) struct EngineSession {
     handshake_due: Instant,
     connected: AtomicBool,
+    left: AtomicBool,
     metrics: Metrics,
-    /// Counted for as long as the session lives.
+    /// Counted for as long as the engine has the session: after a client that never said CONNECT, until its time for that is over.
     place: Place,
-    connects: Connects,
+    connects: Pace,
     /// Held by the socket that is connected. A client may leave the namespace and connect anew on one engine session.
     turn: Arc<tokio::sync::Mutex<()>>,
     /// `None` for a session that was a WebSocket from its first byte.
@@ -69,31 +69,18 @@ impl EngineSession {
         Arc::new(Self {
             handshake_due: now + limit,
             connected: AtomicBool::new(false),
+            left: AtomicBool::new(false),
             metrics,
             place,
-            connects: Connects::new(now),
+            connects: Pace::new(now),
             turn: Arc::default(),
             polling,
         })
     }
 
-    /// Counts a CONNECT packet; false when it is one too many. Each begins a resume session, and may ask the database for one.
-    pub(crate) fn take_connect(&self, now: Instant) -> bool {
-        self.connects.take(now)
-    }
-
     /// Whom it is counted for: its client's address.
-    pub(super) fn holder(&self) -> Option<&Holder> {
+    pub(crate) fn holder(&self) -> Option<&Holder> {
         self.place.holder()
-    }
-
-    pub(super) fn is_connected(&self) -> bool {
-        self.connected.load(Ordering::Relaxed)
-    }
-
-    /// CONNECT has come.
-    pub(crate) fn set_connected(&self) {
-        self.connected.store(true, Ordering::Relaxed);
     }
 
     /// Waits until the socket before this one, if there was one, has been seen off.
@@ -168,6 +155,7 @@ impl EngineSession {
         if let Some(mut state) = self.state() {
             state.ended = true;
         }
+        self.leave();
         self.wake_poll();
     }
 
@@ -231,9 +219,13 @@ impl EngineSession {
             .packets
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        packets
+        let read = packets
             .body(body, Instant::now())
-            .inspect_err(|code| code.count(&self.metrics))
+            .inspect_err(|code| code.count(&self.metrics))?;
+        if client_packet::closes(body) {
+            self.leave();
+        }
+        Ok(read)
     }
 
     /// Waits until a poll has to be answered although the engine has nothing for the client.
@@ -257,9 +249,7 @@ impl EngineSession {
 
 impl Drop for EngineSession {
     fn drop(&mut self) {
-        if !self.is_connected() && Instant::now() >= self.handshake_due {
-            self.metrics.limits(Limit::HandshakeTime);
-        }
+        self.leave();
         let on_end = self
             .polling
             .as_mut()

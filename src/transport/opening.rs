@@ -79,17 +79,19 @@ pub(super) fn open_websocket(
     let mut opening = axum::http::Request::new(());
     *opening.uri_mut() = Uri::from_static("/socket.io/?EIO=4&transport=websocket");
     *opening.headers_mut() = only(request.headers(), &KEPT_BY_US);
-    opening.extensions_mut().insert(session);
+    opening.extensions_mut().insert(session.clone());
     if let Some(refused) = refused {
         opening.extensions_mut().insert(refused);
     }
     if let Some(connection) = connection {
-        opening.extensions_mut().insert(connection);
+        // The engine keeps the request for longer than a client stays that never says CONNECT.
+        opening.extensions_mut().insert(Arc::downgrade(&connection));
     }
     let upgrade = hyper::upgrade::on(request);
     if let Some(upgrade_task) = upgrade_task {
         upgrade_task.set(async move {
-            if let Some((stream, early)) = handshake::taken_back(upgrade).await {
+            if let Some((mut stream, early)) = handshake::taken_back(upgrade).await {
+                stream.carry(session);
                 stream.connection().announce(opener.max_message_bytes);
                 stream.begin_websocket(incoming(&early, &opener), b"");
                 (opener.open)(stream, opening);
@@ -126,7 +128,8 @@ pub(super) fn upgrade(
             }
             let incoming = incoming(&early, &opener);
             let probed = probe::run(stream, incoming, opener.probe_timeout, &session).await;
-            if let Some(stream) = probed {
+            if let Some(mut stream) = probed {
+                stream.carry(session);
                 let mut request = axum::http::Request::new(());
                 *request.uri_mut() = uri;
                 (opener.open)(stream, request);

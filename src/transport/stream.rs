@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::connection::{BUSY_BACKLOG_BYTES, Connection, MAX_BACKLOG_BYTES, Out, Phase};
+use super::engine_session::EngineSession;
 use super::frame;
 use super::incoming::Incoming;
 use super::reading::Reading;
@@ -24,29 +25,41 @@ use super::reading::Reading;
 const READ_BYTES: usize = 2048;
 
 /// The connection as hyper and engineioxide see it.
-pub(crate) struct ConnectionStream(Arc<Connection>);
+pub(crate) struct ConnectionStream {
+    connection: Arc<Connection>,
+    /// The engine session that it carries, which the client leaves when it ends.
+    session: Option<Arc<EngineSession>>,
+}
 
 impl ConnectionStream {
     /// The stream to give to hyper.
     pub(super) fn new(connection: Arc<Connection>) -> Self {
-        Self(connection)
+        Self {
+            connection,
+            session: None,
+        }
+    }
+
+    /// From now on it carries this engine session.
+    pub(super) fn carry(&mut self, session: Arc<EngineSession>) {
+        self.session = Some(session);
     }
 
     /// The connection that this is the stream of.
     pub(super) fn connection(&self) -> &Arc<Connection> {
-        &self.0
+        &self.connection
     }
 
     /// From now on the client sends WebSocket frames. `first` is read before those that `incoming` has.
     pub(super) fn begin_websocket(&self, incoming: Incoming, first: &[u8]) {
-        let mut out = self.0.out();
+        let mut out = self.connection.out();
         out.unread = Bytes::copy_from_slice(first);
         out.incoming = Some(Box::new(incoming));
     }
 
     /// Keeps the engine's answer to a probe from the client, who has had one.
     pub(super) fn swallow_probe_answer(&self) {
-        self.0.out().swallows_probe = true;
+        self.connection.out().swallows_probe = true;
     }
 }
 
@@ -56,7 +69,7 @@ impl AsyncRead for ConnectionStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let connection = &*self.0;
+        let connection = &*self.connection;
         let mut out = connection.out();
         if !out.backlog.is_empty() {
             connection.poll_backlog(&mut out, cx);
@@ -113,7 +126,7 @@ impl AsyncWrite for ConnectionStream {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let connection = &*self.0;
+        let connection = &*self.connection;
         let mut out = connection.out();
         if !out.backlog.is_empty() {
             connection.poll_backlog(&mut out, cx);
@@ -131,7 +144,7 @@ impl AsyncWrite for ConnectionStream {
         // Once the broadcast writes to the connection, engineioxide must not wait: its writer can't be cancelled while it does,
         // so the engine session of a client that stopped reading would never end.
         if out.phase != Phase::Foreign && out.backlog_bytes >= MAX_BACKLOG_BYTES {
-            self.0.cut_now(&mut out);
+            self.connection.cut_now(&mut out);
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         if out.phase == Phase::Foreign && out.backlog_bytes >= BUSY_BACKLOG_BYTES {
@@ -161,7 +174,7 @@ impl AsyncWrite for ConnectionStream {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let connection = &*self.0;
+        let connection = &*self.connection;
         let mut out = connection.out();
         connection.poll_backlog(&mut out, cx);
         // Ready, although bytes may wait: the backlog is bounded here and written by reads, so nobody has to wait for it.
@@ -169,7 +182,7 @@ impl AsyncWrite for ConnectionStream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let connection = &*self.0;
+        let connection = &*self.connection;
         let mut out = connection.out();
         connection.poll_backlog(&mut out, cx);
         if out.phase != Phase::Cut && !out.backlog.is_empty() {
@@ -247,13 +260,16 @@ impl Out {
 
 impl Drop for ConnectionStream {
     fn drop(&mut self) {
-        let mut out = self.0.out();
+        if let Some(session) = &self.session {
+            session.leave();
+        }
+        let mut out = self.connection.out();
         // What the kernel takes at once still goes out: a close frame, mostly.
-        self.0.write_now(&mut out);
+        self.connection.write_now(&mut out);
         out.phase = Phase::Cut;
         out.backlog = VecDeque::new();
         out.backlog_bytes = 0;
         // Not both directions: what the client sent and nobody read would turn into a reset that eats the last bytes.
-        let _ = rustix::net::shutdown(&self.0.tcp, rustix::net::Shutdown::Write);
+        let _ = rustix::net::shutdown(&self.connection.tcp, rustix::net::Shutdown::Write);
     }
 }

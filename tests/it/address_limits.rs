@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use crate::harness::bare::HANDSHAKE;
 use crate::harness::http::Response;
 use crate::harness::wait::{until, until_for, within};
 use crate::harness::{Caller, Scene, Server, Wire};
@@ -135,6 +136,45 @@ async fn an_address_has_so_many_sessions_however_few_its_connections() {
     assert_refused(&answer, 429, "too_many_connections", "5");
     let mut other = Caller::from("127.0.0.3", scene.server.address()).await;
     assert_eq!(other.get(OPEN, &[HOST]).await.status, 200);
+}
+
+/// socketioxide waits for CONNECT also when nobody is there any more.
+#[tokio::test]
+async fn who_leaves_before_connect_leaves_room_for_others_at_once() {
+    let scene = Scene::with(&[
+        ALL_COUNT,
+        ("ROWCAST_MAX_CONNECTIONS_PER_ADDRESS", "3"),
+        ("ROWCAST_HANDSHAKE_TIMEOUT", "60s"),
+    ])
+    .await;
+    let address = scene.server.address();
+    let websocket = "/socket.io/?EIO=4&transport=websocket";
+    let handshake = [&[HOST], &HANDSHAKE[..]].concat();
+    // Both the connection and the engine session have a place.
+    for _ in 0..3 {
+        let mut open = Vec::new();
+        while open.len() < 3 {
+            let opened = until("a place", async || {
+                let mut caller = Caller::from("127.0.0.2", address).await;
+                let answer = caller.try_get(websocket, &handshake).await?;
+                (answer.status == 101).then_some(caller)
+            });
+            open.push(opened.await);
+        }
+    }
+    // One that polls says so.
+    let mut caller = Caller::from("127.0.0.3", address).await;
+    for _ in 0..9 {
+        let open = caller.get(OPEN, &[HOST]).await;
+        let sid = &open.body[open.body.find("\"sid\":\"").expect("a session") + 7..];
+        let sid = sid.split('"').next().expect("its id");
+        let path = format!("{OPEN}&sid={sid}");
+        let left = caller.request("POST", &path, &[HOST], "1").await;
+        assert_eq!(left.status, 200, "{left:?}");
+    }
+    let label = ["\"handshake_time\""];
+    let slow = scene.server.metric("rowcast_limits_total", &label).await;
+    assert_eq!(slow, 0.0, "nobody was");
 }
 
 #[tokio::test]

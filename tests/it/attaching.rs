@@ -62,11 +62,16 @@ const TRACE: &str = "select md5(concat(
     (select string_agg(concat(s.sequencename, s.last_value), ',' order by s.sequencename) from pg_sequences s),
     (select count(*) from rowcast.attached), (select count(*) from rowcast.events)))";
 
+/// The same from SQL, with a lookup.
+const PREVIEW: &str = r#"select rowcast.preview('wa', '{"room": "conversation:{chat.jid}", "on_insert": "message:new", "lookups": {"chat": {"table": "chats"}}}')"#;
+
 #[tokio::test]
 async fn a_dry_run_shows_each_event_as_it_will_be_sent_and_leaves_no_trace() {
     let database = without_chat().await;
     database.run(TABLES).await;
     let before = database.value(TRACE).await;
+    database.run(PREVIEW).await;
+    assert_eq!(database.value(TRACE).await, before, "from SQL");
     // Attaching would wait for this one.
     let mut writer = database.pool.begin().await.expect("a transaction");
     let write = sqlx::query("update wa set ack = 1").execute(&mut *writer);

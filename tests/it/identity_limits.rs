@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::harness::client::only;
 use crate::harness::token::{JWT, token};
 use crate::harness::wait::{until, within};
-use crate::harness::{Caller, Client, Scene};
+use crate::harness::{Caller, Client, Scene, Wire};
 
 const EVENTS: &str = "/api/conversations/42/events";
 const HISTORY: &str = "/api/conversations/42/messages?limit=200";
@@ -85,7 +86,7 @@ async fn an_identity_has_its_long_polls_from_whatever_address() {
 }
 
 async fn admitted(scene: &Scene, subject: &str) -> Client {
-    let token = token(subject, &json!({ "conversations": "*" }));
+    let token = token(subject, &json!({ "conversations": "*", "rooms": ["k*"] }));
     let options = json!({ "transports": ["websocket"], "auth": { "token": token } });
     let mut client = scene.stock.open(scene.server.address(), &options, &[]).0;
     client.connected().await;
@@ -152,6 +153,33 @@ async fn a_long_poll_that_reads_again_and_again_counts_each_time() {
     assert!(limited(&scene, "read_rate").await >= 1.0);
 }
 
+/// For each one the policy is asked about all rooms of the socket.
+#[tokio::test]
+async fn a_socket_goes_on_with_another_token_so_often() {
+    let scene = guarded(&[]).await;
+    let mut client = admitted(&scene, "one").await;
+    client.join("42").await;
+    let token = token("one", &json!({ "conversations": "*" }));
+    let mut taken = 0;
+    let refused = loop {
+        let answer = client.ask("auth:refresh", json!([token])).await;
+        if answer["ok"] != true {
+            break answer;
+        }
+        taken += 1;
+        assert!(taken < 200, "as often as it likes");
+    };
+    assert!(taken >= 10, "some are allowed at once: {taken}");
+    assert_eq!(refused["error"]["code"], "too_many_requests", "{refused}");
+    assert!(limited(&scene, "refresh_rate").await >= 1.0);
+    // It stays where it is, as who it is; and another one has its own.
+    scene.database.say("42", "still here").await;
+    assert_eq!(client.event("message:new").await.body(), "still here");
+    let other = admitted(&scene, "one").await;
+    let answer = other.ask("auth:refresh", json!([token])).await;
+    assert_eq!(answer["ok"], true, "{answer}");
+}
+
 #[tokio::test]
 async fn an_identity_has_its_requests_a_second_from_whatever_address() {
     let scene = guarded(&[("ROWCAST_MAX_HTTP_RATE", "2")]).await;
@@ -170,4 +198,80 @@ async fn an_identity_has_its_requests_a_second_from_whatever_address() {
     let other = bearer("other");
     assert_eq!(status(&scene, refused_at, EVENTS, &other).await, 200);
     assert!(limited(&scene, "http_rate").await >= 1.0);
+}
+
+/// One event of a client's is as many packets as its room has members.
+#[tokio::test]
+async fn an_identity_tells_so_many_that_it_types() {
+    const MEMBERS: u32 = 100;
+    const TOGETHER: usize = 25;
+    let scene = guarded(&[("ROWCAST_MAX_EVENT_RATE", "100000")]).await;
+    let auth = json!({ "token": token("two", &json!({ "conversations": "*" })) });
+    let mut members = Vec::new();
+    for _ in 0..MEMBERS {
+        let (_, mut member) = Wire::connect_with(scene.server.address(), &auth).await;
+        let answer = member.ask("join:conversation", &json!(["42"]), 1).await;
+        assert_eq!(answer["ok"], true, "{answer}");
+        members.push(member);
+    }
+    let client = admitted(&scene, "one").await;
+    client.join("42").await;
+    let mut told = 0;
+    let refused = loop {
+        // Many at a time: it must be faster than the limit refills.
+        let asked: Vec<_> = ["typing:start", "typing:stop"]
+            .into_iter()
+            .cycle()
+            .take(2 * TOGETHER)
+            .map(|event| client.ask_later(event, json!(["42"])))
+            .collect();
+        let mut refused = None;
+        for answer in asked {
+            let answer = only(within("an answer", answer).await);
+            if answer["ok"] == true {
+                told += MEMBERS;
+            } else {
+                refused = Some(answer);
+            }
+        }
+        if let Some(refused) = refused {
+            break refused;
+        }
+        assert!(told < 1_000_000, "as many as it likes");
+    };
+    assert!(told >= 50_000, "some are at once: {told}");
+    assert_eq!(refused["error"]["code"], "too_many_requests", "{refused}");
+    assert!(limited(&scene, "typing_rate").await >= 1.0);
+    let other = members[0].ask("typing:start", &json!(["42"]), 2).await;
+    assert_eq!(other["ok"], true, "{other}");
+}
+
+/// Each join and each leave writes the names of all rooms of the socket.
+#[tokio::test]
+async fn an_identity_has_so_much_written_by_joins_and_leaves() {
+    let scene = guarded(&[("ROWCAST_MAX_EVENT_RATE", "1000")]).await;
+    let client = admitted(&scene, "one").await;
+    // Of 2,000 bytes each. That they compress well doesn't count.
+    let room = |number: u32| json!([format!("{}:{number}", "k".repeat(1_990))]);
+    for number in 0..99 {
+        let answer = client.ask("join:room", room(number)).await;
+        assert_eq!(answer["ok"], true, "{answer}");
+    }
+    let mut written = 0;
+    let refused = loop {
+        let answer = client.ask("join:room", room(99)).await;
+        if answer["ok"] != true {
+            break answer;
+        }
+        client.ask("leave:room", room(99)).await;
+        written += 2 * 200_000;
+        assert!(written < 200_000_000, "as much as it likes");
+    };
+    assert!(written > 40_000_000, "some is allowed: {written}");
+    assert_eq!(refused["error"]["code"], "too_many_requests", "{refused}");
+    assert!(limited(&scene, "session_rate").await >= 1.0);
+    // It may leave, and nobody else notices.
+    let answer = client.ask("leave:room", room(0)).await;
+    assert_eq!(answer["ok"], true, "{answer}");
+    admitted(&scene, "two").await.join("42").await;
 }

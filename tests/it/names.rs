@@ -245,7 +245,7 @@ async fn a_payloads_member_may_be_called_as_anything_in_our_sql() {
         run(
             &mut writer,
             &format!(
-                "truncate rowcast.events; truncate t;
+                "truncate t; truncate rowcast.events;
                  select rowcast.attach('t', room => 'conversation:{{c}}', on_insert => 'note', payload => {});
                  insert into t values (1, '42', 'a row', 'an o')",
                 literal(&template)

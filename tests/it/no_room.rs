@@ -61,6 +61,8 @@ async fn an_id_that_no_client_may_join_is_told() {
     for (room, words) in [
         (format!("conversation:{edge}9"), "501 bytes"),
         ("conversation:".to_owned(), "0 bytes"),
+        ("lobby".to_owned(), "accepted: <kind>:<id>"),
+        (":42".to_owned(), "accepted: <kind>:<id>"),
     ] {
         let emit = format!("select rowcast.emit('{room}', 'note', '{{}}')");
         let refused = sqlx::raw_sql(sqlx::AssertSqlSafe(emit))

@@ -168,7 +168,7 @@ async fn a_row_of_a_partitioned_table_is_captured_once_whatever_a_statement_name
         ["reload", "message:new between", "reload"]
     );
     database.run("select rowcast.detach('m')").await;
-    let left = "select count(*) from pg_trigger where tgname ~ '^rowcast' and tgrelid in (select oid from pg_class where relname ~ '^m_?[0-9]?')";
+    let left = "select count(*) from pg_trigger where tgname ~ '^rowcast' and tgrelid in (select oid from pg_class where relname ~ '^m(_[0-9].*)?$')";
     assert_eq!(database.value(left).await, "0");
     let left = "select count(*) from pg_proc where proname ~ '^capture_public_m_'";
     assert_eq!(database.value(left).await, "0");

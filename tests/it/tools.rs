@@ -7,11 +7,11 @@ use serde_json::Value;
 use crate::doctor::Role;
 use crate::harness::postgres::binaries;
 use crate::harness::token::JWT;
-use crate::harness::{Database, Launch, Server, Stock};
+use crate::harness::{Database, Launch, Scratch, Server, Stock};
 
 #[tokio::test]
 async fn check_prints_each_setting_and_where_it_came_from() {
-    let folder = crate::harness::Scratch::folder();
+    let folder = Scratch::folder();
     std::fs::write(folder.path().join(".env"), "ROWCAST_LOG=debug\n").expect("a file");
     let check = Launch::command(["check"])
         .folder(folder.path())
@@ -123,6 +123,37 @@ async fn what_grant_gives_is_enough_to_attach_and_to_dump() {
         "2"
     );
     app.run("select rowcast.detach('app.later')").await;
+    let command = |command: &str, arguments: &[&str]| {
+        let launch = Launch::command([command]).database(&role.url);
+        arguments
+            .iter()
+            .fold(launch, |launch, argument| launch.arg(argument))
+    };
+    let room = ["app.letters", "--room", "conversation:{c}", "--on-insert"];
+    let again = command("attach", &room).arg("message:new").arg("--dry-run");
+    let shown = again.succeed().await.stdout;
+    // The keeper of the schema may put triggers on the table, and not read it.
+    let why = format!(
+        "may not read app.letters: grant select on app.letters to {}\n",
+        keeper.name
+    );
+    assert!(
+        shown.contains("-- No examples: ") && shown.ends_with(&why),
+        "{shown}"
+    );
+    let folder = Scratch::folder();
+    let file = folder.path().join("rowcast.toml");
+    let text =
+        "[[source]]\ntable = 'app.letters'\nroom = 'conversation:{c}'\non_insert = 'message:new'\n";
+    std::fs::write(&file, text).expect("a file");
+    let same = command("attach", &["--file", file.to_str().expect("a path")]);
+    let same = same.succeed().await.stdout;
+    assert!(same.contains(": no difference; "), "{same}");
+    let types = command("types", &[]).succeed().await.stdout;
+    assert!(
+        types.contains("export interface AppLettersRow {"),
+        "{types}"
+    );
     // It may attach, and nothing that only a server or an emitter does.
     for refused in [
         "delete from rowcast.events",

@@ -1,6 +1,7 @@
 //! TRUNCATE: rows go without an event of their own, and whoever may have shown them is told to load the room again.
 
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use crate::harness::{Client, Proxy, Scene, http};
 
@@ -52,11 +53,11 @@ async fn a_truncate_has_listeners_of_the_sources_rooms_reload_once_and_nobody_el
     let before = scene.server.offset("42").await;
     network.close(true);
     away.disconnected().await;
-    let waiting = {
-        let path = format!("/api/conversations/42/events?after={before}&wait=25");
-        let address = scene.server.address().to_owned();
-        tokio::spawn(async move { http::get(&address, &path, &[]).await })
-    };
+    let mut waiting = JoinSet::new();
+    let path = format!("/api/conversations/42/events?after={before}&wait=25");
+    let address = scene.server.address().to_owned();
+    waiting.spawn(async move { http::get(&address, &path, &[]).await });
+    scene.server.counted("rowcast_long_polls", &[], 1.0).await;
 
     scene.database.run("truncate messages cascade").await;
     assert_eq!(
@@ -64,7 +65,8 @@ async fn a_truncate_has_listeners_of_the_sources_rooms_reload_once_and_nobody_el
         ["conversation:42", "conversation:43"]
     );
     // By HTTP an offset of before is no good in these rooms, also for who waits already.
-    assert_eq!(waiting.await.expect("an answer").status, 410);
+    let waited = waiting.join_next().await.expect("it was begun");
+    assert_eq!(waited.expect("an answer").status, 410);
     let events = |room: &str, after: &str| format!("/api/rooms/{room}/events?after={after}");
     let expired = scene.server.get(&events("conversation:42", &before)).await;
     assert_eq!(expired.status, 410, "{expired:?}");

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use crate::doctor::Role;
 use crate::harness::api::column;
@@ -11,7 +12,7 @@ use crate::harness::database::{connection, run, value};
 use crate::harness::{Database, Event, Scene};
 
 /// A body with this as the value of its only change.
-fn call(value: Value) -> String {
+fn call(value: &Value) -> String {
     json!({"entry": [{"changes": [{"field": "messages", "value": value}]}]}).to_string()
 }
 
@@ -110,7 +111,7 @@ async fn each_kind_of_message_has_something_to_read_and_is_kept_as_it_came() {
         .collect();
     for _ in 0..2 {
         assert_eq!(
-            store(&database, &call(json!({"messages": messages}))).await,
+            store(&database, &call(&json!({"messages": messages}))).await,
             ""
         );
     }
@@ -187,7 +188,7 @@ async fn a_bad_item_is_kept_and_reported_and_harms_no_other() {
         .await;
     let refused = sqlx::query("select rowcast.store_whatsapp($1)")
         .bind(call(
-            json!({"messages": [text("Z", "42", "z")], "statuses": []}),
+            &json!({"messages": [text("Z", "42", "z")], "statuses": []}),
         ))
         .execute(&database.pool)
         .await;
@@ -207,7 +208,7 @@ async fn a_status_that_comes_before_its_message_finds_it() {
     let mut client = scene.joined("42").await;
     let report = |id: &str, status: &str, second: u32| json!({"id": id, "status": status, "timestamp": format!("17600000{second}")});
     let early = call(
-        json!({"statuses": [report("A", "read", 20), report("A", "delivered", 10), report("B", "read", 20)]}),
+        &json!({"statuses": [report("A", "read", 20), report("A", "delivered", 10), report("B", "read", 20)]}),
     );
     let waiting = "status A its message is not stored yet\nstatus A its message is not stored yet\nstatus B its message is not stored yet";
     assert_eq!(store(database, &early).await, waiting);
@@ -262,7 +263,7 @@ async fn a_status_and_its_message_that_cross_meet_at_the_next_call() {
     let mut naming = database.connection().await;
     run(&mut naming, "begin; update messages set external_id = 'B'").await;
     let status =
-        call(json!({"statuses": [{"id": "B", "status": "read", "timestamp": "1760000000"}]}));
+        call(&json!({"statuses": [{"id": "B", "status": "read", "timestamp": "1760000000"}]}));
     assert_eq!(
         store(&database, &status).await,
         "status B its message is not stored yet"
@@ -274,7 +275,7 @@ async fn a_status_and_its_message_that_cross_meet_at_the_next_call() {
     );
     store(
         &database,
-        &call(json!({"messages": [text("C", "42", "c")]})),
+        &call(&json!({"messages": [text("C", "42", "c")]})),
     )
     .await;
     let all = "select string_agg(status, ' ' order by id) || ' ' || (select count(*) from webhook_leftovers) from messages";
@@ -293,7 +294,7 @@ async fn a_person_with_two_forms_of_a_number_has_one_room() {
         let mut client = scene.joined(one).await;
         let both = [one, other].map(|from| text(&format!("{person}{from}"), from, from));
         assert_eq!(
-            store(&scene.database, &call(json!({"messages": both}))).await,
+            store(&scene.database, &call(&json!({"messages": both}))).await,
             ""
         );
         let seen = client.take(2).await;
@@ -338,11 +339,12 @@ async fn calls_that_cross_store_each_thing_once() {
             .map(|n| (n * 7 + turn * 3) % 20)
             .map(|n| json!({"id": format!("OUT{}", n % 10), "status": if n < 10 { "delivered" } else { "read" }, "timestamp": (1_760_000_000 + n).to_string()}))
             .collect();
-        call(json!({"messages": messages, "statuses": statuses}))
+        call(&json!({"messages": messages, "statuses": statuses}))
     };
-    let calls = (0..12).map(|turn| {
+    let mut calls = JoinSet::new();
+    for turn in 0..12 {
         let (url, body) = (database.url.clone(), body(turn));
-        tokio::spawn(async move {
+        calls.spawn(async move {
             let mut own = connection(&url).await;
             let mut failed = BTreeSet::new();
             for _ in 0..5 {
@@ -353,10 +355,10 @@ async fn calls_that_cross_store_each_thing_once() {
                 failed.extend(stored.err().map(|error| error.to_string()));
             }
             failed
-        })
-    });
-    for call in calls.collect::<Vec<_>>() {
-        assert_eq!(call.await.expect("it ends"), BTreeSet::new());
+        });
+    }
+    for failed in calls.join_all().await {
+        assert_eq!(failed, BTreeSet::new());
     }
     let all = "select count(*) filter (where direction = 'inbound') || ' ' || count(*) filter (where status = 'read') || ' '
         || (select count(distinct (message_id, status)) from message_statuses) || ' ' || (select count(*) from webhook_leftovers) from messages";
@@ -368,7 +370,7 @@ async fn a_role_with_the_right_to_store_needs_no_other() {
     let database = Database::chat().await;
     let role = Role::granted(&database, ["--emit"]).await;
     let mut theirs = connection(&role.url).await;
-    let body = call(json!({"messages": [text("A", "42", "hi"), {"from": "42"}]}));
+    let body = call(&json!({"messages": [text("A", "42", "hi"), {"from": "42"}]}));
     let stored = format!("select count(*) from rowcast.store_whatsapp('{body}')");
     assert_eq!(value(&mut theirs, &stored).await, "1");
     let refused = sqlx::query("select from messages")

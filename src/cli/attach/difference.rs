@@ -58,7 +58,7 @@ pub(super) fn lines(definition: &Map<String, Value>) -> Vec<String> {
             (_, Value::Null) => {}
             (_, value) if DERIVED.contains(&name.as_str()) || is_empty(value) => {}
             ("key_columns" | "order_columns", value) => {
-                lines.push(format!("{name} {}", text(value)))
+                lines.push(format!("{name} {}", text(value)));
             }
             (_, Value::Array(all)) => {
                 lines.extend(all.iter().map(|value| format!("{name} {}", text(value))));

@@ -10,11 +10,11 @@ use crate::db::pools::Pool;
 use crate::db::retry::within;
 
 const STORE: &str = "
-insert into rowcast.sessions (pid_hash, identity, owner, rooms, last_sent_offset, complete_to_offset)
-select * from unnest($1::bytea[], $2::text[], $3::int8[], $4::text[]::jsonb[], $5::text[], $6::text[])
+insert into rowcast.sessions (pid_hash, identity, owner, rooms, last_sent_offset, complete_to_offset, counted_for)
+select * from unnest($1::bytea[], $2::text[], $3::int8[], $4::text[]::jsonb[], $5::text[], $6::text[], $7::bytea[])
 on conflict (pid_hash) do update
 set rooms = excluded.rooms, last_sent_offset = excluded.last_sent_offset,
-    complete_to_offset = excluded.complete_to_offset, updated_at = now()
+    complete_to_offset = excluded.complete_to_offset, updated_at = now(), ended_at = null, counted_for = excluded.counted_for
 where sessions.owner = excluded.owner
 returning pid_hash, owner";
 
@@ -25,7 +25,7 @@ returning pid_hash, owner";
 pub(in crate::db) async fn rehearse(pool: &Pool) -> sqlx::Result<()> {
     let hash: u128 = rand::random();
     let hash = format!(r"'\x{hash:032x}'");
-    let values = [&*hash, "'rehearsal'", "0", "'{}'", "''", "''"];
+    let values = [&*hash, "'rehearsal'", "0", "'{}'", "''", "''", "null"];
     let store = (1..)
         .zip(values)
         .fold(STORE.to_owned(), |store, (place, value)| {
@@ -94,6 +94,9 @@ async fn store_distinct(pool: &Pool, writes: Vec<Write>) -> sqlx::Result<Vec<(Ve
         }))
         .bind(column(&stored, |stored| {
             stored.progress.complete_to_offset.clone()
+        }))
+        .bind(column(&sessions, |session| {
+            session.counted_for.map(|it| it.0.to_vec())
         }));
     within(pool, PATIENCE, async |connection| {
         query.fetch_all(connection).await

@@ -26,7 +26,7 @@ with asked as (
     select s.pid_hash, a.owner from rowcast.sessions s join asked a using (pid_hash)
     where s.identity = a.identity order by s.pid_hash for update of s
 ), taken as (
-    update rowcast.sessions s set owner = mine.owner, updated_at = now() from mine
+    update rowcast.sessions s set owner = mine.owner, updated_at = now(), ended_at = now() from mine
     where s.pid_hash = mine.pid_hash
     returning s.pid_hash, s.rooms::text as rooms, s.last_sent_offset, s.complete_to_offset, mine.owner
 ), notified as (

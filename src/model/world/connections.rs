@@ -69,6 +69,7 @@ impl World {
             pid: PidHash::of(pid),
             identity: Identity::Anonymous.name(),
             owner,
+            counted_for: None,
         };
         let state = state.of(Some(bearer));
         let subscriber = Arc::new(Subscriber::new(id, wire.clone(), state));

@@ -9,23 +9,28 @@ use tokio::time::{Instant, sleep};
 use super::{Connector, Refused};
 use crate::auth::Identity;
 use crate::backoff::Backoff;
-use crate::db::{PidHash, ResumeSession};
+use crate::db::{CountedFor, PidHash, ResumeSession};
 use crate::delivery::ReplaySource;
+use crate::quota::Holder;
 use crate::socketio::session::resume::{self, ResumeOutcome, ResumeRequest};
 
 impl<S: ReplaySource> Connector<S> {
     /// The resume session of a client, with the pid that CONNECT carries: the session that the client asks for if it can be
-    /// resumed, else a new one. `has_ended` says that the connection is gone.
+    /// resumed, else a new one. It counts for the identity, or for whoever has no token for `address`. `has_ended` says that the connection is gone.
     pub(super) async fn begin_session(
         &self,
         request: Option<ResumeRequest>,
         identity: &Identity,
+        address: Option<&Holder>,
         has_ended: impl Fn() -> bool,
     ) -> Result<(String, ResumeSession, ResumeOutcome), Refused> {
+        let holder = identity.holder();
+        let counted_for = holder.as_ref().or(address).map(CountedFor::of);
         let session = |pid: &str| ResumeSession {
             pid: PidHash::of(pid),
             identity: identity.name(),
             owner: rand::random(),
+            counted_for,
         };
         let mut outcome = ResumeOutcome::New;
         if let Some(request) = request {

@@ -19,6 +19,8 @@ impl<S: ReplaySource> Connector<S> {
         if on_purpose {
             // A store that is under way lands later than the removal below, and then removes the row itself.
             client.set_left();
+        } else {
+            client.set_ended();
         }
         let whole = client
             .subscriber
@@ -38,10 +40,11 @@ impl<S: ReplaySource> Connector<S> {
             return sessions.forget_or_log(&session).await;
         }
         let stored = match whole {
-            Some(whole) => sessions.store_or_forget(session, whole).await,
-            None => sessions.touch(session, session_progress(&progress)).await,
+            Some(whole) => sessions.store_or_forget(session.clone(), whole).await,
+            None => Ok(()),
         };
-        if let Err(error) = stored {
+        let ended = sessions.end(session, session_progress(&progress));
+        if let Err(error) = stored.and(ended.await) {
             tracing::debug!("the session of a connection that ended stays as it was: {error}");
         }
     }

@@ -40,6 +40,10 @@ impl<S: ReplaySource> Requests<S> {
         args: Result<Vec<Value>, Refusal>,
     ) -> Result<Option<(Room, JoinResult)>, Refusal> {
         let JoinArgs { room, after } = JoinArgs::parse(form, &args?)?;
+        if !self.session_writes.may_write(client) {
+            self.hub.metrics.limits(Limit::SessionRate);
+            return Err(Refusal::TooManyRequests);
+        }
         let begun = client.subscriber.join_begun();
         self.check_policy(client, &room).await?;
         let mut resync = false;
@@ -120,8 +124,7 @@ impl<S: ReplaySource> Requests<S> {
         let Ok(after) = Offset::unpack(after, here.epoch.value) else {
             return Ok(JoinReplayOutcome::Lost);
         };
-        let reader = client.identity().holder();
-        let reader = reader.or_else(|| client.transport.address_holder());
+        let reader = client.holder();
         let may_read = |reader: &Holder| self.reads.has_left(reader, Instant::now());
         if !reader.as_ref().is_none_or(may_read) {
             self.hub.metrics.limits(Limit::ReadRate);

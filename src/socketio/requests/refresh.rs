@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::Requests;
 use crate::auth::check_not_revoked;
 use crate::delivery::ReplaySource;
+use crate::metrics::Limit;
 use crate::socketio::client::Client;
 use crate::socketio::protocol::{self, Refusal};
 
@@ -20,6 +21,10 @@ impl<S: ReplaySource> Requests<S> {
         args: &[Value],
     ) -> Result<(), Refusal> {
         let token = protocol::token_arg(args)?;
+        if !client.take_refresh() {
+            self.hub.metrics.limits(Limit::RefreshRate);
+            return Err(Refusal::TooManyRequests);
+        }
         let identity = self
             .authenticator
             .refresh(&client.identity(), token)

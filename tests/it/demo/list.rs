@@ -137,7 +137,7 @@ async fn whoever_waits_is_answered_when_any_conversation_changes() {
             // It wakes and changes nothing.
             scene
                 .database
-                .run("select rowcast.emit('room', 'e', '{}')")
+                .run("select rowcast.emit('room:1', 'e', '{}')")
                 .await;
             scene.database.run(change).await;
             Instant::now()

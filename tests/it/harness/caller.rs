@@ -36,6 +36,21 @@ impl Caller {
         self.request("GET", path, headers, "").await
     }
 
+    /// As [`Caller::get`]; `None` if the connection ends first.
+    pub(crate) async fn try_get(
+        &mut self,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Option<Response> {
+        let headers: String = headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}\r\n"))
+            .collect();
+        self.send(&format!("GET {path} HTTP/1.1\r\n{headers}\r\n"))
+            .await;
+        within("an answer, or the end", self.answer()).await
+    }
+
     /// Any request with these headers.
     pub(crate) async fn request(
         &mut self,

@@ -26,7 +26,8 @@ pub(super) const FAULTS: &[Fault] = &[
         .logged("the column chat of the room is gone", "over: the column chat of the room is gone")
         .uncaptured().mended_by("alter table orders rename talk to chat"),
     Fault::new(Plant::Sql("create table orders_all (like orders) partition by list (chat); alter table orders_all attach partition orders default"), Ready::Degraded("sources", "became a partition"), ("sources", "failure", "became a partition"))
-        .logged("the table became a partition", "over: the table became a partition"),
+        .logged("the table became a partition", "over: the table became a partition")
+        .mended_by("alter table orders_all detach partition orders"),
     Fault::new(Plant::Sql("alter table orders enable row level security"), Ready::Degraded("sources", "row security"), ("row_security", "warning", "rows of public.orders"))
         .logged("row security ", "over: row security "),
     Fault::new(Plant::Sql("drop table orders; create table orders (id int generated always as identity primary key, chat text, body text); grant select on orders to ROLE"), Ready::Degraded("sources", "made anew"), ("sources", "failure", "made anew"))

@@ -88,7 +88,7 @@ fn what_is_older_is_read_of_the_room_alone() {
         panic!("it is not at hand");
     };
     let rooms: Vec<_> = ranges.iter().map(|range| range.room.as_str()).collect();
-    assert_eq!(rooms, ["r"]);
+    assert_eq!(rooms, ["r", "rowcast:reloads"]);
     let page = replay_page(30, &[(1, 11, "r"), (2, 12, "x"), (3, 25, "r")], None);
     assert!(walk.take_page(&page).is_none());
     let replayed = JoinReplayOutcome::Entered { replayed: 1 };
