@@ -219,10 +219,7 @@ impl<K: EventSink> HandOver<K> {
         }
         if complete {
             let undone = self.guard.end_read(&snapshot);
-            if undone.iter().any(Room::is_of_reloads) {
-                // What it had reloaded is there again.
-                self.sink.resync(Affected::All, UNDONE).await;
-            } else if !undone.is_empty() {
+            if !undone.is_empty() {
                 self.sink.resync(Affected::Rooms(undone), UNDONE).await;
             }
         }

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::random::Random;
 use crate::db::{Head, LogPosition, ReadPart};
-use crate::event::{Event, Reload, Room};
+use crate::event::{Event, Room};
 use crate::offset::{
     DatabaseState, Epoch, EpochKey, Offset, ReplayPage, RoomRange, Seen, Snapshot,
 };
@@ -31,27 +31,48 @@ pub(super) struct Committed {
     pruned: bool,
     log: i64,
     revocation: Option<Revocation>,
-    /// Patterns of the rooms that it has reloaded.
-    reload: Option<Patterns>,
+    reload: Option<&'static Reload>,
 }
 
-type Patterns = &'static [&'static str];
+/// What an event has reloaded: patterns, and the rooms that they mean.
+#[derive(Debug)]
+struct Reload {
+    patterns: &'static [&'static str],
+    rooms: &'static [&'static str],
+}
 
-/// What an event may have reloaded.
-const PATTERNS: [Patterns; 6] = [
-    &["m:%"],
-    &["m:0"],
-    &["m:1", "m:2"],
-    &["x:%0", "%:1"],
-    &["n:%"],
-    &["%"],
+static RELOADS: [Reload; 6] = [
+    Reload {
+        patterns: &["m:%"],
+        rooms: &["m:0", "m:1", "m:2"],
+    },
+    Reload {
+        patterns: &["m:0"],
+        rooms: &["m:0"],
+    },
+    Reload {
+        patterns: &["m:1", "m:2"],
+        rooms: &["m:1", "m:2"],
+    },
+    Reload {
+        patterns: &["x:%0", "%:1"],
+        rooms: &["m:1"],
+    },
+    Reload {
+        patterns: &["n:%", "m:%:0"],
+        rooms: &[],
+    },
+    Reload {
+        patterns: &["%"],
+        rooms: &["m:0", "m:1", "m:2"],
+    },
 ];
 
 struct Write {
     id: i64,
     room: Room,
     written_at: u64,
-    reload: Option<Patterns>,
+    reload: Option<&'static Reload>,
 }
 
 struct Transaction {
@@ -140,7 +161,7 @@ impl Database {
         self.next_xid += 1;
     }
 
-    fn add(&mut self, index: usize, room: Room, reload: Option<Patterns>) {
+    fn add(&mut self, index: usize, room: Room, reload: Option<&'static Reload>) {
         self.open[index].writes.push(Write {
             id: self.next_id,
             room,
@@ -151,16 +172,20 @@ impl Database {
     }
 
     fn add_reload(&mut self, index: usize, random: &mut Random) {
-        let patterns = PATTERNS[random.below(PATTERNS.len())];
-        self.add(index, Room::of_reloads(), Some(patterns));
+        let reload = &RELOADS[random.below(RELOADS.len())];
+        self.add(index, Room::of_reloads(), Some(reload));
     }
 
-    /// Somebody has rooms reloaded, and does not wait for the disk.
-    pub(super) fn reload(&mut self, random: &mut Random) {
+    /// Somebody has rooms reloaded, and somebody else writes at the same time and does not wait for the disk.
+    pub(super) fn reload(&mut self, random: &mut Random, room: &Room) {
         self.clock += 1;
         self.begin();
         let index = self.open.len() - 1;
         self.add_reload(index, random);
+        self.commit(index, true);
+        self.begin();
+        let index = self.open.len() - 1;
+        self.add(index, room.clone(), None);
         self.commit(index, false);
     }
 
@@ -202,8 +227,12 @@ impl Database {
 
     fn commit(&mut self, index: usize, sync: bool) {
         let mut transaction = self.open.remove(index);
-        // Whoever revokes waits for the disk.
-        let sync = sync || transaction.revocation.is_some();
+        // Whoever revokes waits for the disk, and whoever has rooms reloaded.
+        let reloads = transaction
+            .writes
+            .iter()
+            .any(|write| write.reload.is_some());
+        let sync = sync || reloads || transaction.revocation.is_some();
         self.clock += 1;
         self.end(transaction.xid);
         for write in transaction.writes {
@@ -315,7 +344,7 @@ impl Database {
         head
     }
 
-    pub(super) fn committed(&self) -> impl Iterator<Item = &Committed> {
+    pub(super) fn committed(&self) -> impl Iterator<Item = &Committed> + Clone {
         self.committed.iter()
     }
 
@@ -410,14 +439,15 @@ fn holds(range: &RoomRange, event: &Committed) -> bool {
 impl Committed {
     /// Whether it has a room reloaded.
     pub(super) fn reloads(&self, room: &Room) -> bool {
-        Reload::of(&self.to_event()).is_some_and(|reload| reload.concerns(room))
+        self.reload
+            .is_some_and(|reload| reload.rooms.contains(&room.as_str()))
     }
 
     fn payload(&self) -> String {
         match (&self.revocation, self.reload) {
             (None, None) => self.uid.to_string(),
-            (None, Some(rooms)) => {
-                serde_json::json!({ "rooms": rooms, "source": "public.m", "reason": "truncate" })
+            (None, Some(reload)) => {
+                serde_json::json!({ "rooms": reload.patterns, "source": "public.m", "reason": "truncate" })
                     .to_string()
             }
             (Some(revocation), _) => serde_json::json!({

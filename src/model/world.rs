@@ -90,8 +90,27 @@ impl World {
             99 => self.revoke(),
             _ => {}
         }
+        if self.server.broadcast.is_sending() && self.random.one_in(3) {
+            self.meets_what_is_on_its_way();
+        }
         self.clock.store(self.database.clock, Ordering::Relaxed);
         self.check_one_server_per_session();
+    }
+
+    /// What is on its way to some, and has come to others, meets what they ask for, and what they lose.
+    fn meets_what_is_on_its_way(&mut self) {
+        let client = self.random.below(CLIENTS);
+        let Some(id) = self.online[client] else {
+            return;
+        };
+        self.store(id);
+        if self.random.one_in(2) {
+            self.lose(client);
+            self.loss_is_noticed();
+        } else {
+            while self.read_one(client) {}
+            self.asks(client);
+        }
     }
 
     /// Everything comes to its end, and is checked.
@@ -152,16 +171,17 @@ impl World {
         trace(|| "the database crashes".to_owned());
         self.database.crash();
         // What a crash leaves behind must not be mended by the next one.
-        if self.random.one_in(4) {
+        if self.random.one_in(8) {
             self.steps_left = self.steps_left.min(self.random.below(40));
         }
         self.server.connected = false;
         (self.server.read, self.server.large) = (None, None);
     }
 
-    /// The last that was delivered has rooms reloaded, and may or may not be on disk.
+    /// The last that was delivered has rooms reloaded, and what came with it may or may not be on disk.
     fn reload_before_a_crash(&mut self) {
-        self.database.reload(&mut self.random);
+        let room = room(self.random.below(self.rooms));
+        self.database.reload(&mut self.random, &room);
         self.clock.store(self.database.clock, Ordering::Relaxed);
         for _ in 0..self.random.below(16) {
             self.reader_goes_on();

@@ -39,6 +39,10 @@ impl World {
     /// A client asks to join a room, or to leave one.
     pub(super) fn client_asks(&mut self) {
         let client = self.random.below(CLIENTS);
+        self.asks(client);
+    }
+
+    pub(super) fn asks(&mut self, client: usize) {
         let Some(id) = self.online[client] else {
             return;
         };
