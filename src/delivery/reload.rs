@@ -17,12 +17,21 @@ pub(super) fn is_of(event: &Event, room: &Room) -> bool {
     event.room == *room || Reload::of(event).is_some_and(|reload| reload.concerns(room))
 }
 
-/// Whoever is in a room that is to be reloaded.
-pub(super) fn members_of(rooms: &HashMap<Room, RoomState>, reload: &Reload) -> Members {
+/// The members of each room that is to be reloaded. The hub's lock is held for no more than a look at each room's name.
+pub(super) fn members_by_room(rooms: &HashMap<Room, RoomState>, reload: &Reload) -> Vec<Members> {
     let rooms = rooms.iter().filter(|(room, _)| reload.concerns(room));
-    let members = rooms.flat_map(|(_, entry)| entry.members.iter());
-    let members: HashMap<_, _> = members.map(|member| (member.id, member.clone())).collect();
-    Arc::new(members.into_values().collect())
+    rooms.map(|(_, entry)| entry.members.clone()).collect()
+}
+
+/// Whoever is in any of some rooms, once.
+pub(super) fn merge(by_room: Vec<Members>) -> Members {
+    let mut members: Vec<_> = by_room
+        .iter()
+        .flat_map(|room| room.iter().cloned())
+        .collect();
+    members.sort_unstable_by_key(|member| member.id);
+    members.dedup_by_key(|member| member.id);
+    Arc::new(members)
 }
 
 impl DeliveryState {
@@ -40,8 +49,8 @@ impl DeliveryState {
     /// Whether a replay is to send an event: the subscriber is in its room, and did not have it when it joined. So with one that has
     /// rooms reloaded.
     pub(super) fn wants(&self, event: &Event) -> bool {
-        if event.room.is_of_reloads() {
-            return self.rooms_to_reload(event, false).next().is_some();
+        if let Some(reload) = Reload::of(event) {
+            return self.rooms_to_reload(event, &reload, false).next().is_some();
         }
         let joined = self.membership(&event.room);
         joined.is_some_and(|joined| joined.at.seen.misses(event.xid, event.id))
@@ -52,15 +61,13 @@ impl DeliveryState {
     pub(super) fn rooms_to_reload(
         &self,
         event: &Event,
+        reload: &Reload,
         repeated: bool,
     ) -> impl Iterator<Item = &Room> {
-        let reload = Reload::of(event);
-        let (xid, id) = (event.xid, event.id);
         let joined = self.rooms.iter().filter(move |joined| {
-            let concerns = |reload: &Reload| reload.concerns(&joined.room);
-            reload.as_ref().is_some_and(concerns)
-                && joined.at.seen.misses(xid, id)
+            joined.at.seen.misses(event.xid, event.id)
                 && !(repeated && joined.has_repeated)
+                && reload.concerns(&joined.room)
         });
         joined.map(|joined| &joined.room)
     }
@@ -70,7 +77,10 @@ impl DeliveryState {
         if !self.awaits(event.number) {
             return Vec::new();
         }
-        let named = self.take_reload(&event.event, &event.offset, event.repeated);
+        let named = match &event.reload {
+            None => Vec::new(),
+            Some(reload) => self.take_reload(&event.event, reload, &event.offset, event.repeated),
+        };
         self.stay_live(&event.offset, event.number);
         named
     }
@@ -80,10 +90,14 @@ impl DeliveryState {
     pub(super) fn take_reload(
         &mut self,
         event: &Event,
+        reload: &Reload,
         offset: &Arc<Offset>,
         repeated: bool,
     ) -> Vec<Room> {
-        let told: Vec<Room> = self.rooms_to_reload(event, repeated).cloned().collect();
+        let told: Vec<Room> = self
+            .rooms_to_reload(event, reload, repeated)
+            .cloned()
+            .collect();
         let joined = self.rooms.iter().map(|joined| joined.at.clone());
         let joined: Vec<Arc<Offset>> = joined.collect();
         let named = self.name_for_reload(offset, |room| told.contains(room));

@@ -130,8 +130,9 @@ impl DeliveryState {
     /// Whether it has had an event that the broadcast comes to again.
     pub(super) fn has_had(&self, event: &BroadcastEvent) -> bool {
         event.repeated
-            && if event.event.room.is_of_reloads() {
-                self.rooms_to_reload(&event.event, true).next().is_none()
+            && if let Some(reload) = &event.reload {
+                let mut rooms = self.rooms_to_reload(&event.event, reload, true);
+                rooms.next().is_none()
             } else {
                 self.membership(&event.event.room)
                     .is_some_and(|joined| joined.has_repeated)
