@@ -54,7 +54,7 @@ impl Hub {
             Some(reload) => {
                 let by_room = members_by_room(rooms, reload);
                 drop(state);
-                merge(by_room)
+                merge(&by_room)
             }
         };
         (!members.is_empty()).then_some((members, event))

@@ -24,7 +24,7 @@ pub(super) fn members_by_room(rooms: &HashMap<Room, RoomState>, reload: &Reload)
 }
 
 /// Whoever is in any of some rooms, once.
-pub(super) fn merge(by_room: Vec<Members>) -> Members {
+pub(super) fn merge(by_room: &[Members]) -> Members {
     let mut members: Vec<_> = by_room
         .iter()
         .flat_map(|room| room.iter().cloned())

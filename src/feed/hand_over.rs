@@ -158,15 +158,13 @@ impl<K: EventSink> HandOver<K> {
         matches!(position.seen, Seen::All(_)) && !self.crash_untold && !self.guard.expects_repeats()
     }
 
-    /// The rooms of which somebody may be waiting for events, and that of the events that have rooms reloaded.
+    /// The rooms of which somebody may be waiting for events.
     pub(crate) fn rooms(&self) -> Vec<Room> {
-        let mut rooms = self.sink.rooms();
-        rooms.push(Room::of_reloads());
-        rooms
+        self.sink.rooms()
     }
 
     /// Moves past a large read, and leaves its events to the replays. Everything that it sees is on disk, and of the rooms that
-    /// were `asked` about these were `found` to have an event since. If one has rooms reloaded, it may be any of them.
+    /// were `asked` about these were `found` to have an event since.
     pub(crate) async fn leave_to_replays(
         &mut self,
         read: &ReadUnderWay,
@@ -178,12 +176,9 @@ impl<K: EventSink> HandOver<K> {
         part.log.flushed = part.log.flushed.max(part.log.written);
         self.begin_read(read, &part).await;
         *position = Offset::all(position.epoch, self.durable, part.snapshot.clone());
-        let may_be_any = found.iter().any(Room::is_of_reloads);
-        let is_untouched =
-            |room: &Room| !may_be_any && !room.is_of_reloads() && !found.contains(room);
-        let untouched = asked.into_iter().filter(is_untouched).collect();
+        let untouched = asked.into_iter().filter(|room| !found.contains(room));
         self.sink
-            .leave_to_replays(position.clone(), untouched)
+            .leave_to_replays(position.clone(), untouched.collect())
             .await;
         self.guard.end_read(&part.snapshot);
     }

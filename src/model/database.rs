@@ -397,12 +397,15 @@ impl Database {
         }
     }
 
-    /// Puts everything on disk, and says which rooms have an event that `before` does not see.
+    /// Puts everything on disk, and says which rooms have an event that `before` does not see, or are
+    /// reloaded by one.
     pub(super) fn flush_and_find_rooms(&mut self, before: &Snapshot, rooms: &[Room]) -> Vec<Room> {
         self.log.flushed = self.log.written;
         let has_event = |room: &&Room| {
             let mut visible = self.visible();
-            visible.any(|event| event.room == **room && !before.sees(event.xid))
+            visible.any(|event| {
+                (event.room == **room || event.reloads(room)) && !before.sees(event.xid)
+            })
         };
         rooms.iter().filter(has_event).cloned().collect()
     }

@@ -67,18 +67,17 @@ impl World {
         let any = room(self.random.below(self.rooms));
         let room = kept.filter(|_| goes_on).unwrap_or(any);
         let has_joined = self.clients[client].joined_rooms().contains(&room);
-        if connection.subscriber.is_in(&room) && has_joined && self.random.one_in(2) {
-            if self.server.connected {
-                let after = self.database.history_offset();
-                self.clients[client].asks_again(&room, &after, is_believed);
-                if is_believed {
-                    return self.joins_after(id, room, &after);
-                }
-                let begun = connection.subscriber.join_begun();
-                return self.join_replayed(id, room, begun, Ok(JoinReplayOutcome::Lost));
+        let is_in = connection.subscriber.is_in(&room);
+        if is_in && has_joined && self.server.connected && self.random.one_in(2) {
+            let after = self.database.history_offset();
+            self.clients[client].asks_again(&room, &after, is_believed);
+            if is_believed {
+                return self.joins_after(id, room, &after);
             }
+            let begun = connection.subscriber.join_begun();
+            return self.join_replayed(id, room, begun, Ok(JoinReplayOutcome::Lost));
         }
-        if connection.subscriber.is_in(&room) {
+        if is_in {
             hub.leave(&connection.subscriber, &room);
             self.clients[client].asks_to_leave(&room);
             connection.unstored.push(Answer::Left { room });

@@ -62,24 +62,6 @@ async fn a_large_read_is_left_to_replays_and_what_comes_after_it_is_delivered() 
 }
 
 #[tokio::test]
-async fn a_large_read_that_has_rooms_reloaded_leaves_none_untouched() {
-    let database = FakeDatabase::new();
-    let running = asleep(&database).await;
-    database.at_once(|outbox| {
-        (1..LARGE).for_each(|_| outbox.write("r"));
-        outbox.write(Room::of_reloads().as_str());
-        outbox.before(Call::FlushAndFindRooms, |outbox| outbox.write("other"));
-    });
-    running.until_delivered(1).await;
-    let handed = running.end().await;
-    let left = left_to_replays(&handed);
-    let [(_, untouched)] = left.as_slice() else {
-        panic!("one read is large: {left:?}");
-    };
-    assert!(untouched.is_empty(), "{untouched:?} may be meant");
-}
-
-#[tokio::test]
 async fn a_large_read_on_a_connection_that_is_lost_is_read_again() {
     let database = FakeDatabase::new();
     let running = asleep(&database).await;
