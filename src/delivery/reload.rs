@@ -110,3 +110,62 @@ impl DeliveryState {
         named
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::fakes::{EPOCH, broadcast_event, event, offset_at};
+    use crate::delivery::membership::Membership;
+    use serde_json::value::RawValue;
+
+    /// Has the room `r` reloaded.
+    fn reload(id: i64, xid: u64) -> BroadcastEvent {
+        let payload = r#"{"rooms":["r"],"source":"public.t","reason":"truncate"}"#;
+        let event = Event {
+            room: Room::of_reloads(),
+            payload: RawValue::from_string(payload.to_owned()).expect("JSON"),
+            ..Arc::into_inner(event(id, xid, "r")).expect("it is the only one")
+        };
+        BroadcastEvent {
+            reload: Reload::of(&event).map(Arc::new),
+            event: Arc::new(event),
+            ..broadcast_event(id, xid, 20, 1)
+        }
+    }
+
+    fn takes(state: &mut DeliveryState, event: &BroadcastEvent) -> usize {
+        let reload = event.reload.as_ref().expect("it is one");
+        state
+            .take_reload(&event.event, reload, &event.offset, event.repeated)
+            .len()
+    }
+
+    #[test]
+    fn one_that_comes_again_after_a_crash_is_not_told_again() {
+        let mut state = DeliveryState::behind(offset_at(10));
+        state.rooms.push(Membership {
+            has_repeated: true,
+            ..Membership::new("r".into(), offset_at(10))
+        });
+        let mut event = reload(1, 11);
+        event.repeated = true;
+        assert!(state.has_had(&event));
+        assert_eq!(takes(&mut state, &event), 0);
+        event.repeated = false;
+        assert!(!state.has_had(&event));
+        assert_eq!(takes(&mut state, &event), 1);
+        assert_eq!(takes(&mut state, &event), 0, "once");
+    }
+
+    #[test]
+    fn a_replay_from_before_a_join_tells_of_nothing_that_the_join_has_seen() {
+        let mut state = DeliveryState::behind(offset_at(10));
+        let joined = Arc::new("11:14:11".parse().expect("a snapshot"));
+        let joined = Arc::new(Offset::all(EPOCH, true, joined));
+        state.rooms.push(Membership::new("r".into(), joined));
+        assert_eq!(takes(&mut state, &reload(1, 11)), 1);
+        assert_eq!(takes(&mut state, &reload(2, 12)), 0);
+        assert!(!state.wants(&event(3, 13, "r")));
+        assert!(state.wants(&event(4, 15, "r")));
+    }
+}
