@@ -1,7 +1,10 @@
 //! TRUNCATE: rows go without an event of their own, and whoever may have shown them is told to load the room again.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::harness::{Client, Proxy, Scene, http};
 
@@ -78,7 +81,8 @@ async fn a_truncate_has_listeners_of_the_sources_rooms_reload_once_and_nobody_el
         .run("select rowcast.emit('order:7', 'order:new', '{}')")
         .await;
     let path = events("order:7", &format!("{before}&limit=1&wait=25"));
-    let page = scene.server.get(&path).await.json();
+    let page = timeout(Duration::from_secs(15), scene.server.get(&path)).await;
+    let page = page.expect("an answer before the wait is over").json();
     assert_eq!((&page["events"], &page["more"]), (&json!([]), &json!(true)));
     assert_eq!(client.next().await.name, "order:new");
     let fresh = scene.server.offset("42").await;
