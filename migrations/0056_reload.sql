@@ -42,6 +42,10 @@ begin
       null; -- The session forgot it: then it is told once more.
     end;
   end if;
+  -- A crash must not undo what listeners were told to reload for: they would go on with what is not there any more.
+  if current_setting('synchronous_commit') = 'off' then
+    perform set_config('synchronous_commit', 'local', true);
+  end if;
   -- Nobody else writes this source: capture writes the name of a table of somebody else's, and emit writes none.
   insert into rowcast.events (room, event, data, source)
   values ('rowcast:reloads', 'reload', json_build_object('rooms', rooms, 'source', source, 'reason', reason), 'rowcast.reload')

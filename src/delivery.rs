@@ -56,7 +56,7 @@ mod fakes;
 #[cfg(test)]
 mod steps;
 
-pub(crate) use access::AccessGeneration;
+pub(crate) use access::JoinBegun;
 pub(crate) use batch::{Batch, BatchEvent};
 pub(crate) use broadcast::{Broadcast, EndedRights};
 pub(crate) use hub::{BehindReceiver, Hub};

@@ -29,3 +29,11 @@ impl Access {
         self.generation.0 = self.generation.0.wrapping_add(1);
     }
 }
+
+/// When a join was begun: what its answer has to know of what came since.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct JoinBegun {
+    pub(super) access: AccessGeneration,
+    /// How often the subscriber had been told to reload rooms.
+    pub(super) reloads: u32,
+}

@@ -9,7 +9,7 @@ use super::batch::Batch;
 use super::broadcast_event::BroadcastEvent;
 use super::hub::{Hub, HubState, Members};
 use super::position::{BroadcastPosition, CRASHED, ReplayAction};
-use super::reload::members_of;
+use super::reload::{members_by_room, merge};
 use super::sink::Affected;
 use super::subscriber::{ReplayGeneration, Subscriber};
 use crate::event::{Reload, Room};
@@ -31,6 +31,7 @@ impl Hub {
         index: usize,
     ) -> Option<(Members, BroadcastEvent)> {
         let offset = Arc::new(batch.offset(index));
+        let reload = Reload::of(&batch.events[index].event).map(Arc::new);
         let mut state = self.state();
         let HubState {
             position, rooms, ..
@@ -39,6 +40,7 @@ impl Hub {
         position.number += 1;
         let event = BroadcastEvent {
             event: batch.events[index].event.clone(),
+            reload,
             repeated: batch.events[index].repeated,
             batch: batch.snapshot.clone(),
             before: std::mem::replace(&mut position.offset, offset.clone()),
@@ -47,9 +49,13 @@ impl Hub {
             repeated_to: position.repeated_to.clone(),
         };
         position.recent.push(event.clone());
-        let members = match Reload::of(&event.event) {
+        let members = match &event.reload {
             None => rooms.get(&event.event.room)?.members.clone(),
-            Some(reload) => members_of(rooms, &reload),
+            Some(reload) => {
+                let by_room = members_by_room(rooms, reload);
+                drop(state);
+                merge(&by_room)
+            }
         };
         (!members.is_empty()).then_some((members, event))
     }

@@ -146,7 +146,7 @@ impl Broadcast {
             None => self.notifier.notify(&event.room),
             Some(reload) => {
                 tracing::warn!("clients are told to reload: {}", reload.why());
-                self.notifier.notify_all();
+                self.notifier.notify_those(|room| reload.concerns(room));
             }
         }
         self.hub.pass_event(batch, index)

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use super::outgoing::Outgoing;
-use crate::event::Event;
+use crate::event::{Event, Reload};
 use crate::offset::{Offset, Snapshot};
 
 /// An event that the broadcast has come to.
 #[derive(Clone, Debug)]
 pub(super) struct BroadcastEvent {
     pub(super) event: Arc<Event>,
+    /// What it has reloaded, if it is of that kind.
+    pub(super) reload: Option<Arc<Reload>>,
     /// Whether it was broadcast before the database crashed.
     pub(super) repeated: bool,
     /// The snapshot of the read that found it.

@@ -62,6 +62,7 @@ pub(super) fn broadcast_event(id: i64, xid: u64, batch: u64, number: u64) -> Bro
     };
     BroadcastEvent {
         event: event(id, xid, "r"),
+        reload: None,
         repeated: false,
         batch: snapshot(batch),
         before: offset(id - 1),

@@ -18,8 +18,8 @@ pub(crate) struct Membership {
     /// Whether events that the broadcast comes to again after a crash are not to be sent: the subscriber has had them, or was
     /// told to reload the room.
     pub(super) has_repeated: bool,
-    /// Whether the subscriber was to reload the room after it joined.
-    pub(super) is_reloaded: bool,
+    /// Which of the subscriber's reloads was the last one of this room since it joined; 0 for none.
+    pub(super) last_reload: u32,
 }
 
 impl Membership {
@@ -30,8 +30,16 @@ impl Membership {
             at,
             must_be_after: None,
             has_repeated: false,
-            is_reloaded: false,
+            last_reload: 0,
         }
+    }
+
+    /// Whether someone who has this has missed nothing of the room from before it was joined, or was last to be reloaded.
+    pub(super) fn is_within(&self, have: &Offset) -> bool {
+        let reloaded_at = self.must_be_after.as_ref();
+        let reloaded_at = reloaded_at.filter(|_| self.last_reload > 0);
+        let mut since = std::iter::once(&self.at).chain(reloaded_at);
+        since.all(|at| have.epoch == at.epoch && have.seen.reaches(&at.seen))
     }
 }
 

@@ -102,12 +102,17 @@ impl RoomNotifier {
         }
     }
 
-    /// Any room may have another event.
-    pub(crate) fn notify_all(&self) {
-        for sender in self.rooms().values() {
+    /// These rooms have another event.
+    pub(crate) fn notify_those(&self, which: impl Fn(&Room) -> bool) {
+        for (_, sender) in self.rooms().iter().filter(|(room, _)| which(room)) {
             sender.send_replace(());
         }
         self.any.send_replace(());
+    }
+
+    /// Any room may have another event.
+    pub(crate) fn notify_all(&self) {
+        self.notify_those(|_| true);
     }
 }
 

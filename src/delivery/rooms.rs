@@ -134,9 +134,8 @@ impl Hub {
             return Ok(JoinProgress::Gone);
         }
         if let Some(joined) = subscriber.state().membership(room) {
-            let at = &joined.at;
             return Ok(JoinProgress::Already {
-                missed_nothing: have.epoch == at.epoch && have.seen.reaches(&at.seen),
+                missed_nothing: joined.is_within(have),
             });
         }
         self.check_not_revoked(subscriber, room)?;
@@ -161,7 +160,7 @@ impl Hub {
             at: replayed.unwrap_or(&here).clone(),
             must_be_after: replayed.is_some().then(|| here.clone()),
             has_repeated: false,
-            is_reloaded: false,
+            last_reload: 0,
         };
         self.add_member(&mut state, subscriber, joined);
         Ok(JoinProgress::Entered)

@@ -103,6 +103,11 @@ impl StepBroadcast {
         }
     }
 
+    /// Whether an event is on its way to the members of its room.
+    pub(crate) fn is_sending(&self) -> bool {
+        self.event.is_some()
+    }
+
     /// The next small step. False: there is nothing to do.
     pub(crate) fn step(&mut self) -> bool {
         if let Some((event, outgoing, members, next)) = &mut self.event {

@@ -66,6 +66,8 @@ pub(crate) struct DeliveryState {
     /// How often something was left out of which it was not told yet: by a join whose answer says so, or by an event that
     /// tells it to reload.
     untold_reloads: u32,
+    /// How often rooms were to be reloaded.
+    pub(super) reloads: u32,
     mode: Mode,
     generation: ReplayGeneration,
     pub(super) access: Access,
@@ -100,6 +102,7 @@ impl DeliveryState {
             last_sent_offset: Some(offset.clone()),
             complete_to_offset: offset,
             untold_reloads: 0,
+            reloads: 0,
             mode,
             generation: ReplayGeneration::default(),
             access: Access::default(),
@@ -127,9 +130,13 @@ impl DeliveryState {
     /// Whether it has had an event that the broadcast comes to again.
     pub(super) fn has_had(&self, event: &BroadcastEvent) -> bool {
         event.repeated
-            && self
-                .membership(&event.event.room)
-                .is_some_and(|joined| joined.has_repeated)
+            && if let Some(reload) = &event.reload {
+                let mut rooms = self.rooms_to_reload(&event.event, reload, true);
+                rooms.next().is_none()
+            } else {
+                self.membership(&event.event.room)
+                    .is_some_and(|joined| joined.has_repeated)
+            }
     }
 
     /// Whether an offset can't say what the subscriber has had: some of the events that come again after a crash, and lie
@@ -239,11 +246,12 @@ impl DeliveryState {
         let mut named = Vec::new();
         for joined in self.rooms.iter_mut().filter(|joined| which(&joined.room)) {
             (joined.at, joined.must_be_after) = (here.clone(), Some(here.clone()));
-            joined.is_reloaded = true;
+            joined.last_reload = self.reloads + 1;
             named.push(joined.room.clone());
         }
         if !named.is_empty() {
             self.last_sent_offset = None;
+            self.reloads += 1;
         }
         named
     }

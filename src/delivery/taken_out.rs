@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::access::AccessGeneration;
+use super::access::JoinBegun;
 use super::membership::Membership;
 use super::subscriber::{DeliveryState, Subscriber};
 use crate::event::Room;
@@ -37,27 +37,32 @@ impl DeliveryState {
 }
 
 impl Subscriber {
-    /// The present one, for a join that begins.
-    pub(crate) fn access_generation(&self) -> AccessGeneration {
-        self.state().access.generation
+    /// For a join that begins.
+    pub(crate) fn join_begun(&self) -> JoinBegun {
+        let state = self.state();
+        JoinBegun {
+            access: state.access.generation(),
+            reloads: state.reloads,
+        }
     }
 
     /// Calls `answer` with the offset that a join of this room is to be answered with, and lets no event be sent before
     /// it returns. That is what the subscriber had of the room when it was joined, or what it was sent since. With the
-    /// offset comes whether the subscriber is to reload the room: because of how it joined, or of what came since.
+    /// offset comes whether the subscriber is to reload the room: because of how it joined, or of what came since the join was
+    /// begun. What it was told earlier, in a room that it was in already, it is not told again.
     ///
-    /// False, without a call: the server has taken it out of the room again, since the join was begun at `access`.
+    /// False, without a call: the server has taken it out of the room again, since the join was begun.
     pub(crate) fn with_join_offset(
         &self,
         room: &Room,
         is_unproven: bool,
-        access: AccessGeneration,
+        begun: JoinBegun,
         answer: impl FnOnce(&Offset, bool),
     ) -> bool {
         let mut state = self.state();
         // It may have left again in the same breath.
         let joined = state.membership(room);
-        if joined.is_none() && state.access.generation != access {
+        if joined.is_none() && state.access.generation() != begun.access {
             if is_unproven {
                 state.reload_is_told();
             }
@@ -69,7 +74,7 @@ impl Subscriber {
         let offset = joined_at.unwrap_or(&state.complete_to_offset);
         answer(
             offset,
-            is_unproven || joined.is_some_and(|joined| joined.is_reloaded),
+            is_unproven || joined.is_some_and(|joined| joined.last_reload > begun.reloads),
         );
         if is_unproven {
             state.reload_is_told();

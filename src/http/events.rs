@@ -89,7 +89,8 @@ pub(super) async fn answer(
         api.limits.charge_read(&caller, page.events.len());
         api.check_still_stands(&identity, &room)?;
         let (response, known) = api.respond(&page, &uri, &headers, &identity);
-        let news = !page.events.is_empty() && !known;
+        // A page of nothing but what other rooms are to reload has more behind it.
+        let news = (page.more || !page.events.is_empty()) && !known;
         drop(page);
         let Some(watch) = watch.as_mut().filter(|_| !news) else {
             return Ok(response);

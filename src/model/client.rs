@@ -4,9 +4,10 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::database::{Committed, Database};
+use super::database::Database;
+use super::view::{Rejoin, View};
 use crate::delivery::{Backlog, Outgoing, SendOutcome, SubscriberTransport};
-use crate::event::{Room, name};
+use crate::event::{Reload, Room, name};
 use crate::offset::Offset;
 
 /// What is on its way to a client, in order.
@@ -19,10 +20,10 @@ pub(super) enum Sent {
         /// The rooms that were closed to the client when it was sent.
         closed: Vec<Room>,
     },
-    /// It is to reload a room. With the moment at which it was sent.
-    Resync { contact: String, at: u64 },
+    /// It is to reload a room, perhaps because of an event. With the moment at which it was sent.
+    Resync { room: Room, by_event: bool, at: u64 },
     /// The first event of a connection.
-    Ready { offset: String },
+    Ready { offset: Offset },
     /// A join is answered.
     Joined {
         room: Room,
@@ -73,7 +74,9 @@ impl Wire {
     }
 
     pub(super) fn push(&self, sent: Sent) {
-        self.queue().push_back(sent);
+        if !self.is_closed() {
+            self.queue().push_back(sent);
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -112,7 +115,8 @@ impl SubscriberTransport for Wire {
                 assert_eq!(event.name(), name::RESYNC);
                 let payload: serde_json::Value = serde_json::from_str(payload).expect("JSON");
                 Sent::Resync {
-                    contact: payload["contactId"].as_str().expect("text").to_owned(),
+                    room: payload["room"].as_str().expect("text").into(),
+                    by_event: payload["reason"] == Reload::REASON,
                     at: self.clock.load(Ordering::Relaxed),
                 }
             }
@@ -137,27 +141,6 @@ impl SubscriberTransport for Wire {
     }
 }
 
-/// From where on a client must have everything of a room.
-#[derive(Clone, Debug)]
-enum Since {
-    /// What this offset has not seen.
-    Offset(Box<Offset>),
-    /// It was told to reload at this moment: what was committed later. What was committed before may still come, once.
-    Reload(u64),
-}
-
-/// A room as a client knows it.
-#[derive(Clone, Debug)]
-struct View {
-    since: Since,
-    /// Whether the join was answered.
-    joined: bool,
-    /// What has arrived since.
-    events: Vec<u64>,
-    /// The offset that came last with something of the room, if it says what there was of the room.
-    last: Option<String>,
-}
-
 /// A client over all of its connections.
 #[derive(Default)]
 pub(super) struct Client {
@@ -174,17 +157,19 @@ pub(super) struct Client {
 impl Client {
     /// Asks to join a room, from an offset on if it has one.
     pub(super) fn asks_to_join(&mut self, room: &Room, after: Option<&Offset>) {
-        let since = after.map_or(Since::Reload(u64::MAX), |after| {
-            Since::Offset(Box::new(after.clone()))
-        });
-        let view = View {
-            since,
-            joined: false,
-            events: Vec::new(),
-            last: None,
-        };
         self.kept.remove(room);
-        self.views.insert(room.clone(), view);
+        self.views.insert(room.clone(), View::new(room, after));
+    }
+
+    /// Asks to join a room that it has joined, after what it has loaded: as whoever was told to reload it does.
+    pub(super) fn asks_again(&mut self, room: &Room, after: &Offset, is_believed: bool) {
+        if let Some(view) = self.views.get_mut(room) {
+            view.rejoin = Some(Rejoin {
+                after: Box::new(after.clone()),
+                is_believed,
+                is_told: false,
+            });
+        }
     }
 
     /// A room in which it could go on.
@@ -204,9 +189,8 @@ impl Client {
 
     /// It keeps what it has of a room, to go on from there, if it has an offset to go on from.
     fn keep(&mut self, room: Room, mut view: View) {
-        view.joined = false;
-        let knows_since = !matches!(view.since, Since::Reload(u64::MAX));
-        if view.last.is_some() && knows_since {
+        (view.joined, view.rejoin) = (false, None);
+        if view.last.is_some() && view.knows_since() {
             self.kept.insert(room, view);
         }
     }
@@ -228,7 +212,8 @@ impl Client {
 
     /// The connection is lost: joins that were not answered are asked for again.
     pub(super) fn loses_connection(&mut self) {
-        for (room, view) in std::mem::take(&mut self.views) {
+        for (room, mut view) in std::mem::take(&mut self.views) {
+            view.rejoin = None;
             if view.joined {
                 self.views.insert(room, view);
             } else {
@@ -249,7 +234,12 @@ impl Client {
     /// Something has arrived.
     pub(super) fn receives(&mut self, sent: Sent, database: &Database) {
         match sent {
-            Sent::Ready { offset } => self.offset = Some(offset),
+            Sent::Ready { offset } => {
+                for view in self.views.values_mut() {
+                    view.comes_back(&offset);
+                }
+                self.offset = Some(offset.pack());
+            }
             Sent::Event {
                 uid,
                 offset,
@@ -261,14 +251,14 @@ impl Client {
                     "{uid} was sent after {room:?} was closed"
                 );
                 self.offset = Some(offset.clone());
-                self.receives_event(database.event(uid), offset, database);
+                let event = database.event(uid);
+                if let Some(view) = self.views.get_mut(&event.room) {
+                    view.receives_with(event, offset, database);
+                }
             }
-            Sent::Resync { contact, at } => {
-                let mut views = self.views.iter_mut();
-                if let Some((_, view)) = views.find(|(room, _)| room.contact() == contact) {
-                    view.since = Since::Reload(at);
-                    view.events.clear();
-                    view.last = None;
+            Sent::Resync { room, by_event, at } => {
+                if let Some(view) = self.views.get_mut(&room) {
+                    view.is_to_reload(at, by_event, database);
                 }
             }
             Sent::Joined {
@@ -279,29 +269,15 @@ impl Client {
             } => {
                 self.waits = false;
                 let view = self.views.get_mut(&room).expect("it asked");
-                view.joined = true;
-                let early = std::mem::take(&mut view.events);
-                view.last = (!lost).then(|| offset.pack());
-                if lost {
-                    view.since = Since::Reload(at);
-                    return;
-                }
-                let asked_after = !matches!(view.since, Since::Reload(u64::MAX));
-                if !asked_after {
-                    view.since = Since::Offset(Box::new(offset));
-                }
-                for event in early.into_iter().map(|uid| database.event(uid)) {
-                    // A replay was asked for, and is checked as a whole. What came between another join and its answer
-                    // is later than the answer's offset only after a crash.
-                    if asked_after || view.since.allows(event) {
-                        view.receives(event, database);
-                    }
-                }
+                view.is_answered(offset, lost, at, database);
             }
             Sent::TakenOut { room } => {
                 // An answer may still be on its way.
-                if self.views.get(&room).is_some_and(|view| view.joined) {
-                    self.views.remove(&room);
+                if let Some(view) = self.views.get_mut(&room).filter(|view| view.joined) {
+                    match view.rejoin.take() {
+                        None => drop(self.views.remove(&room)),
+                        Some(rejoin) => *view = View::new(&room, Some(&rejoin.after)),
+                    }
                 }
             }
             Sent::Left { room } => {
@@ -317,66 +293,10 @@ impl Client {
         }
     }
 
-    fn receives_event(&mut self, event: &Committed, offset: String, database: &Database) {
-        let Some(view) = self.views.get_mut(&event.room) else {
-            return;
-        };
-        if view.joined {
-            view.receives(event, database);
-        } else {
-            view.events.push(event.uid);
-        }
-        view.last = Some(offset);
-    }
-
     /// Everything has settled: nothing is missing, and nothing is left that was undone.
     pub(super) fn check_complete(&self, database: &Database) {
-        for (room, view) in &self.views {
-            assert!(view.joined, "a join of {room:?} was never answered");
-            for event in database.committed().filter(|event| event.room == *room) {
-                let has = view.events.contains(&event.uid);
-                assert!(!(has && event.undone), "undone: {event:?} {view:?}");
-                let must = !event.undone && view.since.requires(event);
-                assert!(has || !must, "missing: {event:?} {view:?}");
-            }
+        for view in self.views.values() {
+            view.check_complete(database);
         }
     }
-}
-
-impl View {
-    fn receives(&mut self, event: &Committed, database: &Database) {
-        assert!(
-            !self.events.contains(&event.uid),
-            "twice: {event:?} {self:?}"
-        );
-        assert!(self.since.allows(event), "it had that: {event:?} {self:?}");
-        for earlier in self.events.iter().map(|uid| database.event(*uid)) {
-            let is_late = event.committed_at < earlier.written_at;
-            assert!(!is_late, "after {earlier:?} came {event:?}");
-        }
-        self.events.push(event.uid);
-    }
-}
-
-impl Since {
-    /// Whether an event may come.
-    fn allows(&self, event: &Committed) -> bool {
-        match self {
-            Self::Offset(offset) => has_not_seen(offset, event),
-            Self::Reload(_) => true,
-        }
-    }
-
-    /// Whether an event must come.
-    fn requires(&self, event: &Committed) -> bool {
-        match self {
-            Self::Offset(offset) => has_not_seen(offset, event),
-            Self::Reload(at) => event.committed_at > *at,
-        }
-    }
-}
-
-/// An offset says nothing of transactions after a crash that came later than it.
-fn has_not_seen(offset: &Offset, event: &Committed) -> bool {
-    event.era > offset.epoch.crashes || offset.seen.misses(event.xid, event.id)
 }

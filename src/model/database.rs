@@ -31,11 +31,53 @@ pub(super) struct Committed {
     pruned: bool,
     log: i64,
     revocation: Option<Revocation>,
+    reload: Option<&'static Reload>,
+}
+
+/// What an event has reloaded: patterns, and the rooms that they mean.
+#[derive(Debug)]
+struct Reload {
+    patterns: &'static [&'static str],
+    rooms: &'static [&'static str],
+}
+
+static RELOADS: [Reload; 6] = [
+    Reload {
+        patterns: &["m:%"],
+        rooms: &["m:0", "m:1", "m:2"],
+    },
+    Reload {
+        patterns: &["m:0"],
+        rooms: &["m:0"],
+    },
+    Reload {
+        patterns: &["m:1", "m:2"],
+        rooms: &["m:1", "m:2"],
+    },
+    Reload {
+        patterns: &["x:%0", "%:1"],
+        rooms: &["m:1"],
+    },
+    Reload {
+        patterns: &["n:%", "m:%:0"],
+        rooms: &[],
+    },
+    Reload {
+        patterns: &["%"],
+        rooms: &["m:0", "m:1", "m:2"],
+    },
+];
+
+struct Write {
+    id: i64,
+    room: Room,
+    written_at: u64,
+    reload: Option<&'static Reload>,
 }
 
 struct Transaction {
     xid: u64,
-    writes: Vec<(i64, Room, u64)>,
+    writes: Vec<Write>,
     /// What its last write is the event of.
     revocation: Option<Revocation>,
 }
@@ -56,6 +98,8 @@ pub(super) struct Database {
     pub(super) clock: u64,
     /// Whether most writers do not wait until what they commit is on disk.
     pub(super) is_lazy: bool,
+    /// Whether some events have rooms reloaded.
+    pub(super) has_reloads: bool,
 }
 
 impl Database {
@@ -76,6 +120,7 @@ impl Database {
             pruned: None,
             clock: 0,
             is_lazy: false,
+            has_reloads: false,
         }
     }
 
@@ -87,9 +132,11 @@ impl Database {
             _ if self.open.is_empty() => self.begin(),
             0..=2 => {
                 let (index, room) = (random.below(self.open.len()), random.below(rooms.len()));
-                let write = (self.next_id, rooms[room].clone(), self.clock);
-                self.open[index].writes.push(write);
-                self.next_id += 1;
+                if self.has_reloads && random.one_in(3) {
+                    self.add_reload(index, random);
+                } else {
+                    self.add(index, rooms[room].clone(), None);
+                }
             }
             3 | 4 => {
                 let index = random.below(self.open.len());
@@ -101,7 +148,7 @@ impl Database {
                     self.end(rolled_back.xid);
                 }
             }
-            _ => self.log.flushed = self.log.written,
+            _ => self.flush(),
         }
     }
 
@@ -114,15 +161,46 @@ impl Database {
         self.next_xid += 1;
     }
 
+    fn add(&mut self, index: usize, room: Room, reload: Option<&'static Reload>) {
+        self.open[index].writes.push(Write {
+            id: self.next_id,
+            room,
+            written_at: self.clock,
+            reload,
+        });
+        self.next_id += 1;
+    }
+
+    fn add_reload(&mut self, index: usize, random: &mut Random) {
+        let reload = &RELOADS[random.below(RELOADS.len())];
+        self.add(index, Room::of_reloads(), Some(reload));
+    }
+
+    /// Somebody has rooms reloaded, and somebody else writes at the same time and does not wait for the disk.
+    pub(super) fn reload(&mut self, random: &mut Random, room: &Room) {
+        self.clock += 1;
+        self.begin();
+        let index = self.open.len() - 1;
+        self.add_reload(index, random);
+        self.commit(index, true);
+        self.begin();
+        let index = self.open.len() - 1;
+        self.add(index, room.clone(), None);
+        self.commit(index, false);
+    }
+
+    /// All that was committed is on disk.
+    pub(super) fn flush(&mut self) {
+        self.log.flushed = self.log.written;
+    }
+
     /// Somebody revokes a right, and commits it at once or later.
     pub(super) fn revoke(&mut self, revocation: Revocation, at_once: bool) {
         self.clock += 1;
         self.begin();
         let index = self.open.len() - 1;
-        let write = (self.next_id, Room::of_revocations(), self.clock);
-        self.open[index].writes.push(write);
+        self.add(index, Room::of_revocations(), None);
         self.open[index].revocation = Some(revocation);
-        self.next_id += 1;
         if at_once {
             self.commit(index, true);
         }
@@ -149,11 +227,21 @@ impl Database {
 
     fn commit(&mut self, index: usize, sync: bool) {
         let mut transaction = self.open.remove(index);
-        // Whoever revokes waits for the disk.
-        let sync = sync || transaction.revocation.is_some();
+        // Whoever revokes waits for the disk, and whoever has rooms reloaded.
+        let reloads = transaction
+            .writes
+            .iter()
+            .any(|write| write.reload.is_some());
+        let sync = sync || reloads || transaction.revocation.is_some();
         self.clock += 1;
         self.end(transaction.xid);
-        for (id, room, written_at) in transaction.writes {
+        for write in transaction.writes {
+            let Write {
+                id,
+                room,
+                written_at,
+                reload,
+            } = write;
             self.committed.push(Committed {
                 uid: self.next_uid,
                 id,
@@ -167,6 +255,7 @@ impl Database {
                 sync,
                 pruned: false,
                 log: self.log.written,
+                reload,
             });
             self.next_uid += 1;
         }
@@ -198,8 +287,13 @@ impl Database {
         self.recovered.push(self.next_xid);
     }
 
-    /// Removes what a snapshot sees.
+    pub(super) fn has_crashed(&self) -> bool {
+        self.epoch.crashes > 0
+    }
+
+    /// Removes what a snapshot sees. Whoever removes waits for the disk.
     pub(super) fn prune(&mut self, seen: &Arc<Snapshot>) {
+        self.flush();
         if self
             .pruned
             .as_ref()
@@ -250,7 +344,7 @@ impl Database {
         head
     }
 
-    pub(super) fn committed(&self) -> impl Iterator<Item = &Committed> {
+    pub(super) fn committed(&self) -> impl Iterator<Item = &Committed> + Clone {
         self.committed.iter()
     }
 
@@ -303,12 +397,15 @@ impl Database {
         }
     }
 
-    /// Puts everything on disk, and says which rooms have an event that `before` does not see.
+    /// Puts everything on disk, and says which rooms have an event that `before` does not see, or are
+    /// reloaded by one.
     pub(super) fn flush_and_find_rooms(&mut self, before: &Snapshot, rooms: &[Room]) -> Vec<Room> {
         self.log.flushed = self.log.written;
         let has_event = |room: &&Room| {
             let mut visible = self.visible();
-            visible.any(|event| event.room == **room && !before.sees(event.xid))
+            visible.any(|event| {
+                (event.room == **room || event.reloads(room)) && !before.sees(event.xid)
+            })
         };
         rooms.iter().filter(has_event).cloned().collect()
     }
@@ -343,10 +440,20 @@ fn holds(range: &RoomRange, event: &Committed) -> bool {
 }
 
 impl Committed {
+    /// Whether it has a room reloaded.
+    pub(super) fn reloads(&self, room: &Room) -> bool {
+        self.reload
+            .is_some_and(|reload| reload.rooms.contains(&room.as_str()))
+    }
+
     fn payload(&self) -> String {
-        match &self.revocation {
-            None => self.uid.to_string(),
-            Some(revocation) => serde_json::json!({
+        match (&self.revocation, self.reload) {
+            (None, None) => self.uid.to_string(),
+            (None, Some(reload)) => {
+                serde_json::json!({ "rooms": reload.patterns, "source": "public.m", "reason": "truncate" })
+                    .to_string()
+            }
+            (Some(revocation), _) => serde_json::json!({
                 "subject": revocation.subject,
                 "issuer": revocation.issuer,
                 "room": revocation.room,

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::world::ROOMS;
 use crate::db::{ReadPart, ResumeSession};
 use crate::delivery::{
-    AccessGeneration, BehindReceiver, Hub, StepBroadcast, StepReplay, StepSink, Subscriber,
+    BehindReceiver, Hub, JoinBegun, StepBroadcast, StepReplay, StepSink, Subscriber,
     SubscriberTransport as _,
 };
 use crate::event::Room;
@@ -40,7 +40,7 @@ pub(super) enum Answer {
     Joined {
         room: Room,
         lost: bool,
-        access: AccessGeneration,
+        begun: JoinBegun,
     },
     Left {
         room: Room,
@@ -53,7 +53,7 @@ pub(super) struct Running {
     /// What it waits to be read.
     pub(super) wants: Option<Vec<RoomRange>>,
     /// Of a join: the connection, the room, and when it was begun.
-    pub(super) join: Option<(u64, Room, AccessGeneration)>,
+    pub(super) join: Option<(u64, Room, JoinBegun)>,
 }
 
 pub(super) struct LargeRead {

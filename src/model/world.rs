@@ -12,7 +12,7 @@ use super::client::Client;
 use super::database::Database;
 use super::random::Random;
 use super::server::{Connection, Server};
-use super::trace;
+use super::{STEPS, trace};
 use crate::db::{PidHash, StoredSession};
 use crate::delivery::SubscriberTransport as _;
 use crate::event::Room;
@@ -41,6 +41,7 @@ pub(super) struct World {
     /// Whether clients read seldom in this history, and the database crashes often.
     is_rough: bool,
     rooms: usize,
+    pub(super) steps_left: usize,
 }
 
 impl World {
@@ -48,6 +49,7 @@ impl World {
         let is_rough = random.one_in(2);
         let mut database = Database::new();
         database.is_lazy = is_rough;
+        database.has_reloads = random.one_in(2);
         Self {
             is_rough,
             rooms: if is_rough { 1 } else { ROOMS },
@@ -62,11 +64,13 @@ impl World {
             seconds: 0,
             ended: HashSet::new(),
             issued: vec![0; CLIENTS],
+            steps_left: STEPS,
         }
     }
 
     /// Something happens.
     pub(super) fn step(&mut self) {
+        self.steps_left -= 1;
         let rooms: Vec<Room> = (0..self.rooms).map(room).collect();
         match self.random.below(100) {
             0..=29 => self.database.write(&mut self.random, &rooms),
@@ -86,8 +90,27 @@ impl World {
             99 => self.revoke(),
             _ => {}
         }
+        if self.server.broadcast.is_sending() && self.random.one_in(3) {
+            self.meets_what_is_on_its_way();
+        }
         self.clock.store(self.database.clock, Ordering::Relaxed);
         self.check_one_server_per_session();
+    }
+
+    /// What is on its way to some, and has come to others, meets what they ask for, and what they lose.
+    fn meets_what_is_on_its_way(&mut self) {
+        let client = self.random.below(CLIENTS);
+        let Some(id) = self.online[client] else {
+            return;
+        };
+        self.store(id);
+        if self.random.one_in(2) {
+            self.lose(client);
+            self.loss_is_noticed();
+        } else {
+            while self.read_one(client) {}
+            self.asks(client);
+        }
     }
 
     /// Everything comes to its end, and is checked.
@@ -142,10 +165,31 @@ impl World {
     }
 
     fn database_crashes(&mut self) {
+        if self.database.has_reloads && self.random.one_in(2) {
+            self.reload_before_a_crash();
+        }
         trace(|| "the database crashes".to_owned());
         self.database.crash();
+        // What a crash leaves behind must not be mended by the next one.
+        if self.random.one_in(8) {
+            self.steps_left = self.steps_left.min(self.random.below(40));
+        }
         self.server.connected = false;
         (self.server.read, self.server.large) = (None, None);
+    }
+
+    /// The last that was delivered has rooms reloaded, and what came with it may or may not be on disk.
+    fn reload_before_a_crash(&mut self) {
+        let room = room(self.random.below(self.rooms));
+        self.database.reload(&mut self.random, &room);
+        self.clock.store(self.database.clock, Ordering::Relaxed);
+        for _ in 0..self.random.below(16) {
+            self.reader_goes_on();
+            self.client_reads();
+        }
+        if self.random.one_in(2) {
+            self.database.flush();
+        }
     }
 
     /// Retention removes what the reader has read.

@@ -183,7 +183,7 @@ impl<S: ReplaySource> Requests<S> {
         let subscriber = &client.subscriber;
         let mut unanswered = Some(ack);
         let is_in =
-            subscriber.with_join_offset(room, result.resync, result.access, |offset, reload| {
+            subscriber.with_join_offset(room, result.resync, result.begun, |offset, reload| {
                 let ack = unanswered.take().expect("it is called once");
                 resync = reload;
                 if resync && matches!(ack, Ack::None) {

@@ -149,7 +149,7 @@ const RELEASED: [(&str, &str); 44] = [
     ),
     (
         "0056_reload.sql",
-        "e6baa2d6f7c62287774d32bda81cbe3ca9fb39a49bbaeef0dd1a286836ac3dad",
+        "50790c06f6e0f623dfbeabb38266f0f053eccb67aca8154d3ab37378013e858c",
     ),
     (
         "0057_trees.sql",

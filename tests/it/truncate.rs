@@ -1,7 +1,10 @@
 //! TRUNCATE: rows go without an event of their own, and whoever may have shown them is told to load the room again.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::harness::{Client, Proxy, Scene, http};
 
@@ -72,6 +75,16 @@ async fn a_truncate_has_listeners_of_the_sources_rooms_reload_once_and_nobody_el
     assert_eq!(expired.status, 410, "{expired:?}");
     let other = scene.server.get(&events("order:7", &before)).await;
     assert_eq!(other.status, 200, "{other:?}");
+    // In another room a page of nothing else is no reason to wait.
+    scene
+        .database
+        .run("select rowcast.emit('order:7', 'order:new', '{}')")
+        .await;
+    let path = events("order:7", &format!("{before}&limit=1&wait=25"));
+    let page = timeout(Duration::from_secs(15), scene.server.get(&path)).await;
+    let page = page.expect("an answer before the wait is over").json();
+    assert_eq!((&page["events"], &page["more"]), (&json!([]), &json!(true)));
+    assert_eq!(client.next().await.name, "order:new");
     let fresh = scene.server.offset("42").await;
     let good = scene.server.get(&events("conversation:42", &fresh)).await;
     assert_eq!(good.json()["events"], json!([]), "{good:?}");
@@ -95,7 +108,13 @@ async fn a_truncate_has_listeners_of_the_sources_rooms_reload_once_and_nobody_el
     assert!(away.arrived("rowcast:resync").is_empty());
 
     // The same by hand, where rows changed behind the events' back.
-    scene.database.run("select rowcast.reload('orders')").await;
+    // It is on disk before anybody is told, however its writer commits.
+    let reload =
+        "set synchronous_commit = off; select rowcast.reload('orders'); reset synchronous_commit";
+    scene.database.run(reload).await;
+    let unsafe_ones =
+        "select count(*)::text from rowcast.events where room = 'rowcast:reloads' and not sync";
+    assert_eq!(scene.database.value(unsafe_ones).await, "0");
     assert_eq!(
         reloaded(&scene, &mut client, "conversation:43").await,
         ["order:7"]

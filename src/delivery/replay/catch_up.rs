@@ -80,8 +80,8 @@ impl CatchUp {
         if state.replay_generation() != Some(self.generation) {
             return WalkStep::Done(());
         }
-        if event.room.is_of_reloads() {
-            let named = state.take_reload(&event, &offset, false);
+        if let Some(reload) = Reload::of(&event) {
+            let named = state.take_reload(&event, &reload, &offset, false);
             state.complete_to_offset = offset;
             drop(state);
             self.hub

@@ -78,7 +78,7 @@ impl JoinReplay {
     }
 
     fn next_step(&mut self) -> WalkStep<Outcome> {
-        self.access = self.subscriber.access_generation();
+        self.access = self.subscriber.state().access.generation();
         let joined = self.hub.try_join_after(
             &self.subscriber,
             &self.room,

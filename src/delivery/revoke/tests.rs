@@ -191,22 +191,22 @@ fn a_session_that_was_read_before_the_revocation_is_not_restored_with_its_room()
 fn a_join_is_not_answered_whose_room_was_closed_meanwhile() {
     let (hub, _behind) = hub_at(10);
     let ana = client(&hub, 1, "ana", -9);
-    let access = ana.subscriber.access_generation();
+    let begun = ana.subscriber.join_begun();
     join(&hub, &ana, "a:1").expect("joined");
     let room = Room::from("a:1");
-    let answers = |access| {
+    let answers = |begun| {
         let mut called = false;
         let answered = ana
             .subscriber
-            .with_join_offset(&room, false, access, |_, _| called = true);
+            .with_join_offset(&room, false, begun, |_, _| called = true);
         assert_eq!(answered, called);
         called
     };
-    assert!(answers(access));
+    assert!(answers(begun));
     hub.put_out(&ana.subscriber, &room, "moved");
-    assert!(!answers(access));
-    let access = ana.subscriber.access_generation();
+    assert!(!answers(begun));
+    let begun = ana.subscriber.join_begun();
     join(&hub, &ana, "a:1").expect("joined");
     hub.leave(&ana.subscriber, &room);
-    assert!(answers(access), "it left by itself");
+    assert!(answers(begun), "it left by itself");
 }

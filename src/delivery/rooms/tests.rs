@@ -239,7 +239,7 @@ fn until_a_join_that_left_something_out_is_answered_no_offset_can_be_come_back_w
     ana.subscriber.with_join_offset(
         &"a".into(),
         true,
-        ana.subscriber.access_generation(),
+        ana.subscriber.join_begun(),
         |_, reload| told = reload,
     );
     assert!(told);

@@ -1,5 +1,5 @@
 use super::*;
-use crate::delivery::access::AccessGeneration;
+use crate::delivery::access::JoinBegun;
 use crate::delivery::fakes::{FakeTransport, Received, broadcast_event, event, offset_at};
 use crate::offset::Seen;
 
@@ -117,14 +117,9 @@ fn a_join_is_answered_with_the_later_of_the_join_and_what_was_sent() {
     let subscriber = Subscriber::new(1, Arc::new(FakeTransport::default()), state);
     let answered = |room: &str| {
         let mut answer = None;
-        subscriber.with_join_offset(
-            &room.into(),
-            false,
-            AccessGeneration::default(),
-            |offset, _| {
-                answer = Some(offset.seen.clone());
-            },
-        );
+        subscriber.with_join_offset(&room.into(), false, JoinBegun::default(), |offset, _| {
+            answer = Some(offset.seen.clone());
+        });
         answer.expect("it is called")
     };
     let all = |xmax| Seen::clone(&offset_at(xmax).seen);

@@ -58,7 +58,7 @@ impl World {
             _ => DeliveryState::live(position, number),
         };
         wire.push(Sent::Ready {
-            offset: state.complete_to_offset().pack(),
+            offset: (**state.complete_to_offset()).clone(),
         });
         if !matches!(outcome, ResumeOutcome::Resumed(_)) {
             self.clients[client].begins_anew();

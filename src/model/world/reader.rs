@@ -4,7 +4,7 @@ use futures_util::FutureExt as _;
 
 use super::World;
 use crate::delivery::{
-    AccessGeneration, JoinError, JoinReplayOutcome, Joined, ReplayStepped, StepReplay,
+    JoinBegun, JoinError, JoinReplayOutcome, Joined, ReplayStepped, StepReplay,
     SubscriberTransport as _,
 };
 use crate::event::Room;
@@ -139,8 +139,8 @@ impl World {
             ReplayStepped::NeedsPage(wants) => running.wants = Some(wants),
             ReplayStepped::Done(outcome) => {
                 let running = self.server.replays.swap_remove(index);
-                if let (Some(outcome), Some((id, room, access))) = (outcome, running.join) {
-                    self.join_replayed(id, room, access, outcome);
+                if let (Some(outcome), Some((id, room, begun))) = (outcome, running.join) {
+                    self.join_replayed(id, room, begun, outcome);
                 }
             }
         }
@@ -150,7 +150,7 @@ impl World {
         &mut self,
         id: u64,
         room: Room,
-        access: AccessGeneration,
+        begun: JoinBegun,
         outcome: Result<JoinReplayOutcome, JoinError>,
     ) {
         let Some(connection) = self.server.connections.get_mut(&id) else {
@@ -177,6 +177,6 @@ impl World {
         }
         connection
             .unstored
-            .push(Answer::Joined { room, lost, access });
+            .push(Answer::Joined { room, lost, begun });
     }
 }

@@ -39,6 +39,10 @@ impl World {
     /// A client asks to join a room, or to leave one.
     pub(super) fn client_asks(&mut self) {
         let client = self.random.below(CLIENTS);
+        self.asks(client);
+    }
+
+    pub(super) fn asks(&mut self, client: usize) {
         let Some(id) = self.online[client] else {
             return;
         };
@@ -62,13 +66,24 @@ impl World {
         let goes_on = kept.is_some() && hub.position().is_some() && !self.random.one_in(4);
         let any = room(self.random.below(self.rooms));
         let room = kept.filter(|_| goes_on).unwrap_or(any);
-        if connection.subscriber.is_in(&room) {
+        let has_joined = self.clients[client].joined_rooms().contains(&room);
+        let is_in = connection.subscriber.is_in(&room);
+        if is_in && has_joined && self.server.connected && self.random.one_in(2) {
+            let after = self.database.history_offset();
+            self.clients[client].asks_again(&room, &after, is_believed);
+            if is_believed {
+                return self.joins_after(id, room, &after);
+            }
+            let begun = connection.subscriber.join_begun();
+            return self.join_replayed(id, room, begun, Ok(JoinReplayOutcome::Lost));
+        }
+        if is_in {
             hub.leave(&connection.subscriber, &room);
             self.clients[client].asks_to_leave(&room);
             connection.unstored.push(Answer::Left { room });
             return;
         }
-        let access = connection.subscriber.access_generation();
+        let begun = connection.subscriber.join_begun();
         let after = after
             .filter(|_| hub.position().is_some())
             .map(|after| of_room(&after, &room));
@@ -85,7 +100,7 @@ impl World {
             if let (None, Some(after)) = (&goes_on, &after) {
                 self.clients[client].asks_to_join(&room, Some(after));
             }
-            return self.join_replayed(id, room, access, Ok(JoinReplayOutcome::Lost));
+            return self.join_replayed(id, room, begun, Ok(JoinReplayOutcome::Lost));
         }
         match goes_on.flatten().or(after) {
             Some(after) => {
@@ -102,18 +117,18 @@ impl World {
     fn joins_after(&mut self, id: u64, room: Room, after: &Offset) {
         trace(|| format!("{id} asks for {room:?} after {after:?}"));
         let subscriber = &self.server.connections[&id].subscriber;
-        let access = subscriber.access_generation();
+        let begun = subscriber.join_begun();
         self.server.replays.push(Running {
             replay: StepReplay::join(&self.server.hub, subscriber, &room, after),
             wants: None,
-            join: Some((id, room, access)),
+            join: Some((id, room, begun)),
         });
     }
 
     /// The server does a join without an offset.
     fn joins_from_here(&mut self, client: usize, id: u64, room: Room) {
         let connection = self.server.connections.get_mut(&id).expect("it is open");
-        let access = connection.subscriber.access_generation();
+        let begun = connection.subscriber.join_begun();
         let joined = self.server.hub.join(&connection.subscriber, &room);
         if matches!(joined, Ok(Joined::Wait) | Err(JoinError::Revoked)) {
             self.clients[client].waits = false;
@@ -122,7 +137,7 @@ impl World {
         self.clients[client].asks_to_join(&room, None);
         if joined == Ok(Joined::Entered) {
             let lost = false;
-            let answer = Answer::Joined { room, lost, access };
+            let answer = Answer::Joined { room, lost, begun };
             connection.unstored.push(answer);
         }
     }
@@ -158,12 +173,12 @@ impl World {
         for answer in connection.unstored.drain(..) {
             match answer {
                 Answer::Left { room } => connection.wire.push(Sent::Left { room }),
-                Answer::Joined { room, lost, access } => {
+                Answer::Joined { room, lost, begun } => {
                     let at = self.database.clock;
                     let is_in = connection.subscriber.with_join_offset(
                         &room,
                         lost,
-                        access,
+                        begun,
                         |offset, lost| {
                             connection.wire.push(Sent::Joined {
                                 room: room.clone(),

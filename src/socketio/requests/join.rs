@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 use super::{Requests, STORE_PATIENCE, WAIT_PAUSE};
 use crate::db::Verdict;
 use crate::delivery::{
-    AccessGeneration, JoinReplayOutcome, Joined, ReplaySource, SubscriberTransport as _,
+    JoinBegun, JoinReplayOutcome, Joined, ReplaySource, SubscriberTransport as _,
 };
 use crate::event::Room;
 use crate::metrics::Limit;
@@ -28,7 +28,7 @@ pub(super) struct JoinResult {
     pub(super) replayed: u64,
     pub(super) resync: bool,
     /// When it was begun.
-    pub(super) access: AccessGeneration,
+    pub(super) begun: JoinBegun,
 }
 
 impl<S: ReplaySource> Requests<S> {
@@ -44,7 +44,7 @@ impl<S: ReplaySource> Requests<S> {
             self.hub.metrics.limits(Limit::SessionRate);
             return Err(Refusal::TooManyRequests);
         }
-        let access = client.subscriber.access_generation();
+        let begun = client.subscriber.join_begun();
         self.check_policy(client, &room).await?;
         let mut resync = false;
         if let Some(after) = after {
@@ -54,7 +54,7 @@ impl<S: ReplaySource> Requests<S> {
                         entered: true,
                         replayed,
                         resync: false,
-                        access,
+                        begun,
                     };
                     return Ok(Some((room, result)));
                 }
@@ -70,7 +70,7 @@ impl<S: ReplaySource> Requests<S> {
             entered,
             replayed: 0,
             resync,
-            access,
+            begun,
         };
         Ok(Some((room, result)))
     }
