@@ -47,10 +47,18 @@ const commands = {
     for (const each of first) emit(socket, { client, ...each });
   },
   emit: (command) => emit(clients.get(command.client), command),
-  cut: ({ client }) => clients.get(client).io.engine.close(),
+  cut: ({ client }) => cut(clients.get(client).io.engine),
   disconnect: ({ client }) => clients.get(client).disconnect(),
   token: ({ client, token }) => tokens.set(client, token),
   reconnect: ({ client }) => clients.get(client).connect(),
+};
+
+// The engine closes after an upgrade that is under way, and would do so in the task that has just decoded the last poll. The packets
+// of that poll are handed over after it: a client that has closed stores its events, shows them when it is connected again, and has asked
+// for the same by then, because the offset that it says does not know of them. No network ends in that moment.
+const cut = (engine) => {
+  if (!engine.upgrading) return engine.close();
+  for (const end of ["upgrade", "upgradeError"]) engine.once(end, () => setTimeout(() => engine.close()));
 };
 
 createInterface({ input: process.stdin })

@@ -62,6 +62,13 @@ async fn another_role_that_holds_our_advisory_locks_stops_nothing_and_is_named()
         },
     )
     .await;
+    // The line is on its way when readiness says it.
+    let is_of_it = |line: &Value| {
+        line["message"]
+            .as_str()
+            .is_some_and(|said| said.contains(&named))
+    };
+    scene.server.log("the holder's line", is_of_it).await;
     let told = scene
         .server
         .lines()
