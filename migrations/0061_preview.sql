@@ -271,6 +271,9 @@ begin
     unread := format('%s, who owns the schema rowcast, may not read %s: grant select on %2$s to %1$I', current_user, name);
   elsif row_security_active(source) then
     unread := format('row security may hide rows of %s from %s, who owns the schema rowcast', name, current_user);
+  elsif not rowcast.plans_no_code(source) then
+    unread := format('an index, a constraint or a statistic of %s runs code of somebody who is no superuser, and would run it as %s, who owns the schema rowcast',
+                     name, current_user);
   elsif with_examples then
     examples := rowcast.examples(definition, source);
   end if;

@@ -122,13 +122,14 @@ begin
        where jsonb_typeof(who) in ('string', 'number') and who #>> '{}' <> '' order by nr limit 1) as contact_id
     from part cross join lateral (
       -- A webhook of one person names that one beside the messages.
-      select case when count(*) = 1 then jsonb_agg(known) -> 0 end as sole from jsonb_path_query(value, '$.contacts[*]') as known
+      select case when count(*) = 1 then jsonb_agg(known) -> 0 end as sole from jsonb_path_query(value, '$.contacts[0 to 1]') as known
     ) alone
   )
   select nr, kind, case when kind <> 'other' then external_id end, case when kind <> 'other' then contact_id end,
     case member when 'messages' then 'inbound' when 'message_echoes' then 'outbound' end,
+    -- A webhook tells of few people at a time: the first hundred are looked through.
     case member when 'messages' then
-      (select nullif(known #>> '{profile,name}', '') from jsonb_path_query(value, '$.contacts[*]') as known
+      (select nullif(known #>> '{profile,name}', '') from jsonb_path_query(value, '$.contacts[0 to 99]') as known
        where rowcast.contact_of(known ->> 'wa_id') = contact_id or known ->> 'user_id' in (contact_id, item ->> 'from_user_id') limit 1) end,
     case kind when 'message' then rowcast.whatsapp_text(item) end,
     case kind when 'status' then item ->> 'status' end,

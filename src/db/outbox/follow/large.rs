@@ -19,7 +19,7 @@ where exists (
     where e.room = asked.room and e.xid = any(array(select pg_snapshot_xip($1::text::pg_snapshot)))
 ) or asked.room like any(array(
     select json_array_elements_text(e.data -> 'rooms') from rowcast.events e
-    where e.room = 'rowcast:reloads' and not pg_visible_in_snapshot(e.xid, $1::text::pg_snapshot)
+    where e.room = 'rowcast:reloads' and e.source = 'rowcast.reload' and not pg_visible_in_snapshot(e.xid, $1::text::pg_snapshot)
 ))";
 
 impl Follow {
