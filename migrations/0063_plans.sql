@@ -6,7 +6,7 @@
 -- Guarantee: rowcast.preview and lookups read no table that has such code, unless a superuser owns the code. Who makes such an index at the
 --            very moment of a read is not kept from it: attach and look up tables of owners whom you trust, where the schema's owner may more.
 --            A timestamp is read in its zone whatever standard_conforming_strings says.
--- Cost:      some 50 µs for a lookup's statement.
+-- Cost:      some 0.1 ms for a lookup's statement.
 -- Rights:    everybody may ask: it says what the catalog says.
 
 -- Names mean Postgres's own things here, whatever is planted in the path of who migrates; the end of this file sets it back.
@@ -14,8 +14,11 @@ select pg_catalog.set_config('rowcast.path'::pg_catalog.text, pg_catalog.current
 set local search_path = pg_catalog, pg_temp;
 
 -- Whether the planner runs no code of somebody's who is no superuser when it plans a read of a table or of those that inherit from it.
+-- In PL/pgSQL, which keeps its plan for a connection.
 create function rowcast.plans_no_code(relation oid) returns boolean
-language sql stable set search_path = pg_catalog, pg_temp as $$
+language plpgsql stable set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan as $$
+begin
+return (
   with recursive tree (relid) as (
     select relation
     union
@@ -41,8 +44,8 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
     select t.typowner from planned p join pg_depend d using (classid, objid) join pg_type t on d.refclassid = 'pg_type'::regclass and t.oid = d.refobjid
     where d.refobjid >= 16384 and t.typtype = 'd' and (p.classid <> 'pg_class'::regclass or p.objid not in (select relid from tree))
   )
-  select not exists (select from used join pg_roles r on r.oid = used.owner where not r.rolsuper)
-$$;
+  select not exists (select from used join pg_roles r on r.oid = used.owner where not r.rolsuper));
+end $$;
 
 create or replace function rowcast.no_code_sql(lookup jsonb) returns text
 language sql immutable set search_path = pg_catalog, pg_temp as $$

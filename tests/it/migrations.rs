@@ -177,7 +177,7 @@ const RELEASED: [(&str, &str); 45] = [
     ),
     (
         "0063_plans.sql",
-        "7be2cebd39ddc972b839aae3e6165ec7df3cfad31fdf345c00878599fff59e61",
+        "6ca7992aa441221aa66483db149a7daed9ad9ce6ab933a657e3ef0309f496564",
     ),
     (
         "chat/0001_chat.sql",
