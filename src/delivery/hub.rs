@@ -200,8 +200,7 @@ impl HubState {
             Some(position) if !subscriber.is_behind() => match position.recent.last() {
                 // That event is on its way to the room's members, and perhaps not to this one any more.
                 Some(last)
-                    if subscriber.awaits(last.number)
-                        && subscriber.is_concerned_by(&last.event) =>
+                    if subscriber.awaits(last.number) && subscriber.is_concerned_by(last) =>
                 {
                     &last.before
                 }

@@ -36,9 +36,9 @@ pub(super) fn merge(by_room: &[Members]) -> Members {
 
 impl DeliveryState {
     /// Whether an event is of one of its rooms, or has one reloaded.
-    pub(super) fn is_concerned_by(&self, event: &Event) -> bool {
-        match Reload::of(event) {
-            None => self.membership(&event.room).is_some(),
+    pub(super) fn is_concerned_by(&self, event: &BroadcastEvent) -> bool {
+        match &event.reload {
+            None => self.membership(&event.event.room).is_some(),
             Some(reload) => self
                 .rooms
                 .iter()

@@ -180,7 +180,7 @@ impl Hub {
         let mut state = subscriber.state();
         if let Some(last) = position.recent.last()
             && state.awaits(last.number)
-            && state.is_concerned_by(&last.event)
+            && state.is_concerned_by(last)
         {
             if last.event.room.is_of_reloads() {
                 let named = state.take_reload_live(last);
