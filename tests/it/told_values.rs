@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::harness::database::run;
 use crate::harness::{Scene, Server};
 use crate::history_tables::without_chat;
 use crate::rooms_per_row::outbox;
@@ -65,6 +66,49 @@ async fn words_defaults_texts_and_zones_are_alike_in_events_and_history() {
         .await;
     assert_eq!(older["messages"][0]["id"], "2026-05-01T17:00:00Z");
     assert_eq!(older["messages"][1], Value::Null);
+}
+
+#[tokio::test]
+async fn times_are_told_alike_whatever_a_writer_has_set() {
+    let database = without_chat().await;
+    let mut writer = database.connection().await;
+    run(
+        &mut writer,
+        &format!(
+            "{TABLE}; create table plain (id int primary key, at timestamptz, local timestamp, day date);
+             select rowcast.attach('plain', room => 'conversation:{{id}}', on_insert => 'message:new')"
+        ),
+    )
+    .await;
+    for settings in [
+        "reset all",
+        "set standard_conforming_strings = off; set escape_string_warning = off; set backslash_quote = off",
+        "set datestyle = 'SQL, DMY'; set timezone = 'Asia/Kolkata'; set intervalstyle = 'iso_8601'",
+    ] {
+        // What a session has once compiled it keeps.
+        let mut writer = database.connection().await;
+        run(&mut writer, settings).await;
+        run(
+            &mut writer,
+            "insert into wa (wa_id, chat, sent) values (1, 'c', timestamp '2026-05-01 12:00:00.25');
+             insert into plain values (1, timestamptz '2026-05-01 12:00:00+00', timestamp '2026-05-01 12:00:00', date '2026-05-01');
+             delete from wa; delete from plain",
+        )
+        .await;
+        let events = outbox(&database).await;
+        let [.., (_, _, wa), (_, _, plain)] = &events[..] else {
+            panic!("{events:?}");
+        };
+        assert_eq!(
+            wa["message"]["sent"], "2026-05-01T17:00:00.25Z",
+            "{settings}"
+        );
+        assert_eq!(
+            plain["message"],
+            json!({"id": "1", "at": "2026-05-01T12:00:00Z", "local": "2026-05-01T12:00:00Z", "day": "2026-05-01"}),
+            "{settings}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -202,6 +202,54 @@ async fn a_bad_item_is_kept_and_reported_and_harms_no_other() {
 }
 
 #[tokio::test]
+async fn an_id_that_no_index_can_hold_harms_no_other_item() {
+    let database = Database::chat().await;
+    database
+        .run("insert into messages (contact_id, direction, body, status, external_id) values ('42', 'outbound', 'x', 'queued', 'OUT')")
+        .await;
+    // What can be compressed would find a place in an index.
+    let long = "select string_agg(md5(n::text), '' order by n) from generate_series(1, 400) n";
+    let long = database.value(long).await;
+    assert_eq!(long.len(), 12_800);
+    let body = call(&json!({
+        "messages": [text("A", "42", "good"), text(&long, "42", "?"), text("B", "42", "too")],
+        "statuses": [{"id": &long, "status": "read"}, {"id": "OUT", "status": "read"}]}));
+    for _ in 0..2 {
+        let said = store(&database, &body).await.replace(&long, "LONG");
+        assert_eq!(
+            said,
+            "message LONG its id has more than 2,000 bytes\nstatus LONG its id has more than 2,000 bytes"
+        );
+    }
+    let stored = "select string_agg(concat_ws(' ', external_id, status), ', ' order by external_id)
+        || (select ' ' || count(*) || ' ' || count(external_id) || ' ' || min(length(item ->> 'id')) from webhook_leftovers) from messages";
+    assert_eq!(
+        database.value(stored).await,
+        "A sent, B sent, OUT read 2 0 12800"
+    );
+}
+
+#[tokio::test]
+async fn a_hundred_contacts_are_looked_through_for_each_message() {
+    let database = Database::chat().await;
+    let who = |n: usize| format!("57300{n:07}");
+    let contacts: Vec<_> = (1..=150)
+        .map(|n| json!({"wa_id": who(n), "profile": {"name": format!("Person {n}")}}))
+        .collect();
+    let messages: Vec<_> = [1, 100, 101, 150]
+        .iter()
+        .map(|n| text(&format!("{n:03}"), &who(*n), "hi"))
+        .collect();
+    let body = call(&json!({"contacts": contacts, "messages": messages}));
+    assert_eq!(store(&database, &body).await, "");
+    let authors = "select string_agg(concat_ws(' ', external_id, author), ', ' order by external_id) from messages";
+    assert_eq!(
+        database.value(authors).await,
+        "001 Person 1, 100 Person 100, 101, 150"
+    );
+}
+
+#[tokio::test]
 async fn a_status_that_comes_before_its_message_finds_it() {
     let scene = Scene::new().await;
     let database = &scene.database;
