@@ -15,6 +15,7 @@ use super::broadcast_event::BroadcastEvent;
 use super::hub::{Hub, Members};
 use super::outgoing::Outgoing;
 use super::position::{CRASHED, REWOUND};
+use super::reload::ReloadLog;
 use super::room_notifier::RoomNotifier;
 use super::sink::{Affected, EventSink};
 use super::subscriber::Subscriber;
@@ -31,6 +32,7 @@ pub(crate) struct Broadcast {
     hub: Arc<Hub>,
     notifier: Arc<RoomNotifier>,
     ended: mpsc::UnboundedSender<EndedRights>,
+    reloads: ReloadLog,
 }
 
 /// Rights that were ended for whoever is connected, and are to be ended in what is stored.
@@ -53,6 +55,7 @@ impl Broadcast {
             hub,
             notifier,
             ended,
+            reloads: ReloadLog::default(),
         }
     }
 
@@ -80,12 +83,9 @@ impl Broadcast {
 
     /// Ends the rights that the table of revocations says have ended.
     pub(super) fn end_all_rights(&self, revocations: &[Revocation]) {
-        let left = self.hub.revoke_all(revocations);
+        let (subject, left) = (None, self.hub.revoke_all(revocations));
         if !revocations.is_empty() {
-            drop(self.ended.send(EndedRights {
-                subject: None,
-                left,
-            }));
+            drop(self.ended.send(EndedRights { subject, left }));
         }
     }
 
@@ -145,7 +145,7 @@ impl Broadcast {
         match Reload::of(event) {
             None => self.notifier.notify(&event.room),
             Some(reload) => {
-                tracing::warn!("clients are told to reload: {}", reload.why());
+                self.reloads.write(&reload);
                 self.notifier.notify_those(|room| reload.concerns(room));
             }
         }

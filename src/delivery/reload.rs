@@ -11,6 +11,20 @@ use super::hub::{Members, RoomState};
 use super::subscriber::DeliveryState;
 use crate::event::{Event, Reload, Room};
 use crate::offset::Offset;
+use crate::quota::Sampled;
+
+/// The line of the log about such events. Sampled: whoever may truncate a table may do so again and again.
+#[derive(Default)]
+pub(super) struct ReloadLog(Sampled);
+
+impl ReloadLog {
+    /// Says why clients reload.
+    pub(super) fn write(&self, reload: &Reload) {
+        if let Some(count) = self.0.due() {
+            tracing::warn!(count, "clients are told to reload: {}", reload.why());
+        }
+    }
+}
 
 /// Whether an event is of a room, or has it reloaded.
 pub(super) fn is_of(event: &Event, room: &Room) -> bool {

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 /// Every migration with the SHA-256 of its file.
-const RELEASED: [(&str, &str); 45] = [
+const RELEASED: [(&str, &str); 46] = [
     (
         "0001_outbox.sql",
         "8a202595a90dd4209fe9dbe4f22e364183d8b0135bb5b410841f0276d3ed3af4",
@@ -178,6 +178,10 @@ const RELEASED: [(&str, &str); 45] = [
     (
         "0063_plans.sql",
         "6ca7992aa441221aa66483db149a7daed9ad9ce6ab933a657e3ef0309f496564",
+    ),
+    (
+        "0064_reloads.sql",
+        "4153a88206c494a347c8363071569d94a631bf4a519edde5426ea2e7d7e7a520",
     ),
     (
         "chat/0001_chat.sql",

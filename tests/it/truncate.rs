@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::harness::{Client, Proxy, Scene, http};
+use crate::harness::database::{run, value};
+use crate::harness::{Client, Database, Proxy, Scene, http};
 
 /// The rooms that a client is told to reload, until the fence.
 async fn reloaded(scene: &Scene, client: &mut Client, fence: &str) -> Vec<String> {
@@ -138,4 +139,115 @@ async fn a_truncate_in_a_large_commit_is_told_where_nothing_else_came() {
     );
     let large = scene.server.metric("rowcast_large_reads_total", &[]).await;
     assert!(large >= 1.0);
+}
+
+/// The outbox in its order: which source is reloaded, or the event's name.
+async fn told(database: &Database) -> String {
+    let events = "select coalesce(string_agg(case when room = 'rowcast:reloads' then data ->> 'source' else event end, ' ' order by id), '')
+                  from rowcast.events";
+    database.value(events).await
+}
+
+#[tokio::test]
+async fn a_transaction_has_one_reload_of_a_source_after_all_that_it_covers() {
+    let database = Database::chat().await;
+    database
+        .run(
+            "create table a (id int primary key); create table b (id int primary key);
+             select rowcast.attach('a', room => 'a:{id}', on_insert => 'a'), rowcast.attach('b', room => 'b:{id}', on_insert => 'b')",
+        )
+        .await;
+    let (mut all, reload) = (
+        String::new(),
+        "select rowcast.reload('a') from generate_series(1, 1000)",
+    );
+    for (what, outbox) in [
+        (reload, "public.a"),
+        (
+            "do $$ begin for n in 1 .. 300 loop truncate a; end loop; end $$",
+            "public.a",
+        ),
+        // Each place is that of the last.
+        (
+            "do $$ begin for n in 1 .. 50 loop insert into a values (n); truncate a, b; end loop; end $$",
+            &format!("{}public.a public.b", "a ".repeat(50)),
+        ),
+        (
+            "insert into a values (1); select rowcast.reload('a'); insert into b values (1); select rowcast.reload('a');
+             insert into a values (2)",
+            "a b public.a a",
+        ),
+        // Where a part of the transaction did not happen, what was before it did.
+        (
+            "truncate a; savepoint s; insert into a values (1); truncate a; rollback to s; insert into b values (2)",
+            "public.a b",
+        ),
+        (
+            "savepoint s; truncate a; rollback to s; select rowcast.reload('a'); truncate b; truncate a",
+            "public.b public.a",
+        ),
+        // A source that was attached anew has other listeners.
+        (
+            "select rowcast.reload('a'); select rowcast.attach('a', room => 'c:{id}', on_insert => 'a'); select rowcast.reload('a');
+             select rowcast.reload('a')",
+            "public.a public.a",
+        ),
+    ] {
+        database.run(&format!("begin; {what}; commit")).await;
+        all = format!("{all} {outbox}").trim().to_owned();
+        assert_eq!(told(&database).await, all, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn no_setting_of_a_writers_keeps_a_reload_from_anybody() {
+    let scene = Scene::new().await;
+    let mut client = scene.joined("42").await;
+    scene.database.say("42", "gone").await;
+    assert_eq!(client.event("message:new").await.body(), "gone");
+    // What the setting was called, and what it said, is nobody's secret.
+    let mut writer = scene.database.connection().await;
+    let forge = "select set_config('rowcast.told_to_reload', currval('rowcast.events_id_seq') || ' public.' || t, false)
+                 from unnest('{message_statuses,messages}'::text[]) t";
+    let insert = "insert into messages (contact_id, body) values ('7', 'x')";
+    run(
+        &mut writer,
+        &format!("{insert}; begin; {forge}; truncate messages cascade; commit"),
+    )
+    .await;
+    assert_eq!(
+        reloaded(&scene, &mut client, "conversation:42").await,
+        ["conversation:42"]
+    );
+    // Nor does the moment at which its writer wants to wait for the disk.
+    run(
+        &mut writer,
+        &format!("begin; truncate messages cascade; {insert}; set local synchronous_commit = off; truncate messages cascade;
+                  set rowcast.test = ''; select set_config('rowcast.test', current_setting('synchronous_commit'), false); commit"),
+    )
+    .await;
+    let commits = "select current_setting('rowcast.test')";
+    assert_eq!(value(&mut writer, commits).await, "local");
+}
+
+#[tokio::test]
+async fn reloads_that_come_often_are_a_line_of_the_log_now_and_then() {
+    let scene = Scene::new().await;
+    let mut client = scene.joined("42").await;
+    for _ in 0..30 {
+        scene
+            .database
+            .run("select rowcast.reload('messages')")
+            .await;
+    }
+    assert_eq!(
+        reloaded(&scene, &mut client, "conversation:42").await.len(),
+        30
+    );
+    scene.server.stop().await;
+    let lines = scene.server.lines();
+    let lines = lines
+        .iter()
+        .filter(|line| line.contains("clients are told to reload"));
+    assert!((1..=3).contains(&lines.count()));
 }
