@@ -181,7 +181,7 @@ const RELEASED: [(&str, &str); 46] = [
     ),
     (
         "0064_reloads.sql",
-        "4153a88206c494a347c8363071569d94a631bf4a519edde5426ea2e7d7e7a520",
+        "0d83ccdbc020a1600a1b3d1cbbfbf45c85f4d6666b914ab353819a65b43a1c83",
     ),
     (
         "chat/0001_chat.sql",

@@ -42,6 +42,37 @@ async fn emit_and_attach_refuse_rooms_that_are_the_servers_own() {
 }
 
 #[tokio::test]
+async fn rows_whose_columns_make_such_a_room_are_stored_in_none() {
+    let database = Database::chat().await;
+    let tables = [
+        ("{kind}:{id}", "rowcast", ""),
+        ("{kind}{id}", "rowcast:", ""),
+        ("row{kind}:{id}", "cast", ""),
+        (
+            "{kind}:{id}",
+            "rowcast",
+            r#", rooms => '[{"room": "inbox:{id}", "on_insert": "note"}]'"#,
+        ),
+    ];
+    for (n, (room, kind, more)) in tables.into_iter().enumerate() {
+        database
+            .run(&format!(
+                "create table t{n} (nr int primary key, kind text, id text);
+                 select rowcast.attach('t{n}', room => '{room}', on_insert => 'note'{more});
+                 insert into t{n} values (1, '{kind}', 'reloads'), (2, '{kind}', 'x'), (3, 'chat:', '7')"
+            ))
+            .await;
+    }
+    let counted = "select count(*) filter (where starts_with(room, 'rowcast:')) || ' ' || count(*) filter (where room is null)
+        || ' ' || count(*) filter (where data ->> 'reason' like '%kind is rowcast%') || ' ' || count(*) from rowcast.events";
+    assert_eq!(
+        database.value(counted).await,
+        "0 8 8 15",
+        "and what is nobody's is sent"
+    );
+}
+
+#[tokio::test]
 async fn nobody_joins_or_reads_such_a_room() {
     for (settings, token) in [(&[][..], None), (&JWT[..], Some(bearer_of_everything()))] {
         let scene = Scene::with(settings).await;
