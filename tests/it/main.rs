@@ -21,6 +21,7 @@ mod delivery;
 mod demo;
 mod doctor;
 mod documented;
+mod doubts;
 mod embedded;
 mod encodings;
 mod events;

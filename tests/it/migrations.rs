@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 /// Every migration with the SHA-256 of its file.
-const RELEASED: [(&str, &str); 46] = [
+const RELEASED: [(&str, &str); 47] = [
     (
         "0001_outbox.sql",
         "8a202595a90dd4209fe9dbe4f22e364183d8b0135bb5b410841f0276d3ed3af4",
@@ -182,6 +182,10 @@ const RELEASED: [(&str, &str); 46] = [
     (
         "0064_reloads.sql",
         "0d83ccdbc020a1600a1b3d1cbbfbf45c85f4d6666b914ab353819a65b43a1c83",
+    ),
+    (
+        "0065_doubts.sql",
+        "6d17dad5b35cf641a955d08c8bcab2f6bb5ac21f9783732a112887efdfb16c96",
     ),
     (
         "chat/0001_chat.sql",
