@@ -2,8 +2,8 @@
 //!
 //! Reads the attached tables whose inserts are `message:new` and whose room's template can be that room. Rows and offset are
 //! of one snapshot, so that whoever joins with that offset misses nothing and gets nothing twice.
-//! Order: by the order column, then the primary key. Several tables are merged where all order by a point in time; a table
-//! that does not comes before those that do.
+//! Order: by the order columns, then the primary key. Several tables are merged by the instant, where they are sorted by a point in time;
+//! a table that is not comes before those that are.
 //! A table that can't be read is left out where another one can be, and the page says so: what is broken about one table hides no
 //! other.
 //! Relies on SELECT on those tables, which their owner grants.
@@ -20,6 +20,7 @@ use crate::offset::DatabaseState;
 
 mod column;
 mod error;
+mod instant;
 mod lookup;
 mod merge;
 mod place;

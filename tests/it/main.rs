@@ -33,6 +33,7 @@ mod few_connections;
 mod forged;
 mod guide;
 mod history;
+mod history_merged;
 mod history_sources;
 mod history_tables;
 mod hostile;

@@ -66,6 +66,12 @@ pub(super) struct Column {
 }
 
 impl Column {
+    /// Whether a value's text may have a colon in it.
+    pub(super) fn may_have_colon(&self) -> bool {
+        let plain = ["smallint", "integer", "bigint", "uuid", "date", "boolean"];
+        !plain.contains(&&*self.type_name) && !self.type_name.starts_with("numeric")
+    }
+
     /// Whether it is a `timestamp`: what it means depends on a zone.
     pub(super) fn is_local_time(&self) -> bool {
         self.time && self.type_name.ends_with("without time zone")

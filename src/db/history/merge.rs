@@ -13,8 +13,8 @@ use sqlx::postgres::PgRow;
 /// A message of one table.
 #[derive(Debug)]
 pub(super) struct Message {
-    /// In seconds; `None` is the latest.
-    time: Option<f64>,
+    /// In microseconds; `None` is the latest.
+    time: Option<i64>,
     body: Box<RawValue>,
 }
 
@@ -47,7 +47,7 @@ impl List {
                 return Ordering::Equal;
             }
             match (time(self), time(other)) {
-                (Some(a), Some(b)) => a.total_cmp(&b),
+                (Some(a), Some(b)) => a.cmp(&b),
                 (a, b) => a.is_none().cmp(&b.is_none()),
             }
         })
@@ -89,8 +89,8 @@ pub(super) fn newest(
 mod tests {
     use super::*;
 
-    fn list(timed: bool, more: bool, messages: &[(Option<f64>, &str)]) -> List {
-        let message = |(time, text): &(Option<f64>, &str)| Message {
+    fn list(timed: bool, more: bool, messages: &[(Option<i64>, &str)]) -> List {
+        let message = |(time, text): &(Option<i64>, &str)| Message {
             time: *time,
             body: RawValue::from_string(format!("{text:?}")).expect("JSON"),
         };
@@ -114,13 +114,9 @@ mod tests {
     fn tables_are_merged_by_time_and_the_later_table_is_newer_among_equals() {
         let lists = || {
             vec![
-                list(
-                    true,
-                    false,
-                    &[(None, "e"), (Some(3.0), "c"), (Some(1.0), "a")],
-                ),
+                list(true, false, &[(None, "e"), (Some(3), "c"), (Some(1), "a")]),
                 list(false, false, &[(None, "y"), (None, "x")]),
-                list(true, false, &[(Some(3.0), "d"), (Some(2.0), "b")]),
+                list(true, false, &[(Some(3), "d"), (Some(2), "b")]),
             ]
         };
         assert_eq!(merged(lists(), 9, 99), ("xyabcde".to_owned(), false));
@@ -133,8 +129,8 @@ mod tests {
 
     #[test]
     fn nothing_is_skipped_where_a_list_was_cut() {
-        let cut = list(true, true, &[(Some(5.0), "e")]);
-        let whole = list(true, false, &[(Some(6.0), "f"), (Some(1.0), "a")]);
+        let cut = list(true, true, &[(Some(5), "e")]);
+        let whole = list(true, false, &[(Some(6), "f"), (Some(1), "a")]);
         assert_eq!(merged(vec![cut, whole], 9, 99), ("ef".to_owned(), true));
     }
 }

@@ -21,6 +21,8 @@ pub(super) struct Found<'a> {
 pub(super) struct Anchor {
     table: usize,
     values: Vec<Option<String>>,
+    /// When it was, where its table is merged by that; `None` is the latest.
+    time: Option<String>,
 }
 
 impl Found<'_> {
@@ -34,7 +36,7 @@ impl Found<'_> {
 
     /// Whether its messages are merged with those of other tables by their points in time.
     pub(super) fn timed(&self) -> bool {
-        self.source.order().is_some_and(|order| order.time)
+        self.source.instant().is_some()
     }
 }
 
@@ -61,7 +63,7 @@ pub(super) fn older<'a>(
     }
     match (tables[index].timed(), tables[anchor.table].timed()) {
         (true, true) => Some(Only::Older {
-            time: anchor.values[0].as_deref(),
+            time: anchor.time.as_deref(),
             or_equal: index < anchor.table,
         }),
         (true, false) => None,
@@ -85,16 +87,14 @@ pub(super) async fn find(
         if source.key().is_empty() {
             continue;
         }
-        let key = match source.key_template().solve(id) {
+        let values = match source.key_template().solve(id) {
             Solution::None => continue,
-            // A row may show a time without a zone in one.
-            Solution::Only(values) => {
-                let mut values = source.comparable(values);
-                values.retain(|(column, _)| !column.is_local_time());
-                values
-            }
-            Solution::Several => Vec::new(),
+            Solution::Only(values) => values,
+            Solution::Several => source.split_key(id),
         };
+        let mut key = source.comparable(values);
+        // A row may show a time without a zone in one.
+        key.retain(|(column, _)| !column.is_local_time());
         if let Some(sql) = &source.key_sql {
             find_in(conn, (index, table), room, (sql, id, key), &mut found).await?;
         }
@@ -132,15 +132,16 @@ async fn find_in(
     }
     let source = table.source;
     let scope = table.scope(room, Only::Id { sql, id, values });
-    let rows: Vec<(Vec<Option<String>>,)> = statement::anchor(source, &scope)
+    let rows: Vec<(Vec<Option<String>>, Option<String>)> = statement::anchor(source, &scope)
         .build_query_as()
         .fetch_all(&mut *conn)
         .await
         .map_err(|error| source.failed(error))?;
     conn.pin_names().await?;
-    found.extend(rows.into_iter().map(|(values,)| Anchor {
+    found.extend(rows.into_iter().map(|(values, time)| Anchor {
         table: index,
         values,
+        time,
     }));
     Ok(())
 }

@@ -8,6 +8,8 @@ pub(super) struct Shape<'a> {
     key: &'a [String],
     order: &'a [String],
     members: &'a [String],
+    /// Whether they are merged with other tables' by what sorts them first.
+    is_timed: bool,
 }
 
 impl<'a> From<&'a Source> for Shape<'a> {
@@ -16,6 +18,7 @@ impl<'a> From<&'a Source> for Shape<'a> {
             key: &source.key,
             order: &source.order,
             members: &source.members,
+            is_timed: source.instant().is_some(),
         }
     }
 }
@@ -26,10 +29,21 @@ impl<'a> From<&'a Source> for Shape<'a> {
 pub(super) fn common(all: &[Shape<'_>], shown: &[Shape<'_>]) -> (Vec<String>, Vec<String>) {
     let shown = if shown.is_empty() { all } else { shown };
     let key = common_key(all).or_else(|| common_key(shown));
-    let order = shown.first().map_or(&[][..], |shape| shape.order);
-    let is_order = shown.iter().all(|shape| shape.order == order);
-    let order = if is_order { order.to_vec() } else { Vec::new() };
-    (key.unwrap_or_default(), order)
+    (key.unwrap_or_default(), common_order(shown))
+}
+
+/// One table's messages are sorted by all of its order. Those of several are merged by their time alone: at one time, the table decides.
+fn common_order(shapes: &[Shape<'_>]) -> Vec<String> {
+    match shapes {
+        [] => Vec::new(),
+        [one] => one.order.to_vec(),
+        [first, ..] => {
+            let time = first.order.first();
+            let is_by_it = |shape: &Shape<'_>| shape.is_timed && shape.order.first() == time;
+            let time = time.filter(|_| shapes.iter().all(is_by_it));
+            time.cloned().into_iter().collect()
+        }
+    }
 }
 
 /// Members of which each table's messages have just those that are their key, in its order.
@@ -78,6 +92,7 @@ mod tests {
                 key,
                 order,
                 members,
+                is_timed: order.first().is_some_and(|first| first == "at"),
             })
             .collect()
     }
@@ -91,6 +106,10 @@ mod tests {
         let key = |all: &[_]| of(all, all).0;
         assert_eq!(of(&[], &[]), (String::new(), String::new()));
         assert_eq!(of(&[a], &[a]), ("id".to_owned(), "at id".to_owned()));
+        assert_eq!(of(&[a, a], &[a, a]), ("id".to_owned(), "at".to_owned()));
+        let plain = ("id", "id", "id body");
+        assert_eq!(of(&[plain], &[plain]).1, "id");
+        assert_eq!(of(&[plain, plain], &[plain, plain]).1, "", "in blocks");
         assert_eq!(key(&[a, b]), "tenant id");
         assert_eq!(key(&[b, a]), "tenant id");
         let other = ("nr", "nr", "nr text");

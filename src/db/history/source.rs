@@ -30,7 +30,7 @@ select f.value ->> 'room' as room, format('%I.%I', n.nspname, c.relname) as rela
        exists (select from pg_attribute att join pg_type ty on ty.oid = att.atttypid
                where att.attrelid = c.oid and att.attnum > 0 and not att.attisdropped
                  and (ty.typnamespace <> 'pg_catalog'::regnamespace or ty.typname ~ '^_?(json$|reg)')) as careful,
-       s.key_columns, coalesce(s.order_columns, array_remove(array[s.order_column], null)) as order_columns,
+       quote_literal(a.timezone) as zone, s.key_columns, coalesce(s.order_columns, array_remove(array[s.order_column], null)) as order_columns,
        case when exists (
          select from pg_index i
          where i.indrelid = c.oid and i.indisvalid and i.indpred is null
@@ -97,6 +97,8 @@ pub(super) struct Source {
     pub(super) order: Vec<String>,
     /// All members of a row.
     pub(super) members: Vec<String>,
+    /// The zone of its columns of type `timestamp`, quoted, where that isn't UTC.
+    pub(super) zone: Option<String>,
     key_columns: Vec<String>,
     order_columns: Vec<String>,
     /// The columns that the room's name tells, where an index has them first and then what sorts the rows; else none.
@@ -209,6 +211,22 @@ impl Source {
         }
     }
 
+    /// An id as the values of the key's columns, where all but one are of types that have no colon in their texts; else nothing.
+    pub(super) fn split_key(&self, id: &str) -> Vec<(String, String)> {
+        let key = self.key();
+        let mut open = (0..key.len()).filter(|at| key[*at].may_have_colon());
+        let (Some(open), None) = (open.next(), open.next()) else {
+            return Vec::new();
+        };
+        let mut first: Vec<_> = id.splitn(open + 1, ':').collect();
+        let rest = first.pop().unwrap_or_default();
+        let mut last: Vec<_> = rest.rsplitn(key.len() - open, ':').collect();
+        last.reverse();
+        let names = key.into_iter().map(|column| column.name.clone());
+        let values = first.into_iter().chain(last).map(str::to_owned);
+        names.zip(values).collect()
+    }
+
     /// Whether an index gives the rows with these values as they are sorted.
     pub(super) fn is_sorted_by_index(&self, values: &Values<'_>) -> bool {
         let told = |name: &String| {
@@ -218,12 +236,6 @@ impl Source {
             values.iter().any(one)
         };
         !self.index_columns.is_empty() && self.index_columns.iter().all(told)
-    }
-
-    /// The first of its order columns, where that is there and says more than the key does.
-    pub(super) fn order(&self) -> Option<&Column> {
-        self.column(self.order_columns.first()?)
-            .filter(|column| !self.key_columns.contains(&column.name))
     }
 
     /// What its rows are sorted by.

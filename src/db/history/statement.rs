@@ -62,9 +62,9 @@ pub(super) fn page(
         ))
         .push(&source.row_sql)
         .push(" as row from (select a.after, ")
-        .push(match source.order() {
-            Some(order) if order.time => format!("extract(epoch from {})::float8", order.sql),
-            _ => "null::float8".to_owned(),
+        .push(match source.instant() {
+            Some(instant) => instant.microseconds_sql(),
+            None => "null::bigint".to_owned(),
         })
         .push(" as time");
     push_scope(&mut sql, source, scope);
@@ -82,7 +82,7 @@ pub(super) fn page(
     sql
 }
 
-/// Reads where a message stands: the values that its table is sorted by.
+/// Reads where a message stands: the values that its table is sorted by, and when it was.
 pub(super) fn anchor(source: &Source, scope: &Scope<'_>) -> QueryBuilder<Postgres> {
     let mut sql = QueryBuilder::new("select array[");
     for (place, column) in source.sort().into_iter().enumerate() {
@@ -90,7 +90,9 @@ pub(super) fn anchor(source: &Source, scope: &Scope<'_>) -> QueryBuilder<Postgre
             .push(&column.sql)
             .push("::text");
     }
-    sql.push("]");
+    let time = source.instant().map(|instant| instant.sql());
+    let time = time.as_deref().unwrap_or("null");
+    sql.push(format_args!("]::text[], ({time})::text"));
     push_scope(&mut sql, source, scope);
     sql.push(" limit 2");
     sql
@@ -151,21 +153,9 @@ fn push_scope(sql: &mut QueryBuilder<Postgres>, source: &Source, scope: &Scope<'
         Only::Id { values, .. } => push_equal(sql, values),
         Only::Before(values) => push_before(sql, source, values),
         Only::Older { time, or_equal } => {
-            let order = source.order().expect("a table that has points in time");
-            match time {
-                Some(time) => {
-                    sql.push(format_args!(
-                        " and {} {} ",
-                        order.sql,
-                        if *or_equal { "<=" } else { "<" }
-                    ));
-                    sql.push_bind((*time).to_owned()).push("::timestamptz");
-                }
-                None if *or_equal => {}
-                None => {
-                    sql.push(format_args!(" and {} is not null", order.sql));
-                }
-            }
+            let instant = source.instant();
+            let instant = instant.expect("a table that has points in time");
+            instant.push_older(sql, *time, *or_equal);
         }
     }
 }
