@@ -206,6 +206,21 @@ async fn a_table_is_detached_by_its_name() {
             .database(&database.url)
             .arg(table)
     };
+    // Of two tables that are called alike, neither is taken for the one that is meant.
+    database
+        .run(
+            "create schema s; create table s.messages (id int primary key, c text);
+             select rowcast.attach('s.messages', room => 'conversation:{c}', on_insert => 'message:new')",
+        )
+        .await;
+    let both = "2 tables are attached that are called messages: public.messages, s.messages; say which with its schema";
+    detach("messages").refuse(&[both]).await;
+    let reload = "do $$ begin perform rowcast.reload('messages'); exception when ambiguous_alias then raise exception using message = sqlerrm || '!'; end $$";
+    let refused = sqlx::query(reload).execute(&database.pool).await;
+    let refused = refused.expect_err("there are two").to_string();
+    assert!(refused.contains(&format!("{both}!")), "{refused}");
+    let done = detach("s.messages").succeed().await;
+    assert_eq!(done.stdout, "s.messages is detached\n");
     let done = detach("messages").succeed().await;
     assert_eq!(done.stdout, "public.messages is detached\n");
     database.say("42", "unheard").await;
