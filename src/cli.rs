@@ -15,6 +15,7 @@ mod sources;
 mod tail;
 mod token;
 mod types;
+mod wrong_usage;
 
 pub(crate) use attach::attach;
 pub(crate) use check::check;
@@ -29,3 +30,4 @@ pub(crate) use sources::sources;
 pub(crate) use tail::tail;
 pub(crate) use token::token;
 pub(crate) use types::types;
+pub(crate) use wrong_usage::{WRONG_USAGE, WrongUsage};

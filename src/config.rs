@@ -11,6 +11,7 @@ mod allowed_hosts;
 mod attach;
 mod auth;
 mod command;
+mod command_line;
 mod database_url;
 mod env_file;
 mod environment;
@@ -133,11 +134,9 @@ pub(crate) enum Migrate {
     Off,
 }
 
-/// Reads the command line, the environment and `.env`. Ends the process for `--help`, `--version`
-/// and a misused command line, as clap does.
-///
+/// Reads the command line, the environment and `.env`. Ends the process for `--help`, `--version` and a misused command line.
 pub(crate) fn load() -> Loaded {
-    let cli = Cli::parse();
+    let cli = command_line::parse();
     let (shown, config) = match Environment::of_process() {
         Ok(environment) => (
             shown::settings(&cli.flags, &environment),

@@ -40,6 +40,7 @@ mod listen;
 mod lock_holder;
 mod locks;
 mod migrate;
+mod notices;
 mod notify_queue;
 mod numbers;
 mod outbox;

@@ -84,7 +84,7 @@ pub fn run() -> ExitCode {
         }
         Err(problems) => {
             complain(&problems.to_string());
-            return ExitCode::from(2);
+            return ExitCode::from(cli::WRONG_USAGE);
         }
     };
     if command == Command::Check {
@@ -128,7 +128,10 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> 
 
 fn failed(error: &anyhow::Error) -> ExitCode {
     complain(&format!("{error:#}"));
-    ExitCode::FAILURE
+    match error.is::<cli::WrongUsage>() {
+        true => ExitCode::from(cli::WRONG_USAGE),
+        false => ExitCode::FAILURE,
+    }
 }
 
 #[expect(

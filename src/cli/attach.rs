@@ -14,6 +14,7 @@ use anyhow::anyhow;
 use serde_json::json;
 
 use super::find_database::on_database;
+use super::wrong_usage::WrongUsage;
 use crate::config::{AttachArgs, AttachFlags, Config};
 use crate::db::{Preview, WantedSource, attach_all, preview};
 use crate::one_line::one_line;
@@ -28,7 +29,9 @@ pub(crate) async fn attach(config: &Config, args: &AttachArgs) -> anyhow::Result
     match (&args.file, table) {
         (Some(file), _) => file::attach_file(config, args, file).await,
         (None, Some(table)) => attach_one(config, args, table).await,
-        (None, None) => Err(anyhow!("TABLE is missing; accepted: a table, or --file")),
+        (None, None) => {
+            Err(WrongUsage::new("TABLE is missing; accepted: a table, or --file").into())
+        }
     }
 }
 
@@ -38,7 +41,13 @@ async fn attach_one(config: &Config, args: &AttachArgs, table: &str) -> anyhow::
         table,
         arguments: &arguments,
     }];
-    let refused = |(_, why): (_, String)| anyhow!(argument::by_flag(&why, &arguments));
+    let refused = |(_, why): (_, String)| {
+        let told = argument::by_flag(&why, &arguments);
+        match argument::parameter_of(&why, &arguments) {
+            Some(_) => WrongUsage::new(&told).into(),
+            None => anyhow!(one_line(&told, |_| false).into_owned()),
+        }
+    };
     let attach = async |database| {
         let previews = preview(&database, &wanted, args.dry_run).await;
         let previews = previews.map_err(refused)?;

@@ -2,10 +2,11 @@
 
 use std::io::Read as _;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use serde::de::IgnoredAny;
 
 use super::find_database::on_database;
+use super::wrong_usage::WrongUsage;
 use crate::config::Config;
 use crate::db::{Call, call};
 use crate::event::Room;
@@ -20,7 +21,7 @@ pub(crate) async fn emit(
     event: &str,
     data: &str,
 ) -> anyhow::Result<()> {
-    Room::named(room).with_context(|| format!("ROOM {room:?}"))?;
+    Room::named(room).map_err(|why| WrongUsage::new(&format!("ROOM {room:?}: {why}")))?;
     let mut input = String::new();
     let data = if data == "-" {
         let read = std::io::stdin().read_to_string(&mut input);
@@ -30,7 +31,8 @@ pub(crate) async fn emit(
         data
     };
     if let Err(error) = serde_json::from_str::<IgnoredAny>(data) {
-        bail!("JSON is not JSON: {error}; a text is quoted twice, such as '\"hello\"'");
+        let why = format!("JSON is not JSON: {error}; a text is quoted twice, such as '\"hello\"'");
+        return Err(WrongUsage::new(&why).into());
     }
     let emit = async |database| call(&database, Call::Emit { room, event, data }).await;
     on_database(config, emit).await.map(drop)

@@ -9,7 +9,9 @@ use serde_json::{Map, Value};
 use sqlx::postgres::{PgConnection, PgDatabaseError};
 use sqlx::{AssertSqlSafe, Connection as _};
 
+use super::fault::is_refused;
 use super::link::begin;
+use super::notices::with_notices;
 use super::numbers::pin_names;
 use super::{Database, PLAIN, cause_of, cause_with};
 
@@ -26,6 +28,12 @@ select coalesce((
 /// Nobody's path may decide here what a function is.
 const FIND: &str = "select pg_catalog.to_regclass($1)::pg_catalog.oid";
 const PREVIEW: &str = "select rowcast.preview($1::oid::regclass, $2::jsonb, $3)";
+/// What a condition may be.
+const CONDITIONS: &str =
+    "; accepted: a predicate over the row's columns, such as $.direction == \"inbound\"";
+const AS_CONDITION: &str = "select $1::jsonpath::text";
+/// What a refusal and a NOTICE of `rowcast.attach` begin with.
+const OF_ATTACH: &str = "rowcast.attach: ";
 /// A preview waits for nobody.
 const BRIEFLY: &str = "set local lock_timeout = '2s'; set local statement_timeout = '15s'";
 
@@ -117,14 +125,41 @@ async fn of(
             wanted.table
         ));
     };
+    check_condition(connection, wanted.arguments).await?;
     let query = sqlx::query_scalar(PREVIEW)
         .persistent(false)
         .bind(relation)
         .bind(sqlx::types::Json(wanted.arguments))
         .bind(with_examples);
-    let read = query.fetch_one(connection).await;
-    let sqlx::types::Json(preview) = read.map_err(|error| refusal(&error))?;
+    let (read, said) = with_notices(query.fetch_one(connection)).await;
+    let sqlx::types::Json(mut preview): sqlx::types::Json<Preview> =
+        read.map_err(|error| refusal(&error))?;
+    let said = said.iter().filter_map(|said| said.strip_prefix(OF_ATTACH));
+    for notice in said.map(str::to_owned) {
+        if !preview.notices.contains(&notice) {
+            preview.notices.push(notice);
+        }
+    }
     Ok(preview)
+}
+
+/// Refuses a condition that Postgres can't read: as it would say of a jsonpath what is wrong with that, and not which argument it is.
+async fn check_condition(
+    connection: &mut PgConnection,
+    arguments: &Map<String, Value>,
+) -> Result<(), String> {
+    let Some(Value::String(condition)) = arguments.get("condition") else {
+        return Ok(());
+    };
+    let query = sqlx::query_scalar(AS_CONDITION).persistent(false);
+    let read: sqlx::Result<String> = query.bind(condition).fetch_one(connection).await;
+    match read {
+        Err(error) if is_refused(&error) => Err(format!(
+            "condition {condition:?} is no jsonpath: {}{CONDITIONS}",
+            cause_of(&error)
+        )),
+        read => read.map(drop).map_err(|error| refusal(&error)),
+    }
 }
 
 /// The table of that name.
@@ -187,13 +222,17 @@ async fn open(database: &Database) -> Result<PgConnection, String> {
 /// What the database said, and how to mend it where it said that, too.
 fn refusal(error: &sqlx::Error) -> String {
     let said = cause_with(error, "; `rowcast grant ROLE --attach` prints the right");
-    let said = said.strip_prefix("rowcast.attach: ").unwrap_or(&said);
+    let said = said.strip_prefix(OF_ATTACH).unwrap_or(&said);
+    let accepted = match said.contains(" is no jsonpath: ") {
+        true => CONDITIONS,
+        false => "",
+    };
     let hint = error.as_database_error().and_then(|said| {
         let said = said.try_downcast_ref::<PgDatabaseError>()?;
         said.hint()
     });
     match hint {
         Some(hint) if !said.contains("rowcast migrate") => format!("{said}; {hint}"),
-        _ => said.to_owned(),
+        _ => format!("{said}{accepted}"),
     }
 }

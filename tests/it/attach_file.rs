@@ -218,6 +218,27 @@ async fn a_file_is_refused_by_its_line_and_then_nothing_is_done() {
             ],
         ),
         (
+            "condition = '$.tenant > 0'",
+            "condition = 'tenant > 0'",
+            [
+                "rowcast.toml:9: tickets: condition \"tenant > 0\" is no jsonpath",
+                "accepted: a predicate",
+            ],
+        ),
+        (
+            "condition = '$.of.title != null'",
+            "condition = 'of.title is null'",
+            ["is no jsonpath", "accepted: a predicate"],
+        ),
+        (
+            "order_columns = [\"at\", \"id\"]",
+            "order_columns = [\"att\"]",
+            [
+                "rowcast.toml:13: tickets: order_column names",
+                "accepted: id",
+            ],
+        ),
+        (
             "note:{id}",
             "lobby",
             [
@@ -234,6 +255,13 @@ async fn a_file_is_refused_by_its_line_and_then_nothing_is_done() {
     run.launch([])
         .refuse(&["rowcast.toml:1: there is no source", "[[source]]"])
         .await;
+    run.write(&format!("# {}\n{FILE}", "x".repeat(1 << 20)));
+    run.launch([])
+        .refuse(&["--file rowcast.toml: it is larger than 1 MB; accepted: "])
+        .await;
+    let endless = Launch::command(["attach", "--file", "/dev/zero"]);
+    let endless = endless.database(&run.database.url);
+    endless.refuse(&["--file /dev/zero: it is larger"]).await;
     run.launch(["--room", "a:{b}"])
         .refuse(&["--file", "cannot be used with"])
         .await;

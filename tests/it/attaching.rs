@@ -11,6 +11,9 @@ fn attach<const N: usize>(database: &Database, arguments: [&str; N]) -> Launch {
     arguments.into_iter().fold(launch, Launch::arg)
 }
 
+const CONDITIONS: &str =
+    "accepted: a predicate over the row's columns, such as $.direction == \"inbound\"";
+
 const TABLES: &str = "
 create table chats (id bigint primary key, jid text not null unique, title text);
 insert into chats values (7, '57@s', 'Ana');
@@ -186,7 +189,44 @@ async fn each_parameter_is_a_flag_and_a_refusal_names_it() {
             "nothing",
             ["--rules", "accepted: \"update of state"],
         ),
-        ("--condition", "$.ack +", ["--condition", "jsonpath"]),
+        (
+            "--condition",
+            "$.ack +",
+            ["--condition \"$.ack +\" is no jsonpath", CONDITIONS],
+        ),
+        (
+            "--condition",
+            "ack is null",
+            ["--condition \"ack is null\"", CONDITIONS],
+        ),
+        (
+            "--condition",
+            "$.author like_regex \"(\"",
+            ["--condition", CONDITIONS],
+        ),
+        (
+            "--condition",
+            "count(*)\n > 1",
+            ["--condition \"count(*)\\n > 1\"", CONDITIONS],
+        ),
+        (
+            "--condition",
+            "$.ack",
+            ["--condition", "is not a predicate; accepted: "],
+        ),
+        (
+            "--order-columns",
+            "nothing",
+            ["--order-columns names \"nothing\"", "accepted: id, chat_id"],
+        ),
+        (
+            "--rules",
+            "insert: message:status",
+            [
+                "--rules: message:status of public.wa needs a payload",
+                "Such as: \"payload\"",
+            ],
+        ),
         (
             "--payload",
             "{\"a\": \"{b}\"}",
@@ -222,7 +262,9 @@ async fn each_parameter_is_a_flag_and_a_refusal_names_it() {
         if flag != "--room" {
             launch = launch.arg("--room").arg("conversation:{chat_id}");
         }
-        launch.refuse(&words).await;
+        let refused = launch.refuse(&words).await;
+        assert_eq!(refused.code, Some(2), "{flag} {value}");
+        assert_eq!(refused.stderr.lines().count(), 1, "{refused:?}");
     }
     attach(&database, ["nothing", "--room", "a:{b}"])
         .refuse(&[
@@ -230,10 +272,17 @@ async fn each_parameter_is_a_flag_and_a_refusal_names_it() {
             "accepted: the name of a table",
         ])
         .await;
-    Launch::command(["attach"])
-        .database(&database.url)
-        .refuse(&["--file"])
-        .await;
+    for wrong in ["--nothing", ""] {
+        let launch = Launch::command(["attach"]).database(&database.url);
+        let launch = if wrong.is_empty() {
+            launch
+        } else {
+            launch.arg(wrong)
+        };
+        let refused = launch.refuse(&["rowcast: "]).await;
+        assert_eq!(refused.code, Some(2));
+        assert_eq!(refused.stderr.lines().count(), 1, "{refused:?}");
+    }
     assert_eq!(
         database
             .value("select count(*) from rowcast.attached")
@@ -275,4 +324,54 @@ async fn each_parameter_is_a_flag_and_a_refusal_names_it() {
         ],
     );
     assert_eq!(found.succeed().await.stdout, "other.hidden is attached\n");
+}
+
+#[tokio::test]
+async fn every_notice_of_attach_is_shown() {
+    let database = without_chat().await;
+    database
+        .run(
+            "create table m (id bigint, c text, at timestamptz, primary key (id, at)) partition by range (at);
+             create table m_1 (like m including all);
+             create table old (id uuid primary key, c text);
+             select rowcast.attach('m_1', room => 'conversation:{c}', on_insert => 'message:new', order_columns => '{at}');
+             alter table m attach partition m_1 default;
+             select rowcast.attach('old', room => 'conversation:{c}', on_insert => 'message:new');
+             alter table old rename to older; create table old (like older including all)",
+        )
+        .await;
+    let said = |table: &'static str, flag: Option<&'static str>| {
+        let arguments = [
+            table,
+            "--room",
+            "conversation:{c}",
+            "--on-insert",
+            "message:new",
+        ];
+        flag.into_iter()
+            .fold(attach(&database, arguments), Launch::arg)
+    };
+    let tables = [
+        (
+            "m",
+            &["public.m_1 was attached by itself, and is captured as a part of public.m instead"][..],
+        ),
+        (
+            "old",
+            &[
+                "public.older was attached as public.old, and is captured no more",
+                "history of public.old is sorted by id, which is uuid and may be random",
+            ],
+        ),
+    ];
+    for flag in [Some("--dry-run"), None] {
+        for (table, notices) in tables {
+            let told = said(table, flag).succeed().await.stderr;
+            assert_eq!(told.lines().count(), notices.len(), "{told}");
+            for notice in notices {
+                let line = format!("rowcast: notice: {notice}");
+                assert!(told.contains(&line), "{line}: {told}");
+            }
+        }
+    }
 }

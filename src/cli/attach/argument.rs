@@ -28,14 +28,16 @@ const PARAMETERS: [&str; 20] = [
     "always",
 ];
 
+/// The parameter for a single column, of which the flag is another name of the one for several.
+const ONE_ORDER_COLUMN: &str = "order_column";
+
 /// What else a refusal begins with, and the parameter that it is about.
-const BEGINNINGS: [(&str, &str); 9] = [
+const BEGINNINGS: [(&str, &str); 8] = [
     ("a room is given twice", "rooms"),
     ("the rule", "rules"),
     ("the condition of the rule", "rules"),
     ("the lookup", "lookups"),
     ("a lookup", "lookups"),
-    ("message:status", "payload"),
     ("there are events", "room"),
     ("there is no event", "on_insert"),
     ("omit leaves", "omit"),
@@ -57,6 +59,10 @@ pub(super) fn parameter_of(refusal: &str, arguments: &Map<String, Value>) -> Opt
         })
     };
     if let Some(name) = PARAMETERS.into_iter().find(|name| begins(name)) {
+        // One column is refused by the name of one, however it was said.
+        if name == ONE_ORDER_COLUMN && !arguments.contains_key(name) {
+            return Some("order_columns");
+        }
         let is_first = arguments.get("room").and_then(Value::as_str) == quoted(refusal);
         let is_other = name == "room" && !is_first && arguments.contains_key("rooms");
         return Some(if is_other { "rooms" } else { name });
@@ -77,7 +83,12 @@ pub(super) fn parameter_of(refusal: &str, arguments: &Map<String, Value>) -> Opt
     if refusal.starts_with("the payload of") {
         return ["payload", "rules", "rooms"].into_iter().find(said);
     }
-    let event = quoted(refusal.strip_prefix("event name ")?)?;
+    let event = match refusal.strip_prefix("event name ") {
+        Some(rest) => quoted(rest)?,
+        None => ["message:status"]
+            .into_iter()
+            .find(|event| refusal.starts_with(event))?,
+    };
     let is_it = |name: &&str| arguments.get(*name).is_some_and(|said| said == event);
     let plain = ["on_insert", "on_update", "on_delete"];
     let found = plain.into_iter().find(is_it);
@@ -95,7 +106,11 @@ pub(super) fn by_flag(refusal: &str, arguments: &Map<String, Value>) -> String {
         return with_flags(refusal);
     };
     let flag = flag(name);
-    match refusal.strip_prefix(name) {
+    let named = [name, ONE_ORDER_COLUMN].into_iter();
+    let rest = named
+        .filter_map(|name| refusal.strip_prefix(name))
+        .find(|rest| !rest.starts_with(|next: char| next.is_alphanumeric() || next == '_'));
+    match rest {
         Some(rest) => format!("{flag}{}", with_flags(rest)),
         None => format!("{flag}: {}", with_flags(refusal)),
     }
@@ -165,6 +180,18 @@ mod tests {
             (
                 "there is no event; give at least one of on_insert, on_update, rules",
                 "--on-insert: there is no event; give at least one of --on-insert, --on-update, rules",
+            ),
+            (
+                "order_column names \"a\"; accepted: id",
+                "--order-columns names \"a\"; accepted: id",
+            ),
+            (
+                "order_columns is empty or too long",
+                "--order-columns is empty or too long",
+            ),
+            (
+                "message:status of public.t needs a payload",
+                "--rules: message:status of public.t needs a payload",
             ),
             (
                 "public.v is a view; accepted: ordinary tables",

@@ -5,10 +5,11 @@
 
 mod entries;
 
+use std::io::Read as _;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use serde::Serialize;
 
 use super::super::find_database::on_database;
@@ -21,6 +22,8 @@ use entries::Entries;
 
 /// The exit code of a dry run that finds a difference. 1 says that it failed, and 2 that it was called wrongly.
 const DIFFERENT: u8 = 3;
+/// A file of some thousand sources.
+const MAX_BYTES: u64 = 1 << 20;
 
 /// What a file comes to.
 #[derive(Serialize)]
@@ -59,7 +62,7 @@ pub(super) async fn attach_file(
     file: &Path,
 ) -> anyhow::Result<ExitCode> {
     let name = file.display().to_string();
-    let text = std::fs::read_to_string(file).with_context(|| format!("--file {name}"))?;
+    let text = read(file).with_context(|| format!("--file {name}"))?;
     let entries = Entries::parse(&text).map_err(|why| anyhow!("{name}:{why}"))?;
     let plan = on_database(config, async |database| {
         let mut plan = plan(&database, &entries, args.prune, &name).await?;
@@ -87,6 +90,17 @@ pub(super) async fn attach_file(
         true => ExitCode::from(DIFFERENT),
         false => ExitCode::SUCCESS,
     })
+}
+
+/// The text of a file of sources. Whatever else the name leads to is not read to its end.
+fn read(file: &Path) -> anyhow::Result<String> {
+    let mut text = String::new();
+    let file = std::fs::File::open(file)?;
+    file.take(MAX_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_BYTES {
+        bail!("it is larger than 1 MB; accepted: a file of sources, such as docs/cli.md shows");
+    }
+    Ok(text)
 }
 
 async fn plan(

@@ -2,10 +2,24 @@
 //
 //   const socket: Socket<ServerToClientEvents, ClientToServerEvents> = io("https://...");
 //
-// `truncated` says that a payload was larger than ROWCAST_MAX_PAYLOAD, and that only its ids are there. Events that a back end emits by
+// A payload that is larger than ROWCAST_MAX_PAYLOAD comes as its ids, with `truncated`: ask for that first. Events that a back end emits by
 // itself (rowcast.emit) are not listed: extend ServerToClientEvents with them.
 
 // ROWS
+
+/** A payload, or what is sent in its place where it is too large. */
+export type Sent<T> = (T extends { truncated: unknown } ? T : T & { truncated?: never }) | Truncated<T>;
+
+/** The same shape with its ids only, those that are not too long. A row of history is cut so, too. */
+export type Truncated<T> = { truncated: true } & Ids<T>;
+
+type Ids<T> = {
+  [K in keyof T as K extends "id" | `${string}Id` | `${string}_id` ? K : unknown extends T[K] ? K : NonNullable<T[K]> extends readonly unknown[] ? never : NonNullable<T[K]> extends object ? K : never]?: unknown extends T[K]
+    ? unknown
+    : NonNullable<T[K]> extends object
+      ? Ids<NonNullable<T[K]>>
+      : T[K];
+};
 
 /** Why something was refused. */
 export interface Refusal {

@@ -45,10 +45,7 @@ fn payload(shape: &Shape, row: &str, event: &Value) -> String {
     if event["on"] != "update" && is_plain && shape.may_move {
         members.add_true("moved");
     }
-    if !template.contains_key("truncated") {
-        members.add_true("truncated");
-    }
-    members.inline()
+    format!("Sent<{}>", members.inline())
 }
 
 fn members<'a>(

@@ -131,6 +131,7 @@ impl Entries {
     pub(super) fn refused(&self, nth: usize, why: &str) -> String {
         let (table, arguments, line) = &self.all[nth];
         let said = parameter_of(why, arguments).and_then(|name| self.line_of(nth, name, why));
+        let why = one_line(why, |_| false);
         format!("{}: {table}: {why}", said.unwrap_or(*line))
     }
 
