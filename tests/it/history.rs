@@ -192,6 +192,34 @@ async fn what_is_asked_wrongly_is_said() {
 }
 
 #[tokio::test]
+async fn a_message_that_is_gone_is_no_place() {
+    let scene = Scene::new().await;
+    let mut ids = Vec::new();
+    for body in ["a", "b", "c"] {
+        ids.push(scene.database.say("42", body).await);
+    }
+    let page = format!("messages?limit=1&before={}", ids[1]);
+    let before = scene.server.read("42", &page).await;
+    assert_eq!(column(&before["messages"], "/body"), ["a"]);
+    for gone in [
+        "update messages set contact_id = '43'",
+        "delete from messages",
+    ] {
+        scene
+            .database
+            .run(&format!("{gone} where id = '{}'", ids[1]))
+            .await;
+        let message = scene.server.refused("42", &page, 400, "bad_request").await;
+        let told = format!("before=\"{}\": the room has no message of that id", ids[1]);
+        assert_eq!(message, told);
+    }
+    // The others that a page shows still are.
+    let page = format!("messages?limit=1&before={}", ids[2]);
+    let before = scene.server.read("42", &page).await;
+    assert_eq!(column(&before["messages"], "/body"), ["a"]);
+}
+
+#[tokio::test]
 async fn a_large_row_is_cut_to_its_ids_and_a_page_to_some_bytes() {
     let database = Database::chat().await;
     let server = Server::with(&database, &[("ROWCAST_MAX_PAYLOAD", "500KB")]).await;

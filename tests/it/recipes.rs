@@ -56,7 +56,7 @@ async fn the_recipes_send_what_they_show() {
         runs(&database, heading).await;
         count += 1;
     }
-    assert_eq!(count, 8);
+    assert_eq!(count, 9);
     // History says the same as the events.
     let server = Server::on(&database).await;
     let page = server.read("42", "messages").await;
@@ -76,6 +76,7 @@ async fn the_recipes_send_what_they_show() {
         ("7/42", &["Hello"][..]),
         ("ana@lid", &["Hello", "The same chat"]),
         ("573001234567", &["Hola", "Hola"]),
+        ("seconds", &["From the app", "From the bot"]),
     ] {
         let history = server.read(contact, "messages").await;
         assert_eq!(column(&history["messages"], "/body"), texts, "{contact}");

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use super::page::{block, repository};
 use super::tools::{Running, ended, folder, program, write};
+use crate::harness::database::run;
 use crate::harness::wait::within;
 use crate::harness::{Proxy, Scene, Scratch};
 
@@ -118,6 +119,33 @@ async fn the_stock_client_alone_shows_a_conversation() {
         .run("select rowcast.typing('42', false)")
         .await;
     page.says("42 ...").await;
+    let database = &scene.database;
+    let gone = database.say("42", "for a moment").await;
+    database
+        .run("update messages set body = 'corrected' where body = 'before'")
+        .await;
+    page.says(&format!("{before} corrected")).await;
+    database
+        .run(&format!("delete from messages where id = '{gone}'"))
+        .await;
+    page.says(&format!("{gone} is gone")).await;
+    // What no event told is there after a reload, and what is not there is gone.
+    let silent = "set session_replication_role = replica";
+    let mut silently = database.connection().await;
+    run(&mut silently, silent).await;
+    run(
+        &mut silently,
+        "update messages set body = 'unheard' where body = 'corrected'; delete from messages where body = 'live'",
+    )
+    .await;
+    let live = page
+        .lines()
+        .into_iter()
+        .find(|line| line.ends_with(" live"));
+    let live = live.expect("it was shown").replace(" live", " is gone");
+    database.run("select rowcast.reload('messages')").await;
+    page.says(&format!("{before} unheard")).await;
+    page.says(&live).await;
 }
 
 #[tokio::test]
