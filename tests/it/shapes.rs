@@ -4,7 +4,11 @@
 //! A shape is drawn from a seed: types, names, keys, orders, lookups, words, defaults, zones, rooms. What its rows should look like is
 //! computed by plain SQL over the table, which knows nothing of Rowcast's own expressions.
 
+mod attach;
+mod column;
+mod expected;
 mod shape;
+mod table;
 
 use serde_json::{Value, json};
 
