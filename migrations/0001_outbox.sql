@@ -1,22 +1,31 @@
 -- Outbox: the table of events, and the trigger that tells readers to look at it.
 --
+-- Postgres keeps notifications in one queue for the whole cluster, until each session that listens has read them. One that listens and
+-- stays in a transaction lets the queue fill up, and then every transaction that has issued a NOTIFY fails when it commits. So ours are
+-- left out while the queue is half full: readers look without one, every ROWCAST_POLL.
+--
 -- Guarantee: an event is visible exactly when the change that caused it is, because both are one transaction.
---            A NOTIFY carries no event. It only says "look", and readers also look without one, every ROWCAST_POLL.
+--            A NOTIFY carries no event. It only says "look", and readers also look without one.
+--            An error of the notification itself, and a queue that was half full, fail no writer. What is left: a transaction that
+--            notified while there was room, and commits after the queue has become full.
 -- Cost:      three index entries per event. Each statement that writes events makes two lock calls while no reader
 --            sleeps, and one NOTIFY while one does.
 -- Rights:    nothing is granted; docs/sql.md lists what a server's role needs. Writers need nothing.
 --
--- Rowcast takes two advisory locks. Their numbers are arbitrary; the server's code has the same ones, named:
+-- Rowcast takes an advisory lock. Its numbers are arbitrary; the server's code has the same ones, named:
 --   (1919903602, 1)  held, shared, by every reader that sleeps: a writer who can't have it must notify
---   (1919903602, 2)  held by the one server that is removing old events
 
 do $$
 begin
   -- `create schema if not exists` asks for CREATE on the database even when the schema is there.
-  if to_regnamespace('rowcast') is null then
+  if pg_catalog.to_regnamespace('rowcast') is null then
     create schema rowcast;
   end if;
 end $$;
+
+-- Names mean Postgres's own things here, whatever is planted in the path of who migrates; the end of this file sets it back.
+select pg_catalog.set_config('rowcast.path'::pg_catalog.text, pg_catalog.current_setting('search_path'::pg_catalog.text), true);
+set local search_path = pg_catalog, pg_temp;
 
 create table rowcast.events (
   -- cache 1: with a larger cache, two sessions would hand out ids in an order unlike the order of their writes.
@@ -53,6 +62,8 @@ create index events_room on rowcast.events (room, xid, id);
 -- to another function, or a search_path of its own, would cost every write.
 create function rowcast.wake() returns trigger
 language plpgsql as $$
+declare
+  has_room boolean := true;
 begin
   -- This transaction has inserted no event (the count is its own, kept unless track_counts is off): wake nobody.
   if pg_catalog.pg_stat_get_xact_tuples_inserted(tg_relid) operator(pg_catalog.=) 0
@@ -63,13 +74,28 @@ begin
   -- The second try saves a needless NOTIFY in the latter case.
   if not ((pg_catalog.pg_try_advisory_lock(1919903602, 1) and pg_catalog.pg_advisory_unlock(1919903602, 1))
        or (pg_catalog.pg_try_advisory_lock(1919903602, 1) and pg_catalog.pg_advisory_unlock(1919903602, 1))) then
-    perform pg_catalog.pg_notify('rowcast', '');
+    begin
+      begin
+        has_room := pg_catalog.pg_notification_queue_usage() operator(pg_catalog.<) '0.5'::pg_catalog.float8;
+      exception when others then
+        null; -- Somebody has revoked the function: then nobody knows.
+      end;
+      if has_room then
+        perform pg_catalog.pg_notify('rowcast', '');
+      end if;
+    exception when others then
+      null; -- The poll delivers.
+    end;
   end if;
   return null;
 end $$;
 
 create trigger wake after insert on rowcast.events for each statement execute function rowcast.wake();
+-- Also where logical replication applies changes: no notification would be sent, and readers would look by the poll alone.
+alter table rowcast.events enable always trigger wake;
 comment on trigger wake on rowcast.events is
   'disable it for poll-only mode: alter table rowcast.events disable trigger wake';
 
-revoke all on all functions in schema rowcast from public;
+revoke all on function rowcast.wake from public;
+
+select pg_catalog.set_config('search_path'::pg_catalog.text, pg_catalog.current_setting('rowcast.path'::pg_catalog.text), true);

@@ -1,20 +1,27 @@
--- Capture, so that nothing of a table's or of a session's can fail a writer or change what is captured.
+-- Capture: writes the triggers of an attached table from its definition.
 --
--- Replaces functions of 0004 to 0007: what they say of themselves still holds, but for what is said here.
---
--- Guarantee: no name of ours can be a name of theirs: an alias of ours that stands for a row is written `o.*`, which is the row
+-- Guarantee: one trigger call and one insert into rowcast.events per statement, however many rooms. One row's events are adjacent: its
+--            rooms in the order in which they were given, and in each room in the order of the rules.
+--            No name of ours can be a name of theirs: an alias of ours that stands for a row is written `o.*`, which is the row
 --            even where a column is called o; and the member that marks a row is longer than a column's name can be.
 --            A row becomes jsonb without an error whatever columns the table has been given since it was attached.
 --            A value reads the same whoever writes it: what decides how values become text is set by the function.
---            A room that no client may join is no room: the event is stored without one, and told.
--- Cost:      six settings more per statement, about 1 µs; nothing per row.
--- Rights:    functions have a fixed search_path; execute is revoked from public.
+--            A client that knows rows by their keys shows what is there: an update that changes the key is a delete of the old key and an
+--            insert of the new one, with "moved", in each room that tells of both. In another room it is an update.
+--            A TRUNCATE removes rows without reading them, so nobody can say which. One event names the rooms that the table may have had
+--            rows of, as patterns, and each server tells whoever is in one of them to load it again, once. A transaction has one such
+--            event of a source, after all that it wrote before: whoever loads a room again does so after the commit.
+-- Cost:      per row written, its JSON once (twice for an update: before and after) and each payload once. An update compares the key's
+--            columns of each row before and after, some 0.3 µs for each event that it may cause.
+-- Rights:    generated functions run as the owner of this schema with a fixed search_path, so writers need no right on the
+--            schema; execute is revoked from public.
 --
--- What a client may join is a room whose id has 1 to 500 bytes. The id is what follows the room's first colon, all of the room
--- where it has none. A room as a whole has 2048 bytes at most, which an index of the outbox can hold.
+-- Everything below only puts this text together. For
 --
--- The table and the call on top of 0006_generate.sql make this trigger for inserts now, with other line breaks (a test holds the
--- two equal):
+--   create table wa_messages (id bigint primary key, customer_id text not null, body text not null);
+--   select rowcast.attach('wa_messages', room => 'conversation:{customer_id}', on_insert => 'message:new');
+--
+-- it writes this trigger for inserts, with other line breaks (a test holds the two equal):
 --
 --   create or replace function rowcast.capture_public_wa_messages_insert() returns trigger
 --   language plpgsql security definer
@@ -64,299 +71,197 @@
 --   create or replace trigger rowcast_insert after insert on public.wa_messages
 --   referencing new table as new_rows
 --   for each statement execute function rowcast.capture_public_wa_messages_insert();
-
--- Whether a row of the table may fail to become jsonb: a json column can hold what jsonb refuses, and a type that is not
--- Postgres's own may have a cast to json that raises an error.
-create or replace function rowcast.needs_care(relation regclass) returns boolean
-language sql stable set search_path = pg_catalog, pg_temp as $$
-  select coalesce(bool_or(base.typname in ('json', '_json')
-    or base.typtype <> 'e' and base.typnamespace <> 'pg_catalog'::regnamespace
-    or base.typtype = 'e' and exists (select from pg_cast where castsource = base.oid and casttarget = 'json'::regtype)), false)
-  from pg_attribute a
-  join pg_type t on t.oid = a.atttypid
-  join pg_type element on element.oid = case when t.typlen = -1 and t.typelem <> 0 then t.typelem else t.oid end
-  join pg_type base on base.oid = coalesce(nullif(element.typbasetype, 0), element.oid)
-  where a.attrelid = relation and a.attnum > 0 and not a.attisdropped
-$$;
-
--- Whether each row of a source's table becomes jsonb without an error, so that none need be tried first.
 --
--- IMMUTABLE lets the planner ask once per plan, so that a writer pays nothing. It is true enough: the answer depends on the
--- table's columns, and Postgres makes a new plan after any change of those, because the plan reads rows of that table.
--- A repeatable read transaction may write rows of a table that was altered after its snapshot, which it can't see here. So it
--- also asks what is not read by a snapshot: whether there is one column more, and whether the table was rewritten.
--- Most tables have only types of Postgres's own, which have oids below 16384: one query for those, since each new connection
--- that writes comes here once.
-create function rowcast.is_plain(capture text) returns boolean
-language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
-declare
-  relation oid;
-  plain boolean;
-begin
-  select max(t.tgrelid), bool_and(a.atttypid < 16384 and a.atttypid not in ('json'::regtype, 'json[]'::regtype))
-  into relation, plain
-  from pg_proc p
-  join pg_trigger t on t.tgfoid = p.oid and not t.tgisinternal
-  join pg_attribute a on a.attrelid = t.tgrelid and a.attnum > 0 and not a.attisdropped
-  where p.pronamespace = 'rowcast'::regnamespace
-    and p.proname in ('capture_' || capture || '_insert', 'capture_' || capture || '_update', 'capture_' || capture || '_delete');
-  if relation is null or not plain and rowcast.needs_care(relation) then
-    return false;
-  end if;
-  return current_setting('transaction_isolation') = 'read committed' or exists (
-    select from pg_class c
-    where c.oid = relation and c.relfilenode = pg_relation_filenode(c.oid)
-      and has_column_privilege(c.oid, (c.relnatts + 1)::smallint, 'select') is null);
-exception when others then
-  return false;
-end $$;
+-- Read it from the inside out: the inserted rows as jsonb, each with its room (rows_sql below); each row joined with the events
+-- that it causes, here one (capture_sql); the payload of each event (payload_sql in 0007_values.sql); and, outermost, the
+-- events that are unusual (0008_unusual.sql). `offset 0` keeps the planner from computing an expression once per use.
+-- The same call writes a trigger for updates, because an update may move a row into a room. That one has each row before
+-- and after, and a condition for each event.
 
--- A value as jsonb. One whose JSON is larger than 16 MB, or that can't be jsonb, becomes a text of 4096 bytes that differs when
--- the value does, so that an update of the column is still seen as a change. All of these begin alike: that is how a payload is
--- known to have one in it.
-create or replace function rowcast.bounded_value(value anyelement) returns jsonb
-language plpgsql stable set search_path = pg_catalog, pg_temp as $$
-declare
-  result jsonb;
-begin
-  begin
-    if pg_column_size(value) <= 16777216 then
-      result := to_jsonb(value);
-      if result is null or octet_length(result::text) <= 16777216 then
-        return result;
-      end if;
-    end if;
-  exception when others then
-    null; -- It is replaced below.
-  end;
-  return to_jsonb(rpad('rowcast:stand-in:' || md5(value::text), 4096, '.'));
-exception when others then
-  return to_jsonb(rpad('rowcast:stand-in:' || pg_column_size(value), 4096, '.'));
-end $$;
+-- Names mean Postgres's own things here, whatever is planted in the path of who migrates; the end of this file sets it back.
+select pg_catalog.set_config('rowcast.path'::pg_catalog.text, pg_catalog.current_setting('search_path'::pg_catalog.text), true);
+set local search_path = pg_catalog, pg_temp;
 
--- A row as jsonb, column by column, each through bounded_value. Where that makes more than jsonb can hold, columns that are
--- stored in more than 2048 bytes are replaced.
-create or replace function rowcast.bounded_row(typed anyelement, source_row record) returns jsonb
-language plpgsql stable set search_path = pg_catalog, pg_temp as $$
-declare
-  names text[] := array(
-    select attname from pg_attribute a join pg_type t on t.typrelid = a.attrelid
-    where t.oid = pg_typeof(typed) and attnum > 0 and not attisdropped order by attnum);
-  result jsonb;
-begin
-  -- Columns can be named only in a row of a known type; `source_row` is an anonymous record.
-  typed := source_row;
-  begin
-    execute format('select to_jsonb(o.*) from (select %s) o',
-        (select string_agg(format('rowcast.bounded_value(($1).%1$I) as %1$I', name), ', ') from unnest(names) as name))
-      into result using typed;
-  exception when others then
-    execute format('select to_jsonb(o.*) from (select %s) o',
-        (select string_agg(format('case when pg_column_size(($1).%1$I) <= 2048 then rowcast.bounded_value(($1).%1$I) '
-             'else to_jsonb(rpad(''rowcast:stand-in:'' || pg_column_size(($1).%1$I), 4096, ''.'')) end as %1$I', name), ', ')
-         from unnest(names) as name))
-      into result using typed;
-  end;
-  return result;
-end $$;
-
--- A row as jsonb that may not become jsonb just like that: jsonb ends at 256 MB and text at 1 GB, and a json column may hold
--- \u0000, which jsonb refuses. The member that marks it says whether the row is whole or had values replaced. A server of an
--- earlier version looks for the shorter name. Where nothing helps, the row is empty, and so has no room.
-create or replace function rowcast.careful_row(source_row record, capture text) returns jsonb
-language plpgsql stable set search_path = pg_catalog, pg_temp as $$
-declare
-  result jsonb;
-  state text := 'whole';
-begin
-  begin
-    if pg_column_size(source_row) <= 16777216 then
-      result := to_jsonb(source_row);
-      if octet_length(result::text) > 16777216 then
-        result := null;
-      end if;
-    end if;
-  exception when others then
-    result := null; -- The row is bounded below.
-  end;
-  if result is null then
-    state := 'bounded';
-    begin
-      execute format('select rowcast.bounded_row(null::%s, $1)', rowcast.relation_of(capture)) into result using source_row;
-    exception when others then
-      result := null;
-    end;
-    result := coalesce(result, '{}');
-  end if;
-  if not result ? 'rowcast:careful' then
-    result := result || jsonb_build_object('rowcast:careful', state);
-  end if;
-  return result || jsonb_build_object('rowcast:careful, a member with a name that no column of a table can have', state);
-end $$;
-
--- The payload of an event that has no room, or whose row went through careful_row.
-create or replace function rowcast.unusual(room text, data json, origin jsonb, source text, key_columns text[]) returns json
-language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
-begin
-  if (octet_length(room) between 1 and 2048) is not true then
-    return json_build_object(
-      'source', source,
-      'key', (select json_object_agg(name, left(origin ->> name, 200)) from unnest(key_columns) as name),
-      'reason', 'the room is null, or its id (what follows the first colon) is empty or longer than 500 bytes');
-  elsif octet_length(data::text) <= 16777216
-        and (origin ->> 'rowcast:careful, a member with a name that no column of a table can have' = 'whole'
-             or strpos(data::text, 'rowcast:stand-in:') = 0) then
-    return data;
-  end if;
-  return rowcast.truncate_payload(data);
-end $$;
-
--- A placeholder for a column. The four special names win over columns that are called the same, so those have a dot before them.
-create function rowcast.placeholder(name text) returns text
-language sql immutable set search_path = pg_catalog, pg_temp as $$
-  select case when name in ('row', 'room', 'contactId', 'at') then '{.' || name || '}' else '{' || name || '}' end
-$$;
-
--- The column that a placeholder names.
-create function rowcast.placeholder_column(definition rowcast.attached, name text) returns text
-language sql immutable set search_path = pg_catalog, pg_temp as $$
-  select case when name in ('.row', '.room', '.contactId', '.at') and name <> all (definition.columns)
-                   and substr(name, 2) = any (definition.columns)
-              then substr(name, 2) else name end
-$$;
-
--- {row}: a JSON object of the columns, in their order, without those that are omitted. row_to_json puts no blanks into it.
-create or replace function rowcast.row_sql(definition rowcast.attached, side text) returns text
-language sql immutable set search_path = pg_catalog, pg_temp as $$
-  select format('(select row_to_json(o.*) from (select %s) o)', string_agg(
-    format('%s as %I', rowcast.column_sql(definition, name, side), rowcast.wire_name(definition, name)),
-    ', ' order by place))
-  from unnest(definition.columns) with ordinality as c (name, place)
-  where name <> all (definition.omit)
-$$;
-
--- The value of one placeholder.
-create or replace function rowcast.placeholder_sql(definition rowcast.attached, name text, side text) returns text
-language sql immutable set search_path = pg_catalog, pg_temp as $$
-  select case name
-    when 'row' then rowcast.row_sql(definition, side)
-    when 'room' then rowcast.room_sql(definition.room, side)
-    when 'contactId' then rowcast.contact_sql(definition.room, side)
-    when 'at' then 'to_jsonb(clock_timestamp())'
-    else rowcast.column_sql(definition, rowcast.placeholder_column(definition, name), side)
-  end
-$$;
-
--- A payload, or a part of it. A string that is one placeholder becomes that JSON value; in a longer string placeholders are
--- filled in as text; everything else stays as it is.
-create or replace function rowcast.payload_sql(definition rowcast.attached, template jsonb, side text) returns text
-language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
-declare
-  string text := template #>> '{}';
-begin
-  if not exists (select from rowcast.placeholders(template)) then
-    return case jsonb_typeof(template) when 'string' then quote_literal(string) || '::text'
-                                       else quote_literal(template) || '::jsonb' end;
-  end if;
-  if jsonb_typeof(template) = 'object' then
-    return (
-      select format('(select row_to_json(o.*) from (select %s) o)', string_agg(
-        format('%s as %I', rowcast.payload_sql(definition, value, side), key), ', '))
-      from jsonb_each(template));
-  elsif jsonb_typeof(template) = 'array' then
-    return (
-      select format('to_json(array[%s])', string_agg(
-        format('to_json(%s)', rowcast.payload_sql(definition, value, side)), ', ' order by place))
-      from jsonb_array_elements(template) with ordinality as e (value, place));
-  elsif (select alone from rowcast.placeholders(template) limit 1) then
-    return rowcast.placeholder_sql(definition, (select name from rowcast.placeholders(template)), side);
-  end if;
-  return (
-    select format('concat(%s)', string_agg(
-      case
-        when literal is not null then quote_literal(literal)
-        when name in ('room', 'contactId') then rowcast.placeholder_sql(definition, name, side)
-        when name = 'at' then rowcast.placeholder_sql(definition, name, side) || ' #>> ''{}'''
-        else format('%s ->> %L', side, rowcast.placeholder_column(definition, name))
-      end, ', ' order by place))
-    from rowcast.pieces(string));
-end $$;
-
--- The payload of an event for which none was given, as Rowcast's own clients expect it: the row; for message:status the
--- status; for a delete the id.
-create or replace function rowcast.default_payload(definition rowcast.attached, operation text, event text, columns text[])
-returns jsonb
-language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
-declare
-  key text := (select string_agg(rowcast.placeholder(name), ':' order by place)
-               from unnest(definition.key_columns) with ordinality as k (name, place));
-  status text := case when cardinality(columns) = 1 then columns[1]
-                      when 'status' = any (definition.columns) then 'status' end;
-  braced text := (select name from unnest(definition.key_columns || status) as name where name ~ '[{}]' limit 1);
-begin
-  if operation <> 'delete' and event <> 'message:status' then
-    return '{"message": "{row}", "contactId": "{contactId}"}';
-  end if;
-  if definition.key_columns = '{}' then
-    raise exception 'rowcast.attach: % has no primary key, so %', definition.source, event
-      || ' needs a payload: give one that names its rows' using errcode = '22023';
-  end if;
-  if braced is not null then
-    raise exception 'rowcast.attach: % needs a payload: "%" has a brace in its name, so a template can''t name it', event, braced
-      using errcode = '22023';
-  end if;
-  if operation = 'delete' then
-    return jsonb_build_object('messageId', key, 'contactId', '{contactId}');
-  end if;
-  if status is null then
-    raise exception 'rowcast.attach: message:status needs a payload: % has no column "status"', definition.source
-      using errcode = '22023';
-  end if;
-  return jsonb_build_object('messageId', key, 'status', rowcast.placeholder(status), 'contactId', '{contactId}', 'at', '{at}');
-end $$;
-
--- A row of a transition table as jsonb; the size is explained in 0004_capture.sql.
-create or replace function rowcast.json_row_sql(definition rowcast.attached) returns text
+-- A row of a transition table as jsonb; the size is explained in 0008_unusual.sql. `t.*` is the whole row even where a
+-- column is called t, which `t` alone would not be. The row of a part has the part's own form, which decides
+-- how it is taken apart.
+create function rowcast.json_row_sql(definition rowcast.attached) returns text
 language sql immutable set search_path = pg_catalog, pg_temp as $$
   select format('case when rowcast.is_plain(%1$L) and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) '
-                'else rowcast.careful_row(t.*, %1$L) end', definition.capture)
+                'else rowcast.careful_row(t.*, %2$s) end', definition.capture,
+                case when definition.tree then 'tg_relid::text' else quote_literal(definition.capture) end)
 $$;
 
--- Whether `room` is one that a client may join. Where the template says how long the kind is, this is two numbers.
-create function rowcast.joinable_sql(template text) returns text
+-- The row of a trigger that is called for each, in place of a statement's rows. A plan that names no table is not made anew when the table is
+-- altered, so it can't take the row for a plain one.
+create function rowcast.own_row_sql(operation text) returns text
 language sql immutable set search_path = pg_catalog, pg_temp as $$
-  select case when kind is null
-    then 'octet_length(substr(room, strpos(room, '':'') + 1)) between 1 and 500 and octet_length(room) <= 2048'
-    else format('octet_length(room) between %s and %s', octet_length(kind) + 1, least(octet_length(kind) + 500, 2048)) end
-  from substring(template from '^[^{}:]*:') as kind
+  select case operation
+    when 'insert' then 'select rowcast.careful_row(new, tg_relid::text) as after'
+    when 'delete' then 'select rowcast.careful_row(old, tg_relid::text) as before'
+    else 'select 1 as place, rowcast.careful_row(old, tg_relid::text) as before, rowcast.careful_row(new, tg_relid::text) as after' end
+$$;
+
+-- The rows of a statement as jsonb, or the one row of a trigger that is called for each: "after", "before", or both with their place; with what
+-- was looked up.
+create function rowcast.found_rows_sql(definition rowcast.attached, operation text) returns text
+language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+declare
+  json_row text := rowcast.json_row_sql(definition);
+  sides text[] := case operation when 'insert' then '{after}' when 'delete' then '{before}' else '{before,after}' end;
+  place text := case operation when 'update' then 'place, ' else '' end;
+  result text := case
+    when definition.by_row then rowcast.own_row_sql(operation) else case operation
+    when 'insert' then format('select %s as after from new_rows t', json_row)
+    when 'delete' then format('select %s as before from old_rows t', json_row)
+    else format($sql$select place, before, after
+      -- One call of the executor fills both tables, so position pairs the rows, even when keys change.
+      -- FULL, because a full join never runs as a nested loop, and the plan is kept for updates of any size.
+      from (select row_number() over () as place, %1$s as before from old_rows t) b
+      full join (select row_number() over () as place, %1$s as after from new_rows t) a using (place)$sql$, json_row) end end;
+  lookup record;
+begin
+  result := format('with rows_0 as materialized (%s)', result);
+  for lookup in select l.place, l.name, l.lookup from rowcast.lookups_of(definition) l order by l.place loop
+    result := result || format($sql$, found_%1$s as materialized (
+        select rowcast.%2$I(array_agg(key)) as looked_up from (%3$s) k
+      ), rows_%1$s as materialized (
+        select %4$s%5$s from rows_%6$s
+      )$sql$, lookup.place, 'lookup_' || definition.capture || '_' || lookup.place,
+      (select string_agg(format('select %s as key from rows_%s', rowcast.lookup_key_sql(definition, lookup.lookup, side), lookup.place - 1),
+                         ' union ' order by nth) || case when cardinality(sides) = 1 then ' group by 1' else '' end
+       from unnest(sides) with ordinality as s (side, nth)),
+      place,
+      (select string_agg(format('%1$s || jsonb_build_object(%2$L, (select looked_up from found_%3$s) -> (%4$s)) as %1$s', side, lookup.name,
+                                lookup.place, rowcast.lookup_key_sql(definition, lookup.lookup, side)), ', ' order by nth)
+       from unnest(sides) with ordinality as s (side, nth)),
+      lookup.place - 1);
+  end loop;
+  return result || format(' select %s%s from rows_%s', place, array_to_string(sides, ', '), (select count(*) from rowcast.lookups_of(definition)));
+end $$;
+
+-- The rows of a statement that may cause events, with their rooms. An update has each row before and after.
+create function rowcast.rows_sql(definition rowcast.attached, operation text) returns text
+language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+declare
+  json_row text := rowcast.json_row_sql(definition);
+  has_lookups boolean := exists (select from rowcast.lookups_of(definition));
+  side text := case operation when 'delete' then 'before' else 'after' end;
+  transition text := case operation when 'delete' then 'old_rows' else 'new_rows' end;
+  room record;
+  expressions text[] := '{}';
+  stays text[] := '{}';
+begin
+  for room in select r.* from rowcast.rooms_of(definition) r order by r.place loop
+    definition.room := room.room;
+    if operation <> 'update' then
+      expressions := expressions || format('%s as room_%s%s', rowcast.room_sql(definition, side), side, room.suffix);
+    else
+      expressions := expressions || format(E'%1$s as was_in%2$s, %3$s as is_in%2$s,\n                   %4$s as room_before%2$s,\n                   %5$s as room_after%2$s',
+        coalesce(nullif(concat_ws(' and ', rowcast.meets_sql(definition.condition, 'before'), rowcast.meets_sql(room.condition, 'before')), ''), 'true'),
+        room.suffix,
+        coalesce(nullif(concat_ws(' and ', rowcast.meets_sql(definition.condition, 'after'), rowcast.meets_sql(room.condition, 'after')), ''), 'true'),
+        rowcast.room_sql(definition, 'before'), rowcast.room_sql(definition, 'after'));
+      stays := stays || format('was_in%1$s and is_in%1$s and room_before%1$s is not distinct from room_after%1$s as stays%1$s', room.suffix);
+    end if;
+  end loop;
+  if operation <> 'update' then
+    return format($sql$
+      select %1$s, %2$s
+      from (%3$s offset 0) t
+      where %4$s$sql$, side, array_to_string(expressions, ', '),
+      case when has_lookups then rowcast.found_rows_sql(definition, operation)
+           when definition.by_row then rowcast.own_row_sql(operation)
+           else format('select %s as %s from %s t', json_row, side, transition) end,
+      coalesce(rowcast.meets_sql(definition.condition, side), 'true'));
+  end if;
+  return format($sql$
+      select *, %1$s
+      from (select place, before, after, %2$s
+      %3$s
+      offset 0) t$sql$, array_to_string(stays, ', '), array_to_string(expressions, E',\n                   '),
+    case when has_lookups then format('from (%s) t', rowcast.found_rows_sql(definition, operation))
+    when definition.by_row then format('from (%s offset 0) t', rowcast.own_row_sql(operation))
+    else format($sql$-- One call of the executor fills both tables, so position pairs the rows, even when keys change.
+      -- FULL, because a full join never runs as a nested loop, and the plan is kept for updates of any size.
+      from (select row_number() over () as place, %1$s as before from old_rows t) b
+      full join (select row_number() over () as place, %1$s as after from new_rows t) a using (place)$sql$, json_row) end);
+end $$;
+
+-- Whether a row keeps its key, where a room tells of rows that come and go; null where nobody asks.
+create function rowcast.keeps_key_sql(definition rowcast.attached, events jsonb) returns text
+language sql immutable set search_path = pg_catalog, pg_temp as $$
+  select string_agg(format('before -> %1$L is not distinct from after -> %1$L', name), ' and ' order by place)
+  from unnest(definition.key_columns) with ordinality as k (name, place)
+  where events @> '[{"on": "insert"}, {"on": "delete"}]'
+$$;
+
+-- When an event is caused; null for always. For those who listen in a room, a row that leaves it (or no longer meets the condition) is a
+-- delete, and a row that enters is an insert. The rules for updates are for rows that stay, and keep their key.
+create function rowcast.cause_sql(operation text, rule jsonb, suffix text, condition text, keeps_key text) returns text
+language sql immutable set search_path = pg_catalog, pg_temp as $$
+  select nullif(concat_ws(' and ',
+    case when operation <> 'update' then rowcast.meets_sql(condition, side)
+      when rule ->> 'on' = 'delete' then format('was_in%1$s and not (%2$s) and room_before%1$s is not null', suffix, stays)
+      when rule ->> 'on' = 'insert' then format('is_in%1$s and not (%2$s)', suffix, stays)
+      else format('%s and (%s)', stays, (
+        select string_agg(format('before -> %1$L is distinct from after -> %1$L', name), E'\n        or ' order by place)
+        from jsonb_array_elements_text(rule -> 'columns') with ordinality as c (name, place))) end,
+    rowcast.meets_sql(rule ->> 'condition', side)), '')
+  from (select case rule ->> 'on' when 'delete' then 'before' else 'after' end as side,
+               concat_ws(' and ', 'stays' || suffix, keeps_key) as stays) s
+$$;
+
+-- Whether a definition needs a trigger for an operation. An update can move a row into a room or out of it, and can make a
+-- condition true or false, even if no event is for updates.
+create function rowcast.captures(definition rowcast.attached, operation text) returns boolean
+language sql immutable set search_path = pg_catalog, pg_temp as $$
+  select definition.events @> jsonb_build_array(jsonb_build_object('on', operation))
+    or operation = 'update' and (definition.room_columns <> '{}' or definition.condition is not null
+      or exists (select from rowcast.rooms_of(definition) r
+                 where r.condition is not null
+                    or exists (select from rowcast.pieces(r.room) p where p.name is not null)))
 $$;
 
 -- The one statement that a trigger runs.
-create or replace function rowcast.capture_sql(definition rowcast.attached, operation text) returns text
+create function rowcast.capture_sql(definition rowcast.attached, operation text) returns text
 language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 declare
   rule record;
   payload text;
   payloads text[] := '{}';
   events text[] := '{}';
+  rows text := rowcast.rows_sql(definition, operation);
+  -- Whether a row that moved from one room to another says so: by a member of the payloads that are ours.
+  says_moved boolean := false;
+  moved text;
+  joinable text := rowcast.joinable_sql(definition);
 begin
   for rule in
-    select e ->> 'on' as operation, e ->> 'event' as event, e -> 'payload' as payload,
-           case e ->> 'on' when 'delete' then 'before' else 'after' end as side,
-           array(select jsonb_array_elements_text(e -> 'columns')) as columns
-    from jsonb_array_elements(definition.events) with ordinality as x (e, place)
+    select r.room, r.suffix, r.condition, rowcast.keeps_key_sql(definition, r.events) as keeps_key, e as rule, e ->> 'event' as event, e -> 'payload' as payload,
+           case e ->> 'on' when 'delete' then 'before' else 'after' end as side
+    from rowcast.rooms_of(definition) r cross join jsonb_array_elements(r.events) with ordinality as x (e, nth)
     where e ->> 'on' = operation or operation = 'update'
-    order by array_position(array['delete', 'insert', 'update'], e ->> 'on'), place
+    order by r.place, array_position(array['delete', 'insert', 'update'], e ->> 'on'), nth
   loop
+    definition.room := rule.room;
     -- Each payload stands in the text once, however many events carry it: a writer pays for every expression.
     payload := rowcast.payload_sql(definition, rule.payload, rule.side);
     if payload <> all (payloads) then
       payloads := payloads || payload;
     end if;
-    events := events || (format('      select %s as step, room_%s as room, %L as event, %s as origin, %s as payload',
-        cardinality(events) + 1, rule.side, rule.event, rule.side, array_position(payloads, payload))
-      || case when operation = 'update'
-              then E'\n      where ' || rowcast.update_condition_sql(rule.operation, rule.columns) else '' end);
+    moved := null;
+    if operation = 'update' then
+      moved := ', false as moved';
+      if rule.rule ->> 'on' <> 'update' and (rule.payload = '{"message": "{row}", "contactId": "{contactId}"}'
+          or rule.payload ?& '{messageId,contactId}' and rule.payload - '{messageId,contactId}'::text[] = '{}') then
+        says_moved := true;
+        moved := format(', was_in%1$s and is_in%1$s as moved', rule.suffix);
+      end if;
+    end if;
+    events := events || (format('      select %s as step, room_%s%s as room, %L as event, %s as origin, %s as payload',
+        cardinality(events) + 1, rule.side, rule.suffix, rule.event, rule.side, array_position(payloads, payload)) || coalesce(moved, '')
+      || coalesce(E'\n      where ' || rowcast.cause_sql(operation, rule.rule, rule.suffix, rule.condition, rule.keeps_key), ''));
   end loop;
 
   return format($sql$  insert into rowcast.events (room, event, data, source)
@@ -365,8 +270,8 @@ begin
          case when %7$s and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
               else rowcast.unusual(case when %7$s then room end, data, origin, %1$L, %2$L) end,
          %1$L
-  from (
-    select e.room, e.event, e.origin,
+  from (%8$s
+    select e.room, e.event, e.origin,%9$s
            case e.payload
 %3$s
            end as data
@@ -375,149 +280,137 @@ begin
     cross join lateral (
 %5$s
     ) e
-    %6$s
+    %6$s%10$s
   ) e;$sql$,
     definition.source,
     definition.key_columns,
     (select string_agg(format('             when %s then %s', place, expression), E'\n' order by place)
      from unnest(payloads) with ordinality as p (expression, place)),
-    rowcast.rows_sql(definition, operation),
-    array_to_string(events, E'\n      union all\n'),
+    rows,
+    replace(array_to_string(events, E'\n      union all\n'), case when says_moved then '' else ', false as moved' end, ''),
     -- The full join of an update may return its rows in another order. Inserted and deleted rows come as they were written.
     case operation when 'update' then 'order by t.place, e.step' else 'offset 0' end,
-    rowcast.joinable_sql(definition.room));
+    joinable,
+    case when says_moved then E'\n    select room, event, origin, '
+      || E'case when moved then (left(data::text, -1) || \',"moved":true}\')::json else data end as data\n    from (' else '' end,
+    case when says_moved then ' e.moved,' else '' end,
+    case when says_moved then ') e' else '' end);
 end $$;
+
+-- The name of the function of a trigger.
+create function rowcast.capture_name(definition rowcast.attached, operation text) returns text
+language sql immutable set search_path = pg_catalog, pg_temp as $$
+  select 'capture_' || definition.capture || '_' || operation
+$$;
+
+-- What a function of a tree does first. The table itself pays nothing.
+create function rowcast.only_of_parts_sql(definition rowcast.attached, operation text) returns text
+language sql immutable set search_path = pg_catalog, pg_temp as $$
+  select case when definition.tree then format($sql$  if starts_with(tg_name, 'rowcast_part_') and not rowcast.is_part(tg_relid, %L::regproc) then
+    return null;
+  end if;
+$sql$, format('rowcast.%I', rowcast.capture_name(definition, operation))) else '' end
+$$;
 
 -- The function of a trigger, as SQL to run. It touches no table. The settings are those that decide how a value becomes text,
 -- so that it reads the same whoever writes it; history sets the same. jit is off because the plan is kept: after one large
--- statement every later, small one of the session would be compiled.
+-- statement every later, small one of the session would be compiled. That of a tree looks first whether the table is still a part. Names that
+-- the trigger itself has win over a table's columns that are called the same.
 create function rowcast.function_sql(definition rowcast.attached, operation text) returns text
 language sql immutable set search_path = pg_catalog, pg_temp as $$
   select format($sql$create or replace function rowcast.%1$I() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp set timezone = 'UTC' set jit = off set datestyle = 'ISO, MDY'
 set intervalstyle = 'postgres' set bytea_output = 'hex' set extra_float_digits = 1 set lc_monetary = 'C'
-set quote_all_identifiers = off as $capture$
-begin
-%2$s
+set quote_all_identifiers = off%6$s as $capture$
+%4$sbegin
+%5$s%2$s
   return null;
 end $capture$;
 revoke all on function rowcast.%1$I() from public;
 comment on function rowcast.%1$I() is %3$L;$sql$,
     rowcast.capture_name(definition, operation),
     rowcast.capture_sql(definition, operation),
-    format('Rowcast: captures each %s of %s', operation, definition.source))
+    format('Rowcast: captures each %s of %s', operation, definition.source),
+    case when definition.tree or definition.by_row then E'#variable_conflict use_variable\n' else '' end,
+    rowcast.only_of_parts_sql(definition, operation),
+    -- Its plan has parameters, and would be made anew for each of the first calls.
+    case when definition.tree or definition.by_row then ' set plan_cache_mode = force_generic_plan' else '' end)
+$$;
+
+-- Stores the event, or moves the one that this transaction has of the source to its end. What there is of rooms in between is sent before it,
+-- and is read again: nobody was told of the earlier place, because nothing of the transaction is visible yet.
+-- The setting only spares the first one the read, which a serializable transaction would pay for with conflicts. Who forges it causes a read.
+-- Its plan may be made while the outbox is small, and is kept while it grows: by the indexes.
+create function rowcast.tell_to_reload(source text, rooms text[], reason text) returns void
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off as $$
+begin
+  -- A crash must not undo what listeners were told to reload for: they would go on with what is not there any more.
+  if current_setting('synchronous_commit') = 'off' then
+    perform set_config('synchronous_commit', 'local', true);
+  end if;
+  if current_setting('rowcast.told_to_reload', true) <> '' then
+    update rowcast.events told
+    set id = default, at = clock_timestamp(),
+        data = json_build_object('rooms', tell_to_reload.rooms, 'source', tell_to_reload.source, 'reason', tell_to_reload.reason)
+    where told.id = (
+      -- Compared as a row, and sorted by all of it, so that only the index of rooms can answer.
+      select e.id from rowcast.events e
+      where (e.room, e.xid) >= ('rowcast:reloads', pg_current_xact_id()) and (e.room, e.xid) <= ('rowcast:reloads', pg_current_xact_id())
+        and e.source = 'rowcast.reload' and e.data ->> 'source' = tell_to_reload.source
+        -- A source may be attached anew meanwhile, with other rooms.
+        and (e.data -> 'rooms')::jsonb = to_jsonb(tell_to_reload.rooms)
+      order by e.room desc, e.xid desc, e.id desc limit 1);
+    if found then
+      return;
+    end if;
+  end if;
+  -- Nobody else writes this source: capture writes the name of a table of somebody else's, and emit writes none.
+  insert into rowcast.events (room, event, data, source)
+  values ('rowcast:reloads', 'reload', json_build_object('rooms', rooms, 'source', source, 'reason', reason), 'rowcast.reload');
+  perform set_config('rowcast.told_to_reload', 'yes', true);
+end $$;
+
+-- What a TRUNCATE calls, as SQL to run.
+create function rowcast.truncate_function_sql(definition rowcast.attached) returns text
+language sql immutable set search_path = pg_catalog, pg_temp as $$
+  select format($sql$create or replace function rowcast.%1$I() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $capture$
+begin
+%2$s  perform rowcast.tell_to_reload(%3$L, %4$L, 'truncate');
+  return null;
+end $capture$;
+revoke all on function rowcast.%1$I() from public;
+comment on function rowcast.%1$I() is %5$L;$sql$,
+    rowcast.capture_name(definition, 'truncate'),
+    rowcast.only_of_parts_sql(definition, 'truncate'),
+    definition.source, rowcast.room_patterns(definition),
+    format('Rowcast: tells of each truncate of %s', definition.source))
+$$;
+
+-- A trigger on a table of a source, as SQL to run.
+create function rowcast.trigger_on_sql(definition rowcast.attached, operation text, relation text, trigger_name text) returns text
+language sql immutable set search_path = pg_catalog, pg_temp as $$
+  select format($sql$create or replace trigger %1$I after %2$s on %3$s
+%4$sexecute function rowcast.%5$I();$sql$,
+    trigger_name, operation, relation,
+    case when operation = 'truncate' then 'for each statement '
+         when definition.by_row then 'for each row '
+         else format(E'referencing %s\nfor each statement ',
+           case operation when 'insert' then 'new table as new_rows' when 'delete' then 'old table as old_rows'
+                          else 'old table as old_rows new table as new_rows' end) end,
+    rowcast.capture_name(definition, operation))
+    || case when definition.always then format(E'\nalter table %s enable always trigger %I;', relation, trigger_name) else '' end
 $$;
 
 -- A trigger with its function, as SQL to run.
-create or replace function rowcast.trigger_sql(definition rowcast.attached, operation text) returns text
+create function rowcast.trigger_sql(definition rowcast.attached, operation text) returns text
 language sql immutable set search_path = pg_catalog, pg_temp as $$
-  select rowcast.function_sql(definition, operation) || format($sql$
-create or replace trigger %1$I after %2$s on %3$s
-referencing %4$s
-for each statement execute function rowcast.%5$I();$sql$,
-    'rowcast_' || operation, operation, definition.source,
-    case operation when 'insert' then 'new table as new_rows' when 'delete' then 'old table as old_rows'
-                   else 'old table as old_rows new table as new_rows' end,
-    rowcast.capture_name(definition, operation))
+  select case operation when 'truncate' then rowcast.truncate_function_sql(definition) else rowcast.function_sql(definition, operation) end
+    || E'\n' || rowcast.trigger_on_sql(definition, operation, definition.source, 'rowcast_' || operation)
 $$;
 
--- Refuses a payload that is too large, or whose placeholders or keys can't become SQL: a key becomes a column's alias, which has
--- 1 to 63 bytes.
-create or replace function rowcast.check_payload(definition rowcast.attached, event text, payload jsonb) returns void
-language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
-declare
-  argument text := format('the payload of %s', event);
-  bad_key text := (
-    select member #>> '{}' from jsonb_path_query(payload, 'strict $.** ? (@.type() == "object").keyvalue().key') as member
-    where octet_length(member #>> '{}') not between 1 and 63 limit 1);
-begin
-  if jsonb_typeof(payload) <> 'object' then
-    perform rowcast.refuse(format('%s is a JSON %s; accepted: an object', argument, jsonb_typeof(payload)));
-  end if;
-  if octet_length(payload::text) > 65536 or (select count(*) from rowcast.placeholders(payload)) > 50 then
-    perform rowcast.refuse(format('%s is too large; accepted: 64 kB and 50 placeholders', argument));
-  end if;
-  if bad_key is not null then
-    perform rowcast.refuse(format('%s has the key "%s"; accepted: keys of 1 to 63 bytes', argument, bad_key));
-  end if;
-  if exists (select from rowcast.placeholders(payload) where name = 'row' and not alone) then
-    perform rowcast.refuse(format('%s has {row} inside a text; accepted: "{row}" by itself', argument));
-  end if;
-  perform rowcast.check_columns(argument,
-    array(select rowcast.placeholder_column(definition, name) from rowcast.placeholders(payload)
-          where name not in ('row', 'room', 'contactId', 'at')),
-    definition.columns || '{row,room,contactId,at}', definition.source);
-end $$;
+revoke all on function rowcast.json_row_sql, rowcast.own_row_sql, rowcast.found_rows_sql, rowcast.rows_sql, rowcast.keeps_key_sql,
+  rowcast.cause_sql, rowcast.captures, rowcast.capture_sql, rowcast.capture_name, rowcast.only_of_parts_sql, rowcast.function_sql,
+  rowcast.tell_to_reload, rowcast.truncate_function_sql, rowcast.trigger_on_sql, rowcast.trigger_sql from public;
 
--- Refuses a condition that is no predicate, or that reads a column that isn't there: it would silently match nothing.
-create or replace function rowcast.check_condition(definition rowcast.attached) returns void
-language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
-declare
-  -- Tried on a made-up row: a predicate gives one of true, false and null; any other path gives a value of the row or nothing.
-  sample jsonb := (select jsonb_object_agg(name, 'sample') from unnest(definition.columns) as name);
-  results jsonb := jsonb_path_query_array(sample, definition.condition::jsonpath, silent => true);
-begin
-  if results <> all (array['[true]', '[false]', '[null]']::jsonb[]) then
-    perform rowcast.refuse(format('condition %s is not a predicate; accepted: one such as $.direction == "inbound"',
-      definition.condition));
-  end if;
-  -- A path writes a name as JSON does, with escapes.
-  perform rowcast.check_columns('condition',
-    array(select ('"' || name[1] || '"')::jsonb #>> '{}'
-          from regexp_matches(definition.condition, '\$\."((?:[^"\\]|\\.)*)"', 'g') as name),
-    definition.columns, definition.source);
-end $$;
-
--- Names in the definition are quoted only where SQL needs that, whatever the session of the caller says.
-alter function rowcast.attach set quote_all_identifiers = off;
-alter function rowcast.detach set quote_all_identifiers = off;
-
--- The view of 0009_sources.sql. It compares names, however they are quoted, and finds them by the catalog's indexes.
-create or replace view rowcast.sources as
-select a.source, a.room, a.order_column,
-       array(
-         select concat(e ->> 'on', ' of ' || (select string_agg(c, ', ') from jsonb_array_elements_text(e -> 'columns') as c),
-                       ': ', e ->> 'event')
-         from jsonb_array_elements(a.events) with ordinality as x (e, place) order by place) as events,
-       a.condition,
-       coalesce(problems.found, '{}') as problems,
-       a.attached_at,
-       coalesce(triggers.relation, named.relation) as relation,
-       a.key_columns, a.room_columns, a.row_sql
-from rowcast.attached a
-cross join lateral (
-  select max(t.tgrelid)::regclass as relation,
-         array_agg(operation) as operations,
-         array_agg(operation) filter (where t.tgenabled in ('D', 'R')) as disabled
-  from unnest('{insert,update,delete}'::text[]) as operation
-  join pg_proc p on p.pronamespace = 'rowcast'::regnamespace and p.proname = 'capture_' || a.capture || '_' || operation
-  join pg_trigger t on t.tgfoid = p.oid and not t.tgisinternal
-) triggers
-left join lateral (
-  -- By the catalog, because to_regclass needs USAGE on the table's schema.
-  select c.oid::regclass as relation from pg_class c join pg_namespace n on n.oid = c.relnamespace
-  where n.nspname = (parse_ident(a.source))[1]::name and c.relname = (parse_ident(a.source))[2]::name
-) named on true
-cross join lateral (
-  select array_agg(problem order by problem) as found from (
-    select 'the table is gone' as problem
-    where triggers.relation is null and named.relation is null
-    union all
-    select format('renamed to %s: attach it again', triggers.relation)
-    where triggers.relation is not null and triggers.relation is distinct from named.relation
-    union all
-    select format('the trigger rowcast_%s is missing', operation)
-    from unnest('{insert,update,delete}'::text[]) as operation
-    where coalesce(triggers.relation, named.relation) is not null
-      and operation <> all (coalesce(triggers.operations, '{}'))
-      and (a.events @> jsonb_build_array(jsonb_build_object('on', operation))
-           or operation = 'update' and (a.room_columns <> '{}' or a.condition is not null))
-    union all
-    select format('the trigger rowcast_%s is disabled', operation) from unnest(triggers.disabled) as operation
-    union all
-    select format('the column %s is gone', name) from unnest(a.columns) as name
-    where triggers.relation is not null and not exists (
-      select from pg_attribute where attrelid = triggers.relation and attname = name and not attisdropped)
-  ) found
-) problems;
-revoke all on all functions in schema rowcast from public;
+select pg_catalog.set_config('search_path'::pg_catalog.text, pg_catalog.current_setting('rowcast.path'::pg_catalog.text), true);

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 use super::Token;
 
-/// The longest subject: a longer one could not be revoked (`migrations/0032_revocations.sql`).
+/// The longest subject: a longer one could not be revoked (`migrations/0004_sessions.sql`).
 const MAX_SUBJECT_BYTES: usize = 1000;
 /// The end of the year 9999, in seconds since 1970.
 const LAST_SECOND: i64 = 253_402_300_799;

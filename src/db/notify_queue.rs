@@ -2,7 +2,7 @@
 //!
 //! Postgres keeps each notification until every session that listens has read it. A session that listens and stays in a
 //! transaction, or whose client reads nothing, lets the queue fill up; once it is full, whoever notifies fails when it commits.
-//! So nothing of ours is added to a queue that is half full (`migrations/0012_notify.sql`), but for the probes.
+//! So nothing of ours is added to a queue that is half full (`migrations/0001_outbox.sql`), but for the probes.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! Notifications that make a server act: whether a server, or a function of our schema, has sent them.
 //!
 //! Any role of the database may notify on any channel, and hear what others notify. So what acts carries the time and a tag, made with
-//! the secret of the database by `rowcast.signed` (`migrations/0037_secret.sql`).
+//! the secret of the database by `rowcast.signed` (`migrations/0003_secret.sql`).
 //! Guarantees that what is heeded was made with the secret, at most half a minute ago by Postgres's clock, and is heeded once.
 //! Refuses everything where the role may not know the secret.
 

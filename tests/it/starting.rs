@@ -278,7 +278,7 @@ async fn what_migrations_are_missing_is_named_and_left_where_that_is_wanted() {
     let words = [
         "ROWCAST_MIGRATE=off",
         "0001_outbox",
-        "0010_emit",
+        "0019_emit",
         "`rowcast migrate`",
     ];
     launch().refuse(&words).await;

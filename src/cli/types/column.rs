@@ -1,6 +1,6 @@
 //! The TypeScript type of a column's value in JSON.
 //!
-//! Follows rowcast.json_sql and rowcast.text_sql (`migrations/0050_values.sql`): a test compares both.
+//! Follows rowcast.json_sql and rowcast.text_sql (`migrations/0007_values.sql`): a test compares both.
 
 use serde_json::Value;
 

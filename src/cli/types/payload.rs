@@ -1,4 +1,4 @@
-//! The types of payloads, out of their templates. Follows rowcast.payload_sql (`migrations/0050_values.sql`).
+//! The types of payloads, out of their templates. Follows rowcast.payload_sql (`migrations/0007_values.sql`).
 
 use std::collections::BTreeMap;
 

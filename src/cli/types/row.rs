@@ -1,4 +1,4 @@
-//! The type of `{row}`. Follows rowcast.row_members (`migrations/0050_values.sql`).
+//! The type of `{row}`. Follows rowcast.row_members (`migrations/0007_values.sql`).
 
 use super::Members;
 use super::column::{Reference, found_type, type_of};

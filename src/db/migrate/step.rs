@@ -25,14 +25,12 @@ const REFUSABLE: [&str; 2] = [
     "(select timeline_id from pg_control_checkpoint())",
 ];
 
-/// A pooler, a role or a database may have other settings; these are the transaction's own. Functions are not checked when they are
-/// made: 0035_confined.sql has two that Postgres 16 refuses then, and 0043_read_only.sql makes them anew.
+/// A pooler, a role or a database may have other settings; these are the transaction's own.
 const BEGIN: &str = concat!(
     pin_names!(),
     ";
 set local transaction isolation level read committed read write;
 set local lock_timeout = '50ms';
-set local check_function_bodies = off;
 set local standard_conforming_strings = on;
 set local statement_timeout = 0"
 );

@@ -1,7 +1,7 @@
 //! As whom the policy runs: as `rowcast_policy`, which can read nothing of ours, or, where that can't be had, with the server's rights.
 //!
-//! A server whose role may neither call `rowcast.ask_may_join`, which belongs to that role (`migrations/0041_policy_confined.sql`), nor become
-//! it (`migrations/0031_policy.sql`), asks as itself, says so once, and looks again from time to time: the right may have been given
+//! A server whose role may neither call `rowcast.ask_may_join`, which belongs to that role, nor become it (`migrations/0020_policy.sql`),
+//! asks as itself, says so once, and looks again from time to time: the right may have been given
 //! meanwhile.
 
 use std::sync::{Mutex, PoisonError};

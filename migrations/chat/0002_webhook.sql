@@ -4,7 +4,7 @@
 --            public.webhook_leftovers, with the reason, and returned; it keeps nothing else of the body from being stored. A status that comes
 --            before its message has its id is kept there, too, and is moved to its message by the statement that gives the id.
 --            A database that is away, full or read-only is an error: the caller lets the provider send the body again.
--- Relies on: 0062_whatsapp.sql, which says what a body holds.
+-- Relies on: 0021_whatsapp.sql, which says what a body holds.
 -- Cost:      one subtransaction for a body, one for each of its items if one fails. An outbound message that is given its id pays two reads of an
 --            index.
 -- Rights:    the functions run as their owner with a fixed search_path; execute is revoked from public.

@@ -55,41 +55,6 @@ begin
 end $$;
 comment on function rowcast.signed is 'a payload that servers heed; for servers alone';
 
--- As in 0012_notify.sql, with a tag.
-create or replace function rowcast.typing(contact_id text, typing boolean default true) returns void
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
-declare
-  has_room boolean := true;
-begin
-  -- A notification ends at 8,000 bytes. 500 characters stay below that in any encoding, however JSON escapes them.
-  if contact_id is null or contact_id = '' or length(contact_id) > 500 then
-    raise exception 'rowcast.typing: contact_id is %; it must be 1 to 500 characters',
-      case when contact_id is null then 'null' else length(contact_id) || ' characters' end using errcode = '22023';
-  end if;
-  begin
-    has_room := pg_notification_queue_usage() < 0.5;
-  exception when others then
-    null; -- Somebody has revoked the function: then nobody knows.
-  end;
-  if has_room then
-    perform pg_notify('rowcast_typing', rowcast.signed('rowcast_typing',
-      json_build_object('contactId', contact_id, 'typing', coalesce(typing, true))::text));
-  end if;
-end $$;
-
-revoke all on function rowcast.server_secret(), rowcast.signed(text, text) from public;
-
--- Whoever may write the epoch is a server.
-do $$
-declare
-  role text;
-begin
-  for role in
-    select distinct grantee::regrole::text from pg_class c cross join aclexplode(c.relacl) a
-    where c.oid = 'rowcast.epoch'::regclass and a.grantee <> 0 and a.privilege_type = 'UPDATE' and a.grantee <> c.relowner
-  loop
-    execute format('grant execute on function rowcast.server_secret(), rowcast.signed(text, text) to %s', role);
-  end loop;
-end $$;
+revoke all on function rowcast.server_secret, rowcast.signed from public;
 
 select pg_catalog.set_config('search_path'::pg_catalog.text, pg_catalog.current_setting('rowcast.path'::pg_catalog.text), true);

@@ -1,49 +1,16 @@
--- Values: what a value of a row becomes on its way to clients, in events and in history alike.
---
--- Replaces functions of 0005_template.sql and 0011_capture.sql: what they say of themselves still holds, but for what is said here.
+-- Values: what a value of a row becomes on its way to clients, in events and in history alike; and what payloads are made of values.
 --
 -- Guarantee: rowcast.row_sql makes {row}, for every trigger and for history: there is no other expression of it.
 --            bigint and numeric are strings, in arrays too, because JavaScript would lose their digits. A time is RFC 3339 with Z: a
---            timestamp, which has no zone, is taken as UTC, or in the zone that attach was told. Every row has its key as "id",
---            unless the table has a column of that name.
+--            timestamp, which has no zone, is taken as UTC, or in the zone that attach was told, whatever standard_conforming_strings says.
+--            Every row has its key as "id", unless the table has a column of that name.
 --            No value fails a writer: where a column has another type than it had when it was attached, its text is sent as it is.
 -- Cost:      a replace() per time. Words, defaults and zones cost the columns that have them, and nobody else.
--- Rights:    execute is revoked from public; a role that reads history is given what is new.
---
--- A placeholder names a column, {ack}; one that was looked up, {chat.jid}; and may say how: {ack:text} is a string always, {ack:raw} is
--- the value without its word or default. A column's own name comes first, whatever characters it has.
+-- Rights:    execute is revoked from public; rowcast grant gives a role that reads history what it needs.
 
 -- Names mean Postgres's own things here, whatever is planted in the path of who migrates; the end of this file sets it back.
 select pg_catalog.set_config('rowcast.path'::pg_catalog.text, pg_catalog.current_setting('search_path'::pg_catalog.text), true);
 set local search_path = pg_catalog, pg_temp;
-
--- Earlier migrations of one transaction may have left something to be done at its end.
-set constraints rowcast.remember_code immediate;
-set constraints rowcast.remember_code deferred;
-
-alter table rowcast.attached
-  add column forms jsonb,
-  add column as_text text[],
-  add column words jsonb,
-  add column defaults jsonb,
-  add column timezone text,
-  add column lookups jsonb,
-  add column rooms jsonb,
-  add column order_columns text[],
-  add column feeds jsonb;
-comment on column rowcast.attached.forms is
-  'how columns become JSON, where that is not as to_jsonb has it: text, texts (an array of them), instant (timestamptz), local (timestamp)';
-comment on column rowcast.attached.as_text is 'further columns that are sent as text';
-comment on column rowcast.attached.words is 'what is sent for values: {"ack": {"0": "sent"}}';
-comment on column rowcast.attached.defaults is 'what is sent for null: {"author": "bot"}';
-comment on column rowcast.attached.timezone is 'the zone of columns of type timestamp; null for UTC';
-comment on column rowcast.attached.lookups is
-  'rows of other tables, by name: {"chat": {"table", "column": [ours], "key": [theirs], "types": [of the key], "row": [shown in {row}], "columns": {name: form}}}';
-comment on column rowcast.attached.rooms is
-  'where there is more to say than room and events do: [{"room", "condition", "events"}], in the order in which they get their events';
-comment on column rowcast.attached.order_columns is 'the columns that history is sorted by, before the key; null for order_column alone';
-comment on column rowcast.attached.feeds is
-  'what history reads, one per room that message:new goes to: {"room", "columns", "lookups", "room_sql", "belongs_sql", "row_sql", "key_sql", "id_column", "key", "order"}, SQL over "after"';
 
 -- The form of a type; null where it is as to_jsonb has it. A domain is what it stands for.
 create function rowcast.form_of(type oid) returns text
@@ -87,37 +54,13 @@ end $$;
 create function rowcast.zoned(value text, zone text) returns text
 language plpgsql stable set search_path = pg_catalog, pg_temp set datestyle = 'ISO, MDY' set timezone = 'UTC' as $$
 begin
-  if value ~ '^\d{4,}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?( BC)?$' then
+  if value ~ '^[0-9]{4,}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?( BC)?$' then
     return replace(to_jsonb(value::timestamp at time zone zone) #>> '{}', '+00:00', 'Z');
   end if;
   return value;
 exception when others then
   return value;
 end $$;
-
--- What a placeholder or an argument names: a column of the table's (`lookup` is null), or one that was looked up; and how it is to be
--- shown ("text", "raw", or null). No row where it names nothing.
-create function rowcast.reference(definition rowcast.attached, name text) returns table (lookup text, col text, manner text)
-language sql immutable set search_path = pg_catalog, pg_temp as $$
-  select found.lookup, found.col, found.manner
-  from (
-    select 1 as place, null::text as lookup, rowcast.placeholder_column(definition, named.name) as col, named.manner
-    from (values (reference.name, null), (substring(reference.name from '^(.*):(?:text|raw)$'), substring(reference.name from '[a-z]+$')))
-      as named (name, manner)
-    where rowcast.placeholder_column(definition, named.name) = any (definition.columns)
-    union all
-    select 2, part[1], part[2], part[3]
-    from regexp_match(reference.name, '^([^.]+)\.(.+?)(?::(text|raw))?$') as part
-    where definition.lookups -> part[1] -> 'columns' ? part[2]
-  ) found
-  order by place, manner nulls first limit 1
-$$;
-
--- The name by which words, defaults and as_text know a column, or one that was looked up.
-create function rowcast.told_name(lookup text, col text) returns text
-language sql immutable set search_path = pg_catalog, pg_temp as $$
-  select concat_ws('.', lookup, col)
-$$;
 
 -- A member of the row, as text or as jsonb.
 create function rowcast.member_sql(lookup text, col text, side text, is_text boolean) returns text
@@ -179,7 +122,7 @@ begin
 end $$;
 
 -- A column's value.
-create or replace function rowcast.column_sql(definition rowcast.attached, name text, side text) returns text
+create function rowcast.column_sql(definition rowcast.attached, name text, side text) returns text
 language sql immutable set search_path = pg_catalog, pg_temp as $$
   select rowcast.json_sql(definition, null, name, null, side)
 $$;
@@ -223,7 +166,7 @@ language sql immutable set search_path = pg_catalog, pg_temp as $$
 $$;
 
 -- {row}: a JSON object of the columns, in their order, without those that are omitted. row_to_json puts no blanks into it.
-create or replace function rowcast.row_sql(definition rowcast.attached, side text) returns text
+create function rowcast.row_sql(definition rowcast.attached, side text) returns text
 language sql immutable set search_path = pg_catalog, pg_temp as $$
   select format('(select row_to_json(o.*) from (select %s) o)', string_agg(format('%s as %I', value, member), ', ' order by place))
   from rowcast.row_members(definition, side)
@@ -252,7 +195,7 @@ begin
 end $$;
 
 -- The value of one placeholder.
-create or replace function rowcast.placeholder_sql(definition rowcast.attached, name text, side text) returns text
+create function rowcast.placeholder_sql(definition rowcast.attached, name text, side text) returns text
 language sql immutable set search_path = pg_catalog, pg_temp as $$
   select case name
     when 'row' then rowcast.row_sql(definition, side)
@@ -265,7 +208,7 @@ $$;
 
 -- A payload, or a part of it. A string that is one placeholder becomes that JSON value; in a longer string placeholders are
 -- filled in as text; everything else stays as it is. A messageId is a string, as ids are.
-create or replace function rowcast.payload_sql(definition rowcast.attached, template jsonb, side text) returns text
+create function rowcast.payload_sql(definition rowcast.attached, template jsonb, side text) returns text
 language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 declare
   string text := template #>> '{}';
@@ -301,22 +244,71 @@ begin
     from rowcast.pieces(string));
 end $$;
 
-revoke all on function rowcast.form_of, rowcast.forms_of, rowcast.texts, rowcast.zoned, rowcast.reference, rowcast.told_name,
-  rowcast.member_sql, rowcast.told_sql, rowcast.text_sql, rowcast.json_sql, rowcast.placeholder_text_sql, rowcast.key_sql,
-  rowcast.row_members, rowcast.room_sql(rowcast.attached, text), rowcast.contact_sql(rowcast.attached, text) from public;
-
--- Whoever reads history.
-do $$
+-- The payload of an event for which none was given, as Rowcast's own clients expect it: the row; for message:status the
+-- status; for a delete the id.
+create function rowcast.default_payload(definition rowcast.attached, operation text, event text, columns text[])
+returns jsonb
+language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 declare
-  role text;
+  key text := (select string_agg(rowcast.placeholder(name), ':' order by place)
+               from unnest(definition.key_columns) with ordinality as k (name, place));
+  status text := case when cardinality(columns) = 1 then columns[1]
+                      when 'status' = any (definition.columns) then 'status' end;
+  braced text := (select name from unnest(definition.key_columns || status) as name where name ~ '[{}]' limit 1);
 begin
-  for role in
-    select distinct grantee::regrole::text from pg_proc p cross join aclexplode(p.proacl) a
-    where p.oid = 'rowcast.careful_row(record, text)'::regprocedure and a.grantee <> 0 and a.privilege_type = 'EXECUTE'
-      and a.grantee <> p.proowner
-  loop
-    execute format('grant execute on function rowcast.texts(jsonb), rowcast.zoned(text, text) to %s', role);
-  end loop;
+  if operation <> 'delete' and event <> 'message:status' then
+    return '{"message": "{row}", "contactId": "{contactId}"}';
+  end if;
+  if definition.key_columns = '{}' then
+    raise exception 'rowcast.attach: % has no primary key, so %', definition.source, event
+      || ' needs a payload: give one that names its rows' using errcode = '22023';
+  end if;
+  if braced is not null then
+    raise exception 'rowcast.attach: % needs a payload: "%" has a brace in its name, so a template can''t name it', event, braced
+      using errcode = '22023';
+  end if;
+  if operation = 'delete' then
+    return jsonb_build_object('messageId', key, 'contactId', '{contactId}');
+  end if;
+  if status is null then
+    raise exception 'rowcast.attach: message:status needs a payload: % has no column "status"', definition.source
+      using errcode = '22023';
+  end if;
+  return jsonb_build_object('messageId', key, 'status', rowcast.placeholder(status), 'contactId', '{contactId}', 'at', '{at}');
 end $$;
+
+-- The payload of an event for which none was given, as Rowcast's own clients expect it: the row; for message:status the
+-- status; for a delete the id.
+create function rowcast.default_payload(definition rowcast.attached, operation text, event text, columns text[], has_messages boolean)
+returns jsonb
+language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+begin
+  if operation <> 'delete' and event = 'message:status' and (operation = 'insert' or not has_messages) then
+    perform rowcast.refuse(format('message:status of %s needs a payload: whose messageId it carries can''t be guessed', definition.source),
+      'Such as: "payload": {"messageId": "{message_id}", "status": "{status}", "contactId": "{contactId}", "at": "{at}"}');
+  end if;
+  return rowcast.default_payload(definition, operation, event, columns);
+end $$;
+
+-- The members of a row as history shows it, and what each shows: a column of the table's, or, where `col` is null, the key. `template` is
+-- what the events have as "message".
+create function rowcast.shown_members(definition rowcast.attached, template jsonb) returns table (member text, col text)
+language sql immutable set search_path = pg_catalog, pg_temp as $$
+  select m.member, m.col from rowcast.row_members(definition, 'after') m
+  where template is null and (m.col is not null or m.member = 'id')
+  union all
+  select key, named.col
+  from jsonb_each(template) left join lateral (
+    select r.col from rowcast.placeholders(value) p cross join lateral rowcast.reference(definition, p.name) r
+    where p.alone and r.lookup is null limit 1) named on true
+  where jsonb_typeof(template) = 'object' and jsonb_typeof(value) = 'string'
+    and (named.col is not null or value #>> '{}' = rowcast.key_template(definition))
+$$;
+
+revoke all on function rowcast.form_of, rowcast.forms_of, rowcast.texts, rowcast.zoned, rowcast.member_sql, rowcast.told_sql,
+  rowcast.text_sql, rowcast.json_sql, rowcast.column_sql, rowcast.placeholder_text_sql, rowcast.key_sql, rowcast.row_members,
+  rowcast.row_sql, rowcast.room_sql, rowcast.contact_sql, rowcast.placeholder_sql, rowcast.payload_sql,
+  rowcast.default_payload(rowcast.attached, text, text, text[]), rowcast.default_payload(rowcast.attached, text, text, text[], boolean),
+  rowcast.shown_members from public;
 
 select pg_catalog.set_config('search_path'::pg_catalog.text, pg_catalog.current_setting('rowcast.path'::pg_catalog.text), true);

@@ -1,134 +1,14 @@
--- Preview: what attaching a table would do, shown without doing it. And rooms that no client could join are refused.
+-- Preview: what attaching a table would do, shown without doing it.
 --
 -- Guarantee: rowcast.preview changes nothing: it writes no row, takes no number of a sequence, notifies nobody, and locks the table no more
 --            than a read does. Its examples are made by the expressions of the trigger, out of rows that are there.
---            A template that makes no room of the form <kind>:<id>, whatever the row, is refused by attach. Where a column says the kind, a
---            row that has none is told as any other row without a room, instead of being stored where nobody can hear it. rowcast.emit
---            refuses such a room.
--- Cost:      a strpos() per event of a source whose room has no kind in its template; none for others.
+-- Cost:      none for writers.
 -- Rights:    preview runs as the owner of this schema, and refuses what attach refuses, so it shows nothing that the caller could not read.
---            Who might attach may preview; execute is revoked from public.
+--            Execute is revoked from public, and granted with attach.
 
 -- Names mean Postgres's own things here, whatever is planted in the path of who migrates; the end of this file sets it back.
 select pg_catalog.set_config('rowcast.path'::pg_catalog.text, pg_catalog.current_setting('search_path'::pg_catalog.text), true);
 set local search_path = pg_catalog, pg_temp;
-
--- Whether the text of a column, or of one that was looked up, may have a colon in it. A number has none.
-create function rowcast.may_have_colon(definition rowcast.attached, name text) returns boolean
-language sql stable set search_path = pg_catalog, pg_temp as $$
-  with recursive named as (
-    select r.lookup, r.col from rowcast.reference(definition, may_have_colon.name) r
-  ), types (oid) as (
-    select a.atttypid
-    from named join pg_attribute a on a.attname = named.col and named.lookup is null
-    join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
-    where array[n.nspname, c.relname]::text[] = parse_ident(definition.source)
-    union all
-    select t.typbasetype from types join pg_type t using (oid) where t.typbasetype <> 0
-  )
-  select not exists (
-      select from types where oid in ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype, 'numeric'::regtype, 'real'::regtype,
-                                      'float8'::regtype, 'boolean'::regtype, 'uuid'::regtype, 'date'::regtype, 'oid'::regtype))
-    or exists (select from named where definition.defaults ->> col like '%:%'
-                                    or jsonb_path_exists(definition.words -> col, '$.* ? (@ like_regex ":")'))
-$$;
-
--- Refuses a room that is empty or reserved, that has a single brace, that names a column that isn't there, or that no client could join:
--- those are <kind>:<id>. Where a column has to bring the kind, a NOTICE says so.
-create or replace function rowcast.check_room(definition rowcast.attached) returns void
-language plpgsql stable set search_path = pg_catalog, pg_temp as $$
-declare
-  names text[] := array(select name from rowcast.pieces(definition.room) where name is not null);
-  accepted constant text := 'accepted: <kind>:<id>, such as conversation:{customer_id}';
-begin
-  if definition.room is null or btrim(definition.room) = '' then
-    perform rowcast.refuse('room is empty; accepted: text with columns in braces, such as conversation:{customer_id}');
-  end if;
-  if starts_with(definition.room, 'rowcast:') then
-    perform rowcast.refuse(format('room "%s" is reserved, as are all of the kind rowcast:', left(definition.room, 100)));
-  end if;
-  if exists (select from rowcast.pieces(definition.room) where literal in ('{', '}')) then
-    perform rowcast.refuse(format('room "%s" has a brace without its partner', definition.room));
-  end if;
-  perform rowcast.check_references(definition, 'room', names, '{}');
-  if names = '{}' and (definition.room !~ '^[^:]+:.' or octet_length(definition.room) > 2048
-                       or octet_length(substr(definition.room, strpos(definition.room, ':') + 1)) > 500)
-     or starts_with(definition.room, ':') then
-    perform rowcast.refuse(format('room "%s" is none that a client could join; %s', left(definition.room, 100), accepted));
-  end if;
-  if not exists (select from rowcast.pieces(definition.room) where strpos(literal, ':') > 0) then
-    if not exists (select from unnest(names) as name where rowcast.may_have_colon(definition, name)) then
-      perform rowcast.refuse(format('room "%s" is none that a client could join: it has no kind; %s', definition.room, accepted));
-    end if;
-    raise notice 'rowcast.attach: %', rowcast.doubtful_room(definition.room);
-  end if;
-end $$;
-
--- What a NOTICE says of a room whose kind a column has to bring; null for any other.
-create function rowcast.doubtful_room(template text) returns text
-language sql immutable set search_path = pg_catalog, pg_temp as $$
-  select format('the room "%s" has no kind of its own: a row is sent only where its columns make a room <kind>:<id>, such as inbox:7', template)
-  where not exists (select from rowcast.pieces(template) where strpos(literal, ':') > 0)
-$$;
-
--- As in 0011_capture.sql, but a room without a kind is none. A client can't name it.
-create or replace function rowcast.joinable_sql(template text) returns text
-language sql immutable set search_path = pg_catalog, pg_temp as $$
-  select case when kind is null
-    then 'strpos(room, '':'') > 1 and octet_length(substr(room, strpos(room, '':'') + 1)) between 1 and 500 and octet_length(room) <= 2048'
-    else format('octet_length(room) between %s and %s', octet_length(kind) + 1, least(octet_length(kind) + 500, 2048)) end
-  from substring(template from '^[^{}:]*:') as kind
-$$;
-
--- As in 0011_capture.sql, with what else keeps an event from having a room.
-create or replace function rowcast.unusual(room text, data json, origin jsonb, source text, key_columns text[]) returns json
-language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
-begin
-  if (octet_length(room) between 1 and 2048) is not true then
-    return json_build_object(
-      'source', source,
-      'key', (select json_object_agg(name, left(origin ->> name, 200)) from unnest(key_columns) as name),
-      'reason', 'the room is null or not <kind>:<id>, or its id (what follows the first colon) is empty or longer than 500 bytes');
-  elsif octet_length(data::text) <= 16777216
-        and (origin ->> 'rowcast:careful, a member with a name that no column of a table can have' = 'whole'
-             or strpos(data::text, 'rowcast:stand-in:') = 0) then
-    return data;
-  end if;
-  return rowcast.truncate_payload(data);
-end $$;
-
--- As in 0040_reserved.sql, and a room without a kind is an error, too.
-create or replace function rowcast.emit(room text, event text, data json) returns bigint
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
-declare
-  new_id bigint;
-begin
-  if room is null or room = '' or octet_length(room) > 2048 then
-    raise exception 'rowcast.emit: room is %; it must be 1 to 2048 bytes',
-      case when room is null then 'null' else octet_length(room) || ' bytes' end using errcode = '22023';
-  end if;
-  if starts_with(room, 'rowcast:') then
-    raise exception 'rowcast.emit: room "%" is reserved, as are all of the kind rowcast:', left(room, 100) using errcode = '22023';
-  end if;
-  if strpos(room, ':') < 2 then
-    raise exception 'rowcast.emit: room "%" is none that a client could join; accepted: <kind>:<id>, such as conversation:42', left(room, 100)
-      using errcode = '22023';
-  end if;
-  if octet_length(substr(room, strpos(room, ':') + 1)) not between 1 and 500 then
-    raise exception 'rowcast.emit: the room''s id (what follows the first colon) is % bytes; it must be 1 to 500',
-      octet_length(substr(room, strpos(room, ':') + 1)) using errcode = '22023';
-  end if;
-  perform rowcast.check_event_name('rowcast.emit', event);
-  if data is null then
-    raise exception 'rowcast.emit: data is null; pass JSON, ''null'' for a JSON null' using errcode = '22023';
-  end if;
-  if octet_length(data::text) > 16777216 then
-    raise exception 'rowcast.emit: data is % bytes; at most 16777216 are accepted', octet_length(data::text)
-      using errcode = '22023';
-  end if;
-  insert into rowcast.events (room, event, data) values (emit.room, emit.event, emit.data) returning id into new_id;
-  return new_id;
-end $$;
 
 -- A call of rowcast.attach, without a semicolon. `arguments` has a member for each parameter that is given, called as the parameter: lists as
 -- arrays, whatever takes JSON as it is, everything else as text.
@@ -283,8 +163,8 @@ begin
       select coalesce(json_agg(notice), '[]') from (
         select rowcast.doubtful_room(r.room) as notice from rowcast.rooms_of(definition) r
         union all
-        select rowcast.doubtful_order(definition, source, coalesce(nullif(arguments -> 'order_column', 'null'),
-                                                                   nullif(arguments -> 'order_columns', 'null')) is not null)
+        select rowcast.doubts(definition, source, coalesce(nullif(arguments -> 'order_column', 'null'),
+                                                           nullif(arguments -> 'order_columns', 'null')) is not null)
       ) notices where notice is not null),
     'definition', to_jsonb(definition),
     'attached', (
@@ -294,22 +174,6 @@ begin
 end $$;
 comment on function rowcast.preview is 'what rowcast.attach would do with these arguments, and an example of each event; changes nothing';
 
-revoke all on function rowcast.may_have_colon, rowcast.doubtful_room, rowcast.attach_call, rowcast.examples, rowcast.preview from public;
-
--- Who may attach may see what that would do.
-do $$
-declare
-  role text;
-begin
-  for role in
-    select distinct case when a.grantee = 0 then 'public' else a.grantee::regrole::text end
-    from pg_proc p cross join aclexplode(p.proacl) a
-    where p.pronamespace = 'rowcast'::regnamespace and p.proname = 'attach' and a.privilege_type = 'EXECUTE' and a.grantee <> p.proowner
-  loop
-    execute format('grant execute on function rowcast.preview to %s', role);
-  end loop;
-end $$;
-
-select rowcast.regenerate();
+revoke all on function rowcast.attach_call, rowcast.examples, rowcast.preview from public;
 
 select pg_catalog.set_config('search_path'::pg_catalog.text, pg_catalog.current_setting('rowcast.path'::pg_catalog.text), true);

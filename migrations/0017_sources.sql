@@ -1,19 +1,27 @@
--- Problems of what 0050 to 0052 brought: rows that are looked up, and indexes that history of a large table needs.
+-- Sources: what is attached, and what keeps a source from being captured, or its history from being read, as it was attached.
 --
--- Guarantee: as in 0021_problems.sql, whose view this is, with more.
--- Cost:      as there.
--- Rights:    as there.
+-- Guarantee: each problem is one line that names the thing and what mends it, and stays the same text while it lasts.
+-- Cost:      none for writers. A server reads the view every few seconds; it reads the catalog once for all sources, takes no
+--            lock on any attached table, and computes `problems` only where that column is asked for.
+-- Rights:    the view is read with its owner's rights, but what it says of rights and of row security is said of the role that
+--            asks. It calls no function of ours, since each would need a grant for that role.
+--
+-- docs/sql.md lists the problems, with what each means.
 
 -- Names mean Postgres's own things here, whatever is planted in the path of who migrates; the end of this file sets it back.
 select pg_catalog.set_config('rowcast.path'::pg_catalog.text, pg_catalog.current_setting('search_path'::pg_catalog.text), true);
 set local search_path = pg_catalog, pg_temp;
 
-create or replace view rowcast.sources as
-with
--- Every trigger that calls a trigger function of ours. '`' is the character after '_'.
+create view rowcast.sources as
+with recursive
+-- Every trigger that calls a trigger function of ours. '`' is the character after '_'. That of a part was made by us, by Postgres, which copies
+-- triggers for each row to partitions, or by TimescaleDB, which copies them to chunks.
 triggers as materialized (
   select p.proname::text as function, p.proowner, p.xmin::text as version, p.prosecdef, p.prosrc,
-         t.tgrelid, t.tgname, t.tgenabled, t.tgtype, t.tgqual is not null or t.tgattr::text <> '' as narrowed
+         t.tgrelid, t.tgname, t.tgenabled, t.tgtype, t.tgqual is not null or t.tgattr::text <> '' as narrowed,
+         t.tgparentid <> 0 or starts_with(t.tgname, 'rowcast_part_')
+           or exists (select from pg_class its join pg_namespace n on n.oid = its.relnamespace
+                      where its.oid = t.tgrelid and n.nspname = '_timescaledb_internal') as of_part
   from pg_proc p join pg_trigger t on t.tgfoid = p.oid and not t.tgisinternal
   where p.pronamespace = 'rowcast'::regnamespace and p.proname >= 'capture_' and p.proname < 'capture`'
 ),
@@ -47,10 +55,11 @@ found as (
     select b.source, array_agg(distinct t.tgrelid) as relations, array_agg(distinct o.operation) as operations,
            bool_or(t.tgenabled = 'O') as fires,
            count(*) > count(distinct o.operation)
-             or bool_or(t.tgenabled in ('D', 'R') or t.narrowed or t.tgtype & o.type_bit = 0
+             or bool_or(t.tgenabled in ('D', 'R') or b.always and t.tgenabled <> 'A' or t.narrowed or t.tgtype & o.type_bit = 0
+                        or (t.tgtype & 1 = 1) <> coalesce(b.by_row, false)
                         or t.version is distinct from b.made -> 'code' -> o.operation ->> 0) as amiss
     from rowcast.attached b cross join operations o
-    join triggers t on t.function = 'capture_' || b.capture || '_' || o.operation
+    join triggers t on t.function = 'capture_' || b.capture || '_' || o.operation and not t.of_part
     group by b.source
   ) carrier on carrier.source = a.source
   left join lateral (
@@ -59,6 +68,17 @@ found as (
     select c.oid as relation from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where c.relname = (parse_ident(a.source))[2] and n.nspname = (parse_ident(a.source))[1]
   ) named on true
+),
+-- The parts of each, those of parts included. What TimescaleDB makes is its own matter.
+parts (source, relation) as (
+  select f.source, i.inhrelid from found f join pg_inherits i on i.inhparent = f.carrier and not i.inhdetachpending
+  union
+  select p.source, i.inhrelid from parts p join pg_inherits i on i.inhparent = p.relation and not i.inhdetachpending
+),
+parted as materialized (
+  select p.source, p.relation, its.relkind, its.relispartition, its.reltuples, format('%I.%I', n.nspname, its.relname) as name
+  from parts p join pg_class its on its.oid = p.relation join pg_namespace n on n.oid = its.relnamespace
+  where n.nspname <> '_timescaledb_internal'
 )
 select a.source, a.room, a.order_column,
        array(
@@ -74,11 +94,11 @@ select a.source, a.room, a.order_column,
            union all
            select 1, format('%s is %s, which can''t be attached: select rowcast.detach(%L), and attach a table', a.source,
                             case c.relkind when 'v' then 'a view' when 'm' then 'a materialized view' when 'f' then 'a foreign table'
-                                           when 'p' then 'a partitioned table' else 'not a table' end, a.source)
-           where f.carrier is null and c.relkind <> 'r'
+                                           else 'not a table' end, a.source)
+           where f.carrier is null and c.relkind not in ('r', 'p')
            union all
            select 1, 'the table was made anew, or has lost its triggers: attach it again'
-           where f.carrier is null and c.relkind = 'r'
+           where f.carrier is null and c.relkind in ('r', 'p')
            union all
            select 2, case
              when exists (select from pg_class other where other.oid = f.named and other.relkind in ('r', 'p', 'f', 'm')) then
@@ -87,15 +107,43 @@ select a.source, a.room, a.order_column,
              else format('renamed to %s: attach it again', here.name) end
            where f.carrier is distinct from f.named and f.carrier is not null
            union all
-           select 2, format('the table became a partition, and rows that are written through %s are not sent: alter table %1$s detach partition %s',
-                            parent.name, here.name)
+           select 2, format('the table became a partition, and rows that are written through %s are not sent: attach that one, which takes it over',
+                            parent.name)
            from pg_inherits i join tables parent on parent.oid = i.inhparent
-           where i.inhrelid = c.oid and c.relispartition and f.carrier is not null
+           where i.inhrelid = c.oid and c.relispartition and f.carrier is not null and a.by_row is not true
            union all
-           select 2, format('the table is part of an inheritance tree, and rows that are written through %s are not sent: alter table %s no inherit %s',
-                            case when i.inhrelid = c.oid then parent.name else child.name end, child.name, parent.name)
-           from pg_inherits i join tables parent on parent.oid = i.inhparent join tables child on child.oid = i.inhrelid
-           where c.oid in (i.inhrelid, i.inhparent) and c.relkind = 'r' and not c.relispartition and f.carrier is not null
+           select 2, format('the table inherits from %s, and rows that are written through that one are not sent: attach it, which takes this one over',
+                            parent.name)
+           from pg_inherits i join tables parent on parent.oid = i.inhparent
+           where c.oid = i.inhrelid and c.relkind = 'r' and not c.relispartition and f.carrier is not null and a.by_row is not true
+           union all
+           select 2, format('%s inherits from it since it was attached, and its rows are not sent as they should be: attach it again', p.name)
+           from parted p
+           where p.source = a.source and c.relkind = 'r' and a.tree is not true
+           union all
+           -- Its parts. Statements that name the table itself are captured in any case.
+           select 2, case
+             when p.relkind not in ('r', 'p') then
+               format('its part %s is a foreign table, whose rows no trigger of a statement can tell: alter table %s detach partition %1$s', p.name, here.name)
+             when not has_table_privilege(n.nspowner, p.relation, 'trigger') then
+               format('rows that are written to its part %s by that name are not sent: grant trigger on %1$s to %I', p.name, pg_get_userbyid(n.nspowner))
+             else format('rows that are written to its part %s by that name are not sent: select rowcast.follow_tables()', p.name) end
+           from parted p join pg_namespace n on n.nspname = 'rowcast'
+           where p.source = a.source and a.tree
+             and case when p.relkind in ('r', 'p') then exists (
+                   select from unnest(f.operations || '{truncate}'::text[]) as needed (operation)
+                   where (needed.operation = 'truncate' or not (p.relispartition and a.by_row is true))
+                     and not exists (select from triggers t where t.tgrelid = p.relation and t.of_part
+                                                              and t.function = 'capture_' || a.capture || '_' || needed.operation))
+                 else a.by_row is not true end
+           union all
+           select 3, case t.tgenabled
+             when 'D' then format('the trigger %I is disabled: alter table %s enable trigger %1$I', t.tgname, p.name)
+             when 'R' then format('the trigger %I fires for a replica only: alter table %s enable trigger %1$I', t.tgname, p.name)
+             else format('the trigger %I does not fire always: alter table %s enable always trigger %1$I', t.tgname, p.name) end
+           from parted p join triggers t on t.tgrelid = p.relation and t.of_part
+           where p.source = a.source and t.function like 'capture\_' || replace(a.capture, '_', '\_') || '\_%'
+             and (t.tgenabled in ('D', 'R') or a.always and t.tgenabled <> 'A')
            union all
            -- Its triggers and their functions.
            select 3, format('the trigger rowcast_%s is missing: attach it again', o.operation)
@@ -103,6 +151,13 @@ select a.source, a.room, a.order_column,
            where f.carrier is not null and o.operation <> all (f.operations)
              and (a.events @> jsonb_build_array(jsonb_build_object('on', o.operation))
                   or o.operation = 'update' and (concat(a.room, a.rooms) ~ '\{' or a.condition is not null or a.rooms @? '$[*].condition'))
+           union all
+           select 3, case t.tgenabled
+             when 'D' then format('the trigger %I is disabled: alter table %s enable trigger %1$I', t.tgname, here.name)
+             when 'R' then format('the trigger %I fires for a replica only: alter table %s enable trigger %1$I', t.tgname, here.name)
+             else 'a TRUNCATE of it is told to nobody: attach it again' end
+           from (select) one left join triggers t on t.tgrelid = f.carrier and t.function = 'capture_' || a.capture || '_truncate'
+           where f.carrier is not null and t.tgenabled is distinct from 'O' and t.tgenabled is distinct from 'A'
            union all
            select 3, unnest(array[
              case
@@ -114,18 +169,20 @@ select a.source, a.room, a.order_column,
                  format('the trigger %I sends each %s once more: drop trigger %1$I on %3$s', t.tgname, o.operation, its.name)
              end,
              case
-               when t.narrowed or t.tgtype & o.type_bit = 0 then
+               when t.narrowed or t.tgtype & o.type_bit = 0 or (t.tgtype & 1 = 1) <> coalesce(a.by_row, false) then
                  format('the trigger %s was replaced by another: attach it again', t.tgname)
                when t.tgenabled = 'D' then
                  format('the trigger %I is disabled: alter table %s enable trigger %1$I', t.tgname, its.name)
                when t.tgenabled = 'R' then
                  format('the trigger %I fires for a replica only: alter table %s enable trigger %1$I', t.tgname, its.name)
+               when a.always and t.tgenabled = 'O' then
+                 format('the trigger %I does not fire always: alter table %s enable always trigger %1$I', t.tgname, its.name)
              end,
              case when t.version <> made.code ->> 0 and md5(t.prosecdef || t.prosrc) <> made.code ->> 1 then
                format('the function rowcast.%s was replaced: attach it again', t.function)
              end])
            from operations o
-           join triggers t on t.function = 'capture_' || a.capture || '_' || o.operation
+           join triggers t on t.function = 'capture_' || a.capture || '_' || o.operation and not t.of_part
            join tables its on its.oid = t.tgrelid
            cross join lateral (select a.made -> 'code' -> o.operation as code) made
            where f.amiss
@@ -153,10 +210,11 @@ select a.source, a.room, a.order_column,
              and (select reset_val from pg_settings where name = 'session_replication_role') = 'replica'
              and not exists (select from pg_db_role_setting where 'session_replication_role=replica' = any (setconfig))
            union all
-           select 4, format('the subscription %s writes it, and rows that it applies are not sent: attach the table where it is published',
-                            s.subname)
+           select 4, format('the subscription %s writes it, and rows that it applies are not sent: attach the table where it is published, '
+                            'or attach it again with capture => ''row'' and always => true', s.subname)
            from pg_subscription_rel r join pg_subscription s on s.oid = r.srsubid
-           where r.srrelid = c.oid
+           where (r.srrelid = c.oid or r.srrelid in (select p.relation from parted p where p.source = a.source))
+             and not (a.by_row is true and a.always is true)
            union all
            -- Its columns.
            select 5, case
@@ -240,12 +298,17 @@ select a.source, a.room, a.order_column,
                                      (select string_agg(format('%I', col), ', ') from unnest(wanted.columns) as col))
            from (
              -- The table itself, by its own columns or by those that point to what is looked up.
-             select feed ->> 'room' as room, c.oid, here.name as table_name, c.reltuples, by_room.columns as leading,
+             select feed ->> 'room' as room, own.oid, here.name as table_name, own.reltuples, by_room.columns as leading,
                     by_room.columns || array(
                       select name from unnest(coalesce(a.order_columns, array_remove(array[a.order_column], null)) || a.key_columns)
                         with ordinality as s (name, place)
                       where name <> all (by_room.columns) group by name order by min(place)) as columns
              from jsonb_array_elements(a.feeds) as feed
+             -- Of a partitioned table, each partition.
+             cross join lateral (
+               select c.oid, c.reltuples union all
+               select p.relation, p.reltuples from parted p where p.source = a.source and p.relkind = 'r'
+             ) own
              cross join lateral (
                select array(
                  select col from (
@@ -315,7 +378,8 @@ select a.source, a.room, a.order_column,
        coalesce(f.operations, '{}') as captured,
        array(select r.value ->> 'room' from jsonb_array_elements(coalesce(a.rooms, jsonb_build_array(jsonb_build_object('room', a.room))))
              with ordinality as r (value, place) order by place) as rooms,
-       a.order_columns, a.feeds
+       a.order_columns, a.feeds,
+       case when a.by_row then 'row' else 'statement' end as capture, coalesce(a.always, false) as always
 from rowcast.attached a
 join found f on f.source = a.source
 left join pg_class c on c.oid = coalesce(f.carrier, f.named)
@@ -328,5 +392,6 @@ comment on column rowcast.sources.relation is 'the table that has the triggers, 
 comment on column rowcast.sources.captured is 'the operations that have a trigger, disabled or not';
 comment on column rowcast.sources.rooms is 'the templates of all of its rooms; room is the first';
 comment on column rowcast.sources.feeds is 'what history reads of it';
+comment on column rowcast.sources.capture is 'whether its triggers are called for each row, or for each statement';
 
 select pg_catalog.set_config('search_path'::pg_catalog.text, pg_catalog.current_setting('rowcast.path'::pg_catalog.text), true);

@@ -7,6 +7,26 @@
 -- Cost:      reads no table. About 0.5 ms for a body of one message.
 -- Rights:    each runs as its caller, with a fixed search_path. Everybody may execute them: they say nothing that is not in what they are given.
 
+-- Names mean Postgres's own things here, whatever is planted in the path of who migrates; the end of this file sets it back.
+select pg_catalog.set_config('rowcast.path'::pg_catalog.text, pg_catalog.current_setting('search_path'::pg_catalog.text), true);
+set local search_path = pg_catalog, pg_temp;
+
+-- A part of a webhook's body.
+create type rowcast.whatsapp_item as (
+  nr bigint,             -- its place in the body
+  kind text,             -- message, status, or other
+  external_id text,      -- WhatsApp's id of the message, or of the one whose status it is
+  contact_id text,       -- whose conversation it is in
+  direction text,        -- of a message: inbound, or outbound where it was written on the business's own phone
+  author text,           -- of an inbound message: the name in the person's profile
+  body text,             -- of a message: what there is to read
+  status text,           -- of a status: sent, delivered, read or failed
+  error text,            -- why it failed
+  at timestamptz,        -- the provider's time; null where it gave none
+  problem text,          -- why it can't be stored as what it is; null for most
+  item jsonb             -- as it came
+);
+
 -- A WhatsApp id as it is kept: a phone's is its number in one form, whichever of its forms the provider or a back end has. Others stay.
 --   Brazil:    mobile numbers with the ninth digit. The older ids lack it. Landlines, which begin with 2 to 5, have none.
 --   Argentina: with the 9 that stands for a mobile.
@@ -59,22 +79,6 @@ language sql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
   from (select type, item -> type as content
         from coalesce(left(nullif(item ->> 'type', ''), 60), 'unknown') as type) of_type
 $$;
-
--- A part of a webhook's body.
-create type rowcast.whatsapp_item as (
-  nr bigint,             -- its place in the body
-  kind text,             -- message, status, or other
-  external_id text,      -- WhatsApp's id of the message, or of the one whose status it is
-  contact_id text,       -- whose conversation it is in
-  direction text,        -- of a message: inbound, or outbound where it was written on the business's own phone
-  author text,           -- of an inbound message: the name in the person's profile
-  body text,             -- of a message: what there is to read
-  status text,           -- of a status: sent, delivered, read or failed
-  error text,            -- why it failed
-  at timestamptz,        -- the provider's time; null where it gave none
-  problem text,          -- why it can't be stored as what it is; null for most
-  item jsonb             -- as it came
-);
 
 -- Postgres takes each list in JSON for a thousand items, and would compile for a body that has a million of them.
 create function rowcast.whatsapp_items(request text) returns setof rowcast.whatsapp_item
@@ -149,3 +153,5 @@ begin
     item
   from told order by nr;
 end $$;
+
+select pg_catalog.set_config('search_path'::pg_catalog.text, pg_catalog.current_setting('rowcast.path'::pg_catalog.text), true);
