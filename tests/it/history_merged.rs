@@ -243,3 +243,32 @@ async fn pages_of_several_tables_are_read_by_their_indexes() {
     let read = read.await;
     assert!(read < 500, "{read} rows were read for three pages");
 }
+
+/// In New York, 02:00 to 03:00 of that night does not exist, and 03:00 is 07:00 UTC.
+#[tokio::test]
+async fn a_time_that_its_zone_skips_is_the_moment_of_the_skip() {
+    let database = without_chat().await;
+    database
+        .run(
+            "create table here (nr text primary key, c text, at timestamp);
+             create table there (nr text primary key, c text, at timestamptz);
+             insert into here values ('1 skipped', 'x', '2026-03-08 02:45'), ('3 here', 'x', '2026-03-08 03:15');
+             insert into there values ('2 there', 'x', '2026-03-08 07:05+00'), ('4 there', 'x', '2026-03-08 07:50+00');
+             select rowcast.attach(t, room => 'conversation:{c}', on_insert => 'message:new', order_columns => '{at}', timezone => 'America/New_York')
+             from unnest('{here,there}'::text[]) t",
+        )
+        .await;
+    let server = Server::on(&database).await;
+    for limit in [1, 2, 200] {
+        let pages = server.pages("x", limit, "/id").await;
+        let rows = pages.iter().rev();
+        let got: Vec<_> = rows
+            .flat_map(|page| column(&page["messages"], "/nr"))
+            .collect();
+        assert_eq!(
+            got,
+            ["1 skipped", "2 there", "3 here", "4 there"],
+            "limit {limit}"
+        );
+    }
+}
