@@ -19,13 +19,16 @@ WORKDIR /build
 COPY package.json package-lock.json ./
 COPY client/package.json client/
 COPY demo/package.json demo/
+COPY inspector/package.json inspector/
 COPY tests/interop/package.json tests/interop/
-RUN npm ci --no-audit --no-fund --workspace client --workspace demo
+RUN npm ci --no-audit --no-fund --workspace client --workspace demo --workspace inspector
 
 COPY client client
 COPY demo demo
+COPY inspector inspector
 RUN npm run build --workspace client \
-    && npm run build --workspace demo
+    && npm run build --workspace demo \
+    && npm run build --workspace inspector
 
 
 FROM rust:${RUST}-slim-${DEBIAN} AS build
@@ -43,6 +46,7 @@ RUN mkdir -p src tests/it bench \
 
 COPY . .
 COPY --from=demo /build/demo/dist demo/dist
+COPY --from=demo /build/inspector/dist inspector/dist
 RUN cargo build --profile image --locked --bin rowcast
 
 

@@ -1,7 +1,7 @@
 # The tasks of development; `make help` lists them. Options go through ARGS: make run ARGS='--port 4000'.
 
 .DEFAULT_GOAL := help
-.PHONY: help run doctor client demo watch test test-all soak fuzz check bench audit
+.PHONY: help run doctor client demo inspector pages watch test test-all soak fuzz check bench audit
 
 # What scripts/setup prints is for the shell: where a Postgres is that the server would not find by itself.
 setup = out=$$(scripts/setup $(1)) && eval "$$out"
@@ -9,15 +9,19 @@ setup = out=$$(scripts/setup $(1)) && eval "$$out"
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-run: demo ## Start the server with the dashboard, and a Postgres of its own unless DATABASE_URL says otherwise
+run: pages ## Start the server with the dashboard, and a Postgres of its own unless DATABASE_URL says otherwise
 	@$(call setup,rust postgres) && cargo run --locked --release -- serve $(ARGS)
 
-doctor: demo ## Say what is wrong with the database, and how to mend it: the embedded one, unless DATABASE_URL says otherwise
+doctor: pages ## Say what is wrong with the database, and how to mend it: the embedded one, unless DATABASE_URL says otherwise
 	@$(call setup,rust postgres) && cargo run --locked --release --quiet -- doctor $(ARGS)
 
 client: client/dist/index.js ## Build the client kit alone
 
 demo: node demo/dist/index.html ## Build the client kit and the dashboard that the server shows at /
+
+inspector: node inspector/dist/index.html ## Build the page that the admin listener shows at /
+
+pages: demo inspector
 
 .PHONY: node
 node:
@@ -29,10 +33,13 @@ client/dist/index.js: $(shell find client -path client/node_modules -prune -o -p
 demo/dist/index.html: client/dist/index.js $(shell find demo -path demo/node_modules -prune -o -path demo/dist -prune -o -type f -print) | node
 	@npm run --silent build --workspace demo
 
+inspector/dist/index.html: $(shell find inspector -path inspector/node_modules -prune -o -path inspector/dist -prune -o -type f -print) package-lock.json | node
+	@npm run --silent build --workspace inspector
+
 watch: node ## Print a conversation's events: make watch ROOM=42 SERVER=http://127.0.0.1:3001
 	@node tests/interop/watch.mjs $(or $(ROOM),42) $(SERVER)
 
-test: demo ## Run every test (ARGS is handed to the test runner)
+test: pages ## Run every test (ARGS is handed to the test runner)
 	@$(call setup,rust postgres browser pooler guide) && scripts/test $(ARGS)
 
 test-all: test ## Run every test, then those of the database on Postgres 14 to 18

@@ -1,5 +1,5 @@
-//! Has the crate rebuilt when the dashboard was, whose files under `demo/dist` are embedded (see `src/demo`), and when a
-//! migration was added: `sqlx::migrate!` itself only watches those that it knows.
+//! Has the crate rebuilt when a page was, whose files under `demo/dist` and `inspector/dist` are embedded (see `src/demo` and
+//! `src/inspector`), and when a migration was added: `sqlx::migrate!` itself only watches those that it knows.
 //!
 //! A folder that does not exist would count as changed at every build, so its parent is watched until it does.
 
@@ -8,10 +8,12 @@ use std::path::Path;
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=migrations");
-    let folder = ["demo/dist", "demo"]
-        .into_iter()
-        .find(|folder| Path::new(folder).is_dir());
-    if let Some(folder) = folder {
-        println!("cargo::rerun-if-changed={folder}");
+    for [dist, parent] in [["demo/dist", "demo"], ["inspector/dist", "inspector"]] {
+        let folder = [dist, parent]
+            .into_iter()
+            .find(|folder| Path::new(folder).is_dir());
+        if let Some(folder) = folder {
+            println!("cargo::rerun-if-changed={folder}");
+        }
     }
 }

@@ -82,7 +82,7 @@ async fn start(config: &Config) -> anyhow::Result<App> {
     )
     .await?;
     web::start(
-        config, &database, &delivery, &feed, registry, &tasks, &listeners,
+        config, &database, &delivery, &feed, registry, &mut tasks, &listeners,
     );
     feed.wait_for_probe().await;
     announce::ready(config, &database, &listeners, &mut tasks).await;

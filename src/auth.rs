@@ -23,7 +23,7 @@ mod standing;
 mod verifier;
 
 pub(crate) use authenticator::{Authenticator, ConnectError};
-pub(crate) use host_policy::{HostNames, HostPolicy, HostRefused, Unwelcome};
+pub(crate) use host_policy::{HostNames, HostPolicy, HostRefused, Unwelcome, was_forwarded};
 pub(crate) use identity::{Identity, Token};
 pub(crate) use key_keeper::{verifier, verifier_now};
 pub(crate) use origin_policy::OriginPolicy;

@@ -7,6 +7,7 @@
 //! Guarantees that no secret is printed: not by an error, `Debug` or `Display`.
 //! Relies on nothing but the process environment, which no other module reads.
 
+mod admin;
 mod allowed_hosts;
 mod attach;
 mod auth;
@@ -37,6 +38,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
+pub(crate) use admin::AdminRules;
 pub(crate) use allowed_hosts::AllowedHosts;
 pub(crate) use attach::{AttachArgs, AttachFlags};
 pub(crate) use auth::{Auth, Jwt};
@@ -95,6 +97,8 @@ pub(crate) struct Config {
     pub auth: Auth,
     /// `ROWCAST_ADMIN`: the admin listener, `None` when off.
     pub admin: Option<SocketAddr>,
+    /// What it asks for, and allows.
+    pub admin_rules: AdminRules,
     /// `ROWCAST_DEMO`: whether the dashboard is served.
     pub demo: bool,
     /// `ROWCAST_RETENTION`: how long events stay replayable.
@@ -185,6 +189,7 @@ impl Config {
             trusted_proxies: read.value("ROWCAST_TRUSTED_PROXIES", TrustedProxies::parse),
             refuse_forwarded: !read.is_said("ROWCAST_AUTH"),
             admin: read.unless_empty("ROWCAST_ADMIN", listen::admin),
+            admin_rules: AdminRules::resolve(&mut read),
             retention: within(&mut read, "ROWCAST_RETENTION", quantity::RETENTION),
             poll: within(&mut read, "ROWCAST_POLL", quantity::POLL),
             migrate: read.value("ROWCAST_MIGRATE", Migrate::parse),

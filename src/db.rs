@@ -16,7 +16,7 @@
 //! - `doctor`: everything that can be wrong, for `rowcast doctor`; `grants`: the rights of a role, as statements
 //! - `policy`: who may join which room, as the database says
 //! - `preview`: what attaching a table would do, and doing it; `shapes`: the types of what is attached
-//! - `sources`: the attached tables and their problems; `stats`: the figures for the metrics; `chat`: the demo's tables
+//! - `sources`: the attached tables and their problems; `servers`: who else reads this database; `stats`: the figures for the metrics; `chat`: the demo's tables
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,6 +55,7 @@ mod retry;
 mod revocations;
 mod rights;
 mod self_check;
+mod servers;
 mod sessions;
 mod shapes;
 mod signed;
@@ -72,7 +73,7 @@ pub(crate) use migrate::{ChatTables, Schema};
 pub(crate) use notify_queue::{notify_queue_holder, send_probe};
 pub(crate) use outbox::{
     Follow, FollowError, Head, LogPosition, Onlooker, Pruner, ReadPart, SharedReads, Tail,
-    TailFrom, replay_page,
+    TailFrom, last_events, one_event, replay_page,
 };
 pub(crate) use policy::{Policy, Verdict};
 pub(crate) use pools::{Pool, Pools};
@@ -81,6 +82,7 @@ pub(crate) use preview::{Example, Preview, WantedSource, attach_all, preview};
 pub(crate) use read_error::log_wait;
 pub(crate) use retry::is_transient;
 pub(crate) use self_check::SelfCheck;
+pub(crate) use servers::{ServerEntry, servers};
 pub(crate) use sessions::{
     CountedFor, PidHash, ResumeSession, SessionProgress, Sessions, StoredSession, Takeover,
     parse_takeovers,

@@ -28,19 +28,14 @@ use tokio::sync::mpsc;
 mod bot;
 mod conversations;
 mod json_body;
-mod page;
 mod writes;
 
 use crate::auth::OriginPolicy;
 use crate::db::{Chat, ChatError};
-use crate::http::Api;
-use crate::http::api;
+use crate::http::page::{self, ASSETS, PAGE};
+use crate::http::{Api, api};
 use crate::http_error::{Error, json_response};
 
-/// The page.
-const PAGE: &str = "/";
-/// Its files.
-const ASSETS: &str = "/assets/{*path}";
 /// The list.
 const CONVERSATIONS: &str = "/demo/conversations";
 /// An agent's messages.
@@ -54,6 +49,16 @@ const ABOUT: &str = "/demo/about";
 
 /// Every route of the demo, for the metrics.
 pub(crate) const ROUTES: &[&str] = &[PAGE, ASSETS, CONVERSATIONS, MESSAGES, READ, BOT, ABOUT];
+
+const UNBUILT: &str = "The dashboard is not in this binary: it was built without it. In a clone of Rowcast:\n\n    \
+    make demo && cargo build --release\n\n\
+    `make run` does both, and starts the server.\n";
+
+/// What was there when this binary was built.
+#[derive(rust_embed::Embed)]
+#[folder = "demo/dist"]
+#[allow_missing = true]
+struct Files;
 
 /// The dashboard, and what it reads and writes by.
 pub(crate) struct Demo {
@@ -99,7 +104,10 @@ impl Demo {
             .route(ABOUT, get(about))
             .route_layer(middleware::from_fn_with_state(self.api.clone(), api::admit))
             .with_state(self.clone())
-            .merge(page::routes(page::built))
+            .merge(page::routes(page::Built {
+                files: |path| Files::get(path).map(|file| file.data),
+                unbuilt: UNBUILT,
+            }))
     }
 
     /// What a client is told when the chat tables did not answer.

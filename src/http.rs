@@ -5,7 +5,9 @@
 //!
 //! - `front_door`: the first look at every request
 //! - `api`: what the reads share; `history`, `events`: the two reads; `query`: their parameters; `etag`: tags; `api_limits`: how much may be asked
-//! - `health`: `/readyz`; `starting`: what is answered until the server serves; `metrics`: the admin listener
+//! - `health`: `/readyz`; `starting`: what is answered until the server serves
+//! - `metrics`: the admin listener; `admin_access`: who may use it
+//! - `page`: a page and its files; `json_type`: what a browser may not send to another site by itself
 
 use std::sync::Arc;
 
@@ -18,6 +20,7 @@ use axum::routing::{MethodRouter, any, get};
 use tokio::sync::watch;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
+mod admin_access;
 pub(crate) mod api;
 mod api_limits;
 pub(crate) mod etag;
@@ -25,10 +28,13 @@ mod events;
 mod front_door;
 mod health;
 mod history;
+pub(crate) mod json_type;
 mod metrics;
+pub(crate) mod page;
 pub(crate) mod query;
 mod starting;
 
+pub(crate) use admin_access::{AdminAccess, MARK};
 pub(crate) use api::Api;
 pub(crate) use api_limits::{ApiLimits, Caller};
 pub(crate) use health::Health;

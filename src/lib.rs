@@ -17,7 +17,7 @@
 //! - [`delivery`]: who is in which room, and what each has had; knows no sockets and no database
 //! - [`socketio`]: the protocol with clients, and their resume sessions
 //! - [`transport`]: what exists only because of TCP and the engine under Socket.IO
-//! - [`http`], [`demo`]: the API, health and metrics; the dashboard
+//! - [`http`], [`demo`], [`inspector`]: the API, health and metrics; the dashboard; what an operator sees of a server
 //! - [`auth`]: who connects, and into which rooms they may
 //! - [`app`]: puts it together, supervises it, stops it in order
 //! - [`cli`]: the commands besides `serve`; [`embedded`]: a Postgres of our own
@@ -41,6 +41,7 @@ mod feed;
 mod fuzz;
 mod http;
 mod http_error;
+mod inspector;
 mod metrics;
 #[cfg(test)]
 mod model;

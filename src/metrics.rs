@@ -16,6 +16,7 @@ use std::sync::atomic::AtomicU64;
 #[macro_use]
 mod labels;
 mod limit;
+mod quantiles;
 mod sources;
 mod tokens;
 
@@ -25,6 +26,7 @@ use labels::{
 pub(crate) use labels::{Connect, Join, Transport, WakeSource};
 pub(crate) use limit::Limit;
 use limit::{LimitLabels, LimitLog};
+pub(crate) use quantiles::Buckets;
 use sources::SourceLabels;
 pub(crate) use tokens::KeyRead;
 use tokens::KeyReadLabels;

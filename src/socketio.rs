@@ -5,6 +5,7 @@
 //! - `packet`, `inbox`: what a client sends, queued as it came; `protocol`: arguments, answers and errors; `bounded_json`:
 //!   their JSON, in few values
 //! - `requests`: handles joins, leaves and typing
+//! - `inspection`: what an operator may see of the clients
 //! - `session`: resume sessions, by which a client that comes back goes on where it was
 //!
 //! Refuses origins that are not allowed, and everybody while the server stops.
@@ -31,6 +32,7 @@ mod connect;
 #[cfg(test)]
 mod fuzz;
 mod inbox;
+pub(crate) mod inspection;
 mod lease;
 mod packet;
 mod protocol;

@@ -16,7 +16,8 @@ use super::file_limit;
 use super::tasks::{StopPhase, Tasks};
 use crate::auth::{HostNames, HostPolicy};
 use crate::config::Config;
-use crate::http::{self, Callers};
+use crate::http::{self, AdminAccess, Callers};
+use crate::inspector;
 use crate::metrics::Metrics;
 use crate::quota::Places;
 use crate::status::StartStatus;
@@ -29,6 +30,8 @@ pub(super) struct Listeners {
     admin: Option<SocketAddr>,
     /// Whose requests are looked at.
     pub(super) callers: Callers,
+    /// Who may use the admin listener.
+    pub(super) admin_access: AdminAccess,
     public_routes: watch::Sender<Router>,
     admin_routes: watch::Sender<Router>,
 }
@@ -48,7 +51,7 @@ pub(super) async fn open(
     };
     let (public_routes, routes) = watch::channel(Router::new());
     let callers = callers(config);
-    let starting = http::starting(status, routes.clone(), &callers, metrics.clone());
+    let starting = http::starting(status.clone(), routes.clone(), &callers, metrics.clone());
     // Not told as a change: the first change is the real routes.
     public_routes.send_if_modified(|routes| {
         *routes = starting;
@@ -63,7 +66,17 @@ pub(super) async fn open(
     tasks.start("public listener", StopPhase::PublicListener, |stop| {
         transport::serve(public_socket, routes, rules, stop)
     });
-    let admin_page = http::admin(registry.clone(), callers.hosts.clone(), || ());
+    let admin_access = AdminAccess::new(
+        config.admin_rules.token.as_ref(),
+        config.admin_is_loopback(),
+    );
+    let admin_page = http::admin(
+        registry.clone(),
+        callers.hosts.clone(),
+        &admin_access,
+        inspector::starting(&admin_access, status),
+        || (),
+    );
     let (admin_routes, routes) = watch::channel(admin_page);
     let admin = admin.map(|(socket, address)| {
         tasks.start("admin listener", StopPhase::Rest, |stop| {
@@ -75,6 +88,7 @@ pub(super) async fn open(
         public,
         admin,
         callers,
+        admin_access,
         public_routes,
         admin_routes,
     };

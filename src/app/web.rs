@@ -12,12 +12,13 @@ use super::delivery::{Delivery, MAX_LONG_POLLS};
 use super::example;
 use super::feed::Feed;
 use super::listeners::Listeners;
-use super::tasks::Tasks;
+use super::tasks::{StopPhase, Tasks};
 use crate::config::Config;
 use crate::db::Chat;
 use crate::demo::{self, Demo};
 use crate::http::api::ApiRules;
-use crate::http::{self, Api, ApiLimits, Health, Public};
+use crate::http::{self, AdminAccess, Api, ApiLimits, Health, Public};
+use crate::inspector::{Inspector, InspectorParts};
 
 pub(super) fn start(
     config: &Config,
@@ -25,7 +26,7 @@ pub(super) fn start(
     delivery: &Delivery,
     feed: &Feed,
     registry: Arc<Registry>,
-    tasks: &Tasks,
+    tasks: &mut Tasks,
     listeners: &Listeners,
 ) {
     let health = Arc::new(Health::new(
@@ -42,11 +43,16 @@ pub(super) fn start(
         routes: routes(config, served, delivery, tasks),
         counted_routes: demo::ROUTES,
     };
+    let inspector = inspector(config, served, delivery, &health, &listeners.admin_access);
+    let admin = inspector.routes();
+    tasks.start("inspector", StopPhase::Rest, |stop| inspector.forget(stop));
     listeners.serve(
         http::public(public, &listeners.callers, delivery.metrics.clone()),
         http::admin(
             registry,
             listeners.callers.hosts.clone(),
+            &listeners.admin_access,
+            admin,
             measure(delivery, health),
         ),
     );
@@ -88,6 +94,28 @@ fn routes(config: &Config, served: &Served, delivery: &Delivery, tasks: &Tasks) 
         psql.as_deref(),
     );
     routes.merge(demo.routes())
+}
+
+/// What an operator sees of this server.
+fn inspector(
+    config: &Config,
+    served: &Served,
+    delivery: &Delivery,
+    health: &Arc<Health>,
+    access: &AdminAccess,
+) -> Arc<Inspector> {
+    Inspector::new(InspectorParts {
+        sockets: delivery.socket_server.inspection(),
+        health: health.clone(),
+        metrics: delivery.metrics.clone(),
+        database: served.database.clone(),
+        pool: served.pools.http.clone(),
+        retention: config.retention,
+        is_embedded: served.embedded.is_some(),
+        asks_policy: config.policy.is_asked,
+        may_write: config.admin_rules.may_write,
+        access: access.clone(),
+    })
 }
 
 /// Sets the metrics that are measured only when somebody reads them.

@@ -188,6 +188,11 @@ fn is_of_a_proxy(name: &HeaderName) -> bool {
     matches!(name, "forwarded" | "via") || name.starts_with("x-forwarded-")
 }
 
+/// Whether a proxy has forwarded a request, by its headers.
+pub(crate) fn was_forwarded(headers: &HeaderMap) -> bool {
+    headers.keys().any(is_of_a_proxy)
+}
+
 fn is_from_browser(headers: &HeaderMap) -> bool {
     if headers.contains_key(header::ORIGIN) || headers.contains_key(SEC_FETCH_SITE) {
         return true;

@@ -19,6 +19,11 @@ impl Config {
             "other machines reach HOST, and with the demo they can write messages: ROWCAST_DEMO=off keeps them from it"
                 .to_owned()
         });
-        null.into_iter().chain(unchecked).chain(demo)
+        let writes = self.admin.is_some() && self.admin_rules.may_write;
+        let actions = (writes && self.admin_rules.token.is_none()).then(|| {
+            "ROWCAST_ADMIN_WRITE: whoever is on this machine may emit, disconnect and revoke; ROWCAST_ADMIN_TOKEN keeps others from it"
+                .to_owned()
+        });
+        null.into_iter().chain(unchecked).chain(demo).chain(actions)
     }
 }

@@ -62,7 +62,13 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("FRONTEND_URL", "ORIGINS", Value("http://localhost:3000"), "Origins that may connect from a browser, comma separated; * lets all in, without credentials"),
     setting("ROWCAST_ALLOWED_HOSTS", "HOSTS", Words("IP addresses, localhost and the hosts of FRONTEND_URL"), "Further names by which browsers may call the server, comma separated, such as chat.example.com or *.internal.example; * for any"),
     setting("ROWCAST_TRUSTED_PROXIES", "NETWORKS", Value("loopback"), "Proxies whose X-Forwarded-For says who a client is: networks, addresses, loopback or private, comma separated; none for nobody's"),
-    setting("ROWCAST_ADMIN", "ADDRESS", Value("127.0.0.1:3002"), "Admin listener (metrics); empty turns it off"),
+    setting("ROWCAST_ADMIN", "ADDRESS", Value("127.0.0.1:3002"), "Admin listener (inspector and metrics); empty turns it off"),
+    Setting {
+        secret: true,
+        ..setting("ROWCAST_ADMIN_TOKEN", "SECRET", Words("none"), "What the admin listener asks for, 32 bytes or more; without it only this machine may use the inspector")
+    },
+    setting("ROWCAST_ADMIN_TOKEN_FILE", "FILE", Words("none"), "A file that holds ROWCAST_ADMIN_TOKEN"),
+    setting("ROWCAST_ADMIN_WRITE", "SWITCH", Value("off"), "Whether the inspector may emit, disconnect and revoke: on or off"),
     setting("ROWCAST_AUTH", "MODE", Words("none while HOST is loopback"), "How clients prove who they are: jwt or none; must be said when HOST is not loopback"),
     Setting {
         secret: true,

@@ -167,6 +167,10 @@ fn every_setting_takes_what_it_says() {
     let taken = accepted("ROWCAST_ANSWER_TIMEOUT", "9s").limits;
     assert_eq!(taken.answer_timeout, Duration::from_secs(9));
     assert!(!accepted("ROWCAST_DEMO", "off").demo);
+    assert!(accepted("ROWCAST_ADMIN_WRITE", "on").admin_rules.may_write);
+    let token = "0123456789abcdef0123456789abcdef";
+    let rules = accepted("ROWCAST_ADMIN_TOKEN", token).admin_rules;
+    assert!(rules.token.is_some() && !format!("{rules:?}").contains(token));
     let day = Duration::from_secs(24 * 60 * 60);
     assert_eq!(accepted("ROWCAST_RETENTION", "7d").retention, 7 * day);
     let age = accepted("ROWCAST_MAX_TOKEN_AGE", "12h").max_token_age;
@@ -208,6 +212,7 @@ fn every_setting_takes_what_it_says() {
 fn every_setting_refuses_in_one_line() {
     let mut covered = BTreeSet::from([
         "DATABASE_URL",
+        "ROWCAST_ADMIN_TOKEN",
         "ROWCAST_JWT_SECRET",
         "ROWCAST_JWT_SECRET_PREVIOUS",
     ]);
@@ -228,6 +233,8 @@ FRONTEND_URL="http://a,localhost:3000" is not accepted: "localhost:3000" has no 
 ROWCAST_ALLOWED_HOSTS="https://a.example" is not accepted: "https://a.example" is no host; give host names without scheme and port, comma separated, such as chat.example.com,*.internal.example, or * for any
 ROWCAST_TRUSTED_PROXIES="proxy.internal" is not accepted: "proxy.internal" is no network; give networks such as 10.0.0.0/8, addresses, loopback or private, comma separated, or none
 ROWCAST_ADMIN="3002" is not accepted; give an IP address with a port, such as 127.0.0.1:3002 or [::1]:3002, or nothing to turn it off
+ROWCAST_ADMIN_TOKEN_FILE="/nowhere/token" is not accepted: No such file or directory (os error 2); give a file with the value of the setting, and nothing else
+ROWCAST_ADMIN_WRITE="yes" is not accepted; give on or off
 DATABASE_URL_FILE="/nowhere/url" is not accepted: No such file or directory (os error 2); give a file with the value of the setting, and nothing else
 ROWCAST_AUTH="off" is not accepted; give jwt or none
 ROWCAST_JWT_SECRET_FILE="/nowhere/secret" is not accepted: No such file or directory (os error 2); give a file with the value of the setting, and nothing else

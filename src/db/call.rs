@@ -15,6 +15,15 @@ pub(crate) enum Call<'a> {
         /// The payload, as JSON.
         data: &'a str,
     },
+    /// `rowcast.revoke`.
+    Revoke {
+        /// Whose right ends.
+        subject: &'a str,
+        /// To which room; `None` for all of them.
+        room: Option<&'a str>,
+        /// What clients are told.
+        reason: Option<&'a str>,
+    },
     /// `rowcast.detach`.
     Detach {
         /// The table, qualified or found by the path of the database.
@@ -34,6 +43,7 @@ pub(crate) async fn call(database: &Database, call: Call<'_>) -> anyhow::Result<
     })?;
     let right = match call {
         Call::Emit { .. } => "; `rowcast grant ROLE --emit` prints the right",
+        Call::Revoke { .. } => "; `rowcast grant ROLE --revoke` prints the right",
         Call::Detach { .. } => "; `rowcast grant ROLE --attach` prints the right",
     };
     let called = scoped(&mut connection, link, PLAIN, async |connection| {
@@ -44,6 +54,14 @@ pub(crate) async fn call(database: &Database, call: Call<'_>) -> anyhow::Result<
                     .bind(event)
                     .bind(data)
             }
+            Call::Revoke {
+                subject,
+                room,
+                reason,
+            } => sqlx::query_scalar("select rowcast.revoke($1, $2, $3)::text")
+                .bind(subject)
+                .bind(room)
+                .bind(reason),
             Call::Detach { table } => sqlx::query_scalar("select rowcast.detach($1)").bind(table),
         };
         query.fetch_one(&mut *connection).await

@@ -9,7 +9,7 @@
 //!
 //! - `connection`: connection, pooler, version, role, writes, migrations; `access`: rights, locks, others' triggers and row security
 //! - `hostile`: what other roles could do
-//! - `wake`: LISTEN, the trigger that wakes, the servers; `sources`: the attached tables, and the indexes that history needs
+//! - `wake`: LISTEN, the trigger that wakes, the servers; `sources`: the attached tables, each a `source_entry`, and the indexes that history needs
 //! - `policy`: what says who may join which room
 //! - `growth`: capture errors, outbox, sessions; `cluster`: held xmin, NOTIFY queue, disk, clock, connections
 
@@ -19,6 +19,7 @@ mod connection;
 mod growth;
 mod hostile;
 mod policy;
+mod source_entry;
 mod sources;
 mod units;
 mod wake;
@@ -32,7 +33,7 @@ use tokio::time::timeout;
 
 use super::{CONNECT_PATIENCE, Database, cause_with};
 
-pub(crate) use sources::{SourceEntry, list_sources};
+pub(crate) use source_entry::{SourceEntry, list_sources};
 
 /// How long one question may take, by the server's clock and, a little longer, by ours.
 const STATEMENT_LIMIT: &str = "begin transaction read only; set local statement_timeout = '4s'; set local lock_timeout = '2s'; \

@@ -48,6 +48,17 @@ impl RecentEvents {
         self.events.back()
     }
 
+    /// The newest, `most` at most, that came after the one of this number, with their numbers, the oldest first.
+    pub(super) fn newest(&self, after: u64, most: usize) -> Vec<(u64, Arc<Event>)> {
+        let events = self.events.iter().rev().take(most);
+        let later = events.take_while(|recent| recent.number > after);
+        let mut newest: Vec<_> = later
+            .map(|recent| (recent.number, recent.event.clone()))
+            .collect();
+        newest.reverse();
+        newest
+    }
+
     /// Those of a room, the newest first.
     pub(super) fn of_room<'a>(&'a self, room: &'a Room) -> impl Iterator<Item = &'a Event> {
         let events = self.events.iter().rev().map(|recent| &*recent.event);

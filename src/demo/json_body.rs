@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use axum::body::to_bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::{HeaderMap, header};
 use http_body_util::LengthLimitError;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::Demo;
+use crate::http::json_type::is_json;
 use crate::http_error::Error;
 
 /// A message of the greatest length, however it is escaped.
@@ -56,13 +56,4 @@ impl<T: DeserializeOwned> FromRequest<Arc<Demo>> for JsonBody<T> {
             Error::BadRequest(format!("the body is not as it must be: {error}"))
         })
     }
-}
-
-/// Parameters may follow: `application/json; charset=utf-8`.
-fn is_json(headers: &HeaderMap) -> bool {
-    let value = headers.get(header::CONTENT_TYPE);
-    let essence = value
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next());
-    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
 }

@@ -37,6 +37,17 @@ pub(crate) struct Health {
     lag_limit: Duration,
 }
 
+/// One check of readiness.
+#[derive(Debug, serde::Serialize)]
+pub(crate) struct CheckReport {
+    /// Its name.
+    pub check: &'static str,
+    /// `ok`, `degraded` or `failing`.
+    pub state: &'static str,
+    /// What is known of the reason, in words.
+    pub causes: Vec<String>,
+}
+
 /// The checks that are made here; those of `status` come on top.
 const OWN_CHECKS: [&str; 6] = ["drain", "listener", "pooler", "reader", "probe", "sources"];
 
@@ -131,13 +142,49 @@ impl Health {
     pub(crate) fn by_check(&self) -> Vec<(&'static str, bool)> {
         let mut failing = self.failing();
         failing.extend(self.degraded());
-        let names = Check::ALL.iter().map(|check| check.name());
-        OWN_CHECKS
-            .into_iter()
-            .chain(names)
+        names()
             .map(|name| (name, !failing.contains_key(name)))
             .collect()
     }
+
+    /// Every check, how it stands, and why.
+    pub(crate) fn report(&self) -> Vec<CheckReport> {
+        let (failing, degraded) = (self.failing(), self.degraded());
+        names()
+            .map(|check| {
+                let (state, why) = match (failing.get(check), degraded.get(check)) {
+                    (Some(why), _) => ("failing", Some(why)),
+                    (None, Some(why)) => ("degraded", Some(why)),
+                    (None, None) => ("ok", None),
+                };
+                let causes = why.map(causes).unwrap_or_default();
+                CheckReport {
+                    check,
+                    state,
+                    causes,
+                }
+            })
+            .collect()
+    }
+}
+
+fn names() -> impl Iterator<Item = &'static str> {
+    let others = Check::ALL.iter().map(|check| check.name());
+    OWN_CHECKS.into_iter().chain(others)
+}
+
+/// The sentences of a cause: one, or those of each table.
+fn causes(cause: &Value) -> Vec<String> {
+    let Value::Object(tables) = cause else {
+        return cause.as_str().map(str::to_owned).into_iter().collect();
+    };
+    let each = tables.iter().flat_map(|(table, problems)| {
+        let problems = problems.as_array().into_iter().flatten();
+        problems
+            .filter_map(Value::as_str)
+            .map(move |problem| format!("{table}: {problem}"))
+    });
+    each.collect()
 }
 
 pub(super) async fn readyz(State(health): State<Arc<Health>>) -> Response {

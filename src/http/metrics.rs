@@ -1,6 +1,7 @@
-//! The admin listener: `/metrics` for Prometheus.
+//! The admin listener: `/metrics` for Prometheus, and the inspector, which is handed in.
 //!
-//! Asks nobody who they are, so it listens on an address that only operators reach, and answers a browser by its known names only.
+//! It listens on an address that only operators reach, or asks for a token (`admin_access`), and answers a browser by its known names
+//! only.
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use axum::routing::get;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
-use super::front_door;
+use super::{AdminAccess, front_door};
 use crate::auth::HostPolicy;
 use crate::http_error::Error;
 
@@ -28,15 +29,20 @@ struct Admin {
 pub(crate) fn admin(
     registry: Arc<Registry>,
     hosts: HostPolicy,
+    access: &AdminAccess,
+    inspector: Router,
     measure: impl Fn() + Send + Sync + 'static,
 ) -> Router {
     let admin = Arc::new(Admin {
         registry,
         measure: Box::new(measure),
     });
-    Router::new()
+    let metrics = Router::new()
         .route("/metrics", get(scrape))
-        .with_state(admin)
+        .with_state(admin);
+    access
+        .with_token(metrics)
+        .merge(inspector)
         .fallback(|| async { Error::NotFound })
         .layer(middleware::from_fn_with_state(hosts, front_door::look))
 }

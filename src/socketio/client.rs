@@ -37,6 +37,8 @@ pub(super) struct Client {
     /// Whether the row has other rooms than the client is in, because the database was away when they changed.
     session_dirty: AtomicBool,
     refreshes: Pace,
+    /// When it connected.
+    pub(super) since: Instant,
 }
 
 /// Who a client is, and for how long it may be that.
@@ -56,6 +58,7 @@ impl Client {
         transport: Arc<ClientTransport>,
         session_stored: bool,
     ) -> Self {
+        let now = Instant::now();
         Self {
             proved: Mutex::new(Proved {
                 identity,
@@ -69,7 +72,8 @@ impl Client {
             has_left: AtomicBool::new(false),
             has_ended: AtomicBool::new(false),
             session_dirty: AtomicBool::new(false),
-            refreshes: Pace::new(Instant::now()),
+            refreshes: Pace::new(now),
+            since: now,
         }
     }
 

@@ -112,7 +112,7 @@ mod planted {
                 "src/db/outbox/follow/reading.rs",
                 "db::outbox::row::Unusable",
             ),
-            ("src/demo/page.rs", "demo::PAGE"),
+            ("src/demo/json_body.rs", "demo::Demo"),
             ("src/lib.rs", "app::serve"),
             ("src/main.rs", "run"),
         ] {

@@ -1,13 +1,9 @@
 //! The attached tables: what keeps them from being captured, and the indexes by which history finds a room's rows.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
+use super::source_entry::{SOURCES, SourceEntry};
 use super::{Doctor, Finding};
-use crate::db::{Database, cause_of};
-
-const SOURCES: &str = "
-select source, coalesce(relation::text, '') as relation, room, events, coalesce(order_column, '') as order_column, problems
-from rowcast.sources order by source";
 
 /// Tables whose history has no index that begins with the columns of the room and goes on with what history is sorted by. Where the
 /// room names no column, the index begins with the order. A column of the order that is one of the room's has one value. A room that
@@ -61,40 +57,6 @@ group by n.nspname, c.relname, c.reltuples, room_columns, sorted
 having not coalesce(bool_or(by_room and by_order), false)
 order by 1";
 
-/// An attached table.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub(crate) struct SourceEntry {
-    /// The name that it was attached by.
-    pub source: String,
-    /// The table that it is now; empty where that is gone.
-    pub relation: String,
-    /// The room's template.
-    pub room: String,
-    /// What becomes an event, and which.
-    pub events: Vec<String>,
-    /// What history is sorted by; empty for the key alone.
-    pub order_column: String,
-    /// What is amiss.
-    pub problems: Vec<String>,
-}
-
-/// The attached tables.
-///
-/// # Errors
-/// The database's own, in words.
-pub(crate) async fn list_sources(database: &Database) -> anyhow::Result<Vec<SourceEntry>> {
-    let mut doctor = Doctor::new(database.clone(), std::time::Duration::ZERO, false, false);
-    doctor.connection = Some(super::open(database).await.map_err(|error| {
-        anyhow::anyhow!(
-            "{} can't be used: {}",
-            database.describe(),
-            cause_of(&error)
-        )
-    })?);
-    let listed = doctor.rows(SOURCES).await;
-    listed.map_err(|why| anyhow::anyhow!("the attached tables can't be read: {}; it takes the rights of a server, or of who attaches: `rowcast grant ROLE`", why.0))
-}
-
 impl Doctor {
     pub(super) async fn sources(&mut self) {
         let asked = self.rows(SOURCES).await;
@@ -109,11 +71,10 @@ impl Doctor {
             }
             let mut findings: Vec<_> = sources
                 .iter()
-                .flat_map(|source| source.problems.iter().map(move |problem| (source, problem)))
-                .map(|(source, problem)| {
-                    let paste = mend(problem).unwrap_or_else(|| source.attach_again(problem));
-                    Finding::failure("sources", format!("{}: {problem}", source.source), meaning(problem))
-                        .paste(paste)
+                .flat_map(|source| source.mends().into_iter().map(move |mend| (source, mend)))
+                .map(|(source, mend)| {
+                    let said = format!("{}: {}", source.source, mend.said);
+                    Finding::failure("sources", said, mend.means).paste(mend.paste)
                 })
                 .collect();
             if findings.is_empty() {
@@ -176,86 +137,5 @@ impl Doctor {
             tables.into_iter().map(line).collect()
         });
         self.conclude("indexes", found);
-    }
-}
-
-/// What a problem does to whoever waits for events.
-fn meaning(problem: &str) -> &'static str {
-    if is_only_renamed(problem) {
-        "Its events and its history go on, from the table under its new name; the source has the old one."
-    } else if problem.starts_with("history may not read")
-        || problem.starts_with("row security may hide")
-    {
-        "Its events go out; rows of it are missing in history."
-    } else {
-        "The table is not captured as it was attached: changes of it are missing among the events."
-    }
-}
-
-/// Whether the table has another name and is otherwise as it was: no other one has taken its name.
-fn is_only_renamed(problem: &str) -> bool {
-    problem.starts_with("renamed to ") && problem.ends_with(": attach it again")
-}
-
-impl SourceEntry {
-    /// What to do where no one statement mends it. A comment, because the arguments are those of the user's own migration.
-    fn attach_again(&self, problem: &str) -> String {
-        let Self {
-            source, relation, ..
-        } = self;
-        if is_only_renamed(problem) {
-            return format!(
-                "-- call rowcast.attach('{}', ...) as your migration does for {source}: it takes the place of that",
-                quoted(relation)
-            );
-        }
-        format!(
-            "-- attach {source} again as your migration does; or, if its events are to end: select rowcast.detach('{}');",
-            quoted(source)
-        )
-    }
-}
-
-/// As it stands within a literal of SQL.
-fn quoted(name: &str) -> String {
-    name.replace('\'', "''")
-}
-
-/// The statement with which a problem ends, if it ends with one.
-fn mend(problem: &str) -> Option<String> {
-    let (_, mend) = problem.rsplit_once(": ")?;
-    let statement = mend.split(", or ").next()?;
-    ["alter ", "grant ", "drop "]
-        .iter()
-        .any(|verb| statement.starts_with(verb))
-        .then(|| format!("{statement};"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_table_that_was_only_renamed_loses_no_event_and_is_not_to_be_detached() {
-        let source = SourceEntry {
-            source: "public.messages".to_owned(),
-            relation: "public.letters".to_owned(),
-            room: String::new(),
-            events: Vec::new(),
-            order_column: String::new(),
-            problems: Vec::new(),
-        };
-        let renamed = "renamed to public.letters: attach it again";
-        assert!(meaning(renamed).contains("go on"));
-        let paste = source.attach_again(renamed);
-        assert!(paste.contains("rowcast.attach('public.letters'") && !paste.contains("detach"));
-        let swapped = "renamed to public.letters, and rows of the table that is called public.messages now are not sent: \
-                       select rowcast.detach('public.messages'), and attach it";
-        assert!(meaning(swapped).contains("are missing among the events"));
-        assert!(
-            source
-                .attach_again(swapped)
-                .contains("detach('public.messages')")
-        );
     }
 }

@@ -11,6 +11,7 @@ use crate::db::lock_holder::LockHolder;
 use crate::db::numbers::sleeping_reader_key;
 use crate::db::reader_key::{KEY_HOLDER, KEY_SHARERS};
 use crate::db::self_check::MAKE_WAKE;
+use crate::db::servers::{SERVERS, ServerEntry};
 use crate::db::{Heard, Listen, cause_of};
 
 /// Between two looks at who holds the readers' key.
@@ -145,17 +146,8 @@ impl Doctor {
 
     /// The servers on this database. Each has one connection of a reader.
     pub(super) async fn servers(&mut self) {
-        #[derive(Deserialize)]
-        struct Server {
-            address: String,
-            since: f64,
-        }
-        let asked = self
-            .rows("select coalesce(host(client_addr), 'this machine') as address,
-                          extract(epoch from clock_timestamp() - coalesce(backend_start, clock_timestamp()))::float8 as since
-                   from pg_stat_activity where datname = current_database() and application_name = 'rowcast reader' order by 2 desc")
-            .await;
-        let found = asked.map(|servers: Vec<Server>| {
+        let asked = self.rows(SERVERS).await;
+        let found = asked.map(|servers: Vec<ServerEntry>| {
             let each = servers
                 .iter()
                 .map(|s| format!("{} for {}", s.address, lasting(s.since)));

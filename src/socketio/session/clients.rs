@@ -61,7 +61,7 @@ impl Clients {
     }
 
     /// A connected client.
-    pub(super) fn get(&self, id: u64) -> Option<Arc<Client>> {
+    pub(in crate::socketio) fn get(&self, id: u64) -> Option<Arc<Client>> {
         self.by_id().get(&id).cloned()
     }
 

@@ -179,6 +179,7 @@ pub(super) fn install() {
             "node_modules/playwright-core",
             "node_modules/socket.io-client-4.6",
             "node_modules/jose",
+            "node_modules/axe-core",
         ];
         if last.iter().all(|package| root.join(package).exists()) {
             return;

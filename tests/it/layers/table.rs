@@ -20,7 +20,7 @@ const LEAVES: [&str; 12] = [
 ];
 
 /// What each part of `src` may import, beside the leaves: all of another part, or one thing of it.
-const TABLE: [(&str, &[&str]); 14] = [
+const TABLE: [(&str, &[&str]); 15] = [
     ("main", &["run"]),
     ("lib", &["app", "cli", "embedded", "telemetry"]),
     (
@@ -34,6 +34,7 @@ const TABLE: [(&str, &[&str]); 14] = [
             "embedded",
             "feed",
             "http",
+            "inspector",
             "socketio",
             "transport",
         ],
@@ -56,6 +57,8 @@ const TABLE: [(&str, &[&str]); 14] = [
         ],
     ),
     ("http", &["auth", "db", "delivery"]),
+    // Of the clients what their own folder shows of them.
+    ("inspector", &["db", "http", "socketio::inspection"]),
     ("socketio", &["auth", "db", "delivery", "transport"]),
     ("telemetry", &[]),
     // What the first look at a request has left in it.

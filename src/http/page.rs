@@ -1,4 +1,4 @@
-//! The dashboard's files: built by `make demo`, embedded in the binary.
+//! A page and its files, as a front end's build made them: the dashboard's, and the inspector's.
 //!
 //! Refuses to load anything from elsewhere, by a content security policy. Guarantees that a page and its files fit: files
 //! carry their content's hash in their names and may be kept for ever, the page is asked for each time.
@@ -12,40 +12,41 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-use crate::http::etag::{self, ETag};
+use super::etag::{self, ETag};
 use crate::http_error::Error;
 
+/// Where the page is.
+pub(crate) const PAGE: &str = "/";
+/// Where its files are.
+pub(crate) const ASSETS: &str = "/assets/{*path}";
+
 /// A set of files, by their paths.
-pub(super) type Files = fn(&str) -> Option<Cow<'static, [u8]>>;
+pub(crate) type Files = fn(&str) -> Option<Cow<'static, [u8]>>;
 
 /// A websocket to the page's own host is `'self'` too (CSP 3).
 const POLICY: &str = "default-src 'self'; object-src 'none'; base-uri 'none'; \
     form-action 'none'; frame-ancestors 'none'";
 
-const UNBUILT: &str = "The dashboard is not in this binary: it was built without it. In a clone of Rowcast:\n\n    \
-    make demo && cargo build --release\n\n\
-    `make run` does both, and starts the server.\n";
-
-#[derive(rust_embed::Embed)]
-#[folder = "demo/dist"]
-#[allow_missing = true]
-struct Built;
-
-/// What was there when this binary was built.
-pub(super) fn built(path: &str) -> Option<Cow<'static, [u8]>> {
-    Built::get(path).map(|file| file.data)
+/// What a page is made of.
+#[derive(Clone, Copy)]
+pub(crate) struct Built {
+    /// Its files.
+    pub files: Files,
+    /// What is said where there are none, because the binary was built without them.
+    pub unbuilt: &'static str,
 }
 
-pub(super) fn routes(files: Files) -> Router {
+/// The routes of the page and of its files.
+pub(crate) fn routes(built: Built) -> Router {
     Router::new()
-        .route(super::PAGE, get(page))
-        .route(super::ASSETS, get(asset))
-        .with_state(files)
+        .route(PAGE, get(page))
+        .route(ASSETS, get(asset))
+        .with_state(built)
 }
 
-async fn page(State(files): State<Files>, headers: HeaderMap) -> Response {
-    let Some(page) = files("index.html") else {
-        return (StatusCode::SERVICE_UNAVAILABLE, UNBUILT).into_response();
+async fn page(State(built): State<Built>, headers: HeaderMap) -> Response {
+    let Some(page) = (built.files)("index.html") else {
+        return (StatusCode::SERVICE_UNAVAILABLE, built.unbuilt).into_response();
     };
     let tag = ETag::of(&page);
     let known = etag::is_known(&headers, &tag);
@@ -64,7 +65,7 @@ async fn page(State(files): State<Files>, headers: HeaderMap) -> Response {
 }
 
 async fn asset(
-    State(files): State<Files>,
+    State(Built { files, .. }): State<Built>,
     Path(path): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Error> {

@@ -22,7 +22,9 @@ async fn ask(files: Files, path: &str, headers: &[(&str, &str)]) -> Response<Bod
         request = request.header(*name, *value);
     }
     let request = request.body(Body::empty()).expect("a request");
-    let answer = routes(files).oneshot(request).await;
+    let unbuilt = "make it";
+    let built = Built { files, unbuilt };
+    let answer = routes(built).oneshot(request).await;
     answer.unwrap_or_else(|never| match never {})
 }
 
@@ -61,7 +63,7 @@ async fn without_its_files_the_page_says_how_to_build_them() {
     let answer = ask(NONE, "/", &[]).await;
     assert_eq!(answer.status(), 503);
     assert!(header(&answer, "content-type").starts_with("text/plain"));
-    assert!(body(answer).await.contains("make demo"));
+    assert!(body(answer).await.contains("make it"));
     assert_eq!(ask(NONE, "/assets/a-1.js", &[]).await.status(), 404);
 }
 
