@@ -10,11 +10,14 @@
 //   {ask, op:"click"|"focus"|"fill", page, role, name, text, ms}      name: the accessible name's first words, without regard to case
 //   {ask, op:"type", page, text}   {ask, op:"press", page, key}       into what has the focus
 //   {ask, op:"offline", page, offline}   {ask, op:"screenshot", page, path}
+//   {ask, op:"axe", page}                      what axe finds wrong, each as one line
 //   {ask, op:"record", page}                   all that the page did so far; see `watch`
 //
 //   {saw:"browser", pid}   {ask, value}   {ask, error}
 //
 // When stdin ends, so do Chromium and this process.
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 import { setTimeout as pause } from "node:timers/promises";
 import { chromium } from "playwright-core";
@@ -100,6 +103,14 @@ async function act(page, command, action) {
   }
 }
 
+// What axe finds wrong with the page as it stands. Evaluated, not loaded: the page's policy would refuse a script.
+async function axe(page) {
+  const source = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+  await page.evaluate(`{ ${source} }; null`);
+  const { violations } = await page.evaluate("axe.run(document, { resultTypes: ['violations'] })");
+  return violations.flatMap(({ id, help, nodes }) => nodes.map(({ html, failureSummary }) => `${id}: ${help}: ${html}: ${failureSummary}`));
+}
+
 const commands = {
   async open({ page: number, options }) {
     const context = await browser.newContext(options);
@@ -121,6 +132,7 @@ const commands = {
   press: ({ page }, { key }) => page.keyboard.press(key),
   offline: ({ page }, { offline }) => page.context().setOffline(offline),
   screenshot: ({ page }, { path }) => page.screenshot({ path }).then(({ length }) => length),
+  axe: ({ page }) => axe(page),
   record: ({ record }) => record,
 };
 

@@ -41,6 +41,7 @@ mod hosts;
 mod http;
 mod identity_limits;
 mod idle;
+mod inspector;
 mod join;
 mod keep_alive;
 mod keys;

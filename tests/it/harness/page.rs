@@ -166,6 +166,12 @@ impl Page {
         size.as_u64().expect("a size")
     }
 
+    /// What axe finds wrong with it as it stands, each as one line.
+    pub(crate) async fn axe(&self) -> Vec<String> {
+        let found = self.must("axe", json!({})).await;
+        serde_json::from_value(found).expect("what browser.mjs answers")
+    }
+
     /// What it did so far.
     pub(crate) async fn record(&self) -> Record {
         let record = self.must("record", json!({})).await;
