@@ -129,7 +129,8 @@ async fn the_manual_has_every_command_and_every_setting() {
     };
     let page = read("rowcast.1");
     for name in settings().await {
-        let flag = format!("--{}", name.to_lowercase().replace('_', "-"));
+        let flag = name.to_lowercase().replace('_', "-");
+        let flag = format!("\\fB--{flag}\\fR");
         assert!(page.contains(&flag), "{flag}");
     }
     let help = Launch::command(["--help"]).succeed().await.stdout;
