@@ -3,7 +3,7 @@
 #   docker build -t rowcast .
 #   docker run --stop-timeout 15 -p 3001:3001 -e DATABASE_URL=postgres://... -e ROWCAST_AUTH=none rowcast
 #
-# Configured by variables (.env.example lists them), so that the health check sees the same ones.
+# With a Postgres beside it: ops/compose.yaml. Configured by variables (.env.example lists them), so that the health check sees the same ones.
 # HOST is 0.0.0.0 here, and a server that other machines reach starts only when ROWCAST_AUTH is said.
 # There is no Postgres inside: DATABASE_URL is needed. The dashboard is inside: ROWCAST_DEMO=on serves it.
 # The stop timeout must be longer than ROWCAST_DRAIN (10 s), else Docker's SIGKILL cuts the drain short.

@@ -36,7 +36,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{CommandFactory as _, Parser};
 
 pub(crate) use admin::AdminRules;
 pub(crate) use allowed_hosts::AllowedHosts;
@@ -153,6 +153,11 @@ pub(crate) fn load() -> Loaded {
         shown: Shown(shown),
         config,
     }
+}
+
+/// The command line as clap has it, for whoever describes it.
+pub(crate) fn command_line() -> clap::Command {
+    Cli::command()
 }
 
 /// What the command line, the environment and `.env` say together.

@@ -123,6 +123,7 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> 
         Command::Tail(args) => cli::tail(&config, &args).await?,
         Command::Types { out } => cli::types(&config, out.as_deref()).await?,
         Command::Sources { json } => cli::sources(&config, json).await?,
+        Command::Manual { folder } => cli::manual(&folder)?,
     }
     Ok(ExitCode::SUCCESS)
 }

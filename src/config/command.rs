@@ -91,6 +91,12 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Write the man pages and the completions of bash, zsh and fish into a folder, for packages
+    #[command(hide = true)]
+    Manual {
+        /// The folder, which is made where it is missing
+        folder: PathBuf,
+    },
 }
 
 /// The arguments of [`Command::Grant`].

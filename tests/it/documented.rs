@@ -90,7 +90,8 @@ async fn the_commands_run_and_answer_what_is_shown() {
                 std::fs::write(file, text).expect("a file");
             }
             "sh" | "sql" => {
-                let said = paste(language, text.to_owned(), &database.url, "", folder.path()).await;
+                let said =
+                    paste(language, text.to_owned(), &database.url, &[], folder.path()).await;
                 let answer = parts
                     .get(place + 2)
                     .and_then(|next| next.strip_prefix('\n'));

@@ -22,4 +22,5 @@ mod types;
 )]
 mod whatsapp;
 
+pub(crate) use front::free_address;
 pub(crate) use tools::program;

@@ -68,6 +68,7 @@ mod order;
 mod order_columns;
 mod origins;
 mod outbox_removals;
+mod packaged;
 mod partitions;
 mod payload;
 mod planted;

@@ -163,7 +163,7 @@ impl Front {
 }
 
 /// An address that nobody listens on, below those that the system hands out by itself.
-pub(super) fn free_address() -> String {
+pub(crate) fn free_address() -> String {
     static ASKED: AtomicU32 = AtomicU32::new(0);
     loop {
         let asked = ASKED.fetch_add(1, Ordering::Relaxed);
