@@ -118,8 +118,11 @@ begin
       template := null;
     end if;
     key := coalesce(
-      (select array[min(m.member)] from rowcast.shown_members(definition, template) m
-       where m.col is null or definition.key_columns = array[m.col] having count(*) > 0),
+      -- As "id" where it is shown as that, too: tables whose keys have other names have this one in common.
+      (select array_agg(member) from (
+         select m.member from rowcast.shown_members(definition, template) m
+         where m.col is null or definition.key_columns = array[m.col]
+         order by m.member <> 'id', m.member collate "C" limit 1) whole),
       (select array_agg(found.member order by k.place)
        from unnest(definition.key_columns) with ordinality as k (name, place)
        left join lateral (select min(m.member) as member from rowcast.shown_members(definition, template) m where m.col = k.name) found on true

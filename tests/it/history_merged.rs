@@ -272,3 +272,37 @@ async fn a_time_that_its_zone_skips_is_the_moment_of_the_skip() {
         );
     }
 }
+
+#[tokio::test]
+async fn times_at_the_ends_of_what_postgres_holds_have_their_place() {
+    let database = without_chat().await;
+    let server = Server::on(&database).await;
+    database
+        .run(
+            "create table a (nr text primary key, c text, at timestamp);
+             create table b (nr text primary key, c text, at date);
+             create table d (guid text primary key, c text, at timestamptz);
+             insert into a values ('a0', '1', '-infinity'), ('a1', '1', '4713-01-01 00:00 BC'), ('a2', '1', '0044-03-15 12:00 BC'), ('a3', '1', '2026-05-01'),
+               ('a4', '1', '294276-12-31 23:59:59.999999'), ('a5', '1', 'infinity'), ('a6', '1', null);
+             insert into b values ('b1', '1', '4713-01-01 BC'), ('b2', '1', '0044-03-15 BC'), ('b4', '1', '5874897-12-31'), ('b5', '1', 'infinity');
+             insert into d values ('d1', '1', '4713-01-01 00:00+00 BC'), ('d2', '1', '0044-03-15 18:00+00 BC'),
+               ('d3', '1', '2026-05-01 04:00+00'), ('d4', '1', '294276-12-31 23:59:59.999999+00'), ('d6', '1', null);
+             select rowcast.attach(t, room => 'conversation:{c}', on_insert => 'message:new', order_columns => '{at}', timezone => 'America/New_York')
+             from unnest('{a,b,d}'::text[]) t",
+        )
+        .await;
+    let right = "a0 b1 d1 a1 b2 a2 d2 a3 d3 b4 a4 d4 a5 b5 a6 d6";
+    for limit in [1, 2, 200] {
+        let pages = server.pages("1", limit, "/id").await;
+        let rows = pages.iter().rev();
+        let got: Vec<_> = rows
+            .flat_map(|page| column(&page["messages"], "/id"))
+            .collect();
+        assert_eq!(got.join(" "), right, "limit {limit}");
+        // The keys have several names, one of them before "id".
+        assert!(
+            pages.iter().all(|page| page["key"] == json!(["id"])),
+            "{pages:?}"
+        );
+    }
+}

@@ -49,7 +49,7 @@ const RELEASED: [(&str, &str); 23] = [
     ),
     (
         "0010_rooms.sql",
-        "168152cbf3a0141ec0a20357a835369b3f65fb5e0514352fa93391c13d369c14",
+        "35f9ba666677a315695f348da49871737e2ff06a276b65ecbb97ff3a8dec1aaa",
     ),
     (
         "0011_capture.sql",

@@ -9,8 +9,10 @@ use sqlx::{Postgres, QueryBuilder};
 use super::column::Column;
 use super::source::Source;
 
-/// The last day that a `timestamptz` can be of, for a `date` may be later.
-const LAST_DAY: &str = "date '294276-12-30'";
+/// Between these, a time is a `timestamptz` in every zone, and so is what that shows in another. Whatever is beyond, dates among it that
+/// no `timestamptz` can be of, counts as the nearer one.
+const FIRST: &str = "'4714-12-15 00:00:00+00 BC'::timestamptz";
+const LAST: &str = "'294276-12-15 00:00:00+00'::timestamptz";
 
 /// A column that holds points in time.
 pub(super) struct Instant<'a> {
@@ -46,9 +48,7 @@ impl Instant<'_> {
         let Self { column, kind } = self;
         match kind {
             Kind::Instant => format!("{column}::timestamptz"),
-            Kind::Date => format!(
-                "(case when isfinite({column}) then least({column}, {LAST_DAY}) else {column} end)::timestamptz"
-            ),
+            Kind::Date => format!("({})::timestamptz", bounded(column, "date")),
             // Postgres takes a time that was skipped as if clocks had not been put forward yet, which is later than what follows it. The
             // skip is searched by halves.
             Kind::Local(zone) => format!(
@@ -60,8 +60,10 @@ impl Instant<'_> {
                       from (select low, high, middle, middle at time zone {zone} < told.local as is_before
                             from (select low, high, low + (high - low) / 2 as middle from cut where high - low > '1 us') halves) asked)
                     select min(high) from cut) end
-                  from (select {column} as local, {column} at time zone {zone} as instant,
-                               ({column} at time zone {zone}) at time zone {zone} as back) told)"
+                  from (select local, local at time zone {zone} as instant,
+                               (local at time zone {zone}) at time zone {zone} as back
+                        from (select {} as local) bounded) told)",
+                bounded(column, "timestamp")
             ),
         }
     }
@@ -91,19 +93,30 @@ impl Instant<'_> {
         };
         let less = if or_equal { "<=" } else { "<" };
         sql.push(format_args!(" and {column} {less} "));
-        match kind {
-            Kind::Instant | Kind::Date => {
-                sql.push_bind(time.to_owned()).push("::timestamptz");
-            }
-            // The index goes by the clock. Where an hour comes twice that is too much, but never too little.
-            Kind::Local(zone) => {
-                sql.push_bind(time.to_owned());
-                sql.push(format_args!(
-                    "::timestamptz at time zone {zone} and {} {less} ",
-                    self.sql()
-                ));
-                sql.push_bind(time.to_owned()).push("::timestamptz");
-            }
+        if let Kind::Instant = kind {
+            sql.push_bind(time.to_owned()).push("::timestamptz");
+            return;
         }
+        // For the index, which goes by the clock: too much where an hour comes twice, and at the ends, but never too little.
+        // What counts as the last time may be up to a week before it, by its zone.
+        sql.push(format_args!(
+            "(select case when at >= {LAST} - interval '8 days' then 'infinity' else greatest(at, {FIRST}) end"
+        ));
+        if let Kind::Local(zone) = kind {
+            sql.push(format_args!(" at time zone {zone}"));
+        }
+        sql.push(" from (select ").push_bind(time.to_owned());
+        sql.push(format_args!(
+            "::timestamptz as at) asked) and {} {less} ",
+            self.sql()
+        ));
+        sql.push_bind(time.to_owned()).push("::timestamptz");
     }
+}
+
+/// A finite value of the column, or the nearer of the ends.
+fn bounded(column: &str, type_name: &str) -> String {
+    format!(
+        "case when isfinite({column}) then greatest(least({column}, ({LAST})::{type_name}), ({FIRST})::{type_name}) else {column} end"
+    )
 }
