@@ -74,7 +74,7 @@ $$;
 create function rowcast.unfollowed(definition rowcast.attached, relation oid) returns table (part oid, name text, statements text, is_new boolean)
 language sql stable set search_path = pg_catalog, pg_temp as $$
   with ours as materialized (
-    select t.tgrelid, t.tgname::text, substring(p.proname from '[a-z]+$') as operation
+    select t.tgrelid, t.tgname::text, substring(p.proname from '[a-z]+$') as operation, age(t.xmin) as age
     from pg_proc p join pg_trigger t on t.tgfoid = p.oid and not t.tgisinternal
     where p.pronamespace = 'rowcast'::regnamespace
       and p.proname in (select 'capture_' || definition.capture || '_' || operation from unnest('{insert,update,delete,truncate}'::text[]) as operation)
@@ -83,7 +83,7 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
   ), wanted as materialized (
     select is_partition, rowcast.part_operations(definition, is_partition) as operations from (values (true), (false)) as w (is_partition)
   ), had as materialized (
-    select tgrelid, array_agg(operation) as operations from ours where starts_with(tgname, 'rowcast_part_') group by tgrelid
+    select tgrelid, array_agg(operation) as operations, min(age) as age from ours where starts_with(tgname, 'rowcast_part_') group by tgrelid
   )
   select c.oid, format('%I.%I', n.nspname, c.relname), rowcast.truncate_function_sql(definition) || E'\n'
            || rowcast.trigger_on_sql(definition, 'truncate', format('%I.%I', n.nspname, c.relname), 'rowcast_truncate'), false
@@ -92,7 +92,9 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
   union all
   select p.part, p.name, rowcast.part_sql(definition, p.name, p.is_partition), true
   from parts p join wanted w using (is_partition) left join had on had.tgrelid = p.part
-  where definition.tree and p.kind in ('r', 'p') and not w.operations <@ coalesce(had.operations, '{}')
+  where definition.tree and p.kind in ('r', 'p') and (not w.operations <@ coalesce(had.operations, '{}')
+    -- One that went and came back has its triggers still, and became a part after it was given them.
+    or exists (select from pg_inherits i where i.inhrelid = p.part and age(i.xmin) < had.age))
   union all
   -- Only an owner may drop a trigger. Where it stays, it does nothing.
   select c.oid, format('%I.%I', n.nspname, c.relname),
@@ -130,8 +132,8 @@ begin
         was_written := false;
         if todo.is_new then
           -- Whether anything was ever written to it: a TRUNCATE gives it another file.
-          was_written := (select pg_relation_size(c.oid) > 0 or c.relfilenode <> c.oid from pg_class c
-                       where c.oid = todo.part and c.relkind = 'r') is true;
+          was_written := (select bool_or(pg_relation_size(c.oid) > 0 or c.relfilenode <> c.oid) from pg_class c
+                       where c.relkind = 'r' and c.oid in (select todo.part union all select part from rowcast.parts_of(todo.part))) is true;
           if was_written then
             perform rowcast.tell_to_reload(definition.source, rowcast.room_patterns(definition), format('%s is a part of it now', todo.name));
           end if;

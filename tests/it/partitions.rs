@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::harness::wait::until_for;
 use crate::harness::{Database, Scene, database};
+use crate::history_tables::without_chat;
 
 const PARTED: &str = "
 create table m (id bigint, chat text not null, body text, state text default 'sent', at timestamptz not null, primary key (id, at))
@@ -170,6 +171,61 @@ async fn a_row_of_a_partitioned_table_is_captured_once_whatever_a_statement_name
     assert_eq!(database.value(left).await, "0");
     let left = "select count(*) from pg_proc where proname ~ '^capture_public_m_'";
     assert_eq!(database.value(left).await, "0");
+}
+
+#[tokio::test]
+async fn what_came_while_a_partition_was_away_is_told_when_it_is_back() {
+    let database = without_chat().await;
+    database
+        .run(
+            "create table m (id int, chat text, at int not null default 1) partition by range (at);
+             create table m_1 partition of m for values from (1) to (5) partition by list (id);
+             create table m_1a partition of m_1 default;
+             create table m_2 partition of m for values from (5) to (9);
+             create table h (id int, chat text); create table h_1 () inherits (h);
+             insert into m values (1, 'a', 1); insert into h_1 values (1, 'a');
+             select rowcast.attach(t, room => 'conversation:{chat}', on_insert => 'message:new', order_columns => '{id}') from unnest('{m,h}'::text[]) t",
+        )
+        .await;
+    assert_eq!(follow(&database).await, "nothing");
+    for (table, away, back) in [
+        (
+            "m_1a",
+            "alter table m_1 detach partition m_1a",
+            "alter table m_1 attach partition m_1a default",
+        ),
+        // What is below went with it.
+        (
+            "m_1a",
+            "alter table m detach partition m_1",
+            "alter table m attach partition m_1 for values from (1) to (5)",
+        ),
+        (
+            "h_1",
+            "alter table h_1 no inherit h",
+            "alter table h_1 inherit h",
+        ),
+    ] {
+        database
+            .run(&format!(
+                "{away}; insert into {table} values (2, 'a'); {back}"
+            ))
+            .await;
+        assert!(told(&database).await.is_empty(), "{away}");
+        let followed = follow(&database).await;
+        assert!(
+            followed.contains("listeners are told to reload"),
+            "{back}: {followed}"
+        );
+        assert_eq!(told(&database).await, ["reload"], "{back}");
+        assert_eq!(follow(&database).await, "nothing", "{back}");
+    }
+    // An empty one has brought nothing.
+    database
+        .run("alter table m detach partition m_2; alter table m attach partition m_2 for values from (5) to (9)")
+        .await;
+    follow(&database).await;
+    assert!(told(&database).await.is_empty());
 }
 
 #[tokio::test]
