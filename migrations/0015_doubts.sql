@@ -35,6 +35,11 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
         select from pg_index i join pg_attribute o on o.attrelid = relation and o.attnum = i.indkey[0]
         where i.indrelid = relation and i.indisunique and i.indpred is null and i.indexprs is null and i.indnkeyatts = 1
           and o.attname = any (coalesce(definition.order_columns, array[definition.order_column])) and o.attname <> all (definition.key_columns))
+      -- So it is where one has a sequence of its own.
+      and not exists (
+        select from pg_depend d join pg_class s on s.oid = d.objid and s.relkind = 'S' join pg_attribute o on o.attrelid = relation and o.attnum = d.refobjsubid
+        where d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass and d.refobjid = relation and d.deptype in ('a', 'i')
+          and o.attname = any (coalesce(definition.order_columns, array[definition.order_column])) and o.attname <> all (definition.key_columns))
     order by a.attnum limit 1
   ) random on true
 $$;
@@ -91,6 +96,10 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
     from needed cross join jsonb_array_elements_text(definition.lookups -> needed.lookup -> 'column') as col
     cross join lateral rowcast.reference(definition, col) n
     where col <> all (definition.columns) and n.lookup is not null
+  ), pointing as (
+    select c.*, array(select a.attname::text from pg_attribute a where a.attrelid = c.conrelid and a.attnum = any (c.conkey) order by 1) as names
+    from pg_constraint c
+    where c.contype = 'f' and (c.conrelid = relation or c.conparentid = 0 and c.conrelid in (select p.part from rowcast.parts_of(relation) p))
   )
   select format('the room "%s" needs the row of %s (the lookup "%s"), and the foreign key %s %s when that row is deleted: such deletes have no room, so '
     'nobody hears of them; delete the rows of %s before it, or call rowcast.reload(%L) after it, or give a room out of columns of its own',
@@ -98,9 +107,11 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
     case c.confdeltype when 'c' then format('deletes rows of %s', definition.source) else format('lets rows of %s point to nothing', definition.source) end,
     definition.source, definition.source)
   from needed
-  join pg_constraint c on c.contype = 'f' and c.confdeltype in ('c', 'n', 'd')
-    and c.confrelid = to_regclass(definition.lookups -> needed.lookup ->> 'table')
-    and (c.conrelid = relation or c.conparentid = 0 and c.conrelid in (select p.part from rowcast.parts_of(relation) p))
+  cross join lateral (select array(select name from jsonb_array_elements_text(definition.lookups -> needed.lookup -> 'column') as name order by 1)) by (names)
+  join pointing c on c.confdeltype in ('c', 'n', 'd') and c.confrelid = to_regclass(definition.lookups -> needed.lookup ->> 'table')
+    -- Where the lookup goes by a foreign key of its own, another one points to another row.
+    and (c.names = by.names or not exists (
+      select from pointing own where own.conrelid = c.conrelid and own.confrelid = c.confrelid and own.names = by.names))
   order by needed.room, needed.lookup, c.conname
 $$;
 

@@ -79,6 +79,7 @@ async fn deletes_that_a_foreign_key_cascades_past_a_lookup_are_told() {
              create table kept (id int primary key, chat_id int references chats, sent timestamptz);
              create table gone (id int primary key, chat_id int constraint gone_with references chats on delete cascade, c text, sent timestamptz);
              create table loose (id int primary key, chat_id int references chats on delete set null, sent timestamptz);
+             create table two (id int primary key, chat_id int references chats, forwarded_from int references chats on delete set null, sent timestamptz);
              create table parted (id int primary key, chat_id int references chats on delete cascade, sent timestamptz) partition by range (id);
              create table parted_1 partition of parted for values from (0) to (9)",
         )
@@ -108,6 +109,23 @@ async fn deletes_that_a_foreign_key_cascades_past_a_lookup_are_told() {
             "loose",
             attach("conversation:{chat.jid}", deletes),
             Some("lets rows of public.loose point to nothing"),
+        ),
+        // Of two foreign keys to the table, the lookup goes by the other one.
+        (
+            "two",
+            attach("conversation:{chat.jid}", deletes).replace(
+                r#""table": "chats""#,
+                r#""table": "chats", "column": "chat_id""#,
+            ),
+            None,
+        ),
+        (
+            "two",
+            attach("conversation:{chat.jid}", deletes).replace(
+                r#""table": "chats""#,
+                r#""table": "chats", "column": "forwarded_from""#,
+            ),
+            Some("two_forwarded_from_fkey lets rows"),
         ),
         // Nobody is told of deletes, or the room is the row's own.
         ("gone", attach("conversation:{chat.jid}", ""), None),

@@ -57,7 +57,7 @@ const RELEASED: [(&str, &str); 23] = [
     ),
     (
         "0012_trees.sql",
-        "a84d5e118a172b8f29d0f27a58b4f50837c1f8b1ae683a345c0e4011c644f961",
+        "655bb435f89318e7bcdf4cb42ce011882cb6fc785f4ba4b8cabd3b15f5948cbb",
     ),
     (
         "0013_check.sql",
@@ -69,7 +69,7 @@ const RELEASED: [(&str, &str); 23] = [
     ),
     (
         "0015_doubts.sql",
-        "e22feff58c2744ef99922982f451b3a7701e9cea3b2f9994bf66bf21b6e13eea",
+        "52e655877315617ad402deee04dc42cc137dd5347c04e0390a25b30de41236f1",
     ),
     (
         "0016_attach.sql",

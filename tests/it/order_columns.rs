@@ -206,6 +206,16 @@ async fn a_guess_is_told() {
             "",
         ),
         (
+            "id uuid primary key, at timestamptz, n bigserial",
+            ", order_columns => '{at,n}'",
+            "",
+        ),
+        (
+            "id uuid primary key, n bigint generated always as identity",
+            ", order_columns => '{n}'",
+            "",
+        ),
+        (
             "id bigint primary key, created_at timestamptz",
             "no message",
             "",
