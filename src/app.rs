@@ -13,6 +13,7 @@ mod example;
 mod feed;
 mod file_limit;
 mod listeners;
+mod sockets;
 mod stop;
 mod tasks;
 mod web;
@@ -22,23 +23,23 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use tokio::sync::watch;
 
-use crate::config::Config;
+use crate::config::{Config, PassedSockets};
 use crate::db::Pools;
 use crate::embedded::Embedded;
 use crate::metrics::Metrics;
 use crate::shutdown::Signals;
 use crate::socketio::SocketServer;
-use crate::status::{Checks, StartStatus};
+use crate::status::{Checks, ReaderStatus, StartStatus};
 use tasks::Tasks;
 
 /// Runs the server until a signal asks for its end.
 ///
 /// # Errors
 /// What kept it from starting, or the background task that ended.
-pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
+pub(crate) async fn serve(config: Config, sockets: PassedSockets) -> anyhow::Result<()> {
     let mut signals = Signals::take().context("signals can't be handled")?;
     let stopped = tokio::select! {
-        started = start(&config) => Ok(started?),
+        started = start(&config, sockets) => Ok(started?),
         signal = signals.next() => Err(signal),
     };
     let app = match stopped {
@@ -57,16 +58,21 @@ struct App {
     pools: Pools,
     embedded: Option<Embedded>,
     tasks: Tasks,
+    /// What the reader says of itself.
+    reader: watch::Receiver<ReaderStatus>,
+    /// Makes the reader look.
+    wake: watch::Sender<()>,
 }
 
-async fn start(config: &Config) -> anyhow::Result<App> {
+async fn start(config: &Config, sockets: PassedSockets) -> anyhow::Result<App> {
     let (metrics, registry) = Metrics::new();
     let registry = Arc::new(registry);
     let checks = Checks::default();
     let mut tasks = Tasks::default();
     let (waiting, status) = watch::channel(StartStatus::default());
 
-    let listeners = listeners::open(config, status, &metrics, &registry, &mut tasks).await?;
+    let listeners =
+        listeners::open(config, sockets, status, &metrics, &registry, &mut tasks).await?;
     let authentication = authentication::start(config, &metrics, &checks, &mut tasks)?;
     let database = database::start(config, &waiting).await?;
     let (delivery, channels) = delivery::start(
@@ -77,6 +83,7 @@ async fn start(config: &Config) -> anyhow::Result<App> {
         &checks,
         &mut tasks,
     );
+    let wake = channels.wake.clone();
     let feed = feed::start(
         config, &database, channels, &waiting, &metrics, &checks, &mut tasks,
     )
@@ -92,5 +99,7 @@ async fn start(config: &Config) -> anyhow::Result<App> {
         pools: database.pools,
         embedded: database.embedded,
         tasks,
+        reader: feed.reader,
+        wake,
     })
 }

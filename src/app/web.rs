@@ -53,6 +53,7 @@ pub(super) fn start(
             listeners.callers.hosts.clone(),
             &listeners.admin_access,
             admin,
+            http::readyz(health.clone()),
             measure(delivery, health),
         ),
     );
@@ -79,7 +80,7 @@ fn routes(config: &Config, served: &Served, delivery: &Delivery, tasks: &Tasks) 
         delivery.notifier.clone(),
         rules,
         delivery.metrics.clone(),
-        tasks.draining.clone(),
+        tasks.closing_clients.clone(),
     );
     let routes = http::api_routes(&api);
     if !config.demo {

@@ -32,6 +32,7 @@ mod faults;
 mod few_connections;
 mod forged;
 mod guide;
+mod handover;
 mod history;
 mod history_merged;
 mod history_sources;
