@@ -13,6 +13,7 @@ mod example;
 mod feed;
 mod file_limit;
 mod listeners;
+mod service_manager;
 mod sockets;
 mod stop;
 mod tasks;
@@ -30,6 +31,7 @@ use crate::metrics::Metrics;
 use crate::shutdown::Signals;
 use crate::socketio::SocketServer;
 use crate::status::{Checks, ReaderStatus, StartStatus};
+use service_manager::Serving;
 use tasks::Tasks;
 
 /// Runs the server until a signal asks for its end.
@@ -45,6 +47,7 @@ pub(crate) async fn serve(config: Config, sockets: PassedSockets) -> anyhow::Res
     let app = match stopped {
         Ok(app) => app,
         Err(signal) => {
+            service_manager::tell_stop();
             tracing::info!(signal, "stopped before it was ready");
             return Ok(());
         }
@@ -73,6 +76,7 @@ async fn start(config: &Config, sockets: PassedSockets) -> anyhow::Result<App> {
 
     let listeners =
         listeners::open(config, sockets, status, &metrics, &registry, &mut tasks).await?;
+    let service_manager = service_manager::start(waiting.subscribe(), &mut tasks);
     let authentication = authentication::start(config, &metrics, &checks, &mut tasks)?;
     let database = database::start(config, &waiting).await?;
     let (delivery, channels) = delivery::start(
@@ -88,11 +92,18 @@ async fn start(config: &Config, sockets: PassedSockets) -> anyhow::Result<App> {
         config, &database, channels, &waiting, &metrics, &checks, &mut tasks,
     )
     .await?;
-    web::start(
+    let health = web::start(
         config, &database, &delivery, &feed, registry, &mut tasks, &listeners,
     );
     feed.wait_for_probe().await;
     announce::ready(config, &database, &listeners, &mut tasks).await;
+    let serving = Serving {
+        address: listeners.public,
+        health,
+        reader: feed.reader.clone(),
+    };
+    // Its task is there for as long as the server is.
+    let _ = service_manager.send(serving);
 
     Ok(App {
         socket_server: delivery.socket_server,

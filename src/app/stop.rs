@@ -11,6 +11,7 @@ use futures_util::future::join;
 use tokio::time::{Instant, timeout};
 
 use super::App;
+use super::service_manager;
 use super::tasks::StopPhase;
 use crate::embedded::Embedded;
 use crate::shutdown::Signals;
@@ -52,6 +53,7 @@ impl App {
 
     /// Stops everything in order. `whole` says that every part still runs: a part that has ended can't be waited for.
     async fn drain(mut self, deadline: Duration, whole: bool) {
+        service_manager::tell_stop();
         self.tasks.draining.cancel();
         self.tasks.stop(StopPhase::PublicListener);
         if whole {

@@ -28,7 +28,7 @@ pub(super) fn start(
     registry: Arc<Registry>,
     tasks: &mut Tasks,
     listeners: &Listeners,
-) {
+) -> Arc<Health> {
     let health = Arc::new(Health::new(
         feed.listener.clone(),
         feed.reader.clone(),
@@ -54,9 +54,10 @@ pub(super) fn start(
             &listeners.admin_access,
             admin,
             http::readyz(health.clone()),
-            measure(delivery, health),
+            measure(delivery, health.clone()),
         ),
     );
+    health
 }
 
 /// The API, and the demo or what stands in its place.

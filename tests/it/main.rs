@@ -92,6 +92,7 @@ mod rooms_per_row;
 mod same_text;
 mod search_path;
 mod serializable;
+mod service;
 mod settings;
 mod shapes;
 mod siege;
