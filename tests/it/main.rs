@@ -112,6 +112,7 @@ mod truncate;
 mod typing;
 mod unable;
 mod upgrade;
+mod upgrading;
 mod wake;
 mod webhook;
 mod wire;
