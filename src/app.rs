@@ -13,6 +13,8 @@ mod example;
 mod feed;
 mod file_limit;
 mod listeners;
+mod service_manager;
+mod sockets;
 mod stop;
 mod tasks;
 mod web;
@@ -22,28 +24,30 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use tokio::sync::watch;
 
-use crate::config::Config;
+use crate::config::{Config, PassedSockets};
 use crate::db::Pools;
 use crate::embedded::Embedded;
 use crate::metrics::Metrics;
 use crate::shutdown::Signals;
 use crate::socketio::SocketServer;
-use crate::status::{Checks, StartStatus};
+use crate::status::{Checks, ReaderStatus, StartStatus};
+use service_manager::Serving;
 use tasks::Tasks;
 
 /// Runs the server until a signal asks for its end.
 ///
 /// # Errors
 /// What kept it from starting, or the background task that ended.
-pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
+pub(crate) async fn serve(config: Config, sockets: PassedSockets) -> anyhow::Result<()> {
     let mut signals = Signals::take().context("signals can't be handled")?;
     let stopped = tokio::select! {
-        started = start(&config) => Ok(started?),
+        started = start(&config, sockets) => Ok(started?),
         signal = signals.next() => Err(signal),
     };
     let app = match stopped {
         Ok(app) => app,
         Err(signal) => {
+            service_manager::tell_stop();
             tracing::info!(signal, "stopped before it was ready");
             return Ok(());
         }
@@ -57,16 +61,22 @@ struct App {
     pools: Pools,
     embedded: Option<Embedded>,
     tasks: Tasks,
+    /// What the reader says of itself.
+    reader: watch::Receiver<ReaderStatus>,
+    /// Makes the reader look.
+    wake: watch::Sender<()>,
 }
 
-async fn start(config: &Config) -> anyhow::Result<App> {
+async fn start(config: &Config, sockets: PassedSockets) -> anyhow::Result<App> {
     let (metrics, registry) = Metrics::new();
     let registry = Arc::new(registry);
     let checks = Checks::default();
     let mut tasks = Tasks::default();
     let (waiting, status) = watch::channel(StartStatus::default());
 
-    let listeners = listeners::open(config, status, &metrics, &registry, &mut tasks).await?;
+    let listeners =
+        listeners::open(config, sockets, status, &metrics, &registry, &mut tasks).await?;
+    let service_manager = service_manager::start(waiting.subscribe(), &mut tasks);
     let authentication = authentication::start(config, &metrics, &checks, &mut tasks)?;
     let database = database::start(config, &waiting).await?;
     let (delivery, channels) = delivery::start(
@@ -77,20 +87,30 @@ async fn start(config: &Config) -> anyhow::Result<App> {
         &checks,
         &mut tasks,
     );
+    let wake = channels.wake.clone();
     let feed = feed::start(
         config, &database, channels, &waiting, &metrics, &checks, &mut tasks,
     )
     .await?;
-    web::start(
+    let health = web::start(
         config, &database, &delivery, &feed, registry, &mut tasks, &listeners,
     );
     feed.wait_for_probe().await;
     announce::ready(config, &database, &listeners, &mut tasks).await;
+    let serving = Serving {
+        address: listeners.public,
+        health,
+        reader: feed.reader.clone(),
+    };
+    // Its task is there for as long as the server is.
+    let _ = service_manager.send(serving);
 
     Ok(App {
         socket_server: delivery.socket_server,
         pools: database.pools,
         embedded: database.embedded,
         tasks,
+        reader: feed.reader,
+        wake,
     })
 }

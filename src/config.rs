@@ -25,6 +25,7 @@ mod log;
 mod lookup;
 mod open_doors;
 mod origins;
+mod passed_sockets;
 mod policy_rules;
 mod problem;
 mod quantity;
@@ -49,6 +50,7 @@ pub(crate) use limits::Limits;
 pub(crate) use listen::Listen;
 pub(crate) use log::{Log, LogFormat};
 pub(crate) use origins::Origins;
+pub(crate) use passed_sockets::PassedSockets;
 pub(crate) use policy_rules::PolicyRules;
 pub(crate) use problem::ConfigError;
 pub(crate) use shown::Shown;
@@ -56,7 +58,7 @@ pub(crate) use trusted_proxies::TrustedProxies;
 
 use environment::Environment;
 use lookup::SettingLookup;
-use problem::Refusal;
+use problem::{Problem, Refusal};
 use settings::Flags;
 
 /// The command line. Settings are the same words as the variables: `--rowcast-poll` is `ROWCAST_POLL`.
@@ -85,6 +87,8 @@ pub(crate) struct Config {
     pub database: Option<DatabaseUrl>,
     /// `HOST` and `PORT`: the public listener.
     pub listen: Listen,
+    /// `ROWCAST_REUSEPORT`: another server may listen on the same addresses.
+    pub reuse_port: bool,
     /// `FRONTEND_URL`: who may call from a browser.
     pub origins: Origins,
     /// `ROWCAST_ALLOWED_HOSTS`: further names of the server.
@@ -141,16 +145,27 @@ pub(crate) enum Migrate {
 /// Reads the command line, the environment and `.env`. Ends the process for `--help`, `--version` and a misused command line.
 pub(crate) fn load() -> Loaded {
     let cli = command_line::parse();
-    let (shown, config) = match Environment::of_process() {
-        Ok(environment) => (
-            shown::settings(&cli.flags, &environment),
-            Config::resolve(&cli, &environment),
-        ),
-        Err(problem) => (Vec::new(), Err(problem.into())),
-    };
+    let (mut shown, mut sockets) = (Vec::new(), PassedSockets::default());
+    let config = Environment::of_process()
+        .map_err(ConfigError::from)
+        .and_then(|mut environment| {
+            shown = shown::settings(&cli.flags, &environment);
+            if let None | Some(Command::Serve) = cli.command {
+                sockets = environment.take_sockets()?;
+            }
+            let config = Config::resolve(&cli, &environment)?;
+            if config.admin.is_none() && sockets.admin.is_some() {
+                return Err(Problem::line(
+                    "ROWCAST_ADMIN is empty, which turns the admin listener off, and a socket was passed for it",
+                )
+                .into());
+            }
+            Ok(config)
+        });
     Loaded {
         command: cli.command.unwrap_or_default(),
         shown: Shown(shown),
+        sockets,
         config,
     }
 }
@@ -166,6 +181,8 @@ pub(crate) struct Loaded {
     pub command: Command,
     /// Every setting as it was given, for a person to read.
     pub shown: Shown,
+    /// The sockets that were passed, for `serve`.
+    pub sockets: PassedSockets,
     /// The settings, or every bad value, one line each; exit code 2 is the caller's to give.
     pub config: Result<Config, ConfigError>,
 }
@@ -180,6 +197,7 @@ impl Config {
         let listen = Listen {
             host: read.value("HOST", listen::host),
             port: read.value("PORT", listen::port),
+            passed: environment.public_socket(),
         };
         let origins = read.value("FRONTEND_URL", Origins::parse);
         let mut config = Self {
@@ -187,6 +205,7 @@ impl Config {
             demo: demo.unwrap_or(database.is_none()),
             database,
             listen,
+            reuse_port: read.value("ROWCAST_REUSEPORT", switch),
             origins,
             allowed_hosts: read
                 .optional("ROWCAST_ALLOWED_HOSTS", AllowedHosts::parse)

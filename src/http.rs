@@ -111,7 +111,7 @@ pub(crate) fn starting(
     };
     let refusing = Router::new()
         .route("/livez", get(livez))
-        .route("/readyz", get(starting::readyz).with_state(status.clone()))
+        .route("/readyz", starting_readyz(status.clone()))
         .route("/socket.io", any(starting::refuse))
         .route("/socket.io/", any(starting::refuse))
         .fallback(starting::refuse);
@@ -125,6 +125,16 @@ pub(crate) fn starting(
         .with_state(Arc::new(front))
 }
 
+/// `/readyz` of a server that starts.
+pub(crate) fn starting_readyz(status: watch::Receiver<StartStatus>) -> MethodRouter {
+    get(starting::readyz).with_state(status)
+}
+
+/// `/readyz` of a server that serves.
+pub(crate) fn readyz(health: Arc<Health>) -> MethodRouter {
+    get(health::readyz).with_state(health)
+}
+
 /// The public routes: what was given, and what every server has.
 pub(crate) fn public(public: Public, callers: &Callers, metrics: Metrics) -> Router {
     let counter = RouteCounter {
@@ -133,7 +143,7 @@ pub(crate) fn public(public: Public, callers: &Callers, metrics: Metrics) -> Rou
     };
     let routes = Router::new()
         .route("/livez", get(livez))
-        .route("/readyz", get(health::readyz).with_state(public.health))
+        .route("/readyz", readyz(public.health))
         .route("/socket.io", public.socketio.clone())
         .route("/socket.io/", public.socketio)
         .merge(public.routes)

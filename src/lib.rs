@@ -58,7 +58,7 @@ mod transport;
 
 use std::process::ExitCode;
 
-use config::{Command, Config, Loaded};
+use config::{Command, Config, Loaded, PassedSockets};
 
 /// The `rowcast` command: reads the command line and the environment, does what they say, and returns the exit code.
 pub fn run() -> ExitCode {
@@ -70,6 +70,7 @@ pub fn run() -> ExitCode {
     let Loaded {
         command,
         shown,
+        sockets,
         config,
     } = config::load();
     if command == Command::Check
@@ -102,15 +103,19 @@ pub fn run() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error.into()),
     };
-    match runtime.block_on(dispatch(command, config)) {
+    match runtime.block_on(dispatch(command, config, sockets)) {
         Ok(code) => code,
         Err(error) => failed(&error),
     }
 }
 
-async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> {
+async fn dispatch(
+    command: Command,
+    config: Config,
+    sockets: PassedSockets,
+) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Serve => app::serve(config).await?,
+        Command::Serve => app::serve(config, sockets).await?,
         Command::Migrate { chat, timeout } => cli::migrate(&config, chat, timeout).await?,
         Command::Healthcheck => cli::healthcheck(&config).await?,
         Command::Check => {}

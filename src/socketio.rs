@@ -5,6 +5,7 @@
 //! - `packet`, `inbox`: what a client sends, queued as it came; `protocol`: arguments, answers and errors; `bounded_json`:
 //!   their JSON, in few values
 //! - `requests`: handles joins, leaves and typing
+//! - `closing`: the end of all clients, when the server stops
 //! - `inspection`: what an operator may see of the clients
 //! - `session`: resume sessions, by which a client that comes back goes on where it was
 //!
@@ -12,7 +13,7 @@
 //! Relies on `delivery` for who gets which event, on `transport` for how it gets there, and on `db` for the stored sessions.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use axum::middleware;
@@ -23,11 +24,11 @@ use hyper::service::Service as _;
 use socketioxide::extract::SocketRef;
 use socketioxide::handler::ConnectHandler;
 use socketioxide::{ParserConfig, SocketIo, SocketIoBuilder};
-use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 mod bounded_json;
 mod client;
+mod closing;
 mod connect;
 #[cfg(test)]
 mod fuzz;
@@ -47,7 +48,7 @@ pub(crate) use session::{SessionOwners, resume, store};
 use crate::auth::{Authenticator, OriginPolicy, RoomPolicy};
 use crate::config::Limits;
 use crate::db::Sessions;
-use crate::delivery::{Hub, Replay, ReplaySource, SubscriberTransport as _};
+use crate::delivery::{Hub, Replay, ReplaySource};
 use crate::metrics::Metrics;
 use crate::quota::{Places, Rates};
 use crate::transport::{EngineGate, EngineLimits, OpenSession, Opener, engine_middleware};
@@ -65,8 +66,6 @@ const PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// Bytes of one answer to a poll. A packet that does not fit is held back for the next answer and lost if the client upgrades
 /// meanwhile, so this must be larger than any payload.
 const POLL_RESPONSE_BYTES: u64 = 20 * 1024 * 1024;
-/// The pause between closing two connections when the server stops.
-const CLOSE_SPREAD: Duration = Duration::from_millis(1);
 /// An idle socket needs little: messages from clients are short, and a longer one is read in pieces of this size.
 const READ_BUFFER_BYTES: usize = 128;
 
@@ -100,8 +99,8 @@ pub(crate) struct SocketServerParts<S> {
     pub limits: Limits,
     /// What identities, and addresses without one, read of the past.
     pub reads: Arc<Rates>,
-    /// Nobody new is let in any more.
-    pub draining: CancellationToken,
+    /// Clients are being cut, and nobody new is let in.
+    pub closing_clients: CancellationToken,
     /// What is counted.
     pub metrics: Metrics,
 }
@@ -110,7 +109,7 @@ fn engine_gate(
     open: OpenSession,
     origin_policy: &OriginPolicy,
     limits: &Limits,
-    draining: CancellationToken,
+    closing_clients: CancellationToken,
     metrics: &Metrics,
 ) -> EngineGate {
     let origin_policy = origin_policy.clone();
@@ -134,7 +133,7 @@ fn engine_gate(
             let _only_logged = origin_policy.may_connect(headers);
         }),
         sessions: Arc::default(),
-        draining,
+        closing_clients,
         closing: Arc::default(),
         metrics: metrics.clone(),
     }
@@ -175,7 +174,7 @@ impl SocketServer {
             lease,
             limits,
             reads,
-            draining,
+            closing_clients,
             metrics,
         } = parts;
         let (service, io) = engine(&limits).build_svc();
@@ -185,7 +184,7 @@ impl SocketServer {
                 tracing::debug!("the engine refused a connection: {error}");
             }
         });
-        let gate = engine_gate(open, &origin_policy, &limits, draining, &metrics);
+        let gate = engine_gate(open, &origin_policy, &limits, closing_clients, &metrics);
         let server = Self {
             io,
             hub: hub.clone(),
@@ -261,35 +260,5 @@ impl SocketServer {
     pub(crate) fn meter(&self) -> impl Fn() + Send + Sync + 'static {
         let (clients, metrics) = (self.clients.clone(), self.metrics.clone());
         move || clients.measure(&metrics)
-    }
-
-    /// Stores how far each client was served, in a quarter of `deadline` at most; closes every connection, spread over another
-    /// quarter, because clients that are closed at the same moment would all resume at the same moment; and gives socketioxide
-    /// the rest to close what is left. Clients see a closed transport and reconnect by themselves, those that poll at their next
-    /// request. Newcomers must be refused before (`draining`), and no connection may be accepted any more: socketioxide would
-    /// tell a newcomer that there is no such namespace, and a stock client then gives up for ever.
-    pub(crate) async fn close(&self, deadline: Duration) {
-        // A client that comes back to another server must find in its session how far it was served.
-        let stored = self.clients.store_progress(&self.hub, &self.sessions);
-        match timeout(deadline / 4, stored).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::warn!("how far clients were served could not be stored: {error}");
-            }
-            Err(_) => tracing::warn!("how far clients were served could not be stored in time"),
-        }
-        let clients = self.clients.all();
-        let spread =
-            (CLOSE_SPREAD * u32::try_from(clients.len()).unwrap_or(u32::MAX)).min(deadline / 4);
-        let begun = Instant::now();
-        let count = clients.len().max(1) as f64;
-        for (index, client) in clients.into_iter().enumerate() {
-            sleep_until(begun + spread.mul_f64(index as f64 / count)).await;
-            client.transport.close();
-        }
-        self.closing.store(true, Ordering::Release);
-        if timeout(deadline / 2, self.io.close()).await.is_err() {
-            tracing::warn!("some connections did not close in time");
-        }
     }
 }

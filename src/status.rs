@@ -16,6 +16,9 @@ use tokio::time::Instant;
 /// The greatest age of the last self-probe that was heard. Beyond it two probes in a row were not heard in time.
 pub(crate) const PROBE_LIMIT: Duration = Duration::from_secs(8);
 
+/// Beyond this the reader does not come back from handing on a part of a read, which takes milliseconds.
+const HAND_OVER_LIMIT: Duration = Duration::from_secs(60);
+
 /// What the listener knows of itself.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ListenerStatus {
@@ -38,6 +41,16 @@ pub(crate) struct ReaderStatus {
     pub moved: Option<Instant>,
     /// Since when reading fails, and why, in words.
     pub failing: Option<(Instant, Arc<str>)>,
+    /// Since when what was read is being handed on, which waits for nobody outside of the server.
+    pub handing_over: Option<Instant>,
+}
+
+impl ReaderStatus {
+    /// Whether the reader hangs in the server's own code.
+    pub(crate) fn is_stuck(&self, now: Instant) -> bool {
+        self.handing_over
+            .is_some_and(|since| now.duration_since(since) > HAND_OVER_LIMIT)
+    }
 }
 
 /// What the start waits for, until the server serves. Shown by `/readyz`, so it has no address and no secret in it.
@@ -83,4 +96,25 @@ pub(crate) struct SourcesStatus {
     pub problems: BTreeMap<String, Vec<String>>,
     /// Why the tables can't be looked at.
     pub failing: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_is_stuck_that_does_not_come_back_from_handing_over() {
+        let begun = Instant::now();
+        let mut reader = ReaderStatus {
+            handing_over: Some(begun),
+            ..ReaderStatus::default()
+        };
+        let late = begun + HAND_OVER_LIMIT;
+        assert!(!reader.is_stuck(late));
+        let too_late = late + Duration::from_millis(1);
+        assert!(reader.is_stuck(too_late));
+        // It waits for Postgres, however long.
+        reader.handing_over = None;
+        assert!(!reader.is_stuck(too_late));
+    }
 }

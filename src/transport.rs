@@ -6,6 +6,7 @@
 //!
 //! - `server`: accepts connections and serves HTTP; `rules`: how many, how long, and whom they count for; `refusal`: the answer
 //!   where there is no place
+//!   `listening_socket`: how many wait, and how it is closed; `last_request`: what a connection may still bring then;
 //!   `reading`: what it waits for; `answer`: the body of an answer, as the client takes it
 //! - `connection`: one TCP connection as a place to write frames; `stream`: the same one as hyper and engineioxide see it
 //! - `handshake`, `opening`, `probe`, `upgrade_task`: how a connection becomes a WebSocket
@@ -39,6 +40,8 @@ mod frame;
 mod fuzz;
 mod handshake;
 mod incoming;
+mod last_request;
+mod listening_socket;
 mod opening;
 mod poll_answer;
 mod polling;
@@ -57,6 +60,7 @@ pub(crate) use engine_gate::EngineGate;
 pub(crate) use engine_limits::EngineLimits;
 pub(crate) use engine_middleware::engine_middleware;
 pub(crate) use engine_session::Turn;
+pub(crate) use listening_socket::{ListeningSocket, WAITING_CONNECTIONS};
 pub(crate) use opening::{OpenSession, Opener};
 pub(crate) use reading::Patience;
 pub(crate) use rules::ConnectionRules;

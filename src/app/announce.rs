@@ -3,7 +3,7 @@
 //! Refuses to print where everything is as the operator configured it: only the demo and the embedded Postgres have addresses
 //! that somebody has to be told.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::database::Served;
 use super::example;
 use super::listeners::Listeners;
+use super::sockets::reachable;
 use super::tasks::{StopPhase, Tasks};
 use crate::backoff::Backoff;
 use crate::config::Config;
@@ -98,14 +99,4 @@ fn print_addresses(address: SocketAddr, demo: bool, embedded: Option<&Embedded>)
     if let Err(error) = print_line(lines) {
         tracing::warn!("{error:#}");
     }
-}
-
-/// The address by which a browser on this machine reaches the listener.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, address.port())
 }

@@ -34,6 +34,8 @@ pub(super) async fn start(
             ChatTables::NotWanted
         },
         apply: config.migrate == Migrate::Auto,
+        // Nobody else is there to migrate the embedded database, and nobody writes to it before it is served.
+        may_block_writers: embedded.is_some(),
         folder: embedded.as_ref().map(Embedded::folder),
     };
     let (database, _) = db::prepare(database, &schema, waiting).await?;

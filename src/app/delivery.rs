@@ -88,7 +88,7 @@ pub(super) fn start(
         lease: config.policy.lease,
         limits: config.limits.clone(),
         reads: reads.clone(),
-        draining: tasks.draining.clone(),
+        closing_clients: tasks.closing_clients.clone(),
         metrics: metrics.clone(),
     });
     start_serving(hub.clone(), typed, replay, behind, tasks);

@@ -8,7 +8,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 /// Files that are no clients' connections: those to the database, the listeners, libraries.
 const KEPT: u64 = 100;
 
-/// The connections that there may be, of `wanted`. Raises the limit as far as it may be.
+/// The connections that there may be, of `wanted`. Raises the limit as far as it may be, and says what it allows.
 pub(super) fn connections(wanted: usize) -> usize {
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current < limit.maximum || limit.maximum.is_none() {
@@ -31,5 +31,11 @@ pub(super) fn connections(wanted: usize) -> usize {
              files (ulimit -n)"
         );
     }
-    wanted.min(possible)
+    let most = wanted.min(possible);
+    tracing::info!(
+        files,
+        connections = most,
+        "the process may open {files} files: {most} connections are taken at a time"
+    );
+    most
 }

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use axum::Router;
 use prometheus_client::registry::Registry;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::file_limit;
+use super::sockets::BoundSocket;
 use super::tasks::{StopPhase, Tasks};
 use crate::auth::{HostNames, HostPolicy};
-use crate::config::Config;
+use crate::config::{Config, PassedSockets};
 use crate::http::{self, AdminAccess, Callers};
 use crate::inspector;
 use crate::metrics::Metrics;
@@ -36,21 +37,22 @@ pub(super) struct Listeners {
     admin_routes: watch::Sender<Router>,
 }
 
-/// Opens the public listener, and the admin listener where there is one. `status` says what the start waits for.
+/// Opens the public listener, and the admin listener where there is one, on the `passed` sockets where there are some. `status` says
+/// what the start waits for.
 pub(super) async fn open(
     config: &Config,
+    passed: PassedSockets,
     status: watch::Receiver<StartStatus>,
     metrics: &Metrics,
     registry: &Arc<Registry>,
     tasks: &mut Tasks,
 ) -> anyhow::Result<Listeners> {
-    let (public_socket, public) = bind(&config.listen.to_string(), "HOST and PORT").await?;
-    let admin = match config.admin {
-        Some(address) => Some(bind(&address.to_string(), "ROWCAST_ADMIN").await?),
-        None => None,
-    };
+    let (public_socket, admin) = bind(config, passed).await?;
+    let public = public_socket.address;
+    let beside = public_socket.waits().await;
     let (public_routes, routes) = watch::channel(Router::new());
     let callers = callers(config);
+    let readyz = http::starting_readyz(status.clone());
     let starting = http::starting(status.clone(), routes.clone(), &callers, metrics.clone());
     // Not told as a change: the first change is the real routes.
     public_routes.send_if_modified(|routes| {
@@ -64,7 +66,7 @@ pub(super) async fn open(
         ..rules.clone()
     };
     tasks.start("public listener", StopPhase::PublicListener, |stop| {
-        transport::serve(public_socket, routes, rules, stop)
+        serve_public(public_socket, routes, rules, stop)
     });
     let admin_access = AdminAccess::new(
         config.admin_rules.token.as_ref(),
@@ -75,15 +77,21 @@ pub(super) async fn open(
         callers.hosts.clone(),
         &admin_access,
         inspector::starting(&admin_access, status),
+        readyz,
         || (),
     );
     let (admin_routes, routes) = watch::channel(admin_page);
-    let admin = admin.map(|(socket, address)| {
-        tasks.start("admin listener", StopPhase::Rest, |stop| {
-            transport::serve(socket, routes, admin_rules, stop)
-        });
-        address
-    });
+    let admin = match admin {
+        Some(socket) => {
+            let address = socket.address;
+            let socket = socket.listen().context("ROWCAST_ADMIN: can't listen")?;
+            tasks.start("admin listener", StopPhase::Rest, |stop| {
+                transport::serve(socket, routes, admin_rules, stop)
+            });
+            Some(address)
+        }
+        None => None,
+    };
     let listeners = Listeners {
         public,
         admin,
@@ -93,8 +101,44 @@ pub(super) async fn open(
         admin_routes,
     };
     let admin = listeners.admin();
+    if beside {
+        tracing::info!(address = %public, "another server listens here: this one will once it is ready");
+    }
     tracing::info!(address = %public, admin, "listening, not ready yet");
     Ok(listeners)
+}
+
+async fn bind(
+    config: &Config,
+    passed: PassedSockets,
+) -> anyhow::Result<(BoundSocket, Option<BoundSocket>)> {
+    let reuse_port = config.reuse_port;
+    let public = config.listen.to_string();
+    let public = BoundSocket::open(passed.public, &public, "HOST and PORT", reuse_port).await?;
+    let admin = match config.admin {
+        Some(address) => {
+            let address = address.to_string();
+            Some(BoundSocket::open(passed.admin, &address, "ROWCAST_ADMIN", reuse_port).await?)
+        }
+        None => None,
+    };
+    Ok((public, admin))
+}
+
+async fn serve_public(
+    socket: BoundSocket,
+    routes: watch::Receiver<Router>,
+    rules: ConnectionRules,
+    stop: CancellationToken,
+) {
+    let listening = tokio::select! {
+        listening = socket.listen_in_time(routes.clone()) => listening,
+        () = stop.cancelled() => return,
+    };
+    match listening {
+        Ok(listening) => transport::serve(listening, routes, rules, stop).await,
+        Err(error) => tracing::error!("HOST and PORT: can't listen: {error}"),
+    }
 }
 
 fn callers(config: &Config) -> Callers {
@@ -138,14 +182,4 @@ impl Listeners {
         drop(self.public_routes.send_replace(public));
         drop(self.admin_routes.send_replace(admin));
     }
-}
-
-async fn bind(address: &str, variable: &str) -> anyhow::Result<(TcpListener, SocketAddr)> {
-    let socket = TcpListener::bind(address).await.with_context(|| {
-        format!("{variable}: can't listen on {address}; give a free address, or port 0 for any")
-    })?;
-    let address = socket
-        .local_addr()
-        .with_context(|| format!("{variable}: the listener has no address"))?;
-    Ok((socket, address))
 }

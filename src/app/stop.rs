@@ -1,15 +1,17 @@
 //! What a running server waits for, and the order in which it stops.
 //!
-//! A server runs until a signal comes or a part ends by itself. Then `App::drain` stops one part after another: first the
-//! reader, so that what was committed is still delivered; then the public listener and the clients; then everything else; the
-//! database last. Each step has a share of the deadline `ROWCAST_DRAIN`, so that one that hangs leaves time for the others.
+//! A server runs until a signal comes or a part ends by itself. Then `App::drain` stops one part after another: first the public
+//! listener; then, once what was committed is delivered, the clients; the reader, which goes on until the last of them is cut; then
+//! everything else; the database last. Each step has a share of the deadline `ROWCAST_DRAIN`, so that one that hangs leaves time for the others.
 
 use std::time::Duration;
 
 use anyhow::bail;
-use tokio::time::timeout;
+use futures_util::future::join;
+use tokio::time::{Instant, timeout};
 
 use super::App;
+use super::service_manager;
 use super::tasks::StopPhase;
 use crate::embedded::Embedded;
 use crate::shutdown::Signals;
@@ -51,20 +53,28 @@ impl App {
 
     /// Stops everything in order. `whole` says that every part still runs: a part that has ended can't be waited for.
     async fn drain(mut self, deadline: Duration, whole: bool) {
+        service_manager::tell_stop();
         self.tasks.draining.cancel();
-        self.tasks.stop(StopPhase::Reader);
+        self.tasks.stop(StopPhase::PublicListener);
         if whole {
-            // The reader may wait for a database that does not answer. Time must be left to close the clients.
-            let finished = timeout(deadline / 4, self.tasks.wait(StopPhase::Reader)).await;
+            let stored = self.socket_server.store_progress(deadline / 4);
+            join(self.catch_up(deadline / 4), stored).await;
+        }
+        self.tasks.closing_clients.cancel();
+        self.socket_server.cut_clients(deadline / 8).await;
+        self.tasks.stop(StopPhase::Reader);
+        let closed = self.socket_server.close_engine(deadline / 4);
+        if whole {
+            // The reader may wait for a database that does not answer.
+            let read = timeout(deadline / 4, self.tasks.wait(StopPhase::Reader));
+            let (finished, ()) = join(read, closed).await;
             if finished.is_err() {
-                tracing::warn!("the reader did not finish its batch in time");
+                tracing::warn!("the reader did not end in time");
                 self.tasks.abort_reader();
             }
-        }
-        self.tasks.stop(StopPhase::PublicListener);
-        self.socket_server.close(deadline / 2).await;
-        if whole {
             self.tasks.wait(StopPhase::PublicListener).await;
+        } else {
+            closed.await;
         }
         self.tasks.stop(StopPhase::Rest);
         self.tasks.wait(StopPhase::Rest).await;
@@ -78,6 +88,19 @@ impl App {
             && let Err(error) = embedded.stop().await
         {
             tracing::warn!("the embedded Postgres did not stop cleanly: {error:#}");
+        }
+    }
+
+    /// Waits until the reader has found everything that was committed before the stop.
+    async fn catch_up(&self, patience: Duration) {
+        let begun = Instant::now();
+        self.wake.send_replace(());
+        let mut reader = self.reader.clone();
+        let caught_up = reader.wait_for(|status| {
+            status.failing.is_some() || status.caught_up.is_some_and(|at| at > begun)
+        });
+        if timeout(patience, caught_up).await.is_err() {
+            tracing::warn!("the reader did not finish its batch in time");
         }
     }
 }

@@ -17,10 +17,10 @@ use tokio_util::sync::CancellationToken;
 /// When a task is ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StopPhase {
-    /// First, so that what was committed before the stop is delivered: the task `reader`.
-    Reader,
-    /// Second, so that nobody new comes in while the others are closed: the task `public listener`.
+    /// First, so that nobody new comes in while the others are closed: the task `public listener`.
     PublicListener,
+    /// Second, once every client is cut, so that each hears what happens until then: the task `reader`.
+    Reader,
     /// Last, in no order: everything else, the admin listener too.
     Rest,
 }
@@ -28,8 +28,10 @@ pub(super) enum StopPhase {
 /// Every background task, and what ends it.
 #[derive(Default)]
 pub(super) struct Tasks {
-    /// The server stops: it is unready, and takes nobody new. Ends no task.
+    /// The server stops: it is unready, and accepts no connection. Ends no task.
     pub(super) draining: CancellationToken,
+    /// Clients are being cut: nobody new is let in, and requests that wait are answered. Ends no task.
+    pub(super) closing_clients: CancellationToken,
     stop_reader: CancellationToken,
     stop_listener: CancellationToken,
     stop_rest: CancellationToken,

@@ -28,7 +28,7 @@ pub(super) fn start(
     registry: Arc<Registry>,
     tasks: &mut Tasks,
     listeners: &Listeners,
-) {
+) -> Arc<Health> {
     let health = Arc::new(Health::new(
         feed.listener.clone(),
         feed.reader.clone(),
@@ -53,9 +53,11 @@ pub(super) fn start(
             listeners.callers.hosts.clone(),
             &listeners.admin_access,
             admin,
-            measure(delivery, health),
+            http::readyz(health.clone()),
+            measure(delivery, health.clone()),
         ),
     );
+    health
 }
 
 /// The API, and the demo or what stands in its place.
@@ -79,7 +81,7 @@ fn routes(config: &Config, served: &Served, delivery: &Delivery, tasks: &Tasks) 
         delivery.notifier.clone(),
         rules,
         delivery.metrics.clone(),
-        tasks.draining.clone(),
+        tasks.closing_clients.clone(),
     );
     let routes = http::api_routes(&api);
     if !config.demo {

@@ -30,6 +30,7 @@ pub(crate) async fn migrate(config: &Config, chat: bool, patience: Duration) -> 
             ChatTables::NotWanted
         },
         apply: true,
+        may_block_writers: true,
         folder: embedded.as_ref().map(Embedded::folder),
     };
     let (waiting, status) = watch::channel(StartStatus::default());

@@ -7,9 +7,11 @@
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::env_file::Replaced;
+use super::passed_sockets::PassedSockets;
 use super::problem::{Problem, Refusal};
 use super::{env_file, settings};
 
@@ -23,6 +25,9 @@ pub(super) struct Environment {
     replaced: Vec<Replaced>,
     path: Option<OsString>,
     data_home: Option<PathBuf>,
+    /// `LISTEN_FDNAMES`
+    socket_names: Option<String>,
+    public_socket: Option<SocketAddr>,
 }
 
 impl Environment {
@@ -57,6 +62,7 @@ impl Environment {
         };
         Ok(Self {
             path: std::env::var_os("PATH"),
+            socket_names: std::env::var("LISTEN_FDNAMES").ok(),
             data_home: data_home(
                 rustix::process::geteuid().is_root(),
                 std::env::var_os("XDG_DATA_HOME"),
@@ -140,6 +146,18 @@ impl Environment {
             // An empty or relative entry would run what happens to lie in the current folder.
             .filter(|folder| folder.is_absolute())
             .collect()
+    }
+
+    /// Takes the sockets that were passed to the process.
+    pub(super) fn take_sockets(&mut self) -> Result<PassedSockets, Problem> {
+        let sockets = PassedSockets::take(self.socket_names.as_deref())?;
+        self.public_socket = sockets.public_address();
+        Ok(sockets)
+    }
+
+    /// Where the public one of them listens.
+    pub(super) fn public_socket(&self) -> Option<SocketAddr> {
+        self.public_socket
     }
 
     /// Where the embedded Postgres lives when nobody said.

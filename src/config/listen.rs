@@ -1,4 +1,4 @@
-//! Where the listeners bind: `HOST`, `PORT` and `ROWCAST_ADMIN`.
+//! Where the listeners bind: `HOST`, `PORT` and `ROWCAST_ADMIN`, or a socket that was passed.
 //!
 //! Guarantees that a host is an address or a name, without scheme, port or brackets, and knows
 //! whether other machines can reach it. Names are resolved when binding, not here.
@@ -15,12 +15,17 @@ pub(crate) struct Listen {
     pub host: String,
     /// The port; 0 asks the system for a free one.
     pub port: u16,
+    /// Where the socket listens that was passed: then nothing is bound, and host and port are only what the server is called by.
+    pub passed: Option<SocketAddr>,
 }
 
 impl Listen {
     /// Can only this machine connect? A name other than `localhost` may mean anything, so: no.
     #[must_use]
     pub(crate) fn is_loopback(&self) -> bool {
+        if let Some(passed) = self.passed {
+            return passed.ip().to_canonical().is_loopback();
+        }
         match self.host.parse::<IpAddr>() {
             Ok(ip) => ip.to_canonical().is_loopback(),
             Err(_) => self.host.eq_ignore_ascii_case("localhost"),
@@ -93,6 +98,7 @@ mod tests {
         Listen {
             host: host(text).expect(text),
             port: 3001,
+            passed: None,
         }
     }
 
@@ -141,6 +147,16 @@ mod tests {
         ] {
             assert!(!listen(far).is_loopback(), "{far}");
         }
+    }
+
+    #[test]
+    fn a_socket_that_was_passed_says_who_reaches_it() {
+        let passed = |address: &str| Listen {
+            passed: address.parse().ok(),
+            ..listen("127.0.0.1")
+        };
+        assert!(passed("[::1]:80").is_loopback());
+        assert!(!passed("0.0.0.0:80").is_loopback());
     }
 
     #[test]

@@ -59,6 +59,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("DATABASE_URL_FILE", "FILE", Words("none"), "A file that holds DATABASE_URL"),
     setting("HOST", "HOST", Value("127.0.0.1"), "Address of the public listener"),
     setting("PORT", "PORT", Value("3001"), "Port of the public listener; 0 picks a free one"),
+    setting("ROWCAST_REUSEPORT", "SWITCH", Value("off"), "Listen beside another server on the same addresses, which the next one replaces without a gap: on or off"),
     setting("FRONTEND_URL", "ORIGINS", Value("http://localhost:3000"), "Origins that may connect from a browser, comma separated; * lets all in, without credentials"),
     setting("ROWCAST_ALLOWED_HOSTS", "HOSTS", Words("IP addresses, localhost and the hosts of FRONTEND_URL"), "Further names by which browsers may call the server, comma separated, such as chat.example.com or *.internal.example; * for any"),
     setting("ROWCAST_TRUSTED_PROXIES", "NETWORKS", Value("loopback"), "Proxies whose X-Forwarded-For says who a client is: networks, addresses, loopback or private, comma separated; none for nobody's"),

@@ -5,7 +5,7 @@
 //! Guarantees that writers never wait behind a migration that waits: its locks are asked for with a short timeout, and it is
 //! tried again. What holds it up is said (`blockers`).
 //! Refuses a database in which a migration has another text than here, which is from before the first release, and one that a
-//! later version has migrated.
+//! later version has migrated, unless its migrations say that this one may serve on (`sets`).
 
 mod blockers;
 mod explain;
@@ -28,8 +28,8 @@ use crate::backoff::Backoff;
 use crate::status::StartStatus;
 use blockers::Blockers;
 use explain::explain;
+use sets::{Missing, Set, chat, core};
 pub(super) use sets::{Pending, pending};
-use sets::{Set, chat, core};
 use step::{database_error, step};
 
 /// A migration that waits is told of after this time, and again after the next one.
@@ -69,6 +69,8 @@ pub(crate) struct Schema<'a> {
     pub chat: ChatTables,
     /// What is missing is applied; else that it is missing is an error.
     pub apply: bool,
+    /// Also what makes writers wait, on a database that is in use.
+    pub may_block_writers: bool,
     /// The folder of the embedded Postgres, where the database is in one.
     pub folder: Option<&'a Path>,
 }
@@ -109,14 +111,14 @@ pub(super) async fn migrate(
         let mut patience = Patience::new(connection, link, database, waiting)
             .await
             .map_err(failed)?;
+        let mut is_new = false;
         loop {
             let missing = set.missing(connection).await.map_err(failed)?;
             let Some(next) = missing.first() else {
                 break;
             };
-            if !schema.apply {
-                return Err(NotMigrated::Refused(set.are_missing(&missing)));
-            }
+            is_new |= set.is_new(&missing);
+            refuse(set, schema, &missing, is_new).map_err(NotMigrated::Refused)?;
             waiting.send_replace(StartStatus::working(
                 "migrations",
                 format!("migration {next} is being applied"),
@@ -132,6 +134,14 @@ pub(super) async fn migrate(
                 Err(error) => return Err(failed(error)),
             }
         }
+        let later = set.later(connection).await.map_err(failed)?;
+        if later > 0 {
+            tracing::info!(
+                migrations = later,
+                "a later version has migrated {}: this one serves on",
+                set.what
+            );
+        }
     }
     if schema.apply
         && let Err(error) = sqlx::raw_sql(CONFINE).execute(&mut *connection).await
@@ -141,6 +151,23 @@ pub(super) async fn migrate(
         let _ = sqlx::raw_sql("rollback").execute(connection).await;
     }
     Ok(())
+}
+
+/// Whether the next of these may not be applied here and now. A database is `new` while nobody writes to it yet.
+fn refuse(
+    set: &Set,
+    schema: &Schema<'_>,
+    missing: &[Missing],
+    is_new: bool,
+) -> Result<(), anyhow::Error> {
+    if !schema.apply {
+        return Err(set.are_missing(missing));
+    }
+    let next = missing.first();
+    match next.and_then(|next| Some((next, next.writers_wait()?))) {
+        Some((next, why)) if !schema.may_block_writers && !is_new => Err(set.makes_wait(next, why)),
+        _ => Ok(()),
+    }
 }
 
 fn not_migrated(

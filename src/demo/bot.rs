@@ -77,7 +77,7 @@ impl Demo {
     async fn pause(&self, time: Duration) -> Result<(), Error> {
         tokio::select! {
             () = sleep(time) => Ok(()),
-            () = self.api.draining.cancelled() => Err(Error::Unavailable),
+            () = self.api.closing_clients.cancelled() => Err(Error::Unavailable),
         }
     }
 }

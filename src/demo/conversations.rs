@@ -66,7 +66,7 @@ pub(super) async fn answer(
         tokio::select! {
             () = woken => {}
             () = sleep_until(deadline) => return Ok(response),
-            () = api.draining.cancelled() => return Ok(response),
+            () = api.closing_clients.cancelled() => return Ok(response),
         }
     }
 }

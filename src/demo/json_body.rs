@@ -42,7 +42,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<Demo>> for JsonBody<T> {
         // A client that never ends its body must not hold up the stop.
         let bytes = tokio::select! {
             bytes = to_bytes(request.into_body(), MAX_BYTES) => bytes,
-            () = demo.api.draining.cancelled() => return Err(Error::Unavailable),
+            () = demo.api.closing_clients.cancelled() => return Err(Error::Unavailable),
         };
         let bytes = bytes.map_err(|error| {
             if error.into_inner().is::<LengthLimitError>() {

@@ -153,6 +153,7 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
             caught_up: Some(Instant::now()),
             moved: Some(Instant::now()),
             failing: None,
+            handing_over: None,
         });
         if self.outage.ends() {
             tracing::info!("the outbox is read again");
@@ -176,9 +177,14 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
                 large = Some(part);
                 continue;
             }
+            let begun = Instant::now();
+            self.status
+                .send_modify(|status| status.handing_over = Some(begun));
             self.hand_over.hand_over(&mut read, part, position).await;
-            let now = Instant::now();
-            self.status.send_modify(|status| status.moved = Some(now));
+            self.status.send_modify(|status| {
+                status.moved = Some(Instant::now());
+                status.handing_over = None;
+            });
         }
         drop(parts);
         if let Some(part) = large {

@@ -35,7 +35,7 @@ const COMPLAINT_PAUSE: Duration = Duration::from_secs(5);
 pub(crate) struct Api {
     pub pool: Pool,
     pub notifier: Arc<RoomNotifier>,
-    pub draining: CancellationToken,
+    pub closing_clients: CancellationToken,
     pub retention: Duration,
     pub max_payload: usize,
     pub metrics: Metrics,
@@ -65,18 +65,18 @@ pub(crate) struct ApiRules {
 }
 
 impl Api {
-    /// Reads from `pool`, where requests wait for each other. Long-polls end when the server is `draining`.
+    /// Reads from `pool`, where requests wait for each other. Long-polls end when the server is `closing_clients`.
     pub(crate) fn new(
         pool: Pool,
         notifier: Arc<RoomNotifier>,
         rules: ApiRules,
         metrics: Metrics,
-        draining: CancellationToken,
+        closing_clients: CancellationToken,
     ) -> Arc<Self> {
         Arc::new(Self {
             pool,
             notifier,
-            draining,
+            closing_clients,
             retention: rules.retention,
             max_payload: rules.max_payload_bytes,
             metrics,

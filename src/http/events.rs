@@ -104,7 +104,7 @@ pub(super) async fn answer(
             () = watch.next() => check_room(&api, &room, &identity).await?,
             () = standing.shaken() => api.check_still_stands(&identity, &room)?,
             () = sleep_until(deadline) => return Ok(response),
-            () = api.draining.cancelled() => return Ok(response),
+            () = api.closing_clients.cancelled() => return Ok(response),
         }
     }
 }

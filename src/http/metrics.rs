@@ -1,4 +1,5 @@
-//! The admin listener: `/metrics` for Prometheus, and the inspector, which is handed in.
+//! The admin listener: `/metrics` for Prometheus, the inspector, which is handed in, and `/livez` and `/readyz` of this very process, also
+//! while another one listens on the public address.
 //!
 //! It listens on an address that only operators reach, or asks for a token (`admin_access`), and answers a browser by its known names
 //! only.
@@ -10,7 +11,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
@@ -25,12 +26,13 @@ struct Admin {
     measure: Box<dyn Fn() + Send + Sync>,
 }
 
-/// The admin routes. `measure` brings up to date what is only known when asked.
+/// The admin routes. `measure` brings up to date what is only known when asked; `readyz` answers whether the server is ready.
 pub(crate) fn admin(
     registry: Arc<Registry>,
     hosts: HostPolicy,
     access: &AdminAccess,
     inspector: Router,
+    readyz: MethodRouter,
     measure: impl Fn() + Send + Sync + 'static,
 ) -> Router {
     let admin = Arc::new(Admin {
@@ -43,6 +45,8 @@ pub(crate) fn admin(
     access
         .with_token(metrics)
         .merge(inspector)
+        .route("/livez", get(super::livez))
+        .route("/readyz", readyz)
         .fallback(|| async { Error::NotFound })
         .layer(middleware::from_fn_with_state(hosts, front_door::look))
 }

@@ -25,8 +25,8 @@ pub(crate) struct EngineGate {
     pub check_origin: Arc<dyn Fn(&HeaderMap) + Send + Sync>,
     /// The engine sessions that began by polling.
     pub sessions: Arc<EngineSessions>,
-    /// Nobody new is let in any more.
-    pub draining: CancellationToken,
+    /// Clients are being cut, and nobody new is let in.
+    pub closing_clients: CancellationToken,
     /// The engine is being closed.
     pub closing: Arc<AtomicBool>,
     /// What is counted.

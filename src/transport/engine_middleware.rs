@@ -1,6 +1,6 @@
 //! The requests at `/socket.io`, before the engine sees them and after it has answered.
 //!
-//! Refuses what must not reach the engine: requests beyond the limits, newcomers while the server drains, what Engine.IO's reference server refuses, bodies
+//! Refuses what must not reach the engine: requests beyond the limits, newcomers once the server closes its clients, what Engine.IO's reference server refuses, bodies
 //! that are too large, and requests of engine sessions that have ended. Requests that open an engine session, and upgrades, go to
 //! `opening`; those of a session that polls to `polling`.
 
@@ -35,7 +35,7 @@ pub(crate) async fn engine_middleware(
     }
     let id: Option<Box<str>> = query_value(request.uri(), "sid").map(Into::into);
     // Newcomers try again, and find the next process.
-    if id.is_none() && gate.draining.is_cancelled() {
+    if id.is_none() && gate.closing_clients.is_cancelled() {
         return Error::Unavailable.into_response();
     }
     let max_bytes = gate.opener.max_message_bytes;

@@ -5,7 +5,8 @@
 //! a request's head may take is bounded, and so are its size, the time between two requests, and the time that a client takes to
 //! read an answer.
 //! The routes may be replaced while it serves: a request is answered by those that there are when it comes.
-//! On stop it closes the listening socket first, then lets the answers under way finish.
+//! On stop it closes the listening socket first, then lets the answers under way finish. A connection that the kernel had taken by then,
+//! but for those that wait in a socket of others too, is served like those before: it may bring one more request.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -18,7 +19,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -27,6 +28,8 @@ use tower::ServiceExt as _;
 
 use super::answer::Answer;
 use super::connection::Connection;
+use super::last_request;
+use super::listening_socket::ListeningSocket;
 use super::reading::{Patience, Reading};
 use super::refusal;
 use super::rules::ConnectionRules;
@@ -36,10 +39,6 @@ use crate::metrics::{Limit, Metrics};
 
 /// After a failed accept: the process is out of file descriptors, mostly, and a tight loop would not mend it.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// Connections that the kernel holds until they are accepted. After a crash all clients come back at once, and one that
-/// finds no place tries again a second later. The kernel's own limit applies too (`net.core.somaxconn`).
-const WAITING_CONNECTIONS: i32 = 4096;
 
 /// How long sent data may remain unacknowledged, or a full window closed, in milliseconds.
 #[cfg(target_os = "linux")]
@@ -51,39 +50,28 @@ const MAX_HEAD_BYTES: usize = 16 * 1024;
 /// How long a client that was sent away may take to read why.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Serves `routes` on `listener` until `stop`, then until the answers under way are out.
+/// Serves `routes` on a socket until `stop`, then until the answers under way are out.
 pub(crate) async fn serve(
-    listener: TcpListener,
+    socket: ListeningSocket,
     routes: watch::Receiver<Router>,
     rules: ConnectionRules,
     stop: CancellationToken,
 ) {
-    // It listens already, with the standard library's 128: this raises that.
-    if let Err(error) = rustix::net::listen(&listener, WAITING_CONNECTIONS) {
-        tracing::debug!("the queue of new connections stays short: {error}");
-    }
-    let mut connections = JoinSet::new();
-    let mut refusals = JoinSet::new();
+    socket.raise_queue();
+    let mut served = Served {
+        connections: JoinSet::new(),
+        refusals: JoinSet::new(),
+        routes,
+        rules,
+        stop: stop.clone(),
+    };
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
-            Some(_) = connections.join_next() => {}
-            Some(_) = refusals.join_next() => {}
-            accepted = listener.accept() => match accepted {
-                Ok((tcp, peer)) => {
-                    let peer = peer.ip().to_canonical();
-                    match rules.take_place(peer) {
-                        Ok(place) => {
-                            let connection = Connection::new(tcp, place);
-                            let (routes, rules, stop) = (routes.clone(), rules.clone(), stop.clone());
-                            connections.spawn(serve_connection(connection, peer, routes, rules, stop));
-                        }
-                        Err(full) if refusals.len() < refusal::MAX_WAITED_FOR => {
-                            refusals.spawn(refusal::refuse(tcp, full));
-                        }
-                        Err(_) => {}
-                    }
-                }
+            Some(_) = served.connections.join_next() => {}
+            Some(_) = served.refusals.join_next() => {}
+            accepted = socket.listener.accept() => match accepted {
+                Ok((tcp, peer)) => served.begin(tcp, peer.ip()),
                 Err(error) => {
                     tracing::warn!("a connection could not be accepted: {error}");
                     sleep(ACCEPT_PAUSE).await;
@@ -91,8 +79,37 @@ pub(crate) async fn serve(
             }
         }
     }
-    drop(listener);
-    while connections.join_next().await.is_some() {}
+    for (tcp, peer) in socket.close() {
+        served.begin(tcp, peer);
+    }
+    while served.connections.join_next().await.is_some() {}
+}
+
+/// The connections of one listener, and what each is given.
+struct Served {
+    connections: JoinSet<()>,
+    refusals: JoinSet<()>,
+    routes: watch::Receiver<Router>,
+    rules: ConnectionRules,
+    stop: CancellationToken,
+}
+
+impl Served {
+    fn begin(&mut self, tcp: TcpStream, peer: IpAddr) {
+        let peer = peer.to_canonical();
+        match self.rules.take_place(peer) {
+            Ok(place) => {
+                let connection = Connection::new(tcp, place);
+                let (routes, rules) = (self.routes.clone(), self.rules.clone());
+                let served = serve_connection(connection, peer, routes, rules, self.stop.clone());
+                self.connections.spawn(served);
+            }
+            Err(full) if self.refusals.len() < refusal::MAX_WAITED_FOR => {
+                self.refusals.spawn(refusal::refuse(tcp, full));
+            }
+            Err(_) => {}
+        }
+    }
 }
 
 async fn serve_connection(
@@ -110,7 +127,7 @@ async fn serve_connection(
     let begun = tokio::select! {
         // Not `readable`, which takes a new connection for ready until it has been tried.
         begun = timeout(rules.patience.head, connection.tcp.peek(&mut first)) => matches!(begun, Ok(Ok(1))),
-        () = stop.cancelled() => false,
+        () = last_request::overdue(&stop) => false,
     };
     if begun {
         Box::pin(serve_http(connection, peer, routes, rules, stop)).await;
@@ -156,7 +173,7 @@ async fn serve_http(
     let ended = tokio::select! {
         ended = &mut http => ended,
         () = overdue(&read, patience) => return give_up(&read, &metrics, peer),
-        () = stop.cancelled() => {
+        () = last_request::is_through(&stop, &read) => {
             http.as_mut().graceful_shutdown();
             http.await
         }

@@ -156,15 +156,50 @@ async fn chat_tables_whose_schema_was_reset_are_made_again() {
         .await;
 }
 
+/// As a later version records the migration of this name.
+async fn migrate_later(database: &Database, version: i64, name: &str) {
+    let record = format!(
+        "insert into rowcast.migrations (version, description, success, checksum, execution_time)
+         values ({version}, '{name}', true, '\\x00', 0)"
+    );
+    database.run(&record).await;
+}
+
+#[tokio::test]
+async fn an_older_version_serves_a_database_that_says_so() {
+    let database = Database::chat().await;
+    migrate_later(&database, 9001, "since 0001 more rooms").await;
+    migrate_later(&database, 9002, "since 0021 fewer rooms").await;
+    let migrate = Launch::command(["migrate"]).database(&database.url);
+    let said = migrate.succeed().await.stdout;
+    assert!(said.ends_with(": up to date\n"), "{said}");
+    let server = Server::on(&database).await;
+    let told = |line: &serde_json::Value| line.to_string().contains("a later version has migrated");
+    server.log("that it serves on", told).await;
+    let stock = Stock::start();
+    let mut client = stock.joined(&server, "42").await;
+    database.say("42", "served on").await;
+    assert_eq!(client.next().await.body(), "served on");
+    let doctor = Launch::command(["doctor"])
+        .database(&database.url)
+        .end()
+        .await;
+    assert!(
+        doctor.stdout.contains("2 of them by a later version"),
+        "{doctor:#?}"
+    );
+    // The next step takes away what this version needs.
+    migrate_later(&database, 9003, "since 9001 no rooms").await;
+    let again = Launch::serve()
+        .database(&database.url)
+        .env("ROWCAST_ADMIN", "");
+    again.refuse(&["9003", "a later version of Rowcast"]).await;
+}
+
 #[tokio::test]
 async fn an_older_version_says_which_one_is_to_be_run() {
     let database = Database::chat().await;
-    database
-        .run(
-            "insert into rowcast.migrations (version, description, success, checksum, execution_time)
-             values (9001, 'of a later version', true, '\\x00', 0)",
-        )
-        .await;
+    migrate_later(&database, 9001, "of a later version").await;
     for command in ["serve", "migrate"] {
         let refused = Launch::command([command])
             .env("PORT", "0")

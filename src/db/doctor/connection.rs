@@ -209,14 +209,19 @@ impl Doctor {
         struct Applied {
             version: i64,
             checksum: String,
+            description: String,
         }
         let asked = self
-            .rows("select version, encode(checksum, 'hex') as checksum from rowcast.migrations where success order by version")
+            .rows("select version, encode(checksum, 'hex') as checksum, description from rowcast.migrations where success order by version")
             .await;
         let found = asked.map(|applied: Vec<Applied>| {
-            let applied: Vec<_> = applied.into_iter().map(|a| (a.version, a.checksum)).collect();
+            let applied: Vec<_> = applied.into_iter().map(|a| (a.version, a.checksum, a.description)).collect();
             vec![match pending(&applied) {
                 Pending::None => Finding::ok("migrations", format!("all {} are applied", applied.len())),
+                Pending::Later(count) => Finding::ok(
+                    "migrations",
+                    format!("{} are applied, {count} of them by a later version, and this one serves on", applied.len()),
+                ),
                 Pending::Missing(count) => Finding::failure(
                     "migrations",
                     format!("{count} are not applied yet"),

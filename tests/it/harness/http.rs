@@ -61,7 +61,7 @@ pub(crate) async fn request(
 }
 
 /// Any request, if there is a server that answers.
-pub(super) async fn attempt(
+pub(crate) async fn attempt(
     address: &str,
     method: &str,
     path: &str,

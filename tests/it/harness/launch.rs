@@ -83,6 +83,41 @@ impl Launch {
         self.env("DATABASE_URL", url)
     }
 
+    /// Passes it these sockets as socket activation does, from descriptor 3 on; `names` is `LISTEN_FDNAMES`. The shell is there because
+    /// `LISTEN_PID` is the pid of who reads it.
+    pub(crate) fn passed(
+        self,
+        socket: std::os::fd::OwnedFd,
+        descriptors: &str,
+        names: &str,
+    ) -> Self {
+        let script =
+            format!("exec {descriptors} </dev/null; export LISTEN_PID=$$; exec \"$0\" \"$@\"");
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", &script])
+            .arg(self.command.get_program())
+            .args(self.command.get_args())
+            .env_clear()
+            .envs(
+                self.command
+                    .get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            )
+            .env(
+                "LISTEN_FDS",
+                descriptors.split_whitespace().count().to_string(),
+            )
+            .env("LISTEN_FDNAMES", names)
+            .stdin(Stdio::from(socket))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        if let Some(folder) = self.command.get_current_dir() {
+            command.current_dir(folder);
+        }
+        Self { command }
+    }
+
     /// Nobody reads what it prints: the pipe is closed at the other end.
     pub(crate) fn unread(mut self) -> Self {
         let (_closed, writer) = std::io::pipe().expect("a pipe");
