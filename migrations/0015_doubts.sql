@@ -76,6 +76,34 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
   order by feed.nth, rule.place
 $$;
 
+-- What a NOTICE says of messages of one's own by which the client kit can't tell rows apart: they have neither the key nor an "id", or another
+-- "id" than the one that the room's message:new has.
+create function rowcast.doubtful_messages(definition rowcast.attached) returns setof text
+language sql stable set search_path = pg_catalog, pg_temp as $$
+  select case when shown.id is null
+    then format('the message of %s in the room "%s" has no "id", and the client kit can''t tell such rows of %s apart: give "id": "%s"',
+                shown.event, shown.room, definition.source, coalesce(rowcast.key_template(definition), '{a column that is unique}'))
+    else format('the message of %s in the room "%s" has the "id" "%s", that of message:new has "%s": the client kit takes them for two rows of %s; give both the same',
+                shown.event, shown.room, shown.id, first.id, definition.source) end
+  from (
+    select r.room, f.nth, e.nth as place, e.event ->> 'event' as event, coalesce(e.event ->> 'on', '') = 'insert' and e.event ->> 'event' = 'message:new' as is_new,
+           case when jsonb_typeof(e.event -> 'payload' -> 'message') = 'object' then e.event -> 'payload' -> 'message' ->> 'id'
+                else coalesce((select rowcast.placeholder(m.col) from rowcast.row_members(definition, 'after') m where m.member = 'id' and m.col is not null),
+                              rowcast.key_template(definition)) end as id
+    from rowcast.rooms_of(definition) r
+    join (select x.f ->> 'room' as room, x.f -> 'key' as key, x.nth from jsonb_array_elements(definition.feeds) with ordinality as x (f, nth)) f on f.room = r.room and f.key = '[]'
+    cross join lateral jsonb_array_elements(r.events) with ordinality as e (event, nth)
+    where e.event -> 'payload' ? 'message' and e.event ->> 'event' like 'message:%'
+  ) shown
+  cross join lateral (
+    select n.e -> 'payload' -> 'message' ->> 'id' as id from rowcast.rooms_of(definition) r cross join lateral jsonb_array_elements(r.events) with ordinality as n (e, nth)
+    where r.room = shown.room and n.e ->> 'on' = 'insert' and n.e ->> 'event' = 'message:new' and jsonb_typeof(n.e -> 'payload' -> 'message') = 'object'
+    order by n.nth limit 1
+  ) first
+  where shown.id is null or first.id is not null and replace(shown.id, ':text}', '}') <> replace(first.id, ':text}', '}')
+  order by shown.nth, shown.place limit 1
+$$;
+
 -- What a NOTICE says of deletes that a foreign key cascades: the row that was looked up is gone when ours goes, and with it the room, or what
 -- a condition asks. So it is with rows that a foreign key makes point to nothing.
 create function rowcast.doubtful_cascades(definition rowcast.attached, relation regclass) returns setof text
@@ -121,10 +149,11 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
   select doubt from (
     select 1 as place, rowcast.doubtful_order(definition, relation, order_was_given) as doubt
     union all select 2, d from rowcast.doubtful_ids(definition) as d
-    union all select 3, d from rowcast.doubtful_cascades(definition, relation) as d
+    union all select 3, d from rowcast.doubtful_messages(definition) as d
+    union all select 4, d from rowcast.doubtful_cascades(definition, relation) as d
   ) doubts where doubt is not null order by place
 $$;
 
-revoke all on function rowcast.doubtful_order, rowcast.doubtful_ids, rowcast.doubtful_cascades, rowcast.doubts from public;
+revoke all on function rowcast.doubtful_order, rowcast.doubtful_ids, rowcast.doubtful_messages, rowcast.doubtful_cascades, rowcast.doubts from public;
 
 select pg_catalog.set_config('search_path'::pg_catalog.text, pg_catalog.current_setting('rowcast.path'::pg_catalog.text), true);

@@ -57,6 +57,25 @@ async fn a_message_id_by_which_no_page_finds_the_row_is_told() {
                 "rules": [{"on": "insert", "event": "message:new", "payload": {"message": {"id": "{nr}", "body": "{body}"}}}]}"#.to_owned(),
             Some("give \"messageId\": \"{nr}\""),
         ),
+        // Messages of one's own by which rows can't be told apart, or that differ.
+        (
+            "plain",
+            r#"{"room": "conversation:{c}", "order_columns": ["sent", "id"],
+                "rules": [{"on": "insert", "event": "message:new", "payload": {"message": {"nr": "{nr}"}}}]}"#.to_owned(),
+            Some("has no \"id\", and the client kit can't tell such rows of public.plain apart: give \"id\": \"{id}\""),
+        ),
+        (
+            "plain",
+            r#"{"room": "conversation:{c}", "order_columns": ["sent", "id"], "on_update": "message:updated",
+                "rules": [{"on": "insert", "event": "message:new", "payload": {"message": {"id": "{nr}"}}}]}"#.to_owned(),
+            Some("message:updated in the room \"conversation:{c}\" has the \"id\" \"{id}\", that of message:new has \"{nr}\""),
+        ),
+        (
+            "plain",
+            r#"{"room": "conversation:{c}", "order_columns": ["sent", "id"], "on_update": "message:updated",
+                "rules": [{"on": "insert", "event": "message:new", "payload": {"message": {"id": "{id}", "body": "{body}"}}}]}"#.to_owned(),
+            None,
+        ),
         // What a page of messages doesn't take for a message's.
         ("letters", letters(&deleted("{id}").replace("message:deleted", "letter:gone")), None),
         ("letters", r#"{"room": "conversation:{c}", "rules": [{"on": "insert", "event": "message:status", "payload": {"messageId": "{id}"}}]}"#.to_owned(), None),

@@ -69,7 +69,7 @@ const RELEASED: [(&str, &str); 23] = [
     ),
     (
         "0015_doubts.sql",
-        "52e655877315617ad402deee04dc42cc137dd5347c04e0390a25b30de41236f1",
+        "45cf8d90e2aea57c1a6d93366a36708003697cd0156a6010110788de3661547d",
     ),
     (
         "0016_attach.sql",
