@@ -1,12 +1,13 @@
 //! Puts the server together, supervises it, and stops it in order.
 //!
-//! The only module that knows all others. [`start`] is a list of steps, each in a file of its own: `listeners`, `authentication`, `database`,
+//! The only module that knows all others. [`start`] is a list of steps, each in a file of its own: `certificate`, `listeners`, `authentication`, `database`,
 //! `delivery`, `feed`, `web`, `announce`. A step needs what those before return, so their order is the compiler's. `tasks` has
 //! the background tasks, `stop` has the order of the shutdown.
 //! Guarantees that a background task which ends by itself ends the process: a server that lost a part must not look alive.
 
 mod announce;
 mod authentication;
+mod certificate;
 mod database;
 mod delivery;
 mod example;
@@ -74,8 +75,11 @@ async fn start(config: &Config, sockets: PassedSockets) -> anyhow::Result<App> {
     let mut tasks = Tasks::default();
     let (waiting, status) = watch::channel(StartStatus::default());
 
-    let listeners =
-        listeners::open(config, sockets, status, &metrics, &registry, &mut tasks).await?;
+    let tls = certificate::start(config, &metrics, &checks, &mut tasks)?;
+    let listeners = listeners::open(
+        config, tls, sockets, status, &metrics, &registry, &mut tasks,
+    )
+    .await?;
     let service_manager = service_manager::start(waiting.subscribe(), &mut tasks);
     let authentication = authentication::start(config, &metrics, &checks, &mut tasks)?;
     let database = database::start(config, &waiting).await?;

@@ -31,6 +31,7 @@ mod problem;
 mod quantity;
 mod settings;
 mod shown;
+mod tls;
 mod trusted_proxies;
 
 use std::net::SocketAddr;
@@ -54,6 +55,7 @@ pub(crate) use passed_sockets::PassedSockets;
 pub(crate) use policy_rules::PolicyRules;
 pub(crate) use problem::ConfigError;
 pub(crate) use shown::Shown;
+pub(crate) use tls::Tls;
 pub(crate) use trusted_proxies::TrustedProxies;
 
 use environment::Environment;
@@ -103,6 +105,8 @@ pub(crate) struct Config {
     pub admin: Option<SocketAddr>,
     /// What it asks for, and allows.
     pub admin_rules: AdminRules,
+    /// `ROWCAST_TLS_CERT` and what belongs to it: how TLS is spoken; `None`: not at all.
+    pub tls: Option<Tls>,
     /// `ROWCAST_DEMO`: whether the dashboard is served.
     pub demo: bool,
     /// `ROWCAST_RETENTION`: how long events stay replayable.
@@ -214,6 +218,7 @@ impl Config {
             refuse_forwarded: !read.is_said("ROWCAST_AUTH"),
             admin: read.unless_empty("ROWCAST_ADMIN", listen::admin),
             admin_rules: AdminRules::resolve(&mut read),
+            tls: tls::resolve(&mut read),
             retention: within(&mut read, "ROWCAST_RETENTION", quantity::RETENTION),
             poll: within(&mut read, "ROWCAST_POLL", quantity::POLL),
             migrate: read.value("ROWCAST_MIGRATE", Migrate::parse),

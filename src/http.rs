@@ -10,6 +10,7 @@
 //! - `page`: a page and its files; `json_type`: what a browser may not send to another site by itself
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
@@ -84,6 +85,8 @@ pub(crate) struct Callers {
     pub origins: Origins,
     /// The names by which the server may be called.
     pub hosts: HostPolicy,
+    /// How long browsers are to call this host by https alone (RFC 6797); `None` says nothing of it.
+    pub hsts: Option<Duration>,
 }
 
 /// The reads of the API.
@@ -158,14 +161,26 @@ async fn livez() -> &'static str {
 
 /// Puts around the public routes what holds for all of them.
 fn finish(routes: Router, counter: RouteCounter, callers: &Callers) -> Router {
-    routes
+    let routes = routes
         .method_not_allowed_fallback(|| async { Error::MethodNotAllowed })
         .layer(middleware::from_fn_with_state(counter, count))
         .layer(cors(&callers.origins))
         .layer(middleware::from_fn_with_state(
             callers.hosts.clone(),
             front_door::look,
-        ))
+        ));
+    match callers.hsts {
+        Some(hsts) => routes.layer(middleware::map_response_with_state(hsts, call_by_https)),
+        None => routes,
+    }
+}
+
+async fn call_by_https(State(hsts): State<Duration>, mut response: Response) -> Response {
+    let value = HeaderValue::try_from(format!("max-age={}", hsts.as_secs()));
+    let value = value.expect("digits");
+    let headers = response.headers_mut();
+    headers.insert(header::STRICT_TRANSPORT_SECURITY, value);
+    response
 }
 
 /// Outside of the routes, because a preflight has none. Credentials go with a list of origins only: browsers refuse them for `*`.

@@ -21,6 +21,7 @@
 //! - [`auth`]: who connects, and into which rooms they may
 //! - [`app`]: puts it together, supervises it, stops it in order
 //! - [`cli`]: the commands besides `serve`; [`embedded`]: a Postgres of our own
+//! - [`tls`]: the certificate of the listeners
 //! - [`revocations`]: whose tokens are refused
 //! - [`config`], [`telemetry`], [`metrics`], [`quota`], [`status`], [`backoff`], [`shutdown`], [`http_error`]: leaves, as that is
 //!
@@ -54,6 +55,7 @@ mod socketio;
 mod status;
 mod stdout;
 mod telemetry;
+mod tls;
 mod transport;
 
 use std::process::ExitCode;

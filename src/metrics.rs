@@ -21,9 +21,10 @@ mod sources;
 mod tokens;
 
 use labels::{
-    CheckLabels, ConnectLabels, HttpLabels, JoinLabels, ReasonLabels, TransportLabels, WakeLabels,
+    CheckLabels, ConnectLabels, HttpLabels, JoinLabels, ReasonLabels, TlsReloadLabels,
+    TransportLabels, WakeLabels,
 };
-pub(crate) use labels::{Connect, Join, Transport, WakeSource};
+pub(crate) use labels::{Connect, Join, TlsReload, Transport, WakeSource};
 pub(crate) use limit::Limit;
 use limit::{LimitLabels, LimitLog};
 pub(crate) use quantiles::Buckets;
@@ -93,6 +94,12 @@ meters! {
     pub panics: Counter = "panics", "Clients cut because of a fault of the server's";
     /// Sockets that were cut because they read too slowly.
     pub slow_consumers: Counter = "slow_consumers", "Sockets cut because they read too slowly";
+    /// Connections that ended before their TLS handshakes did.
+    pub tls_handshake_failures: Counter = "tls_handshake_failures", "Connections that ended before their TLS handshake";
+    /// Looks at changed certificate files.
+    tls_reloads: Family<TlsReloadLabels, Counter> = "tls_reloads", "Times that changed certificate files were read, by outcome";
+    /// When the served certificate ends, in seconds since 1970; 0 without TLS.
+    pub tls_not_after: Gauge = "tls_certificate_not_after_timestamp_seconds", "When the served certificate ends; 0 without TLS";
     /// Seconds from the change, by the database's clock, to its broadcast.
     pub commit_to_broadcast: Histogram = "commit_to_broadcast_seconds", "From the change to its broadcast",
         Histogram::new(exponential_buckets(0.000_25, 2.0, 18));
@@ -205,6 +212,13 @@ impl Metrics {
     /// A join ended.
     pub(crate) fn joins(&self, outcome: Join) {
         self.joins.get_or_create(&JoinLabels { outcome }).inc();
+    }
+
+    /// Changed certificate files were read.
+    pub(crate) fn tls_reloads(&self, outcome: TlsReload) {
+        self.tls_reloads
+            .get_or_create(&TlsReloadLabels { outcome })
+            .inc();
     }
 
     /// How many sockets there are.

@@ -9,6 +9,7 @@
 //!   `listening_socket`: how many wait, and how it is closed; `last_request`: what a connection may still bring then;
 //!   `reading`: what it waits for; `answer`: the body of an answer, as the client takes it
 //! - `connection`: one TCP connection as a place to write frames; `stream`: the same one as hyper and engineioxide see it
+//!   `tls`: the session that encrypts it, on a listener with TLS
 //! - `handshake`, `opening`, `probe`, `upgrade_task`: how a connection becomes a WebSocket
 //! - `engine_middleware`: the requests at `/socket.io`, before the engine sees them, with what they need in `engine_gate`;
 //!   `engine_limits`: how many an address may send;
@@ -52,6 +53,7 @@ mod refusal;
 mod rules;
 mod server;
 mod stream;
+mod tls;
 mod upgrade_task;
 
 pub(crate) use client_transport::{Ack, ClientTransport, engine_session, own_connection};

@@ -41,7 +41,7 @@ pub(super) async fn ready(
         });
     }
     tracing::info!(address = %listeners.public, admin = listeners.admin(), "ready");
-    print_addresses(listeners.public, config.demo, served.embedded.as_ref());
+    print_addresses(listeners.public, config, served.embedded.as_ref());
 }
 
 /// Logs the attached tables once they can be read. Ends with the server, as every task does.
@@ -78,15 +78,21 @@ async fn log_sources(pool: &Pool) -> anyhow::Result<()> {
 }
 
 /// The lines for the person at the terminal, who opens the first address. Says nothing where all is as it was configured.
-fn print_addresses(address: SocketAddr, demo: bool, embedded: Option<&Embedded>) {
+fn print_addresses(address: SocketAddr, config: &Config, embedded: Option<&Embedded>) {
+    let demo = config.demo;
+    let scheme = if config.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
     if !demo && embedded.is_none() {
         return;
     }
     let mut lines = "\nRowcast is ready.\n\n".to_owned();
     if demo {
-        lines += &format!("  Dashboard  http://{}/\n", reachable(address));
+        lines += &format!("  Dashboard  {scheme}://{}/\n", reachable(address));
     }
-    lines += &format!("  Socket.IO  http://{address}\n");
+    lines += &format!("  Socket.IO  {scheme}://{address}\n");
     if let Some(embedded) = embedded {
         lines += &format!(
             "  Database   {}\n\n\

@@ -20,7 +20,7 @@ pub(super) fn start(
     checks: &Checks,
     tasks: &mut Tasks,
 ) -> anyhow::Result<Authentication> {
-    let origin_policy = OriginPolicy::new(config.origins.clone());
+    let origin_policy = OriginPolicy::new(config.origins.clone(), config.tls.is_some());
     let authenticator = match &config.auth {
         Auth::None => Authenticator::anonymous(origin_policy.clone(), metrics.clone()),
         Auth::Jwt(jwt) => {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use axum::Router;
 use prometheus_client::registry::Registry;
+use rustls::ServerConfig;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -37,10 +38,11 @@ pub(super) struct Listeners {
     admin_routes: watch::Sender<Router>,
 }
 
-/// Opens the public listener, and the admin listener where there is one, on the `passed` sockets where there are some. `status` says
-/// what the start waits for.
+/// Opens the public listener, and the admin listener where there is one, on the `passed` sockets where there are some. With `tls`
+/// both speak it. `status` says what the start waits for.
 pub(super) async fn open(
     config: &Config,
+    tls: Option<Arc<ServerConfig>>,
     passed: PassedSockets,
     status: watch::Receiver<StartStatus>,
     metrics: &Metrics,
@@ -59,7 +61,7 @@ pub(super) async fn open(
         *routes = starting;
         false
     });
-    let rules = rules(config, metrics);
+    let rules = rules(config, tls, metrics);
     let admin_rules = ConnectionRules {
         // Who reaches it is an operator.
         places: None,
@@ -150,11 +152,12 @@ fn callers(config: &Config) -> Callers {
     Callers {
         origins: config.origins.clone(),
         hosts: HostPolicy::new(names, config.refuse_forwarded),
+        hsts: config.tls.as_ref().and_then(|tls| tls.hsts),
     }
 }
 
 /// What the public listener holds against connections.
-fn rules(config: &Config, metrics: &Metrics) -> ConnectionRules {
+fn rules(config: &Config, tls: Option<Arc<ServerConfig>>, metrics: &Metrics) -> ConnectionRules {
     let limits = &config.limits;
     let most = file_limit::connections(limits.max_connections);
     ConnectionRules {
@@ -165,6 +168,7 @@ fn rules(config: &Config, metrics: &Metrics) -> ConnectionRules {
         },
         proxies: config.trusted_proxies.clone(),
         places: Some(Places::new(most, limits.max_connections_per_address)),
+        tls,
         metrics: metrics.clone(),
         named: Arc::default(),
     }

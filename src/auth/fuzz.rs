@@ -121,7 +121,7 @@ fn policy(refuse_forwarded: bool) -> HostPolicy {
 #[test]
 fn no_header_of_a_proxy_or_a_page_panics_or_opens_a_door() {
     let (closed, open) = (policy(true), policy(false));
-    let pages = OriginPolicy::new(Origins::of("https://app.example"));
+    let pages = OriginPolicy::new(Origins::of("https://app.example"), false);
     let uri = Uri::from_static("/socket.io/");
     fuzz::run(
         "forwarded",

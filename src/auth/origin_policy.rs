@@ -19,15 +19,18 @@ const MAX_SHOWN_BYTES: usize = 100;
 #[derive(Clone, Debug)]
 pub(crate) struct OriginPolicy {
     named: Origins,
+    /// This server speaks TLS, so a page of its own came by https.
+    speaks_tls: bool,
     /// A page that may not connect tries again and again.
     refusals: Arc<Sampled>,
 }
 
 impl OriginPolicy {
-    /// Those that the operator `named`, and our own ones.
-    pub(crate) fn new(named: Origins) -> Self {
+    /// Those that the operator `named`, and our own ones: by https alone, where we speak TLS.
+    pub(crate) fn new(named: Origins, speaks_tls: bool) -> Self {
         Self {
             named,
+            speaks_tls,
             refusals: Arc::default(),
         }
     }
@@ -51,7 +54,7 @@ impl OriginPolicy {
         };
         let allowed = origin
             .to_str()
-            .is_ok_and(|origin| is_named(origin) || is_own(origin, headers));
+            .is_ok_and(|origin| is_named(origin) || is_own(origin, headers, self.speaks_tls));
         if !allowed {
             self.complain(origin);
         }
@@ -74,17 +77,22 @@ impl OriginPolicy {
     }
 }
 
-fn is_own(origin: &str, headers: &HeaderMap) -> bool {
+fn is_own(origin: &str, headers: &HeaderMap, speaks_tls: bool) -> bool {
     let host = headers
         .get(header::HOST)
         .and_then(|host| host.to_str().ok());
     let (Some(host), Ok(origin)) = (host, Url::parse(origin)) else {
         return false;
     };
-    // The scheme is the page's: where a proxy ends TLS, it is not ours.
+    // The scheme is the page's: where a proxy ends TLS, it is not ours. Where we end it, no page of ours comes without.
     let scheme = origin.scheme();
     let asked = Url::parse(&format!("{scheme}://{host}"));
-    matches!(scheme, "http" | "https" | "ws" | "wss") && asked.is_ok_and(|asked| asked == origin)
+    let is_ours = match scheme {
+        "https" | "wss" => true,
+        "http" | "ws" => !speaks_tls,
+        _ => false,
+    };
+    is_ours && asked.is_ok_and(|asked| asked == origin)
 }
 
 #[cfg(test)]
@@ -101,7 +109,7 @@ mod tests {
     }
 
     fn named(origins: &Origins, origin: &str, host: &str) -> (bool, bool) {
-        let policy = OriginPolicy::new(origins.clone());
+        let policy = OriginPolicy::new(origins.clone(), false);
         let headers = headers(Some(origin), host);
         (policy.may_connect(&headers), policy.may_write(&headers))
     }
@@ -148,8 +156,16 @@ mod tests {
     }
 
     #[test]
+    fn with_tls_no_origin_of_our_own_is_without() {
+        let policy = OriginPolicy::new(Origins::List(Vec::new()), true);
+        let own = |origin| policy.may_connect(&headers(Some(origin), "10.0.0.9:3001"));
+        assert!(own("https://10.0.0.9:3001") && own("wss://10.0.0.9:3001"));
+        assert!(!own("http://10.0.0.9:3001") && !own("ws://10.0.0.9:3001"));
+    }
+
+    #[test]
     fn a_client_without_an_origin_is_no_page() {
-        let policy = OriginPolicy::new(Origins::List(Vec::new()));
+        let policy = OriginPolicy::new(Origins::List(Vec::new()), false);
         assert!(policy.may_connect(&headers(None, "127.0.0.1:3001")));
     }
 

@@ -1,17 +1,19 @@
 //! `rowcast doctor`: what is wrong with the database and with this machine, and how to mend it.
 //!
-//! `db` looks at the database; the limits of this process are looked at here. Prints a line for each check, with what it means and
+//! `db` looks at the database; the limits of this process, and the files of the certificate, are looked at here. Prints a line for each check, with what it means and
 //! what to paste where it is not well, or all of it as JSON. The exit code is the worst level.
 
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use rustix::process::{Resource, getrlimit};
 use serde_json::json;
 
 use super::find_database::reach_database;
-use crate::config::Config;
+use crate::config::{Config, Tls};
 use crate::db::{Doctor, Finding, Level};
 use crate::stdout::print_line;
+use crate::tls::{Pair, open_key};
 
 /// Files beside one for each socket: connections of the database, listeners, logs.
 const FEW_FILES: u64 = 4_096;
@@ -41,6 +43,7 @@ pub(crate) async fn doctor(config: &Config, as_json: bool) -> anyhow::Result<Exi
     };
     let after_disk = findings.iter().position(|f| f.check == "clock");
     findings.insert(after_disk.unwrap_or(findings.len()), file_limit());
+    findings.extend(config.tls.as_ref().map(certificate));
     let worst = findings.iter().map(|finding| finding.level).max();
     let worst = worst.unwrap_or(Level::Ok);
     if as_json {
@@ -80,6 +83,35 @@ fn file_limit() -> Finding {
             .paste("ulimit -n 65536 # before rowcast serve; LimitNOFILE=65536 in a systemd unit")
     } else {
         Finding::ok("file_limit", said)
+    }
+}
+
+/// The certificate as it lies in its files. What a server serves is said by its `/readyz`.
+fn certificate(tls: &Tls) -> Finding {
+    let pair = match Pair::read(tls) {
+        Ok(pair) => pair,
+        Err(error) => {
+            let means = "A server that runs serves on what it has, and none can start.";
+            return Finding::failure("certificate", format!("{error:#}"), means);
+        }
+    };
+    let now = SystemTime::now();
+    match (pair.ending(now), open_key(tls)) {
+        (Some(ended), _) if now >= pair.not_after => {
+            Finding::failure("certificate", ended, "No client can connect.")
+        }
+        (Some(ending), _) => {
+            let means = "From then on no client can connect. Whatever renews it has not, or wrote it elsewhere.";
+            Finding::warning("certificate", ending, means)
+        }
+        (None, Some(open)) => {
+            let means = "Whoever has the key can read what clients are sent, and be this server.";
+            Finding::warning("certificate", open, means)
+        }
+        (None, None) => {
+            let until = humantime::format_rfc3339_seconds(pair.not_after);
+            Finding::ok("certificate", format!("good until {until}"))
+        }
     }
 }
 

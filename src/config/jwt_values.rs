@@ -97,7 +97,7 @@ pub(super) fn mode(text: &str) -> Result<bool, Refusal> {
 pub(super) fn pem_file(text: &str) -> Result<PathBuf, Refusal> {
     if text.starts_with("-----BEGIN") {
         let accepted = "the path of the PEM file";
-        return Err(Refusal::because("that is the key itself", accepted));
+        return Err(Refusal::because("that is PEM itself", accepted));
     }
     environment::file(text)
 }

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use super::environment::{self, Environment};
-use super::problem::{ConfigError, Problem, Refusal};
+use super::problem::{self, ConfigError, Problem, Refusal};
 use super::settings::{Flags, setting_named};
 
 /// Reads one setting after the other and remembers what was wrong.
@@ -102,7 +102,8 @@ impl<'a> SettingLookup<'a> {
     pub(super) fn refuse(&mut self, name: &'static str, refusal: &Refusal) {
         let setting = setting_named(name);
         let value = self.given(name).unwrap_or(setting.default.text());
-        let shown = (!setting.secret).then_some(value);
+        let is_secret = setting.secret || problem::is_private_key(value);
+        let shown = (!is_secret).then_some(value);
         self.problems.push(Problem::refused(name, shown, refusal));
     }
 

@@ -61,6 +61,11 @@ impl Problem {
     }
 }
 
+/// Whether this is a private key, where its file was asked for.
+pub(super) fn is_private_key(value: &str) -> bool {
+    value.contains("PRIVATE KEY-----")
+}
+
 /// Quotes `value` so that it stays on one line.
 pub(super) fn quote(value: &str) -> String {
     match value.char_indices().nth(SHOWN) {

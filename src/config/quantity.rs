@@ -36,6 +36,11 @@ pub(super) const TTL: Bounds = bounds(
     Duration::from_secs(1),
     Duration::from_secs(365 * 24 * 60 * 60),
 );
+/// What browsers take: a year is usual, two are asked for by their lists of hosts.
+pub(super) const HSTS: Bounds = bounds(
+    Duration::from_secs(1),
+    Duration::from_secs(730 * 24 * 60 * 60),
+);
 pub(super) const LEEWAY: Bounds = bounds(Duration::ZERO, Duration::from_secs(5 * 60));
 pub(super) const PATIENCE: Bounds = bounds(Duration::from_secs(1), HOUR);
 pub(super) const KEEP_ALIVE: Bounds = bounds(Duration::from_secs(1), HOUR);

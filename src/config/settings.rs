@@ -70,6 +70,9 @@ pub(super) const SETTINGS: &[Setting] = &[
     },
     setting("ROWCAST_ADMIN_TOKEN_FILE", "FILE", Words("none"), "A file that holds ROWCAST_ADMIN_TOKEN"),
     setting("ROWCAST_ADMIN_WRITE", "SWITCH", Value("off"), "Whether the inspector may emit, disconnect and revoke: on or off"),
+    setting("ROWCAST_TLS_CERT", "FILE", Words("none: plain HTTP"), "PEM file with the certificate of both listeners, which then speak https and wss alone; read again when it changes"),
+    setting("ROWCAST_TLS_KEY", "FILE", Words("none"), "PEM file with the key of ROWCAST_TLS_CERT; read again when it changes"),
+    setting("ROWCAST_TLS_HSTS", "DURATION", Words("off"), "How long browsers are told to call this host by https alone (Strict-Transport-Security); off says nothing"),
     setting("ROWCAST_AUTH", "MODE", Words("none while HOST is loopback"), "How clients prove who they are: jwt or none; must be said when HOST is not loopback"),
     Setting {
         secret: true,

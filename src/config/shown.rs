@@ -6,7 +6,7 @@ use std::fmt;
 
 use super::database_url::DatabaseUrl;
 use super::environment::Environment;
-use super::problem::quote;
+use super::problem::{is_private_key, quote};
 use super::settings::{DefaultValue, Flags, SETTINGS};
 
 /// One setting.
@@ -36,6 +36,7 @@ pub(super) fn settings(flags: &Flags, environment: &Environment) -> Vec<ShownSet
             Some("") if name == "ROWCAST_ADMIN" => ("off".to_owned(), from),
             Some("") | None => (default_text(setting.default), "default"),
             Some(text) if setting.secret => (without_secret(text), from),
+            Some(text) if is_private_key(text) => ("(not shown)".to_owned(), from),
             Some(text) => (one_line(text), from),
         };
         ShownSetting { name, value, from }

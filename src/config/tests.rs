@@ -210,6 +210,43 @@ fn every_setting_takes_what_it_says() {
 }
 
 #[test]
+fn a_certificate_comes_with_its_key() {
+    let both = [
+        ("ROWCAST_TLS_CERT", "/a/cert.pem"),
+        ("ROWCAST_TLS_KEY", "key.pem"),
+        ("ROWCAST_TLS_HSTS", "1d"),
+    ];
+    let tls = resolve(&[], &both, "").expect("good").tls.expect("TLS");
+    assert_eq!(tls.certificate, PathBuf::from("/a/cert.pem"));
+    assert!(tls.key.is_absolute() && tls.key.ends_with("key.pem"));
+    assert_eq!(tls.hsts, Some(Duration::from_secs(24 * 60 * 60)));
+    assert_eq!(accepted("ROWCAST_TLS_HSTS", "off").tls, None);
+    for (name, lacks) in [
+        ("ROWCAST_TLS_CERT", "ROWCAST_TLS_KEY="),
+        ("ROWCAST_TLS_KEY", "ROWCAST_TLS_CERT="),
+        ("ROWCAST_TLS_HSTS", "ROWCAST_TLS_HSTS="),
+    ] {
+        let line = with(name, "1d").expect_err(name).to_string();
+        assert!(
+            line.starts_with(lacks) && line.lines().count() == 1,
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn a_private_key_in_place_of_its_file_is_not_shown() {
+    let key = "-----BEGIN PRIVATE KEY----- MIGHAgEA";
+    let line = with("ROWCAST_TLS_KEY", key)
+        .expect_err("no file")
+        .to_string();
+    assert!(
+        line.contains("PEM itself") && !line.contains("MIGH"),
+        "{line}"
+    );
+}
+
+#[test]
 fn every_setting_refuses_in_one_line() {
     let mut covered = BTreeSet::from([
         "DATABASE_URL",
@@ -241,7 +278,10 @@ DATABASE_URL_FILE="/nowhere/url" is not accepted: No such file or directory (os 
 ROWCAST_AUTH="off" is not accepted; give jwt or none
 ROWCAST_JWT_SECRET_FILE="/nowhere/secret" is not accepted: No such file or directory (os error 2); give a file with the value of the setting, and nothing else
 ROWCAST_JWT_SECRET_PREVIOUS_FILE="~/secret" is not accepted: ~ is not expanded here; give the path of a file
-ROWCAST_JWT_PUBLIC_KEY="-----BEGIN PUBLIC KEY-----" is not accepted: that is the key itself; give the path of the PEM file
+ROWCAST_TLS_CERT="-----BEGIN CERTIFICATE-----" is not accepted: that is PEM itself; give the path of the PEM file
+ROWCAST_TLS_KEY="~/key.pem" is not accepted: ~ is not expanded here; give the path of a file
+ROWCAST_TLS_HSTS="on" is not accepted; give a duration from 1s to 730d with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
+ROWCAST_JWT_PUBLIC_KEY="-----BEGIN PUBLIC KEY-----" is not accepted: that is PEM itself; give the path of the PEM file
 ROWCAST_JWT_JWKS="http://id.example/keys" is not accepted: whoever is between could put keys of their own; give the path of a file, or an https URL (http for this machine alone)
 ROWCAST_JWT_JWKS="https://me:pw@id.example/keys" is not accepted: a URL with a user would send a password; give the path of a file, or an https URL (http for this machine alone)
 ROWCAST_JWT_JWKS="ftp://id.example/keys" is not accepted: its scheme is not https; give the path of a file, or an https URL (http for this machine alone)

@@ -59,6 +59,15 @@ label! {
     } as outcome in JoinLabels
 }
 label! {
+    /// What became of changed certificate files.
+    TlsReload {
+        /// They are served.
+        Changed = "changed",
+        /// They can't be used, and those of before are served on.
+        Failed = "failed",
+    } as outcome in TlsReloadLabels
+}
+label! {
     /// A transport of Engine.IO.
     Transport {
         /// HTTP long-polling.

@@ -2,7 +2,7 @@
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 
-use super::{Metrics, ReasonLabels};
+use super::{Metrics, ReasonLabels, TlsReload, TlsReloadLabels};
 use crate::event::left;
 
 label! {
@@ -31,6 +31,11 @@ impl Metrics {
         for outcome in [KeyRead::Changed, KeyRead::Unchanged, KeyRead::Failed] {
             self.key_reads
                 .get_or_create(&KeyReadLabels { outcome })
+                .inc_by(0);
+        }
+        for outcome in [TlsReload::Changed, TlsReload::Failed] {
+            self.tls_reloads
+                .get_or_create(&TlsReloadLabels { outcome })
                 .inc_by(0);
         }
     }

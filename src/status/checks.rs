@@ -40,6 +40,8 @@ pub(crate) enum Check {
     Keys,
     /// The keys that tokens are verified with can be read again.
     KeyRefresh,
+    /// The TLS certificate that is served is good for some time yet, and what lies in its files can be used.
+    Certificate,
 }
 
 /// How much a check that fails takes away.
@@ -53,7 +55,7 @@ pub(crate) enum Severity {
 
 impl Check {
     /// Every check.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Writes,
         Self::Rights,
         Self::RowSecurity,
@@ -66,6 +68,7 @@ impl Check {
         Self::NotifyQueue,
         Self::Keys,
         Self::KeyRefresh,
+        Self::Certificate,
     ];
 
     /// Its name in `/readyz`, in the log and in the metric.
@@ -83,6 +86,7 @@ impl Check {
             Self::NotifyQueue => "notify_queue",
             Self::Keys => "keys",
             Self::KeyRefresh => "key_refresh",
+            Self::Certificate => "certificate",
         }
     }
 
@@ -100,6 +104,7 @@ impl Check {
             | Self::Wake
             | Self::NotifyQueue
             | Self::KeyRefresh
+            | Self::Certificate
             | Self::ReaderKey => Severity::Degraded,
         }
     }

@@ -14,20 +14,22 @@
 //! Relies on tungstenite, which hands over whole frames, and on engineioxide's task, which always reads: each of its reads also
 //! writes what waits.
 
-use std::collections::VecDeque;
+mod sealed;
+mod state;
+
 use std::io::{self, IoSlice};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
-use bytes::{Buf as _, Bytes};
+use bytes::Bytes;
 use tokio::net::TcpStream;
 
 use super::close_code::CloseCode;
 use super::frame;
-use super::incoming::Incoming;
 use super::reading::Reading;
 use crate::delivery::SendOutcome;
 use crate::quota::Place;
+pub(super) use state::{Out, Phase};
 
 /// What may wait for a client that reads slowly, in bytes; one larger frame may stand alone.
 pub(super) const MAX_BACKLOG_BYTES: usize = 1024 * 1024;
@@ -35,7 +37,7 @@ pub(super) const MAX_BACKLOG_BYTES: usize = 1024 * 1024;
 /// broadcast does not write to.
 pub(super) const BUSY_BACKLOG_BYTES: usize = 64 * 1024;
 /// Buffers given to one system call.
-const MAX_SLICES: usize = 16;
+pub(super) const MAX_SLICES: usize = 16;
 
 /// The connection as the broadcast sees it. Its lock protects everything that is written, and is never held across an await.
 pub(crate) struct Connection {
@@ -43,48 +45,6 @@ pub(crate) struct Connection {
     out: Mutex<Out>,
     /// Counted for as long as the socket is open.
     _place: Option<Place>,
-}
-
-#[derive(Default)]
-pub(super) struct Out {
-    pub(super) backlog: VecDeque<Bytes>,
-    pub(super) backlog_bytes: usize,
-    /// Frames of the broadcast that wait until engineioxide has written CONNECT.
-    pub(super) held: VecDeque<Bytes>,
-    pub(super) phase: Phase,
-    pub(super) reading: Reading,
-    /// For the CONNECT packets that are to pass, in their order.
-    pub(super) pids: VecDeque<Box<str>>,
-    /// What the CONNECT_ERROR packet that is to pass says beside its message.
-    pub(super) refusal: Option<&'static str>,
-    /// What the OPEN packet that is to pass announces as the largest message.
-    pub(super) announced: Option<usize>,
-    /// What the client sends, once the connection is a WebSocket.
-    pub(super) incoming: Option<Box<Incoming>>,
-    /// The engine is about to answer a probe that was answered already.
-    pub(super) swallows_probe: bool,
-    /// Bytes that the kernel has accepted since the beginning: they tell whether the client makes progress.
-    pub(super) written: u64,
-    /// Read before anything that the kernel or `incoming` holds.
-    pub(super) unread: Bytes,
-    pub(super) reader: Option<Waker>,
-    pub(super) writer: Option<Waker>,
-}
-
-#[derive(Default, PartialEq, Eq, Clone, Copy)]
-pub(super) enum Phase {
-    /// HTTP, or a WebSocket that engineioxide alone writes to.
-    #[default]
-    Foreign,
-    /// The broadcast will write, too: its frames are held until the CONNECT packet has passed.
-    Opening,
-    /// CONNECT has passed: frames of the broadcast are written as they come.
-    Open,
-    /// A close frame was written, and nothing else is: what the client still sends is read and dropped, so that the frame
-    /// reaches it.
-    Closing,
-    /// Nothing is written any more.
-    Cut,
 }
 
 impl Connection {
@@ -152,13 +112,13 @@ impl Connection {
         if out.backlog_bytes + frame.len() > MAX_BACKLOG_BYTES && out.backlog_bytes > 0 {
             return SendOutcome::Full;
         }
-        let idle = out.backlog.is_empty();
+        let idle = !out.waits();
         let written = self.write_past(&mut out, &frame);
         if written < frame.len() {
             out.push(frame.slice(written..));
-            if idle {
-                out.wake();
-            }
+        }
+        if idle && out.waits() {
+            out.wake();
         }
         if out.phase == Phase::Cut {
             SendOutcome::Closed
@@ -170,7 +130,8 @@ impl Connection {
     /// Bytes that wait for the client, and bytes that it has taken since the beginning.
     pub(super) fn meter(&self) -> (usize, u64) {
         let out = self.out();
-        (out.backlog_bytes, out.written)
+        let sealed = out.tls.as_ref().map_or(0, |tls| tls.waiting_bytes());
+        (out.backlog_bytes + sealed, out.written)
     }
 
     /// Whether it has ended.
@@ -193,7 +154,7 @@ impl Connection {
         if out.phase != Phase::Cut {
             out.phase = Phase::Closing;
         }
-        out.held = VecDeque::new();
+        out.held = Default::default();
         out.incoming = None;
     }
 
@@ -202,6 +163,9 @@ impl Connection {
         out.backlog.clear();
         out.held.clear();
         out.backlog_bytes = 0;
+        if let Some(tls) = &mut out.tls {
+            tls.forget();
+        }
         out.wake();
         // Also wakes a task that waits for the kernel: its next read finds the end.
         let _ = rustix::net::shutdown(&self.tcp, rustix::net::Shutdown::Both);
@@ -210,8 +174,11 @@ impl Connection {
     /// Writes without queueing, and returns how many bytes were accepted: none while others wait, all of them if the connection
     /// has ended.
     pub(super) fn write_past(&self, out: &mut Out, bytes: &[u8]) -> usize {
-        if !out.backlog.is_empty() {
+        if out.waits() {
             return 0;
+        }
+        if out.tls.is_some() {
+            return self.seal_past(out, bytes);
         }
         match self.tcp.try_write(bytes) {
             Ok(written) => {
@@ -228,7 +195,10 @@ impl Connection {
 
     /// Writes as much as the kernel takes now.
     pub(super) fn write_now(&self, out: &mut Out) {
-        while !out.backlog.is_empty() {
+        while out.tls.is_some() && self.write_sealed(out) && !out.backlog.is_empty() {
+            self.seal_backlog(out);
+        }
+        while !out.backlog.is_empty() && out.tls.is_none() {
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];
             let mut count = 0;
             for (slice, bytes) in slices.iter_mut().zip(&out.backlog) {
@@ -248,7 +218,7 @@ impl Connection {
         let before = out.backlog_bytes;
         loop {
             self.write_now(out);
-            if out.backlog.is_empty() || out.phase == Phase::Cut {
+            if !out.waits() || out.phase == Phase::Cut {
                 break;
             }
             match self.tcp.poll_write_ready(cx) {
@@ -259,39 +229,6 @@ impl Connection {
         }
         if before >= BUSY_BACKLOG_BYTES && out.backlog_bytes < BUSY_BACKLOG_BYTES {
             out.wake();
-        }
-    }
-}
-
-impl Out {
-    pub(super) fn push(&mut self, bytes: Bytes) {
-        self.backlog_bytes += bytes.len();
-        self.backlog.push_back(bytes);
-    }
-
-    fn advance(&mut self, mut written: usize) {
-        self.took(written);
-        self.backlog_bytes -= written;
-        while let Some(front) = self.backlog.front_mut() {
-            if written < front.len() {
-                front.advance(written);
-                return;
-            }
-            written -= front.len();
-            self.backlog.pop_front();
-        }
-        // The memory of a burst must not stay for the rest of the connection's life.
-        if self.backlog.is_empty() {
-            self.backlog = VecDeque::new();
-        }
-    }
-
-    pub(super) fn wake(&mut self) {
-        for waker in [self.reader.take(), self.writer.take()]
-            .into_iter()
-            .flatten()
-        {
-            waker.wake();
         }
     }
 }

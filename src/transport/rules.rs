@@ -31,6 +31,8 @@ pub(crate) struct ConnectionRules {
     pub proxies: TrustedProxies,
     /// The connections that there may be; `None` takes all.
     pub places: Option<Arc<Places>>,
+    /// How TLS is spoken; `None`: not at all.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
     /// What is counted.
     pub metrics: Metrics,
     /// Proxies that nobody trusts, of which the log has said so.

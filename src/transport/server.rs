@@ -104,6 +104,8 @@ impl Served {
                 let served = serve_connection(connection, peer, routes, rules, self.stop.clone());
                 self.connections.spawn(served);
             }
+            // Who speaks TLS would not understand the answer, and a handshake is what a full server can't pay.
+            Err(_) if self.rules.tls.is_some() => {}
             Err(full) if self.refusals.len() < refusal::MAX_WAITED_FOR => {
                 self.refusals.spawn(refusal::refuse(tcp, full));
             }
@@ -129,9 +131,18 @@ async fn serve_connection(
         begun = timeout(rules.patience.head, connection.tcp.peek(&mut first)) => matches!(begun, Ok(Ok(1))),
         () = last_request::overdue(&stop) => false,
     };
-    if begun {
-        Box::pin(serve_http(connection, peer, routes, rules, stop)).await;
+    if !begun {
+        return;
     }
+    if let Some(config) = &rules.tls {
+        if refusal::is_plain_http(first[0]) {
+            return refusal::refuse_plain(&connection.tcp).await;
+        }
+        if let Err(error) = connection.begin_tls(config.clone()) {
+            return tracing::error!("TLS can't be spoken: {error}");
+        }
+    }
+    Box::pin(serve_http(connection, peer, routes, rules, stop)).await;
 }
 
 async fn serve_http(
@@ -178,6 +189,7 @@ async fn serve_http(
             http.await
         }
     };
+    count_handshake(&read, &metrics);
     match ended {
         Ok(()) => {
             drop(read);
@@ -186,28 +198,23 @@ async fn serve_http(
         Err(error) => {
             tracing::debug!("a connection ended: {error}");
             if error.is_parse_too_large() {
-                let _either_way = timeout(LINGER, read_to_end(&read.tcp)).await;
+                let _either_way = timeout(LINGER, refusal::read_to_end(&read.tcp)).await;
             }
         }
     }
 }
 
-/// Reads and drops what still comes: otherwise the kernel would reset the connection, and the answer would not be read.
-async fn read_to_end(tcp: &TcpStream) {
-    let mut dropped = [0; 1024];
-    while tcp.readable().await.is_ok() {
-        match tcp.try_read(&mut dropped) {
-            Ok(0) => return,
-            Ok(_) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-            Err(_) => return,
-        }
+/// Counts a connection that ends before its TLS handshake has.
+fn count_handshake(connection: &Connection, metrics: &Metrics) {
+    if connection.is_shaking_hands() {
+        metrics.tls_handshake_failures.inc();
     }
 }
 
 /// A connection has kept the server waiting. If it does not read an answer, the kernel resets it when it is closed, and keeps
 /// nothing of what was not taken.
 fn give_up(connection: &Connection, metrics: &Metrics, peer: IpAddr) {
+    count_handshake(connection, metrics);
     if let Reading::Answer(_) = connection.reading() {
         metrics.limits_by(Limit::AnswerTime, peer);
         let reset = rustix::net::sockopt::set_socket_linger(&connection.tcp, Some(Duration::ZERO));

@@ -71,7 +71,7 @@ impl AsyncRead for ConnectionStream {
     ) -> Poll<io::Result<()>> {
         let connection = &*self.connection;
         let mut out = connection.out();
-        if !out.backlog.is_empty() {
+        if out.waits() {
             connection.poll_backlog(&mut out, cx);
         }
         loop {
@@ -94,7 +94,6 @@ impl AsyncRead for ConnectionStream {
             {
                 out.reader = Some(cx.waker().clone());
             }
-            std::task::ready!(connection.tcp.poll_read_ready(cx))?;
             let whole = out.incoming.is_none() && out.phase != Phase::Closing;
             let mut own = [0; READ_BYTES];
             let into = if whole {
@@ -102,7 +101,7 @@ impl AsyncRead for ConnectionStream {
             } else {
                 &mut own[..]
             };
-            match connection.tcp.try_read(into) {
+            match std::task::ready!(connection.poll_bytes(&mut out, cx, into)) {
                 Ok(read) if whole || read == 0 => {
                     out.reading.begin_head();
                     buf.advance(read);
@@ -128,7 +127,7 @@ impl AsyncWrite for ConnectionStream {
     ) -> Poll<io::Result<usize>> {
         let connection = &*self.connection;
         let mut out = connection.out();
-        if !out.backlog.is_empty() {
+        if out.waits() {
             connection.poll_backlog(&mut out, cx);
         }
         if out.swallows_probe && bytes == frame::probe_answer() {
@@ -185,16 +184,31 @@ impl AsyncWrite for ConnectionStream {
         let connection = &*self.connection;
         let mut out = connection.out();
         connection.poll_backlog(&mut out, cx);
-        if out.phase != Phase::Cut && !out.backlog.is_empty() {
+        if out.phase != Phase::Cut && out.waits() {
             out.writer = Some(cx.waker().clone());
             return Poll::Pending;
         }
+        connection.end_tls(&mut out);
         let _ = rustix::net::shutdown(&connection.tcp, rustix::net::Shutdown::Write);
         Poll::Ready(Ok(()))
     }
 }
 
 impl Connection {
+    /// What the client sent. `WouldBlock`: the kernel had nothing after all.
+    fn poll_bytes(
+        &self,
+        out: &mut Out,
+        cx: &mut Context<'_>,
+        into: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        if out.tls.is_some() {
+            return self.poll_unsealed(out, cx, into);
+        }
+        std::task::ready!(self.tcp.poll_read_ready(cx))?;
+        Poll::Ready(self.tcp.try_read(into))
+    }
+
     /// Puts the next message that has come whole where the engine reads it. False: none has, or there must not be any more.
     fn read_incoming(&self, out: &mut Out) -> bool {
         let Some(incoming) = &mut out.incoming else {
@@ -266,6 +280,9 @@ impl Drop for ConnectionStream {
         let mut out = self.connection.out();
         // What the kernel takes at once still goes out: a close frame, mostly.
         self.connection.write_now(&mut out);
+        if out.phase != Phase::Cut && !out.waits() {
+            self.connection.end_tls(&mut out);
+        }
         out.phase = Phase::Cut;
         out.backlog = VecDeque::new();
         out.backlog_bytes = 0;

@@ -29,6 +29,7 @@ pub(crate) mod server;
 pub(crate) mod stock;
 pub(crate) mod tally;
 pub(crate) mod template;
+pub(crate) mod tls;
 pub(crate) mod token;
 pub(crate) mod trial;
 pub(crate) mod wait;
@@ -50,6 +51,7 @@ pub(crate) use raw::{Polling, Wire};
 pub(crate) use scratch::Scratch;
 pub(crate) use server::Server;
 pub(crate) use stock::Stock;
+pub(crate) use tls::Authority;
 pub(crate) use trial::Trial;
 
 /// The usual scene: a database, a server on it, and Node for the clients. Fields end in this order.

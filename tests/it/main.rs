@@ -105,6 +105,7 @@ mod status;
 mod stop;
 mod tail;
 mod team;
+mod tls;
 mod tokens;
 mod told_values;
 mod tools;

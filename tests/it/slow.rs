@@ -5,30 +5,49 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::harness::wait::{until, until_for};
-use crate::harness::{Polling, Proxy, Scene, Wire};
+use crate::harness::{Authority, Polling, Proxy, Scene, Wire};
+use crate::tls::scene_over_tls;
 
 /// With rows of 20 KB, more than the kernel, the server's bound and a queue of packets hold together.
 const EVENTS: usize = 2_000;
 
 #[tokio::test]
 async fn a_websocket_that_reads_too_slowly_is_cut_and_comes_back() {
-    a_slow_consumer_is_cut_and_comes_back(json!(["websocket"])).await;
+    a_slow_consumer_is_cut_and_comes_back(json!(["websocket"]), false).await;
 }
 
 #[tokio::test]
 async fn a_polling_client_that_reads_too_slowly_is_cut_and_comes_back() {
-    a_slow_consumer_is_cut_and_comes_back(json!(["polling"])).await;
+    a_slow_consumer_is_cut_and_comes_back(json!(["polling"]), false).await;
 }
 
 #[tokio::test]
 async fn an_upgraded_client_that_reads_too_slowly_is_cut_and_comes_back() {
-    a_slow_consumer_is_cut_and_comes_back(json!(["polling", "websocket"])).await;
+    a_slow_consumer_is_cut_and_comes_back(json!(["polling", "websocket"]), false).await;
 }
 
-async fn a_slow_consumer_is_cut_and_comes_back(transports: Value) {
-    let scene = Scene::new().await;
+#[tokio::test]
+async fn over_tls_a_websocket_that_reads_too_slowly_is_cut_and_comes_back() {
+    a_slow_consumer_is_cut_and_comes_back(json!(["websocket"]), true).await;
+}
+
+#[tokio::test]
+async fn over_tls_an_upgraded_client_that_reads_too_slowly_is_cut_and_comes_back() {
+    a_slow_consumer_is_cut_and_comes_back(json!(["polling", "websocket"]), true).await;
+}
+
+async fn a_slow_consumer_is_cut_and_comes_back(transports: Value, over_tls: bool) {
+    let authority = Authority::new();
+    let scene = if over_tls {
+        scene_over_tls(&authority).await
+    } else {
+        Scene::new().await
+    };
     let mut bystander = scene.joined("42").await;
     let network = Proxy::to(scene.server.address()).await;
+    if over_tls {
+        authority.speak(network.address());
+    }
     let options = json!({"transports": transports});
     let mut slow = scene.stock.open(network.address(), &options, &[]).0;
     slow.connected().await;

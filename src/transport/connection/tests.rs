@@ -5,14 +5,14 @@ use super::*;
 use crate::metrics::Metrics;
 use crate::transport::client_packet::ClientPackets;
 use crate::transport::frame;
-use crate::transport::incoming::Message;
+use crate::transport::incoming::{Incoming, Message};
 use crate::transport::stream::ConnectionStream;
 
-const CONNECT: &[u8] = br#"40{"sid":"x"}"#;
-const GREETED: &[u8] = br#"40{"sid":"x","pid":"p"}"#;
+pub(super) const CONNECT: &[u8] = br#"40{"sid":"x"}"#;
+pub(super) const GREETED: &[u8] = br#"40{"sid":"x","pid":"p"}"#;
 
 /// A connection, its stream, and the client at the other end.
-async fn connected() -> (Arc<Connection>, ConnectionStream, TcpStream) {
+pub(super) async fn connected() -> (Arc<Connection>, ConnectionStream, TcpStream) {
     // Small buffers, or the kernel would take megabytes for a client that reads nothing.
     let small = || {
         let socket = TcpSocket::new_v4().expect("a socket");

@@ -1,10 +1,13 @@
 //! HTTP/1.1 in its plainest form, so that the tests see the bytes of status, headers and body that were sent.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use rustls::ClientConfig;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::tls;
 use super::wait::within_for;
 
 /// What a request was answered with.
@@ -74,7 +77,19 @@ pub(crate) async fn attempt(
     }
     head.push_str(&format!("content-length: {}\r\n\r\n{body}", body.len()));
 
-    let mut stream = TcpStream::connect(address).await.ok()?;
+    match tls::client_of(address) {
+        // Boxed, because few tests speak TLS and every request would be as large.
+        Some(client) => Box::pin(over_tls(address, client, &head)).await,
+        None => exchange(TcpStream::connect(address).await.ok()?, &head).await,
+    }
+}
+
+async fn over_tls(address: &str, client: Arc<ClientConfig>, head: &str) -> Option<Response> {
+    exchange(tls::connect(address, client).await.ok()?, head).await
+}
+
+/// Sends a request, and reads until the server closes.
+async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, head: &str) -> Option<Response> {
     // A server may refuse on the headers alone and close before it has read a large body.
     let _refused_early = stream.write_all(head.as_bytes()).await;
     let mut answer = Vec::new();

@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::client::Client;
 use super::server::Server;
+use super::tls;
 
 /// A Node process with stock clients in it.
 pub(crate) struct Stock {
@@ -95,11 +96,7 @@ impl Stock {
                 )
             })
             .unzip();
-        let url = if address.contains("://") {
-            address.to_owned()
-        } else {
-            format!("http://{address}")
-        };
+        let (url, options) = tls::stock_of(address, options);
         self.pipe.send(&json!({
             "op": "connect", "client": number, "url": url, "options": options, "emit": emits,
         }));
