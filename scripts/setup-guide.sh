@@ -1,6 +1,6 @@
 # A part of scripts/setup: what docs/INTEGRATION.md shows, so that its tests can run it.
 #
-# Owns:     .cache/guide: bin (nginx, caddy, prometheus), python (a venv), next and tables (npm packages of tests/guide-next
+# Owns:     .cache/guide: bin (nginx, caddy, prometheus, promtool), python (a venv), next and tables (npm packages of tests/guide-next
 #           and tests/guide-tables).
 # Order:    what PATH has comes first; the tests look in the same order.
 # Refuses:  to install nginx, Caddy or Prometheus: their packages start a service. They are unpacked.
@@ -78,6 +78,7 @@ ensure_guide() {
     ensure_program nginx -v nginx nginx-core nginx-light
     ensure_program caddy version caddy
     ensure_program prometheus --version prometheus
+    ensure_program promtool --version prometheus
     for program in openssl curl; do
         has $program && continue
         as=$(apt_rights) || die "$program is missing and may not be installed: install it"

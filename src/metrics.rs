@@ -16,6 +16,8 @@ use std::sync::atomic::AtomicU64;
 #[macro_use]
 mod labels;
 mod limit;
+mod pools;
+mod process;
 mod quantiles;
 mod sources;
 mod tokens;
@@ -27,6 +29,9 @@ use labels::{
 pub(crate) use labels::{Connect, Join, TlsReload, Transport, WakeSource};
 pub(crate) use limit::Limit;
 use limit::{LimitLabels, LimitLog};
+pub(crate) use pools::PoolFigures;
+use pools::{PoolLabels, PoolStateLabels};
+use process::BuildLabels;
 pub(crate) use quantiles::Buckets;
 use sources::SourceLabels;
 pub(crate) use tokens::KeyRead;
@@ -148,6 +153,30 @@ meters! {
     pub policy_leases_kept: Counter = "policy_leases_kept", "Leases kept because the policy could not be asked";
     /// Rooms that sockets were put out of.
     rooms_left: Family<ReasonLabels, Counter> = "rooms_left", "Rooms that sockets were put out of, by reason";
+    /// Rows of resume sessions, as the planner estimates them.
+    pub session_rows: Gauge = "session_rows", "Resume sessions that are stored, estimated";
+    /// Bytes of the resume sessions on disk, indexes included.
+    pub session_bytes: Gauge = "session_bytes", "Bytes of the stored resume sessions with their indexes";
+    /// Bytes of the whole database on disk.
+    pub database_bytes: Gauge = "database_bytes", "Bytes of the database, everything in it included";
+    /// Connections to the database.
+    database_connections: Family<PoolStateLabels, Gauge> = "database_connections", "Connections to the database by purpose and state";
+    /// How many there may be.
+    database_connections_most: Family<PoolLabels, Gauge> = "database_connections_max", "Connections to the database that there may be, by purpose";
+    /// Times that nobody could have one in time.
+    database_timeouts: Family<PoolLabels, Counter> = "database_connection_timeouts", "Times that a connection to the database was waited for in vain, by purpose";
+    /// The version.
+    build: Family<BuildLabels, Gauge> = "build_info", "1, with the version of the server";
+    /// Processor time of the process.
+    process_cpu: Counter<f64, AtomicU64> = "process_cpu_seconds", "Processor time of the server in seconds";
+    /// Memory of the process.
+    process_memory: Gauge = "process_resident_memory_bytes", "Memory that the server holds";
+    /// Files and connections that the process has open.
+    process_fds: Gauge = "process_open_fds", "Files and connections that the server has open";
+    /// How many it may have.
+    process_max_fds: Gauge = "process_max_fds", "Files and connections that the server may have open";
+    /// When the process began.
+    process_start: FloatGauge = "process_start_time_seconds", "When the server began, in seconds since 1970";
     /// Typing events relayed, from clients and from SQL.
     pub typing: Counter = "typing_events", "Typing events relayed";
     /// Typing notifications dropped because too many came at once.
@@ -180,6 +209,7 @@ impl Metrics {
             limit_log: LimitLog::default(),
         }));
         metrics.show_at_zero();
+        metrics.tell_build();
         (metrics, registry)
     }
 

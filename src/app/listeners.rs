@@ -70,6 +70,7 @@ pub(super) async fn open(
     tasks.start("public listener", StopPhase::PublicListener, |stop| {
         serve_public(public_socket, routes, rules, stop)
     });
+    let measured = metrics.clone();
     let admin_access = AdminAccess::new(
         config.admin_rules.token.as_ref(),
         config.admin_is_loopback(),
@@ -80,7 +81,7 @@ pub(super) async fn open(
         &admin_access,
         inspector::starting(&admin_access, status),
         readyz,
-        || (),
+        move || measured.measure_process(),
     );
     let (admin_routes, routes) = watch::channel(admin_page);
     let admin = match admin {

@@ -54,7 +54,7 @@ pub(super) fn start(
             &listeners.admin_access,
             admin,
             http::readyz(health.clone()),
-            measure(delivery, health.clone()),
+            measure(served, delivery, health.clone()),
         ),
     );
     health
@@ -121,12 +121,21 @@ fn inspector(
 }
 
 /// Sets the metrics that are measured only when somebody reads them.
-fn measure(delivery: &Delivery, health: Arc<Health>) -> impl Fn() + Send + Sync + 'static {
+fn measure(
+    served: &Served,
+    delivery: &Delivery,
+    health: Arc<Health>,
+) -> impl Fn() + Send + Sync + 'static {
     let (metrics, notifier) = (delivery.metrics.clone(), delivery.notifier.clone());
     let revocations = delivery.revocations.clone();
+    let pools = served.pools.clone();
     let measure_clients = delivery.socket_server.meter();
     move || {
         measure_clients();
+        metrics.measure_process();
+        for figures in pools.figures() {
+            metrics.pool(figures);
+        }
         metrics.revocations.set(revocations.len() as i64);
         metrics.long_polls.set(notifier.watches() as i64);
         metrics

@@ -5,7 +5,7 @@
 //! (`outbox::follow`, `listen`).
 //! A role or a database may be allowed fewer connections than all of them: then each kind has fewer.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use sqlx::{Postgres, SqlSafeStr, Transaction};
 
 use super::Database;
 use super::link::{Link, Settings};
+use crate::metrics::PoolFigures;
 
 /// Sessions, pruning, probes and figures.
 const MAIN_CONNECTIONS: u32 = 8;
@@ -76,6 +77,8 @@ struct Inner {
     pool: OnceLock<PgPool>,
     /// Whether the pool opens connections that may be shared.
     pooled: AtomicBool,
+    /// How often somebody waited for a connection in vain.
+    timeouts: AtomicU64,
 }
 
 /// Every pool of the server.
@@ -105,6 +108,7 @@ impl Pools {
                 settings,
                 pool: OnceLock::new(),
                 pooled: AtomicBool::new(false),
+                timeouts: AtomicU64::new(0),
             }))
         };
         Self {
@@ -116,16 +120,25 @@ impl Pools {
         }
     }
 
-    /// Ends every connection, once whoever has one gave it back.
-    pub(crate) async fn close(&self) {
-        let pools = [
+    /// What is known of each.
+    pub(crate) fn figures(&self) -> impl Iterator<Item = PoolFigures> {
+        self.all().into_iter().map(Pool::figures)
+    }
+
+    /// In the order in which they are closed.
+    fn all(&self) -> [&Pool; 5] {
+        [
             &self.http,
             &self.chat,
             &self.policy,
             &self.replay,
             &self.main,
-        ];
-        let opened = pools.into_iter().filter_map(|pool| pool.0.pool.get());
+        ]
+    }
+
+    /// Ends every connection, once whoever has one gave it back.
+    pub(crate) async fn close(&self) {
+        let opened = self.all().into_iter().filter_map(|pool| pool.0.pool.get());
         join_all(opened.map(PgPool::close)).await;
     }
 }
@@ -163,6 +176,22 @@ impl Pool {
     /// What a transaction of this pool has to set where it can't be the connection's.
     pub(super) fn settings(&self) -> Settings {
         self.0.settings
+    }
+
+    fn figures(&self) -> PoolFigures {
+        let inner = &self.0;
+        let pool = inner.pool.get();
+        let open = pool.map_or(0, PgPool::size);
+        let idle = pool.map_or(0, |pool| u32::try_from(pool.num_idle()).unwrap_or(open));
+        PoolFigures {
+            pool: inner.name.strip_prefix("rowcast ").unwrap_or("main"),
+            used: open.saturating_sub(idle),
+            idle: idle.min(open),
+            most: pool.map_or(inner.connections, |pool| {
+                pool.options().get_max_connections()
+            }),
+            timeouts: inner.timeouts.load(Ordering::Relaxed),
+        }
     }
 
     async fn link(&self) -> sqlx::Result<Link> {
@@ -212,6 +241,9 @@ impl Pool {
 
     /// sqlx hides why no connection could be opened in time: one more attempt tells.
     async fn explain(&self, error: sqlx::Error, pool: &PgPool) -> sqlx::Error {
+        if let sqlx::Error::PoolTimedOut = error {
+            self.0.timeouts.fetch_add(1, Ordering::Relaxed);
+        }
         match error {
             sqlx::Error::PoolTimedOut if pool.size() < pool.options().get_max_connections() => {
                 match self.0.database.find_link().await {

@@ -118,6 +118,10 @@ impl Probe {
             {
                 self.metrics.outbox_rows.set(stats.rows);
                 self.metrics.outbox_bytes.set(stats.bytes);
+                self.metrics.session_rows.set(stats.session_rows);
+                self.metrics.session_bytes.set(stats.session_bytes);
+                let bytes = stats.database_bytes.unwrap_or_default();
+                self.metrics.database_bytes.set(bytes);
             }
         }
     }

@@ -240,6 +240,28 @@ mod tests {
     }
 
     #[test]
+    fn the_alerts_know_which_checks_take_a_server_out_of_service() {
+        let alerts = include_str!("../../ops/prometheus/alerts.yaml");
+        let critical = alerts
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("expr: rowcast_ready{check=~\""))
+            .and_then(|rest| rest.split('"').next())
+            .expect("the alert RowcastUnready");
+        let named: Vec<_> = critical.split('|').chain(["sessions"]).collect();
+        for check in Check::ALL {
+            let is_failing = check.severity() == Severity::Failing;
+            assert_eq!(
+                named.contains(&check.name()),
+                is_failing,
+                "{}",
+                check.name()
+            );
+        }
+        let but = format!("expr: rowcast_ready{{check!~\"{critical}|sessions\"}} == 0");
+        assert!(alerts.contains(&but), "RowcastDegraded is about the others");
+    }
+
+    #[test]
     fn the_log_has_one_line_for_a_fault_that_comes_and_goes() {
         let checks = Checks::default();
         for _ in 0..3 {

@@ -8,6 +8,7 @@ mod auth;
 mod backend;
 mod front;
 mod frontend;
+mod monitoring;
 mod next;
 mod operate;
 mod own_migration;

@@ -77,7 +77,7 @@ async fn prometheus_answers_what_the_guide_asks() {
 }
 
 /// Makes what happens to a server now and then happen to this one.
-async fn live_through(scene: &Scene) {
+pub(super) async fn live_through(scene: &Scene) {
     let mut client = scene.joined("42").await;
     client.cut();
     assert!(client.connected().await, "resumed");
@@ -103,7 +103,14 @@ async fn live_through(scene: &Scene) {
 }
 
 /// The series that a query names, with their labels.
-fn series_of(query: &str) -> Vec<String> {
+pub(super) fn series_of(query: &str) -> Vec<String> {
+    let found = series_of_any(query);
+    assert!(!found.is_empty(), "{query} is about a metric of ours");
+    found
+}
+
+/// The same of a query that may be about others' metrics alone.
+pub(super) fn series_of_any(query: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (at, _) in query.match_indices("rowcast_") {
         let rest = &query[at..];
@@ -116,12 +123,11 @@ fn series_of(query: &str) -> Vec<String> {
         };
         found.push(rest[..labels].to_owned());
     }
-    assert!(!found.is_empty(), "{query} is about a metric of ours");
     found
 }
 
 /// Does the page of metrics have a metric of that name with this label?
-async fn has(server: &Server, name: &str, label: &str) -> bool {
+pub(super) async fn has(server: &Server, name: &str, label: &str) -> bool {
     let page = http::get(server.admin(), "/metrics", &[]).await.body;
     page.lines().any(|line| {
         let series = line.split([' ', '{']).next().unwrap_or_default();
