@@ -278,7 +278,6 @@ impl Migrate {
     }
 }
 
-/// With tokens there is no demo: it asks nobody for one.
 fn refuse_demo(read: &mut SettingLookup<'_>, said: Option<bool>) {
     if said == Some(true) {
         let why = "the demo asks nobody for a token, and ROWCAST_AUTH=jwt does";
@@ -292,8 +291,7 @@ fn within(read: &mut SettingLookup<'_>, name: &'static str, bounds: quantity::Bo
 
 fn switch(text: &str) -> Result<bool, Refusal> {
     match text {
-        "on" => Ok(true),
-        "off" => Ok(false),
+        "on" | "off" => Ok(text == "on"),
         _ => Err(Refusal::accepts("on or off")),
     }
 }

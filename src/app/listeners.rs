@@ -62,11 +62,7 @@ pub(super) async fn open(
         false
     });
     let rules = rules(config, tls, metrics);
-    let admin_rules = ConnectionRules {
-        // Who reaches it is an operator.
-        places: None,
-        ..rules.clone()
-    };
+    let admin_rules = rules.clone();
     tasks.start("public listener", StopPhase::PublicListener, |stop| {
         serve_public(public_socket, routes, rules, stop)
     });
@@ -85,14 +81,7 @@ pub(super) async fn open(
     );
     let (admin_routes, routes) = watch::channel(admin_page);
     let admin = match admin {
-        Some(socket) => {
-            let address = socket.address;
-            let socket = socket.listen().context("ROWCAST_ADMIN: can't listen")?;
-            tasks.start("admin listener", StopPhase::Rest, |stop| {
-                transport::serve(socket, routes, admin_rules, stop)
-            });
-            Some(address)
-        }
+        Some(socket) => Some(serve_admin(socket, routes, admin_rules, tasks)?),
         None => None,
     };
     let listeners = Listeners {
@@ -126,6 +115,26 @@ async fn bind(
         None => None,
     };
     Ok((public, admin))
+}
+
+/// Serves operators from now on, and says where.
+fn serve_admin(
+    socket: BoundSocket,
+    routes: watch::Receiver<Router>,
+    rules: ConnectionRules,
+    tasks: &mut Tasks,
+) -> anyhow::Result<SocketAddr> {
+    let rules = ConnectionRules {
+        // Who reaches it is an operator.
+        places: None,
+        ..rules
+    };
+    let address = socket.address;
+    let socket = socket.listen().context("ROWCAST_ADMIN: can't listen")?;
+    tasks.start("admin listener", StopPhase::Rest, |stop| {
+        transport::serve(socket, routes, rules, stop)
+    });
+    Ok(address)
 }
 
 async fn serve_public(
