@@ -31,6 +31,17 @@ async fn the_overview_has_the_figures_of_the_metrics() {
         checks.len() > 15 && checks.iter().all(|check| check["state"] == "ok"),
         "{checks:?}"
     );
+    // The page has a name and a remedy for each, in both languages.
+    for texts in [
+        include_str!("../../../inspector/src/texts/en.ts"),
+        include_str!("../../../inspector/src/texts/es.ts"),
+    ] {
+        let names = checks.iter().filter_map(|check| check["check"].as_str());
+        let unknown: Vec<_> = names
+            .filter(|name| !texts.contains(&format!("\n    {name}: {{")))
+            .collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
+    }
     assert_eq!(overview["servers"].as_array().map(Vec::len), Some(1));
     for (name, shown) in [
         ("rowcast_deliveries_total", &overview["deliveries"]),
