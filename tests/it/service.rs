@@ -77,6 +77,13 @@ async fn a_service_manager_hears_of_the_start_the_watchdog_and_the_stop() {
     for _ in 0..3 {
         manager.told("WATCHDOG=1").await;
     }
+    // A reload, where there is nothing to read again.
+    server.signal(Signal::HUP);
+    server
+        .log("the reload", |line| {
+            line["message"].to_string().contains("SIGHUP")
+        })
+        .await;
     server.signal(Signal::TERM);
     manager.told("STOPPING=1").await;
     manager.told("STATUS=draining").await;
