@@ -2331,6 +2331,10 @@ CREATE FUNCTION rowcast.doubtful_cascades(definition rowcast.attached, relation 
     from needed cross join jsonb_array_elements_text(definition.lookups -> needed.lookup -> 'column') as col
     cross join lateral rowcast.reference(definition, col) n
     where col <> all (definition.columns) and n.lookup is not null
+  ), pointing as (
+    select c.*, array(select a.attname::text from pg_attribute a where a.attrelid = c.conrelid and a.attnum = any (c.conkey) order by 1) as names
+    from pg_constraint c
+    where c.contype = 'f' and (c.conrelid = relation or c.conparentid = 0 and c.conrelid in (select p.part from rowcast.parts_of(relation) p))
   )
   select format('the room "%s" needs the row of %s (the lookup "%s"), and the foreign key %s %s when that row is deleted: such deletes have no room, so '
     'nobody hears of them; delete the rows of %s before it, or call rowcast.reload(%L) after it, or give a room out of columns of its own',
@@ -2338,9 +2342,11 @@ CREATE FUNCTION rowcast.doubtful_cascades(definition rowcast.attached, relation 
     case c.confdeltype when 'c' then format('deletes rows of %s', definition.source) else format('lets rows of %s point to nothing', definition.source) end,
     definition.source, definition.source)
   from needed
-  join pg_constraint c on c.contype = 'f' and c.confdeltype in ('c', 'n', 'd')
-    and c.confrelid = to_regclass(definition.lookups -> needed.lookup ->> 'table')
-    and (c.conrelid = relation or c.conparentid = 0 and c.conrelid in (select p.part from rowcast.parts_of(relation) p))
+  cross join lateral (select array(select name from jsonb_array_elements_text(definition.lookups -> needed.lookup -> 'column') as name order by 1)) by (names)
+  join pointing c on c.confdeltype in ('c', 'n', 'd') and c.confrelid = to_regclass(definition.lookups -> needed.lookup ->> 'table')
+    -- Where the lookup goes by a foreign key of its own, another one points to another row.
+    and (c.names = by.names or not exists (
+      select from pointing own where own.conrelid = c.conrelid and own.confrelid = c.confrelid and own.names = by.names))
   order by needed.room, needed.lookup, c.conname
 $$;
 
@@ -2387,6 +2393,41 @@ $$;
 ALTER FUNCTION rowcast.doubtful_ids(definition rowcast.attached) OWNER TO postgres;
 
 --
+-- Name: doubtful_messages(rowcast.attached); Type: FUNCTION; Schema: rowcast; Owner: postgres
+--
+
+CREATE FUNCTION rowcast.doubtful_messages(definition rowcast.attached) RETURNS SETOF text
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+  select case when shown.id is null
+    then format('the message of %s in the room "%s" has no "id", and the client kit can''t tell such rows of %s apart: give "id": "%s"',
+                shown.event, shown.room, definition.source, coalesce(rowcast.key_template(definition), '{a column that is unique}'))
+    else format('the message of %s in the room "%s" has the "id" "%s", that of message:new has "%s": the client kit takes them for two rows of %s; give both the same',
+                shown.event, shown.room, shown.id, first.id, definition.source) end
+  from (
+    select r.room, f.nth, e.nth as place, e.event ->> 'event' as event, coalesce(e.event ->> 'on', '') = 'insert' and e.event ->> 'event' = 'message:new' as is_new,
+           case when jsonb_typeof(e.event -> 'payload' -> 'message') = 'object' then e.event -> 'payload' -> 'message' ->> 'id'
+                else coalesce((select rowcast.placeholder(m.col) from rowcast.row_members(definition, 'after') m where m.member = 'id' and m.col is not null),
+                              rowcast.key_template(definition)) end as id
+    from rowcast.rooms_of(definition) r
+    join (select x.f ->> 'room' as room, x.f -> 'key' as key, x.nth from jsonb_array_elements(definition.feeds) with ordinality as x (f, nth)) f on f.room = r.room and f.key = '[]'
+    cross join lateral jsonb_array_elements(r.events) with ordinality as e (event, nth)
+    where e.event -> 'payload' ? 'message' and e.event ->> 'event' like 'message:%'
+  ) shown
+  cross join lateral (
+    select n.e -> 'payload' -> 'message' ->> 'id' as id from rowcast.rooms_of(definition) r cross join lateral jsonb_array_elements(r.events) with ordinality as n (e, nth)
+    where r.room = shown.room and n.e ->> 'on' = 'insert' and n.e ->> 'event' = 'message:new' and jsonb_typeof(n.e -> 'payload' -> 'message') = 'object'
+    order by n.nth limit 1
+  ) first
+  where shown.id is null or first.id is not null and replace(shown.id, ':text}', '}') <> replace(first.id, ':text}', '}')
+  order by shown.nth, shown.place limit 1
+$$;
+
+
+ALTER FUNCTION rowcast.doubtful_messages(definition rowcast.attached) OWNER TO postgres;
+
+--
 -- Name: doubtful_order(rowcast.attached, regclass, boolean); Type: FUNCTION; Schema: rowcast; Owner: postgres
 --
 
@@ -2417,6 +2458,11 @@ CREATE FUNCTION rowcast.doubtful_order(definition rowcast.attached, relation reg
       and not exists (
         select from pg_index i join pg_attribute o on o.attrelid = relation and o.attnum = i.indkey[0]
         where i.indrelid = relation and i.indisunique and i.indpred is null and i.indexprs is null and i.indnkeyatts = 1
+          and o.attname = any (coalesce(definition.order_columns, array[definition.order_column])) and o.attname <> all (definition.key_columns))
+      -- So it is where one has a sequence of its own.
+      and not exists (
+        select from pg_depend d join pg_class s on s.oid = d.objid and s.relkind = 'S' join pg_attribute o on o.attrelid = relation and o.attnum = d.refobjsubid
+        where d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass and d.refobjid = relation and d.deptype in ('a', 'i')
           and o.attname = any (coalesce(definition.order_columns, array[definition.order_column])) and o.attname <> all (definition.key_columns))
     order by a.attnum limit 1
   ) random on true
@@ -2451,7 +2497,8 @@ CREATE FUNCTION rowcast.doubts(definition rowcast.attached, relation regclass, o
   select doubt from (
     select 1 as place, rowcast.doubtful_order(definition, relation, order_was_given) as doubt
     union all select 2, d from rowcast.doubtful_ids(definition) as d
-    union all select 3, d from rowcast.doubtful_cascades(definition, relation) as d
+    union all select 3, d from rowcast.doubtful_messages(definition) as d
+    union all select 4, d from rowcast.doubtful_cascades(definition, relation) as d
   ) doubts where doubt is not null order by place
 $$;
 
@@ -2660,8 +2707,11 @@ begin
       template := null;
     end if;
     key := coalesce(
-      (select array[min(m.member)] from rowcast.shown_members(definition, template) m
-       where m.col is null or definition.key_columns = array[m.col] having count(*) > 0),
+      -- As "id" where it is shown as that, too: tables whose keys have other names have this one in common.
+      (select array_agg(member) from (
+         select m.member from rowcast.shown_members(definition, template) m
+         where m.col is null or definition.key_columns = array[m.col]
+         order by m.member <> 'id', m.member collate "C" limit 1) whole),
       (select array_agg(found.member order by k.place)
        from unnest(definition.key_columns) with ordinality as k (name, place)
        left join lateral (select min(m.member) as member from rowcast.shown_members(definition, template) m where m.col = k.name) found on true
@@ -2737,8 +2787,8 @@ begin
         was_written := false;
         if todo.is_new then
           -- Whether anything was ever written to it: a TRUNCATE gives it another file.
-          was_written := (select pg_relation_size(c.oid) > 0 or c.relfilenode <> c.oid from pg_class c
-                       where c.oid = todo.part and c.relkind = 'r') is true;
+          was_written := (select bool_or(pg_relation_size(c.oid) > 0 or c.relfilenode <> c.oid) from pg_class c
+                       where c.relkind = 'r' and c.oid in (select todo.part union all select part from rowcast.parts_of(todo.part))) is true;
           if was_written then
             perform rowcast.tell_to_reload(definition.source, rowcast.room_patterns(definition), format('%s is a part of it now', todo.name));
           end if;
@@ -5195,7 +5245,7 @@ CREATE FUNCTION rowcast.unfollowed(definition rowcast.attached, relation oid) RE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
   with ours as materialized (
-    select t.tgrelid, t.tgname::text, substring(p.proname from '[a-z]+$') as operation
+    select t.tgrelid, t.tgname::text, substring(p.proname from '[a-z]+$') as operation, age(t.xmin) as age
     from pg_proc p join pg_trigger t on t.tgfoid = p.oid and not t.tgisinternal
     where p.pronamespace = 'rowcast'::regnamespace
       and p.proname in (select 'capture_' || definition.capture || '_' || operation from unnest('{insert,update,delete,truncate}'::text[]) as operation)
@@ -5204,7 +5254,7 @@ CREATE FUNCTION rowcast.unfollowed(definition rowcast.attached, relation oid) RE
   ), wanted as materialized (
     select is_partition, rowcast.part_operations(definition, is_partition) as operations from (values (true), (false)) as w (is_partition)
   ), had as materialized (
-    select tgrelid, array_agg(operation) as operations from ours where starts_with(tgname, 'rowcast_part_') group by tgrelid
+    select tgrelid, array_agg(operation) as operations, min(age) as age from ours where starts_with(tgname, 'rowcast_part_') group by tgrelid
   )
   select c.oid, format('%I.%I', n.nspname, c.relname), rowcast.truncate_function_sql(definition) || E'\n'
            || rowcast.trigger_on_sql(definition, 'truncate', format('%I.%I', n.nspname, c.relname), 'rowcast_truncate'), false
@@ -5213,7 +5263,9 @@ CREATE FUNCTION rowcast.unfollowed(definition rowcast.attached, relation oid) RE
   union all
   select p.part, p.name, rowcast.part_sql(definition, p.name, p.is_partition), true
   from parts p join wanted w using (is_partition) left join had on had.tgrelid = p.part
-  where definition.tree and p.kind in ('r', 'p') and not w.operations <@ coalesce(had.operations, '{}')
+  where definition.tree and p.kind in ('r', 'p') and (not w.operations <@ coalesce(had.operations, '{}')
+    -- One that went and came back has its triggers still, and became a part after it was given them.
+    or exists (select from pg_inherits i where i.inhrelid = p.part and age(i.xmin) < had.age))
   union all
   -- Only an owner may drop a trigger. Where it stays, it does nothing.
   select c.oid, format('%I.%I', n.nspname, c.relname),
@@ -6614,7 +6666,7 @@ COPY public.letters_2026_01 (id, chat, body, sent) FROM stdin;
 --
 
 COPY public.message_statuses (id, message_id, status, error, occurred_at) FROM stdin;
-1	006615d7-5bf8-890a-8406-c621fd4b8ab9	delivered	\N	2026-11-28 22:11:35.600824+00
+1	006615e1-28ad-8a98-b3b4-0007cd6528a2	delivered	\N	2026-11-28 22:55:26.17142+00
 \.
 
 
@@ -6623,8 +6675,8 @@ COPY public.message_statuses (id, message_id, status, error, occurred_at) FROM s
 --
 
 COPY public.messages (id, contact_id, direction, author, body, status, external_id, metadata, created_at, updated_at) FROM stdin;
-006615d7-5bf8-8368-8e5d-5a2c2389ed68	42	inbound	Ana	of before	sent	\N	{}	2026-11-28 22:11:35.603255+00	2026-11-28 22:11:35.603255+00
-006615d7-5bf8-890a-8406-c621fd4b8ab9	42	outbound	bot	and its answer	delivered	\N	{}	2026-11-28 22:11:35.603485+00	2026-11-28 22:11:35.608785+00
+006615e1-28ad-84f2-badf-8b043105444b	42	inbound	Ana	of before	sent	\N	{}	2026-11-28 22:55:26.173631+00	2026-11-28 22:55:26.173631+00
+006615e1-28ad-8a98-b3b4-0007cd6528a2	42	outbound	bot	and its answer	delivered	\N	{}	2026-11-28 22:55:26.173866+00	2026-11-28 22:55:26.183062+00
 \.
 
 
@@ -6642,7 +6694,7 @@ COPY public.notes (id, chat_id, body) FROM stdin;
 --
 
 COPY public.wa (wa_id, chat, ack, body, sent) FROM stdin;
-844197938335842305	7	1	of before	2026-11-28 22:11:35.600824
+844197938335842305	7	1	of before	2026-11-28 22:55:26.17142
 \.
 
 
@@ -6659,10 +6711,10 @@ COPY public.webhook_leftovers (id, kind, external_id, reason, item, received_at)
 --
 
 COPY rowcast.attached (source, capture, room, events, condition, key_columns, room_columns, columns, omit, key_case, order_column, careful, row_sql, attached_at, made, forms, as_text, words, defaults, timezone, lookups, rooms, order_columns, feeds, tree, by_row, always) FROM stdin;
-public.messages	public_messages	conversation:{contact_id}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "delete", "event": "message:deleted", "payload": {"contactId": "{contactId}", "messageId": "{id}"}}, {"on": "update", "event": "message:status", "columns": ["status"], "payload": {"at": "{updated_at}", "status": "{status}", "contactId": "{contactId}", "messageId": "{id}"}}, {"on": "update", "event": "message:updated", "columns": ["id", "contact_id", "direction", "author", "body", "external_id", "metadata", "created_at"], "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id}	{contact_id}	{id,contact_id,direction,author,body,status,external_id,metadata,created_at,updated_at}	{}	camel	created_at	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'contact_id' as "contactId", after -> 'direction' as direction, after -> 'author' as author, after -> 'body' as body, after -> 'status' as status, after -> 'external_id' as "externalId", after -> 'metadata' as metadata, replace(after ->> 'created_at', '+00:00', 'Z') as "createdAt", replace(after ->> 'updated_at', '+00:00', 'Z') as "updatedAt") o)	2026-11-28 22:11:35.456457+00	{"code": {"delete": ["774", "bdb7017375cd72fa4780a921427d2218"], "insert": ["774", "8c1f5486157052738ac0e4bfd7c0e88c"], "update": ["774", "a0db7c6be8e5b4a9fe3530212d444cbe"]}, "types": {"id": "2950", "body": "25", "author": "25", "status": "25", "metadata": "3802", "direction": "25", "contact_id": "25", "created_at": "1184", "updated_at": "1184", "external_id": "25"}}	{"created_at": "instant", "updated_at": "instant"}	\N	\N	\N	\N	\N	\N	\N	[{"key": ["id"], "room": "conversation:{contact_id}", "order": ["createdAt", "id"], "columns": [{"column": "contact_id", "lookup": null, "is_plain": true, "placeholder": "contact_id"}], "key_sql": "after ->> 'id'", "lookups": [], "members": ["author", "body", "contactId", "createdAt", "direction", "externalId", "id", "metadata", "status", "updatedAt"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'contact_id' as \\"contactId\\", after -> 'direction' as direction, after -> 'author' as author, after -> 'body' as body, after -> 'status' as status, after -> 'external_id' as \\"externalId\\", after -> 'metadata' as metadata, replace(after ->> 'created_at', '+00:00', 'Z') as \\"createdAt\\", replace(after ->> 'updated_at', '+00:00', 'Z') as \\"updatedAt\\") o)", "room_sql": "'conversation:' || (after ->> 'contact_id')", "id_column": null, "belongs_sql": "true"}]	f	f	f
-public.wa	public_wa	conversation:{chat}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "delete", "event": "message:deleted", "payload": {"contactId": "{contactId}", "messageId": "{wa_id}"}}, {"on": "update", "event": "message:status", "columns": ["ack"], "payload": {"at": "{at}", "status": "{ack}", "contactId": "{contactId}", "messageId": "{wa_id}"}}]	\N	{wa_id}	{chat}	{wa_id,chat,ack,body,sent}	{}	camel	sent	f	(select row_to_json(o.*) from (select after ->> 'wa_id' as id, after ->> 'wa_id' as "waId", after ->> 'chat' as chat, coalesce('{"0": "sent", "1": "delivered", "2": "read"}'::jsonb -> (after ->> 'ack'), after -> 'ack') as ack, after -> 'body' as body, rowcast.zoned(after ->> 'sent', 'America/Bogota') as sent) o)	2026-11-28 22:11:35.600824+00	{"code": {"delete": ["781", "15f3d9d2b212db543248dd0c995d9ea9"], "insert": ["781", "f79d943d02503ed58eef25a811789944"], "update": ["781", "b53a6447911f67204841170acf8be163"]}, "types": {"ack": "23", "body": "25", "chat": "25", "sent": "1114", "wa_id": "20"}}	{"sent": "local", "wa_id": "text"}	\N	{"ack": {"0": "sent", "1": "delivered", "2": "read"}}	\N	America/Bogota	\N	\N	\N	[{"key": ["id"], "room": "conversation:{chat}", "order": ["sent", "waId"], "columns": [{"column": "chat", "lookup": null, "is_plain": true, "placeholder": "chat"}], "key_sql": "after ->> 'wa_id'", "lookups": [], "members": ["ack", "body", "chat", "id", "sent", "waId"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'wa_id' as id, after ->> 'wa_id' as \\"waId\\", after ->> 'chat' as chat, coalesce('{\\"0\\": \\"sent\\", \\"1\\": \\"delivered\\", \\"2\\": \\"read\\"}'::jsonb -> (after ->> 'ack'), after -> 'ack') as ack, after -> 'body' as body, rowcast.zoned(after ->> 'sent', 'America/Bogota') as sent) o)", "room_sql": "'conversation:' || (after ->> 'chat')", "id_column": null, "belongs_sql": "true"}]	f	f	f
-public.letters	public_letters	conversation:{chat}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id,sent}	{chat}	{id,chat,body,sent}	{}	camel	sent	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat' as chat, after -> 'body' as body, replace(after ->> 'sent', '+00:00', 'Z') as sent) o)	2026-11-28 22:11:35.600824+00	{"code": {"insert": ["782", "5133fb0f27ee28ed689c0bf2c16cede5"], "update": ["782", "ab3073f844017e4afa0056284a88e8c9"]}, "types": {"id": "20", "body": "25", "chat": "25", "sent": "1184"}}	{"id": "text", "sent": "instant"}	\N	\N	\N	\N	\N	\N	\N	[{"key": ["id", "sent"], "room": "conversation:{chat}", "order": ["sent", "id"], "columns": [{"column": "chat", "lookup": null, "is_plain": true, "placeholder": "chat"}], "key_sql": "concat_ws(':', after ->> 'id', replace(after ->> 'sent', '+00:00', 'Z'))", "lookups": [], "members": ["body", "chat", "id", "sent"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat' as chat, after -> 'body' as body, replace(after ->> 'sent', '+00:00', 'Z') as sent) o)", "room_sql": "'conversation:' || (after ->> 'chat')", "id_column": "id", "belongs_sql": "true"}]	t	f	f
-public.notes	public_notes	order:{chat.jid}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id}	{}	{id,chat_id,body}	{}	camel	id	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat_id' as "chatId", after -> 'body' as body) o)	2026-11-28 22:11:35.600824+00	{"code": {"insert": ["783", "66eee117dab2d943491b83e90d8cb7fe"], "update": ["783", "8114ba8461141244e5c608b10db345c1"]}, "types": {"id": "20", "body": "25", "chat_id": "20"}}	{"id": "text", "chat_id": "text"}	\N	\N	\N	\N	{"chat": {"key": ["id"], "row": [], "table": "public.chats", "types": ["bigint"], "column": ["chat_id"], "columns": {"jid": null}}}	\N	\N	[{"key": ["id"], "room": "order:{chat.jid}", "order": ["id"], "columns": [{"column": "jid", "lookup": "chat", "is_plain": true, "placeholder": "chat.jid"}], "key_sql": "after ->> 'id'", "lookups": [{"key": ["id"], "own": ["chat_id"], "join": "c.id = (r.after ->> 'chat_id')::bigint", "name": "chat", "table": "public.chats", "types": ["bigint"], "members": {"jid": "case when c.jid is distinct from null and pg_column_size(c.jid) <= 65536 then case when pg_typeof(c.jid)::oid < 16384 and pg_typeof(c.jid)::oid not in ('json'::regtype, 'json[]'::regtype) then to_jsonb(c.jid) else to_jsonb(format('%s', c.jid)) end end"}, "no_code": "c.relkind = 'r' and c.relfilenode = pg_relation_filenode(c.oid) and not exists (\\n      select from pg_attribute a join pg_type t on t.oid = a.atttypid\\n      where a.attrelid = c.oid and a.attname = any ('{id}') and t.oid >= 16384 and not (t.typtype = 'd' and t.typbasetype < 16384))\\n      and rowcast.plans_no_code(c.oid)"}], "members": ["body", "chatId", "id"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat_id' as \\"chatId\\", after -> 'body' as body) o)", "room_sql": "'order:' || (after -> 'chat' ->> 'jid')", "id_column": null, "belongs_sql": "true"}]	f	f	f
+public.messages	public_messages	conversation:{contact_id}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "delete", "event": "message:deleted", "payload": {"contactId": "{contactId}", "messageId": "{id}"}}, {"on": "update", "event": "message:status", "columns": ["status"], "payload": {"at": "{updated_at}", "status": "{status}", "contactId": "{contactId}", "messageId": "{id}"}}, {"on": "update", "event": "message:updated", "columns": ["id", "contact_id", "direction", "author", "body", "external_id", "metadata", "created_at"], "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id}	{contact_id}	{id,contact_id,direction,author,body,status,external_id,metadata,created_at,updated_at}	{}	camel	created_at	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'contact_id' as "contactId", after -> 'direction' as direction, after -> 'author' as author, after -> 'body' as body, after -> 'status' as status, after -> 'external_id' as "externalId", after -> 'metadata' as metadata, replace(after ->> 'created_at', '+00:00', 'Z') as "createdAt", replace(after ->> 'updated_at', '+00:00', 'Z') as "updatedAt") o)	2026-11-28 22:55:26.028544+00	{"code": {"delete": ["774", "bdb7017375cd72fa4780a921427d2218"], "insert": ["774", "8c1f5486157052738ac0e4bfd7c0e88c"], "update": ["774", "a0db7c6be8e5b4a9fe3530212d444cbe"]}, "types": {"id": "2950", "body": "25", "author": "25", "status": "25", "metadata": "3802", "direction": "25", "contact_id": "25", "created_at": "1184", "updated_at": "1184", "external_id": "25"}}	{"created_at": "instant", "updated_at": "instant"}	\N	\N	\N	\N	\N	\N	\N	[{"key": ["id"], "room": "conversation:{contact_id}", "order": ["createdAt", "id"], "columns": [{"column": "contact_id", "lookup": null, "is_plain": true, "placeholder": "contact_id"}], "key_sql": "after ->> 'id'", "lookups": [], "members": ["author", "body", "contactId", "createdAt", "direction", "externalId", "id", "metadata", "status", "updatedAt"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'contact_id' as \\"contactId\\", after -> 'direction' as direction, after -> 'author' as author, after -> 'body' as body, after -> 'status' as status, after -> 'external_id' as \\"externalId\\", after -> 'metadata' as metadata, replace(after ->> 'created_at', '+00:00', 'Z') as \\"createdAt\\", replace(after ->> 'updated_at', '+00:00', 'Z') as \\"updatedAt\\") o)", "room_sql": "'conversation:' || (after ->> 'contact_id')", "id_column": null, "belongs_sql": "true"}]	f	f	f
+public.wa	public_wa	conversation:{chat}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "delete", "event": "message:deleted", "payload": {"contactId": "{contactId}", "messageId": "{wa_id}"}}, {"on": "update", "event": "message:status", "columns": ["ack"], "payload": {"at": "{at}", "status": "{ack}", "contactId": "{contactId}", "messageId": "{wa_id}"}}]	\N	{wa_id}	{chat}	{wa_id,chat,ack,body,sent}	{}	camel	sent	f	(select row_to_json(o.*) from (select after ->> 'wa_id' as id, after ->> 'wa_id' as "waId", after ->> 'chat' as chat, coalesce('{"0": "sent", "1": "delivered", "2": "read"}'::jsonb -> (after ->> 'ack'), after -> 'ack') as ack, after -> 'body' as body, rowcast.zoned(after ->> 'sent', 'America/Bogota') as sent) o)	2026-11-28 22:55:26.17142+00	{"code": {"delete": ["781", "15f3d9d2b212db543248dd0c995d9ea9"], "insert": ["781", "f79d943d02503ed58eef25a811789944"], "update": ["781", "b53a6447911f67204841170acf8be163"]}, "types": {"ack": "23", "body": "25", "chat": "25", "sent": "1114", "wa_id": "20"}}	{"sent": "local", "wa_id": "text"}	\N	{"ack": {"0": "sent", "1": "delivered", "2": "read"}}	\N	America/Bogota	\N	\N	\N	[{"key": ["id"], "room": "conversation:{chat}", "order": ["sent", "waId"], "columns": [{"column": "chat", "lookup": null, "is_plain": true, "placeholder": "chat"}], "key_sql": "after ->> 'wa_id'", "lookups": [], "members": ["ack", "body", "chat", "id", "sent", "waId"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'wa_id' as id, after ->> 'wa_id' as \\"waId\\", after ->> 'chat' as chat, coalesce('{\\"0\\": \\"sent\\", \\"1\\": \\"delivered\\", \\"2\\": \\"read\\"}'::jsonb -> (after ->> 'ack'), after -> 'ack') as ack, after -> 'body' as body, rowcast.zoned(after ->> 'sent', 'America/Bogota') as sent) o)", "room_sql": "'conversation:' || (after ->> 'chat')", "id_column": null, "belongs_sql": "true"}]	f	f	f
+public.letters	public_letters	conversation:{chat}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id,sent}	{chat}	{id,chat,body,sent}	{}	camel	sent	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat' as chat, after -> 'body' as body, replace(after ->> 'sent', '+00:00', 'Z') as sent) o)	2026-11-28 22:55:26.17142+00	{"code": {"insert": ["782", "5133fb0f27ee28ed689c0bf2c16cede5"], "update": ["782", "ab3073f844017e4afa0056284a88e8c9"]}, "types": {"id": "20", "body": "25", "chat": "25", "sent": "1184"}}	{"id": "text", "sent": "instant"}	\N	\N	\N	\N	\N	\N	\N	[{"key": ["id", "sent"], "room": "conversation:{chat}", "order": ["sent", "id"], "columns": [{"column": "chat", "lookup": null, "is_plain": true, "placeholder": "chat"}], "key_sql": "concat_ws(':', after ->> 'id', replace(after ->> 'sent', '+00:00', 'Z'))", "lookups": [], "members": ["body", "chat", "id", "sent"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat' as chat, after -> 'body' as body, replace(after ->> 'sent', '+00:00', 'Z') as sent) o)", "room_sql": "'conversation:' || (after ->> 'chat')", "id_column": "id", "belongs_sql": "true"}]	t	f	f
+public.notes	public_notes	order:{chat.jid}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id}	{}	{id,chat_id,body}	{}	camel	id	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat_id' as "chatId", after -> 'body' as body) o)	2026-11-28 22:55:26.17142+00	{"code": {"insert": ["783", "66eee117dab2d943491b83e90d8cb7fe"], "update": ["783", "8114ba8461141244e5c608b10db345c1"]}, "types": {"id": "20", "body": "25", "chat_id": "20"}}	{"id": "text", "chat_id": "text"}	\N	\N	\N	\N	{"chat": {"key": ["id"], "row": [], "table": "public.chats", "types": ["bigint"], "column": ["chat_id"], "columns": {"jid": null}}}	\N	\N	[{"key": ["id"], "room": "order:{chat.jid}", "order": ["id"], "columns": [{"column": "jid", "lookup": "chat", "is_plain": true, "placeholder": "chat.jid"}], "key_sql": "after ->> 'id'", "lookups": [{"key": ["id"], "own": ["chat_id"], "join": "c.id = (r.after ->> 'chat_id')::bigint", "name": "chat", "table": "public.chats", "types": ["bigint"], "members": {"jid": "case when c.jid is distinct from null and pg_column_size(c.jid) <= 65536 then case when pg_typeof(c.jid)::oid < 16384 and pg_typeof(c.jid)::oid not in ('json'::regtype, 'json[]'::regtype) then to_jsonb(c.jid) else to_jsonb(format('%s', c.jid)) end end"}, "no_code": "c.relkind = 'r' and c.relfilenode = pg_relation_filenode(c.oid) and not exists (\\n      select from pg_attribute a join pg_type t on t.oid = a.atttypid\\n      where a.attrelid = c.oid and a.attname = any ('{id}') and t.oid >= 16384 and not (t.typtype = 'd' and t.typbasetype < 16384))\\n      and rowcast.plans_no_code(c.oid)"}], "members": ["body", "chatId", "id"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat_id' as \\"chatId\\", after -> 'body' as body) o)", "room_sql": "'order:' || (after -> 'chat' ->> 'jid')", "id_column": null, "belongs_sql": "true"}]	f	f	f
 \.
 
 
@@ -6671,8 +6723,8 @@ public.notes	public_notes	order:{chat.jid}	[{"on": "insert", "event": "message:n
 --
 
 COPY rowcast.chat_migrations (version, description, installed_on, success, checksum, execution_time) FROM stdin;
-1	chat	2026-11-28 22:11:35.456457+00	t	\\x554460eda90394531867fd411b4151527aef270e1d903f8e0f3e9f3f9f680ce40e498420fc23d78438bb6d62a91e18f2	100287310
-2	webhook	2026-11-28 22:11:35.559135+00	t	\\x04c8e781614571c95f1e2885ca5bd125eb3fd011f43a3ea63837ba4f8d3e90cfbd898cf3d7b1bc8965eaa98a05987774	2224936
+1	chat	2026-11-28 22:55:26.028544+00	t	\\x554460eda90394531867fd411b4151527aef270e1d903f8e0f3e9f3f9f680ce40e498420fc23d78438bb6d62a91e18f2	81589887
+2	webhook	2026-11-28 22:55:26.112639+00	t	\\x04c8e781614571c95f1e2885ca5bd125eb3fd011f43a3ea63837ba4f8d3e90cfbd898cf3d7b1bc8965eaa98a05987774	2291376
 \.
 
 
@@ -6681,7 +6733,7 @@ COPY rowcast.chat_migrations (version, description, installed_on, success, check
 --
 
 COPY rowcast.epoch (only_row, value, system_identifier, timeline, database, recovered, pruned, relation, removed) FROM stdin;
-t	-1840533999141896017	7713348494200608605	1	16721	{}	\N	16409	\N
+t	4283368699829503675	7713359793374605414	1	16722	{}	\N	16409	\N
 \.
 
 
@@ -6690,15 +6742,15 @@ t	-1840533999141896017	7713348494200608605	1	16721	{}	\N	16409	\N
 --
 
 COPY rowcast.events (id, xid, at, room, event, data, source, sync) FROM stdin;
-1	780	2026-11-28 22:11:35.607601+00	conversation:42	message:new	{"message":{"id":"006615d7-5bf8-8368-8e5d-5a2c2389ed68","contactId":"42","direction":"inbound","author":"Ana","body":"of before","status":"sent","externalId":null,"metadata":{},"createdAt":"2026-11-28T22:11:35.603255Z","updatedAt":"2026-11-28T22:11:35.603255Z"},"contactId":"42"}	public.messages	f
-2	780	2026-11-28 22:11:35.607781+00	conversation:42	message:new	{"message":{"id":"006615d7-5bf8-890a-8406-c621fd4b8ab9","contactId":"42","direction":"outbound","author":"bot","body":"and its answer","status":"sent","externalId":null,"metadata":{},"createdAt":"2026-11-28T22:11:35.603485Z","updatedAt":"2026-11-28T22:11:35.603485Z"},"contactId":"42"}	public.messages	f
-3	780	2026-11-28 22:11:35.61367+00	conversation:42	message:status	{"at":"2026-11-28T22:11:35.608785Z","status":"delivered","contactId":"42","messageId":"006615d7-5bf8-890a-8406-c621fd4b8ab9"}	public.messages	f
-4	780	2026-11-28 22:11:35.664872+00	conversation:7	message:new	{"message":{"id":"844197938335842305","waId":"844197938335842305","chat":"7","ack":"sent","body":"of before","sent":"2026-11-29T03:11:35.600824Z"},"contactId":"7"}	public.wa	f
-5	780	2026-11-28 22:11:35.666309+00	conversation:7	message:status	{"at":"2026-11-28T22:11:35.666297Z","status":"delivered","contactId":"7","messageId":"844197938335842305"}	public.wa	f
-6	780	2026-11-28 22:11:35.692296+00	conversation:8	message:new	{"message":{"id":"1","chat":"8","body":"of before","sent":"2026-01-02T00:00:00Z"},"contactId":"8"}	public.letters	f
-7	780	2026-11-28 22:11:35.719961+00	order:9	message:new	{"message":{"id":"1","chatId":"1","body":"of before"},"contactId":"9"}	public.notes	f
-8	780	2026-11-28 22:11:35.72024+00	conversation:42	note	{"n": 1}	\N	f
-9	780	2026-11-28 22:11:35.72079+00	rowcast:revocations	revoked	{"subject" : "user-7", "issuer" : null, "room" : "conversation:42", "at" : 1795903895, "reason" : null}	rowcast.revoke	t
+1	780	2026-11-28 22:55:26.181793+00	conversation:42	message:new	{"message":{"id":"006615e1-28ad-84f2-badf-8b043105444b","contactId":"42","direction":"inbound","author":"Ana","body":"of before","status":"sent","externalId":null,"metadata":{},"createdAt":"2026-11-28T22:55:26.173631Z","updatedAt":"2026-11-28T22:55:26.173631Z"},"contactId":"42"}	public.messages	f
+2	780	2026-11-28 22:55:26.181993+00	conversation:42	message:new	{"message":{"id":"006615e1-28ad-8a98-b3b4-0007cd6528a2","contactId":"42","direction":"outbound","author":"bot","body":"and its answer","status":"sent","externalId":null,"metadata":{},"createdAt":"2026-11-28T22:55:26.173866Z","updatedAt":"2026-11-28T22:55:26.173866Z"},"contactId":"42"}	public.messages	f
+3	780	2026-11-28 22:55:26.185357+00	conversation:42	message:status	{"at":"2026-11-28T22:55:26.183062Z","status":"delivered","contactId":"42","messageId":"006615e1-28ad-8a98-b3b4-0007cd6528a2"}	public.messages	f
+4	780	2026-11-28 22:55:26.266009+00	conversation:7	message:new	{"message":{"id":"844197938335842305","waId":"844197938335842305","chat":"7","ack":"sent","body":"of before","sent":"2026-11-29T03:55:26.17142Z"},"contactId":"7"}	public.wa	f
+5	780	2026-11-28 22:55:26.267405+00	conversation:7	message:status	{"at":"2026-11-28T22:55:26.267392Z","status":"delivered","contactId":"7","messageId":"844197938335842305"}	public.wa	f
+6	780	2026-11-28 22:55:26.308392+00	conversation:8	message:new	{"message":{"id":"1","chat":"8","body":"of before","sent":"2026-01-02T00:00:00Z"},"contactId":"8"}	public.letters	f
+7	780	2026-11-28 22:55:26.358089+00	order:9	message:new	{"message":{"id":"1","chatId":"1","body":"of before"},"contactId":"9"}	public.notes	f
+8	780	2026-11-28 22:55:26.35841+00	conversation:42	note	{"n": 1}	\N	f
+9	780	2026-11-28 22:55:26.358982+00	rowcast:revocations	revoked	{"subject" : "user-7", "issuer" : null, "room" : "conversation:42", "at" : 1795906526, "reason" : null}	rowcast.revoke	t
 \.
 
 
@@ -6707,27 +6759,27 @@ COPY rowcast.events (id, xid, at, room, event, data, source, sync) FROM stdin;
 --
 
 COPY rowcast.migrations (version, description, installed_on, success, checksum, execution_time) FROM stdin;
-1	outbox	2026-11-28 22:11:35.333926+00	t	\\x9d4a695354f4a092953ab1081dfaaeaed842ad9cf17c8811afc7bdc0fb4c2e9c36e02f3525910d8476d6fcc116b97fc9	2704071
-2	epoch	2026-11-28 22:11:35.339752+00	t	\\x7f6049ca7e880b20d0c8b70ccf233afa1c237306e92eb58c6d93272c19d2ae8b2ac8341e231e906bbf019877b944e416	11282159
-3	secret	2026-11-28 22:11:35.351928+00	t	\\x4814df5c13ff08d7b04045bc7bb5db919a3d148441296274280f9466fbae11c78578b8a8b200be847755d106ff4432ed	6116297
-4	sessions	2026-11-28 22:11:35.35881+00	t	\\x7d2fd89eb93642a55a3d6797160b480a1de77dac12b21915b195b428dda6abfc178ce70a12a585814761061539c9ba78	2362692
-5	attached	2026-11-28 22:11:35.364121+00	t	\\xa34bd31e460837c05bce157a503de8dd4fc8a871a995cdaef3b570c167e4135a1e9a219f45519571a1747ca393abbf89	5054485
-6	template	2026-11-28 22:11:35.369975+00	t	\\x4a7bc3f08d88241f891d4e4f3ce74c9e47b3434e5f6958ff217d65d4f087af51fe916d60162883fe6697f9e61913b812	850397
-7	values	2026-11-28 22:11:35.371419+00	t	\\x214d31af2d411d8f580629dbffe78831bca0d4c59e5043c053017adfe6cb0ca3b689019f9e942ef7e079fb91fa81ed15	5788069
-8	unusual	2026-11-28 22:11:35.377874+00	t	\\xfa2f5f1e2fa81f4aeca92951606b2992868b8d0ef5d5fe0fa6e99668a1ed2416f1e1872357622affa1c52d019eac799b	7337017
-9	lookups	2026-11-28 22:11:35.385951+00	t	\\xf7a0301423a0123108a8b0c2e3283e44397369c76a4584f04f45b2f53cd9d5f646e83fd79fb94419e969f2e83e62c113	2188582
-10	rooms	2026-11-28 22:11:35.388772+00	t	\\xf0faaf797fe90587ecbd4d86417153f3a39b87b72d1835191d12e913663661ab68541dd6263ade9c3d46080c33a58130	1155713
-11	capture	2026-11-28 22:11:35.390533+00	t	\\xebe3e3ab0744cf736fd044b5e0334c0d7c3142f41c92eeba5e9934cba81ed2e54afda6878266a400203daeda96e81845	2672854
-12	trees	2026-11-28 22:11:35.397745+00	t	\\x92d49c32db19c3f6c03b7b739d3a2bfdb7710179bcb474f896480a01b75c9016826855336997c562ae34f6db8c4b0025	1296763
-13	check	2026-11-28 22:11:35.399714+00	t	\\x628d0bb7762aaf98a755b4bb15991349544125cd0ce5d7ce062cc31a128a31ad5bff473a444f4186d50a85232b5d5ac4	1281400
-14	define	2026-11-28 22:11:35.401617+00	t	\\xbdc9bd9a93f5c471d855c548a068bdc76749491b72ed250ac8f0a058c251c7ec600e49e6b9ea437e72d97f70d359947c	3589261
-15	doubts	2026-11-28 22:11:35.405837+00	t	\\x1ba191390dc27368b3617c2727424232b83dcdd3d6feb9f18ffb221649ec08e6fca1b203a49fe3bde1e6eb6e07c87dc1	943486
-16	attach	2026-11-28 22:11:35.409431+00	t	\\x89d7e004fa1da1dd4902c0f3bef043957e0f6faa4ef5c3c5871fa62cb9d5edf02ea65fdaeff878d3a0b9612044f91820	1026921
-17	sources	2026-11-28 22:11:35.411136+00	t	\\x097b55a2fb58250bf20204ec87df741163bbb4dba31c7cd978162f16f15dfad870f8501ac58d4e6720b798b198315834	25101539
-18	preview	2026-11-28 22:11:35.441441+00	t	\\x5ffd895748f8f2d2e203d964b962ab9fe0bf737bb12e06767daceef17a1ea41e64d102062d03f12b1d956f894fa6a83b	1208451
-19	emit	2026-11-28 22:11:35.443781+00	t	\\x462e28576a630c3d906bc50440f2f87633a3e9269b022bb1dab0f50e0879c5f0f960b754f18a811732d0a3f8b7a3b0cf	608587
-20	policy	2026-11-28 22:11:35.445116+00	t	\\x57a727789f34476a188dcb35a7aa2c23a685821b4b633360da43849ee1fdd2044dabddb66de75eef786ba70ca38470dc	8054096
-21	whatsapp	2026-11-28 22:11:35.454143+00	t	\\x1c62d25c7ce77444e01fc40199c877dd550c12d8448baf9cd5516bc6364cbcfa1e249fd2ffdf11c452bb26ad840fe4a2	1268421
+1	outbox	2026-11-28 22:55:25.932379+00	t	\\x9d4a695354f4a092953ab1081dfaaeaed842ad9cf17c8811afc7bdc0fb4c2e9c36e02f3525910d8476d6fcc116b97fc9	2745082
+2	epoch	2026-11-28 22:55:25.937993+00	t	\\x7f6049ca7e880b20d0c8b70ccf233afa1c237306e92eb58c6d93272c19d2ae8b2ac8341e231e906bbf019877b944e416	3305688
+3	secret	2026-11-28 22:55:25.942119+00	t	\\x4814df5c13ff08d7b04045bc7bb5db919a3d148441296274280f9466fbae11c78578b8a8b200be847755d106ff4432ed	3100733
+4	sessions	2026-11-28 22:55:25.945983+00	t	\\x7d2fd89eb93642a55a3d6797160b480a1de77dac12b21915b195b428dda6abfc178ce70a12a585814761061539c9ba78	7258430
+5	attached	2026-11-28 22:55:25.954534+00	t	\\xa34bd31e460837c05bce157a503de8dd4fc8a871a995cdaef3b570c167e4135a1e9a219f45519571a1747ca393abbf89	2855887
+6	template	2026-11-28 22:55:25.958233+00	t	\\x4a7bc3f08d88241f891d4e4f3ce74c9e47b3434e5f6958ff217d65d4f087af51fe916d60162883fe6697f9e61913b812	876277
+7	values	2026-11-28 22:55:25.959703+00	t	\\x214d31af2d411d8f580629dbffe78831bca0d4c59e5043c053017adfe6cb0ca3b689019f9e942ef7e079fb91fa81ed15	1872321
+8	unusual	2026-11-28 22:55:25.962162+00	t	\\xfa2f5f1e2fa81f4aeca92951606b2992868b8d0ef5d5fe0fa6e99668a1ed2416f1e1872357622affa1c52d019eac799b	7622904
+9	lookups	2026-11-28 22:55:25.970582+00	t	\\xf7a0301423a0123108a8b0c2e3283e44397369c76a4584f04f45b2f53cd9d5f646e83fd79fb94419e969f2e83e62c113	2315732
+10	rooms	2026-11-28 22:55:25.973627+00	t	\\xb6dd351fe7e1d7de067053cb1700a149a66c0f79368ae99bad3a70037d5f53ac62c32177f739fc23fdfed0d0ba29e6d6	1193018
+11	capture	2026-11-28 22:55:25.975467+00	t	\\xebe3e3ab0744cf736fd044b5e0334c0d7c3142f41c92eeba5e9934cba81ed2e54afda6878266a400203daeda96e81845	5754859
+12	trees	2026-11-28 22:55:25.981981+00	t	\\x1331fe0629a2797db01f1804598aa5e533c85e7a5eec6480ca3a0fe4e1ff3bb2ffc7ddceb3ab73e1b612774397fb02db	1477253
+13	check	2026-11-28 22:55:25.984114+00	t	\\x628d0bb7762aaf98a755b4bb15991349544125cd0ce5d7ce062cc31a128a31ad5bff473a444f4186d50a85232b5d5ac4	1357974
+14	define	2026-11-28 22:55:25.986095+00	t	\\xbdc9bd9a93f5c471d855c548a068bdc76749491b72ed250ac8f0a058c251c7ec600e49e6b9ea437e72d97f70d359947c	1591903
+15	doubts	2026-11-28 22:55:25.988333+00	t	\\x5dc31349c4fce4d66298384668807b57e13c870e236d3359046326295bc2450cb5cf15efa974c2210ebb2ff703d63595	1297644
+16	attach	2026-11-28 22:55:25.990325+00	t	\\x89d7e004fa1da1dd4902c0f3bef043957e0f6faa4ef5c3c5871fa62cb9d5edf02ea65fdaeff878d3a0b9612044f91820	993421
+17	sources	2026-11-28 22:55:25.991952+00	t	\\x097b55a2fb58250bf20204ec87df741163bbb4dba31c7cd978162f16f15dfad870f8501ac58d4e6720b798b198315834	21547130
+18	preview	2026-11-28 22:55:26.014751+00	t	\\x5ffd895748f8f2d2e203d964b962ab9fe0bf737bb12e06767daceef17a1ea41e64d102062d03f12b1d956f894fa6a83b	1186699
+19	emit	2026-11-28 22:55:26.016759+00	t	\\x462e28576a630c3d906bc50440f2f87633a3e9269b022bb1dab0f50e0879c5f0f960b754f18a811732d0a3f8b7a3b0cf	646293
+20	policy	2026-11-28 22:55:26.018083+00	t	\\x57a727789f34476a188dcb35a7aa2c23a685821b4b633360da43849ee1fdd2044dabddb66de75eef786ba70ca38470dc	7147816
+21	whatsapp	2026-11-28 22:55:26.026253+00	t	\\x1c62d25c7ce77444e01fc40199c877dd550c12d8448baf9cd5516bc6364cbcfa1e249fd2ffdf11c452bb26ad840fe4a2	1235952
 \.
 
 
@@ -6736,7 +6788,7 @@ COPY rowcast.migrations (version, description, installed_on, success, checksum, 
 --
 
 COPY rowcast.revocations (subject, issuer, room, revoked_at, reason) FROM stdin;
-user-7	\N	conversation:42	2026-11-28 22:11:35.720327+00	\N
+user-7	\N	conversation:42	2026-11-28 22:55:26.358501+00	\N
 \.
 
 
@@ -6745,7 +6797,7 @@ user-7	\N	conversation:42	2026-11-28 22:11:35.720327+00	\N
 --
 
 COPY rowcast.sessions (pid_hash, identity, owner, rooms, last_sent_offset, complete_to_offset, updated_at, ended_at, counted_for) FROM stdin;
-\\x246c31697ae346355e05eaf05e02c3f5	anonymous	8832674396031068422	{"conversation:42": ["AQIAkwYAd0nqRKirBLM"]}	AQIAkwYAd0nqRKirBLM	AQIAkwYAd0nqRKirBLM	2026-11-28 22:11:36.141452+00	2026-11-28 22:11:36.141452+00	\\xa15c9f518da60f6e69e3d5c2f986dc42
+\\xaac24bcb7fcc5e3460edfdfabb843729	anonymous	8488304665198992498	{"conversation:42": ["AQIAkwYAPDiX39tpDXU"]}	AQIAkwYAPDiX39tpDXU	AQIAkwYAPDiX39tpDXU	2026-11-28 22:55:26.692502+00	\N	\\xa15c9f518da60f6e69e3d5c2f986dc42
 \.
 
 
@@ -7691,6 +7743,13 @@ REVOKE ALL ON FUNCTION rowcast.doubtful_cascades(definition rowcast.attached, re
 --
 
 REVOKE ALL ON FUNCTION rowcast.doubtful_ids(definition rowcast.attached) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION doubtful_messages(definition rowcast.attached); Type: ACL; Schema: rowcast; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION rowcast.doubtful_messages(definition rowcast.attached) FROM PUBLIC;
 
 
 --
