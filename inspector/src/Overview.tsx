@@ -135,7 +135,7 @@ function Servers({ overview }: { overview: Answer }) {
     <ul className="servers">
       {overview.servers.map((server, at) => (
         <li key={at}>
-          <strong>{server.address}</strong> {texts.serverFor(lasting(server.seconds * 1000))}
+          <strong>{server.address === "this machine" ? texts.thisMachine : server.address}</strong> {texts.serverFor(lasting(server.seconds * 1000))}
         </li>
       ))}
     </ul>

@@ -64,6 +64,8 @@ export interface Texts {
   captureErrors: (count: string) => string;
   uptime: string;
   servers: string;
+  /** In place of an address, where a server reaches the database by its socket. */
+  thisMachine: string;
   serversUnknown: (reason: string) => string;
   noServers: string;
   serverFor: (lasting: string) => string;

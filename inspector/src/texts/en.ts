@@ -43,7 +43,7 @@ export const en: Texts = {
     pooler: { name: "No pooler on the way", remedy: "Set DATABASE_URL to the database's own address, past the pooler." },
     reader: {
       name: "Reading the outbox",
-      remedy: "No event goes out until this passes; none is lost. See whether the database answers and has connections left; run the doctor.",
+      remedy: "No event goes out until this passes; none is lost. See whether the database answers and has connections left; where it refuses them, Postgres is stopped, and its own log says why, such as a full disk.",
     },
     probe: {
       name: "Own notification comes round",
@@ -62,6 +62,15 @@ export const en: Texts = {
     notify_queue: {
       name: "The NOTIFY queue",
       remedy: "A session that listens sits in a transaction. End it: the doctor says which one. A full queue fails commits.",
+    },
+    disk: {
+      name: "Room on the disk of Postgres",
+      remedy: "Make room where Postgres runs: `df -h` says which disk. Never remove anything in pg_wal. Once there is room, all goes on by itself.",
+    },
+    vacuum: { name: "Vacuum can clean up", remedy: "End what holds it back: the statement stands in the cause, or in the doctor (held_xmin). Vacuum then comes by itself." },
+    certificate: {
+      name: "TLS certificate",
+      remedy: "Renew it, and put both files where ROWCAST_TLS_CERT and ROWCAST_TLS_KEY are: the server reads them again by itself.",
     },
     keys: { name: "Keys of tokens", remedy: "Nobody can sign in. See whether the file, or the address of ROWCAST_JWT_JWKS, can be read." },
     key_refresh: { name: "Keys can be read again", remedy: "The keys of before still hold. Mend the file or the address of the keys." },
@@ -90,6 +99,7 @@ export const en: Texts = {
   captureErrors: (count) => `${count} events that could not be sent`,
   uptime: "Up for",
   servers: "Servers on this database",
+  thisMachine: "the database's own machine",
   serversUnknown: (reason) => `They can't be listed: ${reason}`,
   noServers: "None is seen.",
   serverFor: (lasting) => `for ${lasting}`,

@@ -43,7 +43,7 @@ export const es: Texts = {
     pooler: { name: "Sin pooler en medio", remedy: "Pon en DATABASE_URL la dirección de la propia base de datos, sin el pooler." },
     reader: {
       name: "Lectura del outbox",
-      remedy: "No sale ningún evento hasta que pase; no se pierde ninguno. Mira si la base de datos responde y le quedan conexiones; ejecuta el diagnóstico.",
+      remedy: "No sale ningún evento hasta que pase; no se pierde ninguno. Mira si la base de datos responde y le quedan conexiones; si las rechaza, Postgres está parado, y su propio registro dice por qué, por ejemplo el disco lleno.",
     },
     probe: {
       name: "La notificación propia vuelve",
@@ -65,6 +65,18 @@ export const es: Texts = {
     notify_queue: {
       name: "La cola NOTIFY",
       remedy: "Una sesión que escucha sigue en una transacción. Acaba con ella: el diagnóstico dice cuál. Una cola llena hace fallar los commits.",
+    },
+    disk: {
+      name: "Sitio en el disco de Postgres",
+      remedy: "Haz sitio donde corre Postgres: `df -h` dice en qué disco. No borres nunca nada de pg_wal. En cuanto haya sitio, todo sigue por sí mismo.",
+    },
+    vacuum: {
+      name: "Vacuum puede limpiar",
+      remedy: "Acaba con lo que lo frena: la sentencia está en la causa, o en el diagnóstico (held_xmin). Vacuum vuelve después por sí mismo.",
+    },
+    certificate: {
+      name: "Certificado TLS",
+      remedy: "Renuévalo, y pon los dos ficheros donde están ROWCAST_TLS_CERT y ROWCAST_TLS_KEY: el servidor los relee por sí mismo.",
     },
     keys: { name: "Claves de los tokens", remedy: "Nadie puede entrar. Mira si se puede leer el fichero, o la dirección de ROWCAST_JWT_JWKS." },
     key_refresh: { name: "Las claves se pueden releer", remedy: "Las claves de antes siguen valiendo. Arregla el fichero o la dirección de las claves." },
@@ -93,6 +105,7 @@ export const es: Texts = {
   captureErrors: (count) => `${count} eventos que no se pudieron enviar`,
   uptime: "En marcha",
   servers: "Servidores en esta base de datos",
+  thisMachine: "la máquina de la base de datos",
   serversUnknown: (reason) => `No se pueden listar: ${reason}`,
   noServers: "No se ve ninguno.",
   serverFor: (lasting) => `desde hace ${lasting}`,

@@ -152,6 +152,16 @@ async fn each_tab_is_fine_in_both_languages_and_schemes_on_a_desk_and_on_a_phone
                 view.go(place).await;
                 let words = if locale == "es-ES" { spanish } else { english };
                 view.says(words).await;
+                if place == "overview" {
+                    let spanish = locale == "es-ES";
+                    // The server reaches the database by its socket.
+                    view.says(if spanish {
+                        "la máquina de la base de datos"
+                    } else {
+                        "the database's own machine"
+                    })
+                    .await;
+                }
                 let name = place.replace(['/', '%'], "-");
                 let what = format!("inspector-{device}-{scheme}-{locale}-{name}");
                 view.is_fine(&what).await;
