@@ -38,7 +38,7 @@ owners as materialized (
 operations (operation, type_bit) as (values ('insert', 4), ('delete', 8), ('update', 16)),
 -- Rows that became no event, of the last two hundred of all sources.
 late as materialized (
-  select distinct on (source) source, data ->> 'reason' as reason
+  select distinct on (source) source, at, data ->> 'reason' as reason
   from (
     -- In this order because only the index of rooms has it.
     select source, at, data from rowcast.events where room is null order by room desc, xid desc, id desc limit 200
@@ -368,7 +368,8 @@ select a.source, a.room, a.order_column,
            select 7, format('a row was not sent lately because %s: mend such rows, or leave them out by a condition; '
                             'select at, data from rowcast.events where source = %L and room is null',
                             coalesce(late.reason, 'it could not be captured'), a.source)
-           from late where late.source = a.source
+           -- Of rows that a definition before this one lost, nothing is left to mend.
+           from late where late.source = a.source and late.at > a.attached_at
          ) problems
          where problem is not null
          order by place, problem) as problems,

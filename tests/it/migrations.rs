@@ -77,7 +77,7 @@ const RELEASED: [(&str, &str); 23] = [
     ),
     (
         "0017_sources.sql",
-        "14889b31a1f4cf886991f9748acd5a81b5c75a43c3824a0fc68faaecb2044e46",
+        "dda9d509f841e46a6aee48ad7958a42d339ccd84526cb427b07a35c9bee56bf7",
     ),
     (
         "0018_preview.sql",

@@ -116,11 +116,31 @@ impl SourceEntry {
             .collect()
     }
 
+    /// The old and the new name of a column, where one is gone and one has come.
+    fn renamed_column(&self) -> Option<(&str, &str)> {
+        let gone = [
+            " of the room is gone,",
+            " of the condition is gone,",
+            " is gone:",
+        ];
+        let problems = || self.problems.iter();
+        let mut lost = problems().filter_map(|p| gone.iter().find_map(|end| column(p, end)));
+        let mut new = problems().filter_map(|problem| column(problem, " is not sent:"));
+        let pair = (lost.next()?, new.next()?);
+        (lost.next().is_none() && new.next().is_none()).then_some(pair)
+    }
+
     /// What to do where no one statement mends it. A comment, because the arguments are those of the user's own migration.
     fn attach_again(&self, problem: &str) -> String {
         let Self {
             source, relation, ..
         } = self;
+        if let Some((old, new)) = self.renamed_column() {
+            return format!(
+                "-- if {old} is called {new} now: attach {source} again as your migration does, with {new} for {old}; or call it as before: \
+                 alter table {source} rename column {new} to {old};"
+            );
+        }
         if is_only_renamed(problem) {
             return format!(
                 "-- call rowcast.attach('{}', ...) as your migration does for {source}: it takes the place of that",
@@ -134,6 +154,14 @@ impl SourceEntry {
     }
 }
 
+/// The column that such a problem is about, if it ends so and its name needs no quotes.
+fn column<'p>(problem: &'p str, end: &str) -> Option<&'p str> {
+    let name = problem.strip_prefix("the column ")?;
+    let name = name.split_once(end)?.0;
+    let is_plain = |c: char| c == '_' || c.is_ascii_digit() || c.is_ascii_lowercase();
+    name.chars().all(is_plain).then_some(name)
+}
+
 /// As it stands within a literal of SQL.
 fn quoted(name: &str) -> String {
     name.replace('\'', "''")
@@ -141,6 +169,9 @@ fn quoted(name: &str) -> String {
 
 /// The statement with which a problem ends, if it ends with one.
 fn mend(problem: &str) -> Option<String> {
+    if let Some((_, rows)) = problem.split_once("; select at, data ") {
+        return Some(format!("select at, data {rows};"));
+    }
     let (_, mend) = problem.rsplit_once(": ")?;
     let statement = mend.split(", or ").next()?;
     ["alter ", "grant ", "drop "]
@@ -152,6 +183,37 @@ fn mend(problem: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_column_that_was_renamed_is_named_by_both_names() {
+        let said = [
+            "the column client_id is not sent: attach it again",
+            "the column customer_id of the room is gone, so no row has a room: attach it again",
+            "a row was not sent lately because x: mend such rows, or leave them out by a condition; select at, data from rowcast.events where a",
+        ];
+        let mut source = SourceEntry {
+            source: "public.orders".to_owned(),
+            relation: "public.orders".to_owned(),
+            room: String::new(),
+            rooms: Vec::new(),
+            events: Vec::new(),
+            order_column: String::new(),
+            problems: said.map(str::to_owned).to_vec(),
+            events_per_second: None,
+        };
+        let mends = source.mends();
+        let back = "alter table public.orders rename column client_id to customer_id;";
+        assert!(mends[0].paste.ends_with(back) && mends[1].paste == mends[0].paste);
+        assert_eq!(
+            mends[2].paste,
+            "select at, data from rowcast.events where a;"
+        );
+        // Which of two new ones it is, nobody can say.
+        source
+            .problems
+            .push("the column note is not sent: attach it again".to_owned());
+        assert!(!source.mends()[0].paste.contains("rename column"));
+    }
 
     #[test]
     fn a_table_that_was_only_renamed_loses_no_event_and_is_not_to_be_detached() {
