@@ -12,7 +12,7 @@
 //! - `pools`: the connections, by what they are for; `query_batcher`: many questions in one statement
 //! - `retry`: which errors pass by themselves; `read_error`: why a read failed
 //! - `prepare`, `migrate`: waiting for the database, and its schema
-//! - `rights`: what a server's role needs; `self_check`: whether it has it; `locks`: who keeps our tables locked; `fault`: what Postgres said, for a person
+//! - `rights`: what a server's role needs; `self_check`: whether it has it; `locks`: who keeps our tables locked; `vacuum`: who keeps their dead rows; `disk`: whether it takes another page; `fault`: what Postgres said, for a person
 //! - `doctor`: everything that can be wrong, for `rowcast doctor`; `grants`: the rights of a role, as statements
 //! - `policy`: who may join which room, as the database says
 //! - `preview`: what attaching a table would do, and doing it; `shapes`: the types of what is attached
@@ -31,6 +31,7 @@ use link::{Link, LinkState, Settings};
 mod backend;
 mod call;
 mod chat;
+mod disk;
 mod doctor;
 mod fault;
 mod grants;
@@ -61,6 +62,7 @@ mod shapes;
 mod signed;
 mod sources;
 mod stats;
+mod vacuum;
 
 pub(crate) use call::{Call, call};
 pub(crate) use chat::{Chat, ChatError, Conversation, Report};

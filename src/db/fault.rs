@@ -8,6 +8,8 @@ use super::retry::{SQLSTATE_NO_RIGHT, SQLSTATE_READ_ONLY};
 const MAX_MESSAGE: usize = 1000;
 /// SQLSTATE, Postgres manual, appendix A.
 const DISK_FULL: &str = "53100";
+/// Said where the disk is full.
+pub(super) const NO_ROOM: &str = "; make room on the disk of Postgres";
 const NO_TABLE: &str = "42P01";
 const NO_SCHEMA: &str = "3F000";
 const NO_FUNCTION: &str = "42883";
@@ -47,6 +49,12 @@ fn without_place(said: &str) -> &str {
     said.split_once(" (sqlx_").map_or(said, |(said, _)| said)
 }
 
+/// Whether Postgres has no room on its disk.
+pub(super) fn is_disk_full(error: &sqlx::Error) -> bool {
+    let said = error.as_database_error();
+    said.is_some_and(|said| said.code().as_deref() == Some(DISK_FULL))
+}
+
 /// What failed, in words.
 pub(crate) fn cause_of(error: &sqlx::Error) -> String {
     cause_with(
@@ -69,7 +77,7 @@ pub(crate) fn cause_with(error: &sqlx::Error, right: &str) -> String {
     };
     let remedy = match said.code().as_deref() {
         Some(SQLSTATE_NO_RIGHT) => right,
-        Some(DISK_FULL) => "; make room on the disk of Postgres",
+        Some(DISK_FULL) => NO_ROOM,
         Some(NO_TABLE | NO_SCHEMA | NO_FUNCTION) if said.message().contains("rowcast") => {
             "; the schema is not in this database, or is older than this binary: rowcast migrate"
         }

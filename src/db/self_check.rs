@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use sqlx::AssertSqlSafe;
 
-use super::fault::{cause_of, is_about_the_connection};
+use super::disk::{MAKE_ROOM, NO_ROOM_MEANS, WRITE_PAGES};
+use super::fault::{cause_of, is_about_the_connection, is_disk_full};
 use super::link::is_standby;
 use super::lock_holder::LockHolder;
 use super::locks::{HELD, Held, lasting};
@@ -18,6 +19,7 @@ use super::reader_key::{KEY_HOLDER, key_line};
 use super::retry::within;
 use super::rights::{Hidden, Missing, hidden_sql, missing_sql};
 use super::sessions::rehearse;
+use super::vacuum::{Bloat, VacuumWatch, bloat_sql};
 use crate::status::{Check, Checks, FoundBy};
 
 /// The longest wait for an answer: a connection that falls silent must not end the checks.
@@ -48,6 +50,7 @@ struct Look {
     held: Vec<Held>,
     /// The trigger that wakes is there, or its table is not. One that is disabled is the poll-only mode.
     wakes: bool,
+    bloat: Option<Bloat>,
 }
 
 /// Looks, and writes down what it finds.
@@ -61,6 +64,7 @@ pub(crate) struct SelfCheck {
     held: Mutex<Vec<Held>>,
     /// The last look found that a right is missing without which sessions can't be stored or taken up again.
     lacks_session_right: AtomicBool,
+    vacuum: VacuumWatch,
 }
 
 impl SelfCheck {
@@ -73,12 +77,14 @@ impl SelfCheck {
                'missing', (select coalesce(json_agg(m), '[]') from ({}) m),
                'hidden', (select coalesce(json_agg(h), '[]') from ({}) h),
                'key_holder', (select row_to_json(k.*) from ({KEY_HOLDER}) k),
+               'bloat', (select row_to_json(b.*) from ({}) b),
                'held', (select coalesce(json_agg(h), '[]') from ({HELD}) h),
                'wakes', (select bool_or(t.oid is not null) is not false
                          from pg_class c left join pg_trigger t on t.tgrelid = c.oid and t.tgname = 'wake'
                          where c.relname = 'events' and c.relnamespace = (select oid from pg_namespace where nspname = 'rowcast')))::text",
             missing_sql(),
-            hidden_sql()
+            hidden_sql(),
+            bloat_sql()
         );
         Self {
             pool,
@@ -87,6 +93,7 @@ impl SelfCheck {
             key_holder: Mutex::default(),
             held: Mutex::default(),
             lacks_session_right: AtomicBool::new(false),
+            vacuum: VacuumWatch::default(),
         }
     }
 
@@ -136,6 +143,7 @@ impl SelfCheck {
         let hidden = hidden.map(|hidden| format!("{}: {}", hidden.said(), hidden.remedy()));
         self.found(Check::RowSecurity, joined(&hidden.collect::<Vec<_>>()));
         self.found_locks(look.held);
+        self.found(Check::Vacuum, self.vacuum.fault(look.bloat.as_ref()));
         let silent = format!("{NO_WAKE}: {MAKE_WAKE}");
         self.found(Check::Wake, (!look.wakes).then_some(silent));
         let is_held = self.holds_on(look.key_holder.as_ref());
@@ -195,6 +203,23 @@ impl SelfCheck {
                     cause_of(&error)
                 )),
             ),
+        }
+    }
+
+    /// Finds out whether the disk of Postgres is full.
+    pub(crate) async fn write_pages(&self) {
+        let written = within(&self.pool, PATIENCE, async |connection| {
+            connection.attempt_at_once(WRITE_PAGES).await?.map(|_| ())
+        })
+        .await;
+        match written {
+            Ok(()) => self.found(Check::Disk, None),
+            Err(error) if is_disk_full(&error) => {
+                let cause = cause_of(&error);
+                let cause = format!("{cause}: {MAKE_ROOM}. {NO_ROOM_MEANS}");
+                self.found(Check::Disk, Some(cause));
+            }
+            Err(error) => tracing::debug!("the self-check could not write pages: {error}"),
         }
     }
 

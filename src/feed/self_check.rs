@@ -1,7 +1,7 @@
 //! Finds out what a server can't do before a client does.
 //!
 //! Looks at the rights, at row security and at whether the database takes writes, and rehearses what a join does in a transaction
-//! that is rolled back. Rarely while all is well, so that an idle server is quiet; often while something fails, so that its end
+//! that is rolled back, and sees whether the disk takes another page. Rarely while all is well, so that an idle server is quiet; often while something fails, so that its end
 //! is known soon. Each look takes a probe along (see `probe`), which saves a statement.
 
 use std::time::Duration;
@@ -17,6 +17,8 @@ const PAUSE: Duration = Duration::from_secs(3);
 /// While nothing fails: every so many pauses the catalog is looked at, and every so many a join is rehearsed.
 const LOOK: u64 = 2;
 const REHEARSE: u64 = 4;
+/// Every so many pauses, the disk is tried.
+const WRITE: u64 = 10;
 
 /// Checks until `stop`.
 pub(crate) async fn run(
@@ -47,6 +49,9 @@ pub(crate) async fn run(
                 }
                 if fails || count.is_multiple_of(REHEARSE) {
                     self_check.rehearse().await;
+                }
+                if fails || count.is_multiple_of(WRITE) {
+                    self_check.write_pages().await;
                 }
             } => {}
         }

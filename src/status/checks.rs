@@ -36,6 +36,10 @@ pub(crate) enum Check {
     Wake,
     /// The cluster's queue of notifications has room.
     NotifyQueue,
+    /// The disk of Postgres takes another page.
+    Disk,
+    /// Vacuum can remove the dead rows of our tables.
+    Vacuum,
     /// There are keys to verify tokens with.
     Keys,
     /// The keys that tokens are verified with can be read again.
@@ -55,7 +59,7 @@ pub(crate) enum Severity {
 
 impl Check {
     /// Every check.
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Writes,
         Self::Rights,
         Self::RowSecurity,
@@ -66,6 +70,8 @@ impl Check {
         Self::Locks,
         Self::Wake,
         Self::NotifyQueue,
+        Self::Disk,
+        Self::Vacuum,
         Self::Keys,
         Self::KeyRefresh,
         Self::Certificate,
@@ -84,6 +90,8 @@ impl Check {
             Self::Locks => "locks",
             Self::Wake => "wake",
             Self::NotifyQueue => "notify_queue",
+            Self::Disk => "disk",
+            Self::Vacuum => "vacuum",
             Self::Keys => "keys",
             Self::KeyRefresh => "key_refresh",
             Self::Certificate => "certificate",
@@ -103,6 +111,8 @@ impl Check {
             | Self::History
             | Self::Wake
             | Self::NotifyQueue
+            | Self::Disk
+            | Self::Vacuum
             | Self::KeyRefresh
             | Self::Certificate
             | Self::ReaderKey => Severity::Degraded,

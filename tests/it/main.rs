@@ -7,6 +7,7 @@ mod harness;
 
 mod address_limits;
 mod altered;
+mod at_night;
 mod attach_file;
 mod attaching;
 mod capture;

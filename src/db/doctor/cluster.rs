@@ -7,34 +7,26 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::units::{lasting, sized};
-use super::{Doctor, Finding};
+use super::{Doctor, Finding, Unanswered};
+use crate::db::disk::{FILL_PAGES, MAKE_ROOM, NO_ROOM_MEANS, SMALL_MEMORY};
+use crate::db::fault::NO_ROOM;
 use crate::db::pools::SERVER_CONNECTIONS;
+use crate::db::vacuum::HOLDERS;
 
 /// A transaction that is open for longer than this, or than the retention where that is shorter, is an old one.
 const OLD_S: f64 = 300.0;
 
-/// Who keeps vacuum from removing what is dead, and for how long, oldest first. Fields of other roles' sessions are null without
-/// pg_read_all_stats.
-const HOLDERS: &str = "
-select * from (
-  select format('pid %s, %s, %s%s', pid, usename, coalesce(nullif(application_name, ''), 'without a name'), ', ' || state) as who,
-         extract(epoch from clock_timestamp() - xact_start)::float8 as seconds,
-         age(coalesce(backend_xmin, backend_xid))::float8 as transactions,
-         format('select pg_terminate_backend(%s);', pid) as remedy
-  from pg_stat_activity
-  where coalesce(backend_xmin, backend_xid) is not null and pid <> pg_backend_pid() and backend_type = 'client backend'
-    and datname = current_database()
-  union all
-  select format('the prepared transaction %L of %s', gid, owner), extract(epoch from clock_timestamp() - prepared)::float8,
-         age(transaction)::float8, format('rollback prepared %L; -- or: commit prepared %1$L;', gid)
-  from pg_prepared_xacts where database = current_database()
-  union all
-  select format('the replication slot %s%s', slot_name, case when active then '' else ', which nobody uses' end), null,
-         greatest(age(xmin), age(catalog_xmin))::float8, format('select pg_drop_replication_slot(%L);', slot_name)
-  from pg_replication_slots where xmin is not null or catalog_xmin is not null
-) holders
-where seconds > OLDER or seconds is null and transactions > 1000000
-order by seconds desc nulls last, transactions desc limit 5";
+/// What holds vacuum back without a clock counts by transactions: a slot that is used moves on.
+const MANY_TRANSACTIONS: u32 = 100_000;
+
+/// Who keeps vacuum from removing what is dead, for how long, oldest first.
+fn old_holders(limit_s: f64) -> String {
+    format!(
+        "select * from ({HOLDERS}) holders
+         where seconds > {limit_s} or seconds is null and transactions > {MANY_TRANSACTIONS}
+         order by seconds desc nulls last, transactions desc limit 5"
+    )
+}
 
 /// How full the queue is, and the transactions that may hold it: a session that listens moves on only between its transactions.
 const QUEUE: &str = "
@@ -105,8 +97,8 @@ impl Doctor {
             Ok(sight) => sight,
             Err(why) => return self.conclude("held_xmin", Err(why)),
         };
-        let limit = self.retention.as_secs_f64().min(OLD_S).to_string();
-        let asked = self.rows(&HOLDERS.replace("OLDER", &limit)).await;
+        let limit = self.retention.as_secs_f64().min(OLD_S);
+        let asked = self.rows(&old_holders(limit)).await;
         let found = asked.map(|holders: Vec<Holder>| {
             if holders.is_empty() {
                 return vec![Finding::ok("held_xmin", sight.nobody())];
@@ -163,6 +155,12 @@ impl Doctor {
             folder: Option<String>,
         }
         let local = self.local;
+        let filled = self.rows_after::<serde::de::IgnoredAny>(SMALL_MEMORY, FILL_PAGES);
+        if let Err(Unanswered(why)) = filled.await
+            && why.ends_with(NO_ROOM)
+        {
+            return self.add(Finding::failure("disk", why, NO_ROOM_MEANS).paste(MAKE_ROOM));
+        }
         let asked = self
             .row("select pg_database_size(current_database())::float8 as database,
                          case when (select pg_has_role(oid, 'usage') from pg_roles where rolname = 'pg_read_all_settings')

@@ -1,5 +1,7 @@
 //! Whether the database can be reached and used at all: connection, pooler, version, role, writes, schema and migrations.
 
+use std::io::ErrorKind;
+
 use serde::Deserialize;
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection as _, Row as _};
@@ -36,6 +38,10 @@ fn unconnected(error: &sqlx::Error) -> &'static str {
         sqlx::Error::Protocol(_) => {
             "Something answers there that does not speak as Postgres does: the port is another service's."
         }
+        sqlx::Error::Io(error) if error.kind() == ErrorKind::ConnectionRefused => {
+            "The machine answers, and no Postgres listens there: it is stopped, or could not start again (the end of its own log \
+             says why, such as \"No space left on device\"), or the host or the port is another. A server waits and tries again."
+        }
         _ => {
             "Nothing answers there: the host, the port or a firewall. A server waits and tries again."
         }
@@ -60,8 +66,13 @@ impl Doctor {
             Err(error) => {
                 let said = format!("{}: {}", self.database.describe(), cause_of(&error));
                 let means = unconnected(&error);
-                let url = "psql \"$DATABASE_URL\" -c 'select 1'";
-                self.add(Finding::failure("connection", said, means).paste(url));
+                let look = match &error {
+                    sqlx::Error::Io(error) if error.kind() == ErrorKind::ConnectionRefused => {
+                        "systemctl status 'postgresql*'; df -h # where Postgres runs"
+                    }
+                    _ => "psql \"$DATABASE_URL\" -c 'select 1'",
+                };
+                self.add(Finding::failure("connection", said, means).paste(look));
                 false
             }
         }

@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::units::{lasting, sized};
 use super::{Doctor, Finding};
+use crate::db::vacuum::MANY_DEAD;
 
 /// Events without a room, of those that are still stored; counted up to a bound.
 const WITHOUT_ROOM: &str = "
@@ -28,8 +29,6 @@ from pg_class c join pg_namespace n on n.oid = c.relnamespace
 left join pg_stat_all_tables s on s.relid = c.oid
 where n.nspname = 'rowcast' and c.relname = 'sessions'";
 
-/// Dead rows that are no bloat yet: vacuum comes after 20,000 by itself.
-const MANY_DEAD: f64 = 100_000.0;
 /// How much older than the retention an event may be: the grace of pruning, and a round of it.
 const LATE_S: f64 = 600.0;
 
