@@ -21,6 +21,10 @@ fn in_room(name: &str) -> impl Fn(&Exported) -> bool {
 #[tokio::test]
 async fn a_collector_is_told_of_handshakes_joins_events_and_reads_and_of_no_secret() {
     let (collector, database) = (Collector::start().await, Database::chat().await);
+    // A line of the log is written within a join that it raises an error for.
+    let policy = "create or replace function rowcast.may_join(claims jsonb, room text) returns boolean language plpgsql as $$
+        begin if room = 'conversation:43' then raise exception 'a fault'; end if; return true; end $$";
+    database.run(policy).await;
     let mut variables = JWT.to_vec();
     let url = collector.url();
     variables.extend([
@@ -31,7 +35,7 @@ async fn a_collector_is_told_of_handshakes_joins_events_and_reads_and_of_no_secr
     ]);
     let server = Server::with(&database, &variables).await;
     let network = Proxy::to(server.address()).await;
-    let bearer = token("a-subject", &json!({"conversations": ["42"]}));
+    let bearer = token("a-subject", &json!({}));
     let options = json!({"transports": ["websocket"], "auth": {"token": bearer}});
     let stock = Stock::start();
     let mut client = stock.open(network.address(), &options, &[]).0;
@@ -97,7 +101,12 @@ async fn a_collector_is_told_of_handshakes_joins_events_and_reads_and_of_no_secr
     ] {
         assert!(!collector.has_seen(secret), "{secret}");
     }
-    for line in server.lines() {
+    let lines = server.lines();
+    assert!(
+        lines.iter().any(|line| line.contains("a fault")),
+        "{lines:?}"
+    );
+    for line in lines {
         for word in ["rowcast.outcome", "rowcast.room", "otel.", "reader pass"] {
             assert!(!line.contains(word), "a span in the log: {line}");
         }
