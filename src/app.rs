@@ -32,17 +32,22 @@ use crate::metrics::Metrics;
 use crate::shutdown::Signals;
 use crate::socketio::SocketServer;
 use crate::status::{Checks, ReaderStatus, StartStatus};
+use crate::telemetry::SpanExport;
 use service_manager::Serving;
-use tasks::Tasks;
+use tasks::{StopPhase, Tasks};
 
 /// Runs the server until a signal asks for its end.
 ///
 /// # Errors
 /// What kept it from starting, or the background task that ended.
-pub(crate) async fn serve(config: Config, sockets: PassedSockets) -> anyhow::Result<()> {
+pub(crate) async fn serve(
+    config: Config,
+    sockets: PassedSockets,
+    spans: Option<SpanExport>,
+) -> anyhow::Result<()> {
     let mut signals = Signals::take().context("signals can't be handled")?;
     let stopped = tokio::select! {
-        started = start(&config, sockets) => Ok(started?),
+        started = start(&config, sockets, spans) => Ok(started?),
         signal = signals.next() => Err(signal),
     };
     let app = match stopped {
@@ -68,13 +73,20 @@ struct App {
     wake: watch::Sender<()>,
 }
 
-async fn start(config: &Config, sockets: PassedSockets) -> anyhow::Result<App> {
+async fn start(
+    config: &Config,
+    sockets: PassedSockets,
+    spans: Option<SpanExport>,
+) -> anyhow::Result<App> {
     let (metrics, registry) = Metrics::new();
     let registry = Arc::new(registry);
     let checks = Checks::default();
     let mut tasks = Tasks::default();
     let (waiting, status) = watch::channel(StartStatus::default());
 
+    if let Some(spans) = spans {
+        export_spans(spans, config, &metrics, &mut tasks);
+    }
     let tls = certificate::start(config, &metrics, &checks, &mut tasks)?;
     let listeners = listeners::open(
         config, tls, sockets, status, &metrics, &registry, &mut tasks,
@@ -117,4 +129,12 @@ async fn start(config: &Config, sockets: PassedSockets) -> anyhow::Result<App> {
         reader: feed.reader,
         wake,
     })
+}
+
+fn export_spans(spans: SpanExport, config: &Config, metrics: &Metrics, tasks: &mut Tasks) {
+    // What comes after it in the drain needs time as well.
+    let (patience, metrics) = (config.drain / 8, metrics.clone());
+    tasks.start("span export", StopPhase::Rest, |stop| {
+        spans.run(patience, metrics, stop)
+    });
 }

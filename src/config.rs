@@ -23,6 +23,7 @@ mod limits;
 mod listen;
 mod log;
 mod lookup;
+mod migrate;
 mod open_doors;
 mod origins;
 mod passed_sockets;
@@ -32,6 +33,7 @@ mod quantity;
 mod settings;
 mod shown;
 mod tls;
+mod traces;
 mod trusted_proxies;
 
 use std::net::SocketAddr;
@@ -50,12 +52,14 @@ pub(crate) use jwt_values::{JwtKeys, Secret, SharedSecret};
 pub(crate) use limits::Limits;
 pub(crate) use listen::Listen;
 pub(crate) use log::{Log, LogFormat};
+pub(crate) use migrate::Migrate;
 pub(crate) use origins::Origins;
 pub(crate) use passed_sockets::PassedSockets;
 pub(crate) use policy_rules::PolicyRules;
 pub(crate) use problem::ConfigError;
 pub(crate) use shown::Shown;
 pub(crate) use tls::Tls;
+pub(crate) use traces::Traces;
 pub(crate) use trusted_proxies::TrustedProxies;
 
 use environment::Environment;
@@ -133,17 +137,10 @@ pub(crate) struct Config {
     pub search_path: Vec<PathBuf>,
     /// `ROWCAST_LOG` and `ROWCAST_LOG_FORMAT`.
     pub log: Log,
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT` and what belongs to it: where traces go; `None`: there are none.
+    pub traces: Option<Traces>,
     /// What was ignored and probably not meant; to be logged once logging is up.
     pub warnings: Vec<String>,
-}
-
-/// What `serve` does with migrations that are missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Migrate {
-    /// It applies them.
-    Auto,
-    /// It says that they are missing, and ends.
-    Off,
 }
 
 /// Reads the command line, the environment and `.env`. Ends the process for `--help`, `--version` and a misused command line.
@@ -236,6 +233,7 @@ impl Config {
                 filter: read.value("ROWCAST_LOG", log::filter),
                 format: read.value("ROWCAST_LOG_FORMAT", LogFormat::parse),
             },
+            traces: traces::resolve(&mut read),
             warnings: Vec::new(),
         };
         // Only a server listens: a migration job that shares the variables is not refused.
@@ -265,16 +263,6 @@ impl Config {
             }))
             .chain(environment.replaced())
             .collect()
-    }
-}
-
-impl Migrate {
-    fn parse(text: &str) -> Result<Self, Refusal> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "off" => Ok(Self::Off),
-            _ => Err(Refusal::accepts("auto or off")),
-        }
     }
 }
 

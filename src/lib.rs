@@ -23,7 +23,7 @@
 //! - [`cli`]: the commands besides `serve`; [`embedded`]: a Postgres of our own
 //! - [`tls`]: the certificate of the listeners
 //! - [`revocations`]: whose tokens are refused
-//! - [`config`], [`telemetry`], [`metrics`], [`quota`], [`status`], [`backoff`], [`shutdown`], [`http_error`]: leaves, as that is
+//! - [`config`], [`telemetry`], [`metrics`], [`quota`], [`status`], [`backoff`], [`shutdown`], [`http_error`], [`spans`]: leaves, as that is
 //!
 //! `ARCHITECTURE.md` says who may import whom. The one public function is [`run`].
 
@@ -52,6 +52,7 @@ mod quota;
 mod revocations;
 mod shutdown;
 mod socketio;
+mod spans;
 mod status;
 mod stdout;
 mod telemetry;
@@ -61,6 +62,7 @@ mod transport;
 use std::process::ExitCode;
 
 use config::{Command, Config, Loaded, PassedSockets};
+use telemetry::SpanExport;
 
 /// The `rowcast` command: reads the command line and the environment, does what they say, and returns the exit code.
 pub fn run() -> ExitCode {
@@ -94,7 +96,11 @@ pub fn run() -> ExitCode {
     if command == Command::Check {
         return ExitCode::SUCCESS;
     }
-    telemetry::init(&config.log);
+    let traces = config.traces.as_ref().filter(|_| command == Command::Serve);
+    let spans = match telemetry::init(&config.log, traces) {
+        Ok(spans) => spans,
+        Err(error) => return failed(&error),
+    };
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
@@ -105,7 +111,7 @@ pub fn run() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error.into()),
     };
-    match runtime.block_on(dispatch(command, config, sockets)) {
+    match runtime.block_on(dispatch(command, config, sockets, spans)) {
         Ok(code) => code,
         Err(error) => failed(&error),
     }
@@ -115,9 +121,10 @@ async fn dispatch(
     command: Command,
     config: Config,
     sockets: PassedSockets,
+    spans: Option<SpanExport>,
 ) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Serve => app::serve(config, sockets).await?,
+        Command::Serve => app::serve(config, sockets, spans).await?,
         Command::Migrate { chat, timeout } => cli::migrate(&config, chat, timeout).await?,
         Command::Healthcheck => cli::healthcheck(&config).await?,
         Command::Check => {}

@@ -177,6 +177,10 @@ meters! {
     process_max_fds: Gauge = "process_max_fds", "Files and connections that the server may have open";
     /// When the process began.
     process_start: FloatGauge = "process_start_time_seconds", "When the server began, in seconds since 1970";
+    /// Spans that the collector took.
+    pub spans_exported: Counter = "spans_exported", "Spans of traces that were exported";
+    /// Spans that were not exported.
+    pub spans_dropped: Counter = "spans_dropped", "Spans of traces that were dropped: the collector did not take them";
     /// Typing events relayed, from clients and from SQL.
     pub typing: Counter = "typing_events", "Typing events relayed";
     /// Typing notifications dropped because too many came at once.

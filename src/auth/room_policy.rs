@@ -5,9 +5,12 @@
 
 use std::sync::Arc;
 
+use tracing::Instrument as _;
+
 use super::Identity;
 use crate::db::{Policy, Verdict};
 use crate::event::Room;
+use crate::spans;
 
 /// Decides who may join a room. Cheap to clone.
 #[derive(Clone)]
@@ -22,7 +25,12 @@ impl RoomPolicy {
     /// A verdict for each room, in their order.
     pub(crate) async fn may_join(&self, identity: &Identity, rooms: &[Room]) -> Vec<Verdict> {
         let mut verdicts = if Self::may_change(identity) {
-            self.0.ask(identity.claims_json(), rooms).await
+            let span = spans::policy(rooms.len());
+            let asked = self.0.ask(identity.claims_json(), rooms);
+            let verdicts = asked.instrument(span.clone()).await;
+            let of = |kind| verdicts.iter().filter(|verdict| **verdict == kind).count();
+            spans::set_verdicts(&span, of(Verdict::Denied), of(Verdict::Unavailable));
+            verdicts
         } else {
             vec![Verdict::Allowed; rooms.len()]
         };

@@ -118,6 +118,15 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("ROWCAST_PG_BINDIR", "FOLDER", Words("searched in PATH and the usual folders"), "Where the embedded Postgres's postgres and initdb are"),
     setting("ROWCAST_LOG", "FILTER", Value("info"), "Log level, or levels by module such as info,rowcast=debug"),
     setting("ROWCAST_LOG_FORMAT", "FORMAT", Value("text"), "Log format: text or json"),
+    setting("OTEL_EXPORTER_OTLP_ENDPOINT", "URL", Words("none: no traces"), "Where traces go: a collector that takes OTLP over HTTP, such as http://127.0.0.1:4318"),
+    Setting {
+        secret: true,
+        ..setting("OTEL_EXPORTER_OTLP_HEADERS", "HEADERS", Words("none"), "What goes along with each export, such as authorization=Bearer%20x: name=value, comma separated, percent-encoded")
+    },
+    setting("OTEL_EXPORTER_OTLP_HEADERS_FILE", "FILE", Words("none"), "A file that holds OTEL_EXPORTER_OTLP_HEADERS"),
+    setting("OTEL_SERVICE_NAME", "NAME", Value("rowcast"), "What the server is called in traces"),
+    setting("OTEL_TRACES_SAMPLER", "SAMPLER", Value("parentbased_always_on"), "Which traces are kept: always_on, always_off or traceidratio, each also with parentbased_ before it"),
+    setting("OTEL_TRACES_SAMPLER_ARG", "SHARE", Value("1"), "The share of traces that traceidratio keeps, from 0 to 1"),
 ];
 
 /// Is `name` a variable of ours?

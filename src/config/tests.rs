@@ -247,9 +247,44 @@ fn a_private_key_in_place_of_its_file_is_not_shown() {
 }
 
 #[test]
+fn traces_are_off_until_they_have_a_place() {
+    let others = [
+        (
+            "OTEL_EXPORTER_OTLP_HEADERS",
+            "api-key=hunter2, X-Tenant = a%20b",
+        ),
+        ("OTEL_TRACES_SAMPLER", "traceidratio"),
+        ("OTEL_TRACES_SAMPLER_ARG", "0.25"),
+    ];
+    assert!(resolve(&[], &others, "").expect("good").traces.is_none());
+    let place = [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318/otlp/")];
+    let config = resolve(&[], &[&others[..], &place].concat(), "").expect("good");
+    assert!(!format!("{config:?}").contains("hunter2"));
+    let traces = config.traces.expect("traces");
+    assert_eq!(
+        traces.endpoint.as_str(),
+        "http://collector:4318/otlp/v1/traces"
+    );
+    assert_eq!(traces.headers.0["api-key"], "hunter2");
+    assert_eq!(traces.headers.0["x-tenant"], "a%20b");
+    assert_eq!(
+        (&*traces.service_name, traces.sample_ratio),
+        ("rowcast", 0.25)
+    );
+    let line = refused("OTEL_EXPORTER_OTLP_HEADERS", "hunter2");
+    assert!(!line.contains("hunter2"), "{line}");
+    for (sampler, ratio) in [("always_off", 0.0), ("parentbased_always_on", 1.0)] {
+        let sampler = [place[0], ("OTEL_TRACES_SAMPLER", sampler)];
+        let traces = resolve(&[], &sampler, "").expect("good").traces;
+        assert_eq!(traces.map(|it| it.sample_ratio), Some(ratio));
+    }
+}
+
+#[test]
 fn every_setting_refuses_in_one_line() {
     let mut covered = BTreeSet::from([
         "DATABASE_URL",
+        "OTEL_EXPORTER_OTLP_HEADERS",
         "ROWCAST_ADMIN_TOKEN",
         "ROWCAST_JWT_SECRET",
         "ROWCAST_JWT_SECRET_PREVIOUS",
@@ -316,6 +351,12 @@ ROWCAST_POLICY_LEASE="5" is not accepted; give a duration from 1s to 1d with its
 ROWCAST_PG_BINDIR="~/pg/bin" is not accepted: ~ is not expanded here; give the path of a folder
 ROWCAST_LOG="inof" is not accepted: "inof" is no level; give off, error, warn, info, debug or trace, alone or by module: info,rowcast=debug
 ROWCAST_LOG_FORMAT="xml" is not accepted; give text or json
+OTEL_EXPORTER_OTLP_ENDPOINT="collector:4317" is not accepted: it is no http or https URL; give the URL of a collector that takes OTLP over HTTP, such as http://127.0.0.1:4318
+OTEL_EXPORTER_OTLP_ENDPOINT="http://me:pw@collector:4318" is not accepted: a user belongs into OTEL_EXPORTER_OTLP_HEADERS, which is not printed; give the URL of a collector that takes OTLP over HTTP, such as http://127.0.0.1:4318
+OTEL_EXPORTER_OTLP_HEADERS_FILE="/nowhere/headers" is not accepted: No such file or directory (os error 2); give a file with the value of the setting, and nothing else
+OTEL_SERVICE_NAME="-" is not accepted; give a name with a letter or a digit in it
+OTEL_TRACES_SAMPLER="jaeger_remote" is not accepted; give always_on, always_off or traceidratio, each also with parentbased_ before it
+OTEL_TRACES_SAMPLER_ARG="10%" is not accepted; give a share from 0 to 1, such as 0.1
 ROWCAST_DATA_DIR="~/data" is not accepted: ~ is not expanded here; give the path of a folder
 "#;
 

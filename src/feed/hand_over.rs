@@ -7,12 +7,15 @@
 
 use std::sync::Arc;
 
+use tracing::{Instrument as _, Span};
+
 use super::crash_guard::{CrashGuard, EventIdentity, ReadFrom};
 use crate::db::{Head, LogPosition, ReadPart};
 use crate::delivery::{Affected, Batch, BatchEvent, EventSink};
 use crate::event::Room;
 use crate::offset::{Offset, Seen, Snapshot};
 use crate::revocations::Revocation;
+use crate::spans;
 
 const PRUNED_UNREAD: &str = "events were pruned before this server had read them";
 const UNDONE: &str = "a crash of the database undid what was delivered";
@@ -210,7 +213,8 @@ impl<K: EventSink> HandOver<K> {
         let has_moved = !batch.events.is_empty() || batch.before != snapshot;
         if std::mem::take(&mut self.crash_untold) || has_moved {
             self.guard.handed_over();
-            self.sink.deliver(batch).await;
+            let span = broadcast_span(&batch.events);
+            self.sink.deliver(batch).instrument(span).await;
         }
         if complete {
             let undone = self.guard.end_read(&snapshot);
@@ -219,6 +223,18 @@ impl<K: EventSink> HandOver<K> {
             }
         }
     }
+}
+
+/// The span of the events' way to their rooms; none, where there are none.
+fn broadcast_span(events: &[BatchEvent]) -> Span {
+    if events.is_empty() {
+        return Span::none();
+    }
+    let span = spans::broadcast(events.len());
+    if let [only] = events {
+        spans::set_room(&span, &only.event.room);
+    }
+    span
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use futures_util::TryStreamExt as _;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::event_feed::EventFeed;
 use super::hand_over::{HandOver, ReadUnderWay};
@@ -30,6 +31,7 @@ use crate::delivery::EventSink;
 use crate::event::Room;
 use crate::metrics::{Metrics, WakeSource};
 use crate::offset::{Offset, Seen};
+use crate::spans;
 use crate::status::ReaderStatus;
 use falling_asleep::{Fallen, KEY_PATIENCE};
 
@@ -168,6 +170,16 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
     }
 
     async fn read_once(&mut self, position: &mut Offset) -> Result<usize, F::Error> {
+        let span = spans::reader_pass();
+        let read = self.pass(position).instrument(span.clone()).await;
+        match &read {
+            Ok(events) => spans::set_events(&span, *events),
+            Err(_) => spans::fail(&span, "database"),
+        }
+        read
+    }
+
+    async fn pass(&mut self, position: &mut Offset) -> Result<usize, F::Error> {
         let mut read = ReadUnderWay::from(position);
         let may_be_large = self.hand_over.may_be_large(position);
         let mut parts = self.feed.read(&position.seen, may_be_large);

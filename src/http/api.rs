@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Extension, Path, Request, State};
+use axum::extract::{Extension, MatchedPath, Path, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::api_limits::{ApiLimits, Caller};
 use super::etag;
@@ -25,6 +26,7 @@ use crate::metrics::Metrics;
 use crate::offset::EpochKey;
 use crate::quota::ClientAddress;
 use crate::revocations::Revocations;
+use crate::spans;
 
 /// The parameter of a path that names a room in full.
 const ROOM: &str = "room";
@@ -152,7 +154,22 @@ pub(crate) async fn admit(
     request: Request,
     next: Next,
 ) -> Response {
+    let route = request.extensions().get::<MatchedPath>();
+    let route = route.map_or("", MatchedPath::as_str);
+    let span = spans::http_request(request.method().as_str(), route);
     let address = address.map(|Extension(address)| address);
+    let answer = answer_if_admitted(&api, address, request, next);
+    let response = answer.instrument(span.clone()).await;
+    spans::set_status(&span, response.status().as_u16());
+    response
+}
+
+async fn answer_if_admitted(
+    api: &Api,
+    address: Option<ClientAddress>,
+    request: Request,
+    next: Next,
+) -> Response {
     let (mut parts, body) = request.into_parts();
     match api.identify(&parts, address).await {
         Ok((identity, caller)) => {
@@ -192,6 +209,7 @@ pub(crate) async fn room(api: &Api, path: PathName, identity: &Identity) -> Resu
             .map_err(|error| Error::BadRequest(error.to_string()))?
             .room()
     };
+    spans::set_current_room(&room);
     check_room(api, &room, identity).await?;
     Ok(room)
 }

@@ -22,6 +22,7 @@ use socketioxide::SocketIo;
 use socketioxide::extract::{AckSender, SocketRef};
 use socketioxide::socket::DisconnectReason;
 use tokio::time::Instant;
+use tracing::{Instrument as _, Span};
 
 use super::client::Client;
 use super::inbox::Inbox;
@@ -37,6 +38,7 @@ use crate::delivery::{
 };
 use crate::event::{Room, left};
 use crate::metrics::{Connect, Limit, Metrics};
+use crate::spans;
 use crate::transport::{ClientTransport, Connection, engine_session, own_connection};
 pub(super) use connect_auth::ConnectAuth;
 use departure::{Departure, has_departed};
@@ -72,8 +74,12 @@ impl<S: ReplaySource> Connector<S> {
         socket: &SocketRef,
         auth: ConnectAuth,
     ) -> Result<(), Refused> {
+        let span = spans::connect();
         let admitted = match auth.read() {
-            Ok(auth) => self.decide(socket, auth.as_ref()).await,
+            Ok(auth) => {
+                let decided = self.decide(socket, auth.as_ref());
+                decided.instrument(span.clone()).await
+            }
             Err(too_large) => {
                 self.metrics.limits(Limit::AuthSize);
                 Err(too_large)
@@ -81,6 +87,10 @@ impl<S: ReplaySource> Connector<S> {
         };
         admitted.inspect_err(|refused| {
             self.metrics.connects(Connect::Refused);
+            match refused {
+                Refused::Unavailable => spans::fail(&span, refused),
+                _ => spans::refuse(&span, refused),
+            }
             // Said before the packet, which is sent once this has returned.
             match (own_connection(socket), engine_session(socket)) {
                 (Some(connection), _) => connection.refuse(refused.data()),
@@ -122,6 +132,7 @@ impl<S: ReplaySource> Connector<S> {
         let (pid, session, outcome) = self
             .begin_session(request, &identity, address, has_ended)
             .await?;
+        spans::set_outcome(&Span::current(), outcome.name());
 
         let inbox = Inbox::new(self.limits.max_event_rate, self.metrics.clone());
         let entrance = Entrance::new(inbox, turn);

@@ -18,6 +18,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
+use tracing::{Instrument as _, Span};
 
 use super::client::Client;
 use super::packet::Incoming;
@@ -31,8 +32,9 @@ use crate::delivery::{Hub, Outgoing, Replay, ReplaySource, SubscriberTransport a
 use crate::event::Room;
 use crate::metrics::Join;
 use crate::quota::Rates;
+use crate::spans;
 use crate::transport::Ack;
-use join::JoinResult;
+use join::{JoinResult, join_label};
 pub(super) use session_writes::SessionWrites;
 pub(super) use typing::TypingRate;
 
@@ -68,6 +70,7 @@ enum PendingAnswer {
         room: Room,
         ack: Ack,
         result: JoinResult,
+        span: Span,
     },
     Leave(Ack),
 }
@@ -110,17 +113,31 @@ impl<S: ReplaySource> Requests<S> {
         pending: &mut Vec<PendingAnswer>,
     ) {
         let done = match (request, args) {
-            (Request::Join(form), args) => match self.join(client, form, args).await {
-                Ok(Some((room, result))) => {
-                    return pending.push(PendingAnswer::Join { room, ack, result });
+            (Request::Join(form), args) => {
+                let span = spans::join();
+                let joined = self.join(client, form, args).instrument(span.clone());
+                match joined.await {
+                    Ok(Some((room, result))) => {
+                        return pending.push(PendingAnswer::Join {
+                            room,
+                            ack,
+                            result,
+                            span,
+                        });
+                    }
+                    // The client has gone.
+                    Ok(None) => return,
+                    Err(refusal) => {
+                        let label = join_label(&refusal);
+                        match label {
+                            Join::Unavailable => spans::fail(&span, refusal.code()),
+                            _ => spans::refuse(&span, refusal.code()),
+                        }
+                        self.hub.metrics.joins(label);
+                        Err(refusal)
+                    }
                 }
-                // The client has gone.
-                Ok(None) => return,
-                Err(refusal) => {
-                    self.hub.metrics.joins(join_label(&refusal));
-                    Err(refusal)
-                }
-            },
+            }
             (Request::Recheck, _) => {
                 self.recheck_rooms(client).await;
                 return;
@@ -161,9 +178,18 @@ impl<S: ReplaySource> Requests<S> {
                     Ok(()) => client.transport.answer(ack, &json!({ "ok": true })),
                     Err(refusal) => client.refuse(refusal, ack),
                 },
-                PendingAnswer::Join { room, ack, result } => match &stored {
-                    Ok(()) => self.acknowledge(client, &room, ack, result),
+                PendingAnswer::Join {
+                    room,
+                    ack,
+                    result,
+                    span,
+                } => match &stored {
+                    Ok(()) => {
+                        let outcome = self.acknowledge(client, &room, ack, result);
+                        spans::set_outcome(&span, outcome);
+                    }
                     Err(refusal) => {
+                        spans::fail(&span, refusal.code());
                         if result.entered {
                             self.hub.leave(&client.subscriber, &room);
                         }
@@ -178,7 +204,14 @@ impl<S: ReplaySource> Requests<S> {
         }
     }
 
-    fn acknowledge(&self, client: &Client, room: &Room, ack: Ack, result: JoinResult) {
+    /// Answers a join, and says how it ended.
+    fn acknowledge(
+        &self,
+        client: &Client,
+        room: &Room,
+        ack: Ack,
+        result: JoinResult,
+    ) -> &'static str {
         let mut resync = false;
         let subscriber = &client.subscriber;
         let mut unanswered = Some(ack);
@@ -202,11 +235,15 @@ impl<S: ReplaySource> Requests<S> {
             });
         if let Some(ack) = unanswered.filter(|_| !is_in) {
             self.hub.metrics.joins(Join::Forbidden);
-            return client.refuse(&Refusal::Forbidden(TAKEN_OUT), ack);
+            client.refuse(&Refusal::Forbidden(TAKEN_OUT), ack);
+            return "refused";
         }
-        self.hub
-            .metrics
-            .joins(if resync { Join::Resync } else { Join::Joined });
+        let (outcome, name) = match resync {
+            true => (Join::Resync, "resync"),
+            false => (Join::Joined, "joined"),
+        };
+        self.hub.metrics.joins(outcome);
+        name
     }
 
     /// Stores the rooms that the client is in. Refused where the client is gone, or the database is away or won't take it.
@@ -255,14 +292,5 @@ impl<S: ReplaySource> Requests<S> {
         if let Err(error) = ended.await {
             tracing::debug!("a session that has ended is not marked as such: {error}");
         }
-    }
-}
-
-fn join_label(refusal: &Refusal) -> Join {
-    match refusal {
-        Refusal::Forbidden(_) | Refusal::Token(_) => Join::Forbidden,
-        Refusal::TooManyRooms(_) => Join::TooManyRooms,
-        Refusal::Unavailable | Refusal::CantStore | Refusal::PolicyUnavailable => Join::Unavailable,
-        Refusal::BadRequest(_) | Refusal::TooManyRequests => Join::BadRequest,
     }
 }

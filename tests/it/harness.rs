@@ -10,6 +10,7 @@ pub(crate) mod browser;
 pub(crate) mod caller;
 pub(crate) mod client;
 pub(crate) mod cluster;
+pub(crate) mod collector;
 pub(crate) mod crowd;
 pub(crate) mod database;
 pub(crate) mod dump;

@@ -110,6 +110,7 @@ mod tls;
 mod tokens;
 mod told_values;
 mod tools;
+mod traces;
 mod truncate;
 mod typing;
 mod unable;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::time::{Instant, sleep};
+use tracing::Instrument as _;
 
 use super::{Connector, Refused};
 use crate::auth::Identity;
@@ -13,6 +14,7 @@ use crate::db::{CountedFor, PidHash, ResumeSession};
 use crate::delivery::ReplaySource;
 use crate::quota::Holder;
 use crate::socketio::session::resume::{self, ResumeOutcome, ResumeRequest};
+use crate::spans;
 
 impl<S: ReplaySource> Connector<S> {
     /// The resume session of a client, with the pid that CONNECT carries: the session that the client asks for if it can be
@@ -35,9 +37,12 @@ impl<S: ReplaySource> Connector<S> {
         let mut outcome = ResumeOutcome::New;
         if let Some(request) = request {
             let asked_for = session(&request.pid);
-            outcome = self
-                .take_over(&request, &asked_for, identity, has_ended)
-                .await?;
+            let span = spans::resume();
+            let taken_over = self.take_over(&request, &asked_for, identity, has_ended);
+            let taken_over = taken_over.instrument(span.clone()).await;
+            outcome = taken_over.inspect_err(|refused| spans::fail(&span, refused))?;
+            spans::set_outcome(&span, outcome.name());
+            spans::set_rooms(&span, outcome.rooms());
             if let ResumeOutcome::Resumed(_) = outcome {
                 return Ok((request.pid, asked_for, outcome));
             }

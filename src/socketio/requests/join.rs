@@ -11,11 +11,12 @@ use crate::delivery::{
     JoinBegun, JoinReplayOutcome, Joined, ReplaySource, SubscriberTransport as _,
 };
 use crate::event::Room;
-use crate::metrics::Limit;
+use crate::metrics::{Join, Limit};
 use crate::offset::Offset;
 use crate::quota::Holder;
 use crate::socketio::client::Client;
 use crate::socketio::protocol::{JoinArgs, Refusal, RoomForm};
+use crate::spans;
 
 /// What a replay costs beside what it finds.
 const READ_COST: usize = 10;
@@ -40,6 +41,7 @@ impl<S: ReplaySource> Requests<S> {
         args: Result<Vec<Value>, Refusal>,
     ) -> Result<Option<(Room, JoinResult)>, Refusal> {
         let JoinArgs { room, after } = JoinArgs::parse(form, &args?)?;
+        spans::set_current_room(&room);
         if !self.session_writes.may_write(client) {
             self.hub.metrics.limits(Limit::SessionRate);
             return Err(Refusal::TooManyRequests);
@@ -141,5 +143,15 @@ impl<S: ReplaySource> Requests<S> {
                 .charge(reader, replayed + READ_COST, Instant::now());
         }
         Ok(joined)
+    }
+}
+
+/// How the metrics count a join that was refused.
+pub(super) fn join_label(refusal: &Refusal) -> Join {
+    match refusal {
+        Refusal::Forbidden(_) | Refusal::Token(_) => Join::Forbidden,
+        Refusal::TooManyRooms(_) => Join::TooManyRooms,
+        Refusal::Unavailable | Refusal::CantStore | Refusal::PolicyUnavailable => Join::Unavailable,
+        Refusal::BadRequest(_) | Refusal::TooManyRequests => Join::BadRequest,
     }
 }

@@ -46,6 +46,26 @@ pub(crate) enum ResumeOutcome {
     Lost { rooms: Vec<Room>, reason: String },
 }
 
+impl ResumeOutcome {
+    /// The word for it in traces: the metrics' own.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Resumed(_) => "resumed",
+            Self::Lost { .. } => "resync",
+        }
+    }
+
+    /// How many rooms the client had.
+    pub(crate) fn rooms(&self) -> usize {
+        match self {
+            Self::New => 0,
+            Self::Resumed(resumed) => resumed.rooms.len(),
+            Self::Lost { rooms, .. } => rooms.len(),
+        }
+    }
+}
+
 /// A client that goes on.
 pub(crate) struct Resumed {
     /// It has had everything of its rooms up to here.

@@ -4,7 +4,7 @@ use super::imports;
 use super::source::Source;
 
 /// What everybody may import that is no leaf: types, settings, and what is written down for others to read.
-const LEAVES: [&str; 12] = [
+const LEAVES: [&str; 13] = [
     "backoff",
     "config",
     "event",
@@ -15,6 +15,7 @@ const LEAVES: [&str; 12] = [
     "quota",
     "revocations",
     "shutdown",
+    "spans",
     "status",
     "stdout",
 ];
@@ -36,6 +37,7 @@ const TABLE: [(&str, &[&str]); 16] = [
             "http",
             "inspector",
             "socketio",
+            "telemetry",
             "tls",
             "transport",
         ],
@@ -68,10 +70,11 @@ const TABLE: [(&str, &[&str]); 16] = [
 ];
 
 /// What a leaf may import of the others.
-const LEAF_TABLE: [(&str, &[&str]); 3] = [
+const LEAF_TABLE: [(&str, &[&str]); 4] = [
     ("metrics", &["event", "quota"]),
     ("offset", &["event"]),
     ("revocations", &["event"]),
+    ("spans", &["event"]),
 ];
 
 /// What this part may import, itself not named; `None` for a part that is in no table.
