@@ -250,7 +250,7 @@ export abstract class Carrier<M extends Row> extends Source<M> {
   #forbid(): void {
     const { pollConnectedMs = 30_000 } = this.socket.options;
     const error = this.socket.refusal ?? "forbidden";
-    this.#discard(pollConnectedMs, { messages: NOTHING.messages, more: false, loading: false, status: "offline", error });
+    this.#discard(pollConnectedMs, { messages: NOTHING.messages, earlier: NOTHING.earlier, more: false, loading: false, status: "offline", error });
   }
 
   /** Forgets the offset, so that the next round loads the history. */

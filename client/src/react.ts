@@ -15,6 +15,8 @@ export interface UsedConversation<M extends Row = Message> extends ConversationS
   /** Events come at once. */
   connected: boolean;
   loadOlder(): Promise<void>;
+  /** The user has seen the messages that came above others. */
+  seeEarlier(): void;
   /** Call it at each key stroke; it stops by itself. */
   startTyping(): void;
   stopTyping(): void;
@@ -43,10 +45,12 @@ export function useConversationSocket<M extends Row = Message>(
 export function useRoom<M extends Row = Message>(room: string | null | undefined, options: Options<M> = {}): UsedConversation<M> {
   const url = options.url ?? environmentUrl();
   const [own] = useState(() => {
-    const call = (action: "loadOlder" | "startTyping" | "stopTyping") => async () => own.conversation?.[action]();
+    const call = (action: keyof Actions) => async () => own.conversation?.[action]();
     const own: Own<M> = {
       options,
-      actions: { loadOlder: call("loadOlder"), startTyping: call("startTyping"), stopTyping: call("stopTyping") },
+      actions: {
+        loadOlder: call("loadOlder"), seeEarlier: call("seeEarlier"), startTyping: call("startTyping"), stopTyping: call("stopTyping"),
+      },
     };
     return own;
   });
@@ -89,8 +93,10 @@ interface Own<M extends Row> {
   options: Options<M>;
   conversation?: Conversation<M> | undefined;
   socket?: ConversationSocket<M> | undefined;
-  actions: Pick<UsedConversation<M>, "loadOlder" | "startTyping" | "stopTyping">;
+  actions: Actions;
 }
+
+type Actions = Pick<UsedConversation, "loadOlder" | "seeEarlier" | "startTyping" | "stopTyping">;
 
 /** Bundlers put the value in place of this expression; elsewhere there may be no `process`. */
 function environmentUrl(): string | undefined {

@@ -12,6 +12,11 @@ export interface ConversationState<M extends Row = Message> {
   messages: readonly M[];
   /** Whether there are older ones. */
   more: boolean;
+  /**
+   * The keys of messages that came above others, because their time is an older one, until `seeEarlier`: "1 earlier message". Those that
+   * moved here from another room are not among them, nor those that belong before the loaded ones.
+   */
+  earlier: readonly string[];
   /** Nothing is known yet. */
   loading: boolean;
   status: Status;
@@ -25,6 +30,7 @@ export interface ConversationState<M extends Row = Message> {
 export const NOTHING: ConversationState<never> = {
   messages: [],
   more: false,
+  earlier: [],
   loading: true,
   status: "connecting",
   typing: false,

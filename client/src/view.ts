@@ -38,8 +38,18 @@ export class View<M extends Row> {
   /** @internal Applies a stored event to the messages. */
   apply(event: string, payload: unknown): void {
     this.#eventsSinceOlder?.push([event, payload]);
-    const { messages, more } = this.#state;
-    this.set({ messages: applyEvent(messages, event, payload, this.shape, more) });
+    const { messages: before, more, earlier } = this.#state;
+    const messages = applyEvent(before, event, payload, this.shape, more);
+    const { message, messageId, moved } = (payload ?? {}) as Partial<Record<"messageId" | "moved", unknown> & { message: M }>;
+    const key = keyOf(message, this.shape);
+    const grown = messages.length - before.length;
+    const isAbove = grown > 0 && !moved && keyOf(messages[before.length], this.shape) !== key;
+    this.set({ messages, earlier: isAbove ? [...earlier, key] : grown < 0 ? earlier.filter((id) => id !== messageId) : earlier });
+  }
+
+  /** The user has seen the messages that came above others: `state.earlier` begins anew. */
+  seeEarlier(): void {
+    this.set({ earlier: NOTHING.earlier });
   }
 
   /** @internal Loads the page of history before the loaded messages, by `read`. Throws what that throws. */
