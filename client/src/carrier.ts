@@ -5,9 +5,11 @@
 //            is dropped.
 // Relies on: offsets that mean the same over HTTP and in a join (docs/resume.md, docs/http.md).
 
+import { throwIfAborted } from "./abort.js";
+import { debug } from "./debug.js";
 import { codeOf } from "./error.js";
 import { joinRoom } from "./join.js";
-import type { EventsPage, Row } from "./protocol.js";
+import type { EventsPage, ResyncEvent, Row } from "./protocol.js";
 import { idOf, isConversation } from "./room.js";
 import { Source } from "./source.js";
 import { NOTHING, type ConversationState, type Status } from "./state.js";
@@ -72,7 +74,8 @@ export abstract class Carrier<M extends Row> extends Source<M> {
   /** @internal The socket brings an event. */
   receive(event: string, payload: unknown, offset: unknown): void {
     if (!this.#live) return;
-    if (event === "rowcast:resync") this.#restart();
+    debug(this.room, event, offset);
+    if (event === "rowcast:resync") this.#restart((payload as ResyncEvent).reason);
     this.#typing.receive(event);
     if (this.#unsure) this.socket.tell(event, payload);
     else this.#apply(event, payload, offset);
@@ -94,15 +97,10 @@ export abstract class Carrier<M extends Row> extends Source<M> {
     this.#typing.stop();
   }
 
-  /** Loads the page of history before the loaded messages. A failure is in `state.error`. */
-  async loadOlder(): Promise<void> {
-    try {
-      await this.readOlder((query) => this.history(query));
-    } catch (failure) {
-      const error = codeOf(failure);
-      if (error === "forbidden") this.#forbid();
-      else this.set({ error });
-    }
+  /** @internal */
+  olderFailed(error: string): void {
+    if (error === "forbidden") this.#forbid();
+    else this.set({ error });
   }
 
   /** @internal Ends it, for good. */
@@ -121,8 +119,12 @@ export abstract class Carrier<M extends Row> extends Source<M> {
   }
 
   #scheduleRound(ms?: number): void {
+    this.#timer = setTimeout(() => void this.#runRound(), ms ?? this.#pollMs(this.#live));
+  }
+
+  #pollMs(live: boolean): number {
     const { pollConnectedMs = 30_000, pollDisconnectedMs = 5_000 } = this.socket.options;
-    this.#timer = setTimeout(() => void this.#runRound(), ms ?? (this.#live ? pollConnectedMs : pollDisconnectedMs));
+    return live ? pollConnectedMs : pollDisconnectedMs;
   }
 
   /** Makes polling the carrier, and starts the next round in `wait` milliseconds. */
@@ -154,7 +156,7 @@ export abstract class Carrier<M extends Row> extends Source<M> {
       const code = codeOf(failure);
       if (code === "forbidden") return this.#forbid();
       // offset_expired, bad_request: the server can't go on from this offset.
-      if (this.offset && /^off|^bad/.test(code)) return this.#restart();
+      if (this.offset && /^off|^bad/.test(code)) return this.#restart(code);
       // While the socket brings the events, a poll that fails costs nothing.
       if (!this.#live) {
         error = code;
@@ -173,19 +175,12 @@ export abstract class Carrier<M extends Row> extends Source<M> {
     if (!this.#live) {
       this.#busy = true;
       if (!this.offset) await this.load(signal);
-      refusal = await this.#joinRoom(signal);
+      refusal = await joinRoom(this.socket, this.room, this.offset, signal, (live) => (this.#live = live));
       this.#busy = false;
       if (this.#live as boolean) return null;
     }
     await this.#poll(signal);
     return refusal;
-  }
-
-  /** Joins the room after the last event. Returns the code by which the server refuses it. */
-  async #joinRoom(signal: AbortSignal): Promise<string | null> {
-    const answer = await joinRoom(this.socket, this.room, this.offset, signal, (live) => (this.#live = live));
-    if (answer?.ok && answer.resync) this.#restart();
-    return answer && !answer.ok ? answer.error.code : null;
   }
 
   /** Reads the events after the last one. */
@@ -195,12 +190,12 @@ export abstract class Carrier<M extends Row> extends Source<M> {
       const after = this.offset;
       const unsure = this.#unsure;
       const page = await this.events(`?after=${after}`, signal);
-      signal.throwIfAborted();
+      throwIfAborted(signal);
       if (this.#live) return this.#compare(page, after, unsure);
       for (const { event, data, offset } of page.events) {
         this.#apply(event, data, offset);
         // A listener that it calls may abort this round.
-        signal.throwIfAborted();
+        throwIfAborted(signal);
       }
       this.offset = page.offset;
       more = page.more;
@@ -218,7 +213,7 @@ export abstract class Carrier<M extends Row> extends Source<M> {
       return only === this && !other;
     };
     if (unsure || !page.events.some(isOurs)) {
-      for (const { event, data, offset } of page.events) this.#applyToMessages(event, data, offset);
+      for (const { event, data, offset } of page.events) this.apply(event, data, offset);
       this.offset = page.offset;
       if (page.more) this.nudge();
       if (this.#unsure === unsure) this.#unsure = 0;
@@ -231,32 +226,26 @@ export abstract class Carrier<M extends Row> extends Source<M> {
 
   /** Applies an event to the messages and calls its listeners. Transient events have no offset. */
   #apply(event: string, payload: unknown, offset: unknown): void {
-    if (typeof offset === "string") this.#applyToMessages(event, payload, offset);
+    if (typeof offset === "string") this.apply(event, payload, offset);
     this.socket.tell(event, payload);
   }
 
-  #applyToMessages(event: string, payload: unknown, offset: string): void {
-    this.offset = offset;
-    this.apply(event, payload);
-  }
-
   /** Continuity is lost: loads the history and joins the room again. */
-  #restart(): void {
+  #restart(reason: string): void {
+    debug(this.room, "gap", reason);
     // The wait is random because the server may have told many pages to resync at this moment.
-    this.#discard(RESTART_MS * Math.random());
+    this.#discard(RESTART_MS * Math.random(), { reason });
   }
 
   /** Nothing of it may be shown. A right that comes back is seen in the next round, or when the page has another token. */
   #forbid(): void {
-    const { pollConnectedMs = 30_000 } = this.socket.options;
     const error = this.socket.refusal ?? "forbidden";
-    this.#discard(pollConnectedMs, { messages: NOTHING.messages, earlier: NOTHING.earlier, more: false, loading: false, status: "offline", error });
+    this.#discard(this.#pollMs(true), { ...NOTHING, loading: false, status: "offline", error });
   }
 
   /** Forgets the offset, so that the next round loads the history. */
   #discard(wait: number, change?: Partial<ConversationState<M>>): void {
-    this.offset = undefined;
-    this.dropOlder();
+    this.offset = this.olderEvents = undefined;
     this.#dropSocket(wait, change);
     this.save();
   }

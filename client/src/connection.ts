@@ -1,5 +1,5 @@
 import type { Socket } from "socket.io-client";
-import type { Options } from "./options.js";
+import type { Options, TokenSource } from "./options.js";
 import type { ClientEvents, JoinAnswer, Row, ServerEvents, StatusEvent } from "./protocol.js";
 
 /**
@@ -20,6 +20,8 @@ export interface Connection<M extends Row> {
   readonly leaving: Promise<unknown> | undefined;
   /** The code by which the server refuses the connection. */
   readonly refusal: string | null;
+  /** Takes another token, or another source. */
+  setToken(source: TokenSource | undefined): void;
   /** Takes one join of the room back. */
   release(room: string): void;
   /** Waits until one more join does not exceed the server's rate. `again`: the server has just said that one did. */

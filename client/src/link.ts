@@ -6,6 +6,7 @@
 
 import { io, type Socket } from "socket.io-client";
 import { parseAddress } from "./address.js";
+import type { Conversation } from "./conversation.js";
 import type { Options, TokenSource } from "./options.js";
 import type { ClientEvents, JoinAnswer, Row, ServerEvents } from "./protocol.js";
 import { NO_TOKEN, Token, type Given } from "./token.js";
@@ -74,7 +75,7 @@ export abstract class Link<M extends Row> {
     });
     socket.on("disconnect", (reason) => {
       clearTimeout(this.#renewal);
-      this.lost();
+      this.each((conversation) => conversation.disconnected());
       if (reason === "io server disconnect") this.#connectLater();
     });
     socket.on("connect_error", ({ message }) => {
@@ -82,14 +83,13 @@ export abstract class Link<M extends Row> {
     });
   }
 
-  /** @internal The server has accepted the connection, or refused it. */
-  abstract wake(): void;
+  /** @internal Does something with each of the conversations that go over it. */
+  abstract each(what: (conversation: Conversation<M>) => void): void;
 
-  /** @internal The server has taken another token. */
-  abstract renewed(): void;
-
-  /** @internal The connection is lost. */
-  abstract lost(): void;
+  /** @internal Lets each look whether its next round is due: the connection was accepted or refused, the network is back, or the page is shown. */
+  wake(): void {
+    this.each((conversation) => conversation.wake());
+  }
 
   /** Whether the server has accepted the connection. A conversation is live when its own `status` says `connected`. */
   get connected(): boolean {
@@ -172,7 +172,8 @@ export abstract class Link<M extends Row> {
         const answer = await this.ask("auth:refresh", token);
         if (answer.ok) {
           this.#renew();
-          this.renewed();
+          // What was forbidden may be allowed now.
+          this.each((conversation) => conversation.state.error && conversation.wake());
         } else if (/^(unavailable|too_many_requests)$/.test(answer.error.code)) throw answer;
         // A server that does not accept the token here reads it when the page connects again.
         else this.cut();

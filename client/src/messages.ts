@@ -26,16 +26,16 @@ export function applyEvent<M extends Row>(messages: readonly M[], event: string,
   const known = messages[index];
   if (message && /^message:(new|updated)$/.test(event)) {
     const row = truncated ? { ...message, truncated } : message;
-    if (known && (truncated || !compare(known, row, shape))) return messages.with(index, row);
+    if (known && (truncated || !compare(known, row, shape))) return splice(messages, index, 1, row);
     // A change of a message that isn't loaded is for the page of history that has it.
     if (!known && event !== "message:new") return messages;
-    const others = known ? messages.toSpliced(index, 1) : messages;
+    const others = known ? splice(messages, index, 1) : messages;
     let place = others.length;
     while (place && compare(others[place - 1]!, row, shape) > 0) place--;
-    return !place && more && others.length ? others : others.toSpliced(place, 0, row);
+    return !place && more && others.length ? others : splice(others, place, 0, row);
   }
-  if (known && event === "message:status") return messages.with(index, { ...known, status });
-  return known && event === "message:deleted" ? messages.toSpliced(index, 1) : messages;
+  if (known && event === "message:status") return splice(messages, index, 1, { ...known, status });
+  return known && event === "message:deleted" ? splice(messages, index, 1) : messages;
 }
 
 /** The newest messages as somebody else knows them, below the older ones that are known here. */
@@ -45,7 +45,16 @@ export function mergeNewest<M extends Row>(messages: readonly M[], newest: reado
 }
 
 function indexOf<M extends Row>(messages: readonly M[], key: string, shape: Shape): number {
-  return messages.findLastIndex((known) => keyOf(known, shape) === key);
+  let index = messages.length;
+  while (index-- && keyOf(messages[index], shape) !== key);
+  return index;
+}
+
+/** A copy with some of its messages replaced. */
+function splice<M>(messages: readonly M[], ...change: [at: number, count: number, ...rows: M[]]): readonly M[] {
+  const copy = [...messages];
+  copy.splice(...change);
+  return copy;
 }
 
 /** How two messages are sorted; 0 where the server says nothing of it. */

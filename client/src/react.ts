@@ -5,25 +5,11 @@ import type { Conversation } from "./conversation.js";
 import type { Options } from "./options.js";
 import type { Message, Row } from "./protocol.js";
 import { roomOf } from "./room.js";
-import { acquire } from "./shared.js";
-import type { ConversationSocket } from "./socket.js";
+import { actionsOf, showRoom, type Actions, type UsedConversation } from "./shared.js";
 import { NOTHING, type ConversationState, type Status } from "./state.js";
 import { es, type Texts } from "./texts.js";
 
-/** A conversation as a component shows it. */
-export interface UsedConversation<M extends Row = Message> extends ConversationState<M> {
-  /** Events come at once. */
-  connected: boolean;
-  loadOlder(): Promise<void>;
-  /** The user has seen the messages that came above others. */
-  seeEarlier(): void;
-  /** Call it at each key stroke; it stops by itself. */
-  startTyping(): void;
-  stopTyping(): void;
-}
-
-/** Between two renderings, as a screen has it. */
-const FRAME_MS = 16;
+export type { UsedConversation };
 
 declare const process: { env: { NEXT_PUBLIC_WEBHOOK_WS_URL?: string } };
 
@@ -44,59 +30,38 @@ export function useConversationSocket<M extends Row = Message>(
 /** The same for a room of any kind, by its whole name: `inbox:7`. */
 export function useRoom<M extends Row = Message>(room: string | null | undefined, options: Options<M> = {}): UsedConversation<M> {
   const url = options.url ?? environmentUrl();
-  const [own] = useState(() => {
-    const call = (action: keyof Actions) => async () => own.conversation?.[action]();
-    const own: Own<M> = {
-      options,
-      actions: {
-        loadOlder: call("loadOlder"), seeEarlier: call("seeEarlier"), startTyping: call("startTyping"), stopTyping: call("stopTyping"),
-      },
-    };
+  const [own] = useState<Own<M>>(() => {
+    const own = {} as Own<M>;
+    own.actions = actionsOf(() => own.conversation);
     return own;
   });
   own.options = { ...options, url };
   const subscribe = useCallback(
     (changed: () => void) => {
       if (!room) return () => {};
-      const { socket, release } = acquire(own.options);
-      own.socket = socket;
-      const conversation = (own.conversation = socket.joinRoom(room));
-      let frame: ReturnType<typeof setTimeout> | void;
-      let nextAt = 0;
-      const draw = () => {
-        frame = undefined;
-        nextAt = Date.now() + FRAME_MS;
-        changed();
-      };
-      // At once, and then once a frame: a burst of a thousand events is not a thousand renderings.
-      const unsubscribe = conversation.subscribe(() => (frame ??= Date.now() < nextAt ? setTimeout(draw, FRAME_MS) : draw()));
+      const { conversation, stop } = showRoom(room, own.options, changed);
+      own.conversation = conversation;
       return () => {
-        own.conversation = own.socket = undefined;
-        unsubscribe();
-        clearTimeout(frame!);
-        conversation.leave();
-        release();
+        own.conversation = undefined;
+        stop();
       };
     },
     [room, url],
   );
   useEffect(() => {
-    if (options.token) own.socket?.setToken(options.token);
+    if (options.token) own.conversation?.socket.setToken(options.token);
   }, [options.token]);
-  const read = () => (room && own.conversation?.room === room ? own.conversation.state : NOTHING);
-  const state = useSyncExternalStore<ConversationState<M>>(subscribe, read, () => NOTHING);
-  return { ...state, ...own.actions, connected: state.status === "connected" };
+  const shown = () => (own.conversation?.room === room ? own.conversation : undefined);
+  const state = useSyncExternalStore<ConversationState<M>>(subscribe, () => shown()?.state ?? NOTHING, () => NOTHING);
+  return { ...state, ...own.actions, conversation: shown(), connected: state.status === "connected" };
 }
 
 /** What a hook keeps from one rendering to the next. */
 interface Own<M extends Row> {
   options: Options<M>;
   conversation?: Conversation<M> | undefined;
-  socket?: ConversationSocket<M> | undefined;
   actions: Actions;
 }
-
-type Actions = Pick<UsedConversation, "loadOlder" | "seeEarlier" | "startTyping" | "stopTyping">;
 
 /** Bundlers put the value in place of this expression; elsewhere there may be no `process`. */
 function environmentUrl(): string | undefined {

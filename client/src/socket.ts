@@ -2,8 +2,10 @@
 //
 // Guarantee: a listener is called once for an event, whether the socket or polling brought it.
 
+import { within } from "./abort.js";
 import { call } from "./call.js";
 import { Conversation } from "./conversation.js";
+import { debug } from "./debug.js";
 import { ANSWER_MS, Link } from "./link.js";
 import type { Options } from "./options.js";
 import type { LeftEvent, Message, Refusal, Row, ServerEvents } from "./protocol.js";
@@ -36,36 +38,21 @@ export class ConversationSocket<M extends Row = Message> extends Link<M> {
   constructor(options: Options<M>) {
     super(options);
     if (typeof document !== "undefined") {
-      const { signal } = this.#page;
       const look = () => {
         if (document.hidden) return;
         this.retryNow();
         this.wake();
       };
-      addEventListener("pagehide", () => this.#each((conversation) => conversation.save()), { signal });
+      const { signal } = this.#page;
+      addEventListener("pagehide", () => this.each((conversation) => conversation.save()), { signal });
       addEventListener("online", look, { signal });
       addEventListener("visibilitychange", look, { signal });
     }
     this.io?.onAny((event: string, payload: unknown, offset: unknown) => this.#receive(event, payload, offset));
   }
 
-  /** @internal */
-  wake(): void {
-    this.#each((conversation) => conversation.wake());
-  }
-
-  /** @internal What was forbidden may be allowed with another token. */
-  renewed(): void {
-    this.#each((conversation) => conversation.state.error && conversation.wake());
-  }
-
-  /** @internal */
-  lost(): void {
-    this.#each((conversation) => conversation.disconnected());
-  }
-
   override close(): void {
-    this.#each((conversation) => conversation.end());
+    this.each((conversation) => conversation.end());
     this.#conversations.clear();
     this.#page.abort();
     super.close();
@@ -123,16 +110,19 @@ export class ConversationSocket<M extends Row = Message> extends Link<M> {
     const given = this.token.get();
     const token = await given;
     if (this.refusal === NO_TOKEN) this.connect();
-    const response = await fetch(`${this.api}${word}s/${encodeURIComponent(name)}/${what}`, {
-      cache: "no-store",
-      ...(this.options.withCredentials && { credentials: "include" }),
-      headers: token ? { authorization: `Bearer ${token}` } : {},
-      signal: AbortSignal.any([AbortSignal.timeout(ANSWER_MS), signal ?? this.#page.signal]),
+    return within(ANSWER_MS, signal ?? this.#page.signal, async (signal) => {
+      const response = await fetch(`${this.api}${word}s/${encodeURIComponent(name)}/${what}`, {
+        cache: "no-store",
+        credentials: this.options.withCredentials ? "include" : "same-origin",
+        headers: token ? { authorization: `Bearer ${token}` } : {},
+        signal,
+      });
+      debug(room, what, response.status);
+      if (response.status === 401) this.token.refused(given);
+      const answer = (await response.json()) as T & { error?: Refusal };
+      if (!response.ok) throw answer.error;
+      return answer;
     });
-    if (response.status === 401) this.token.refused(given);
-    const answer = (await response.json()) as T & { error?: Refusal };
-    if (!response.ok) throw answer.error;
-    return answer;
   }
 
   /** @internal Leaves the room on the server, where there is a connection. */
@@ -141,12 +131,12 @@ export class ConversationSocket<M extends Row = Message> extends Link<M> {
     const { leaving } = this;
     const [word, name] = nameOf(room);
     const leave = async () => {
-      for (let isLeft = false; !isLeft; ) {
+      for (;;) {
         await this.#joins.turn();
         if (!this.connected) return;
         const answer = await this.ask(`leave:${word}`, name);
-        isLeft = answer.ok || answer.error.code !== "too_many_requests";
-        if (!isLeft) this.#joins.pause();
+        if (answer.ok || answer.error.code !== "too_many_requests") return;
+        this.#joins.pause();
       }
     };
     this.leaving = leave().catch(() => {}).then(() => leaving);
@@ -180,7 +170,8 @@ export class ConversationSocket<M extends Row = Message> extends Link<M> {
     if ((payload as Named | null)?.contactId != null) owners.forEach((conversation) => conversation.nudge());
   }
 
-  #each(what: (conversation: Conversation<M>) => void): void {
+  /** @internal */
+  each(what: (conversation: Conversation<M>) => void): void {
     this.#conversations.forEach(what);
   }
 }

@@ -1,17 +1,17 @@
 // Where a conversation's messages are read, without the socket: the server's history and events, and the application's fetcher.
+//
+// Guarantee: older messages that were on their way while events came are shown as those events left them.
 
+import { throwIfAborted } from "./abort.js";
 import type { Connection } from "./connection.js";
 import { codeOf, UNREACHABLE } from "./error.js";
-import { keyOf, mergeNewest } from "./messages.js";
+import { applyEvent, keyOf, mergeNewest } from "./messages.js";
 import type { EventsPage, HistoryPage, Row } from "./protocol.js";
 import { idOf, isConversation } from "./room.js";
 import { View } from "./view.js";
 
 /** What can be read of one room, into its view. */
-export class Source<M extends Row> extends View<M> {
-  /** @internal The offset of the last event; unknown until the history is loaded. */
-  offset: string | undefined;
-
+export abstract class Source<M extends Row> extends View<M> {
   /** @internal */
   constructor(
     readonly room: string,
@@ -35,7 +35,7 @@ export class Source<M extends Row> extends View<M> {
   async load(signal: AbortSignal): Promise<void> {
     try {
       const { messages, more, offset, key, order } = await this.history("", signal);
-      signal.throwIfAborted();
+      throwIfAborted(signal);
       this.shape = { key, order };
       this.offset = offset;
       this.set({ messages, more, loading: false });
@@ -49,6 +49,31 @@ export class Source<M extends Row> extends View<M> {
     }
   }
 
+  /** Loads the page of history before the loaded messages. A failure is in `state.error`. */
+  async loadOlder(): Promise<void> {
+    const { messages, more } = this.state;
+    const first = keyOf(messages[0], this.shape);
+    if (!first || !more || this.olderEvents) return;
+    const events: [string, unknown][] = (this.olderEvents = []);
+    try {
+      const page = await this.history(`&before=${encodeURIComponent(first)}`);
+      // The conversation was loaded again in the meantime, and its first message may be another one.
+      if (this.olderEvents !== events) return;
+      const { messages } = this.state;
+      const known = new Set(messages.map((message) => keyOf(message, this.shape)));
+      let older: readonly M[] = page.messages.filter((message) => !known.has(keyOf(message, this.shape)));
+      // The server read the page at some moment after the request, so the events since then are applied to it again.
+      for (const [event, payload] of events) if (event !== "message:new") older = applyEvent(older, event, payload, this.shape);
+      this.set({ messages: [...older, ...messages], more: page.more });
+    } catch (error) {
+      this.olderFailed(codeOf(error));
+    }
+    if (this.olderEvents === events) this.olderEvents = undefined;
+  }
+
+  /** @internal */
+  abstract olderFailed(error: string): void;
+
   /** @internal The application's own fetcher, which knows conversations alone. */
   get fetcher() {
     return isConversation(this.room) ? this.socket.options.fetcher : undefined;
@@ -59,12 +84,12 @@ export class Source<M extends Row> extends View<M> {
     const { fetcher } = this;
     if (!fetcher) throw { code: "not_configured" };
     const newest = await fetcher(idOf(this.room), { signal });
-    signal.throwIfAborted();
+    throwIfAborted(signal);
     const messages = mergeNewest(this.state.messages, newest, this.shape);
     // Messages may be missing between the loaded ones and the newest, so the history is loaded again from the server.
     if (keyOf(messages[0], this.shape) !== keyOf(this.state.messages[0], this.shape)) {
       this.offset = undefined;
-      this.dropOlder();
+      this.olderEvents = undefined;
     }
     this.set({ messages, loading: false });
   }

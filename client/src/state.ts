@@ -22,6 +22,10 @@ export interface ConversationState<M extends Row = Message> {
   status: Status;
   /** Somebody on the other side types. */
   typing: boolean;
+  /** When its last stored event came, in milliseconds since 1970; `null` before. */
+  lastEventAt: number | null;
+  /** Why it had to be loaded again, when that happened last: the server's reason, or its code for an offset that it can't go on from. */
+  reason: string | null;
   /** Why it is not connected: a code such as `forbidden`, or `unreachable`. */
   error: string | null;
 }
@@ -34,5 +38,7 @@ export const NOTHING: ConversationState<never> = {
   loading: true,
   status: "connecting",
   typing: false,
+  lastEventAt: null,
+  reason: null,
   error: null,
 };

@@ -138,6 +138,8 @@ test("the row's status holds, whatever the late answer says, and failed is dispr
   expect(line(composer)).toBe("b Hola delivered");
   // A status that goes backwards in a table of one's own is the table's business.
   composer.send({ externalId: "k2", body: "two" }, () => {});
+  peer.setStatus("42", "b", "read");
+  await until("it is read", () => lines(composer).includes("b Hola read"));
   peer.setStatus("42", "b", "sent");
   await until("it is shown as it is", () => lines(composer).includes("b Hola sent"));
 });
