@@ -9,7 +9,7 @@ export interface Shape {
 type Members = Record<string, unknown>;
 
 /** What identifies a message, as events and `before` name it: those of the key's members that it has. */
-export function keyOf(message: Row | undefined, { key }: Shape): string {
+export function keyOf(message: Row | undefined, { key }: Shape = {}): string {
   const members = (message ?? {}) as unknown as Members;
   return (key?.length ? key : ["id"]).filter((member) => member in members).map((member) => members[member]).join(":");
 }
@@ -58,7 +58,7 @@ function splice<M>(messages: readonly M[], ...change: [at: number, count: number
 }
 
 /** How two messages are sorted; 0 where the server says nothing of it. */
-function compare(a: Row, b: Row, { order = [] }: Shape): number {
+export function compare(a: Row, b: Row, { order = [] }: Shape): number {
   for (const member of order) {
     const [x, y] = [a, b].map((row) => (row as unknown as Members)[member]) as [string, string];
     if (x == null || y == null) {

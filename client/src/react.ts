@@ -1,6 +1,7 @@
 "use client";
 
-import { createElement, useCallback, useEffect, useState, useSyncExternalStore, type HTMLAttributes, type ReactElement } from "react";
+import { createElement, useCallback, useEffect, useMemo, useState, useSyncExternalStore, type HTMLAttributes, type ReactElement } from "react";
+import { composerOf, type Composed, type Composer, type ComposerOptions } from "./composer.js";
 import type { Conversation } from "./conversation.js";
 import type { Options } from "./options.js";
 import type { Message, Row } from "./protocol.js";
@@ -10,6 +11,9 @@ import { NOTHING, type ConversationState, type Status } from "./state.js";
 import { es, type Texts } from "./texts.js";
 
 export type { UsedConversation };
+
+/** How long a room stays open for a component that was suspended until it was loaded. */
+const AWAITED_MS = 5_000;
 
 declare const process: { env: { NEXT_PUBLIC_WEBHOOK_WS_URL?: string } };
 
@@ -86,4 +90,92 @@ export function TypingBadge({ typing, texts = es, ...span }: Span & { typing: bo
 export function ErrorBadge({ error, texts = es, ...span }: Span & { error: string | null; texts?: Texts }): ReactElement {
   const words = error && ((texts.errors as Record<string, string>)[error] ?? error);
   return createElement("span", { role: "status", ...span, "data-error": error ?? undefined }, words);
+}
+
+/** Sends a conversation's messages, and shows them with those that are there. */
+export interface UsedComposer<M extends Row = Message> {
+  /** The conversation's messages, then what is not written yet: with `draft`, which has its `status`, `error`, `retry()` and `discard()`. */
+  messages: readonly Composed<M>[];
+  /** Shows a draft at once, and writes it. Throws while there is no conversation. */
+  send: Composer<M>["send"];
+}
+
+/**
+ * Shows what the user sends before its row is there.
+ *
+ * @param conversation as `useConversationSocket` and `useRoom` return it
+ * @param options those of the first rendering of each conversation hold
+ */
+export function useComposer<M extends Row = Message>(
+  conversation: Conversation<M> | undefined,
+  options?: ComposerOptions<M>,
+): UsedComposer<M> {
+  const composer = useMemo(() => conversation && composerOf(conversation, options), [conversation]);
+  const subscribe = useCallback((changed: () => void) => composer?.subscribe(changed) ?? (() => {}), [composer]);
+  const read = () => composer?.messages ?? NOTHING.messages;
+  const messages = useSyncExternalStore<readonly Composed<M>[]>(subscribe, read, () => NOTHING.messages);
+  const send = useCallback<Composer<M>["send"]>(
+    (draft, write) => {
+      if (!composer) throw new Error("send: no conversation is open");
+      composer.send(draft, write);
+    },
+    [composer],
+  );
+  return { messages, send };
+}
+
+/** Rooms that components wait for, by their url and name: kept open until a component that was suspended is there. */
+const awaited = new Map<string, Awaited<never>>();
+
+interface Awaited<M extends Row> {
+  conversation: Conversation<M>;
+  loaded: Promise<void>;
+}
+
+/**
+ * `useConversationSocket` for a component below a `Suspense`, which shows its fallback until there is something to show: messages, that there
+ * are none, or an `error`. On a server the fallback is shown.
+ */
+export function useConversationSuspense<M extends Row = Message>(contactId: string | number, options: Options<M> = {}): UsedConversation<M> {
+  return useRoomSuspense(roomOf(contactId), options);
+}
+
+/** The same for a room of any kind, by its whole name. */
+export function useRoomSuspense<M extends Row = Message>(room: string, options: Options<M> = {}): UsedConversation<M> {
+  // Without a snapshot for servers React shows the fallback there.
+  useSyncExternalStore(subscribeToNothing, () => true);
+  const used = useRoom(room, options);
+  if (used.conversation) return used;
+  const url = options.url ?? environmentUrl();
+  const { conversation, loaded } = awaitRoom<M>(`${url} ${room}`, room, { ...options, url });
+  const { state } = conversation;
+  if (isWaiting(state)) throw loaded;
+  return { ...used, ...state, conversation, connected: state.status === "connected" };
+}
+
+const subscribeToNothing = () => () => {};
+
+const isWaiting = ({ loading, error }: Pick<ConversationState, "loading" | "error">) => loading && !error;
+
+/** Opens a room until it is loaded, and for as long as the component may take to be there then. */
+function awaitRoom<M extends Row>(key: string, room: string, options: Options<M>): Awaited<M> {
+  const known = awaited.get(key);
+  if (known) return known as unknown as Awaited<M>;
+  let done: () => void;
+  const loaded = new Promise<void>((resolve) => (done = resolve));
+  const look = () => {
+    if (isWaiting(conversation.state)) return;
+    done();
+    setTimeout(() => {
+      awaited.delete(key);
+      stop();
+    }, AWAITED_MS);
+    unsubscribe();
+  };
+  const { conversation, stop } = showRoom(room, options, () => {});
+  const unsubscribe = conversation.subscribe(look);
+  const entry = { conversation, loaded };
+  awaited.set(key, entry as unknown as Awaited<never>);
+  look();
+  return entry;
 }
