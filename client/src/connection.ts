@@ -1,6 +1,6 @@
 import type { Socket } from "socket.io-client";
-import type { Options } from "./options.js";
-import type { ClientEvents, JoinAnswer, Row, ServerEvents } from "./protocol.js";
+import type { Options, TokenSource } from "./options.js";
+import type { ClientEvents, JoinAnswer, Row, ServerEvents, StatusEvent } from "./protocol.js";
 
 /**
  * What a conversation uses of the connection that it shares with the page's other conversations. `ConversationSocket`
@@ -20,6 +20,8 @@ export interface Connection<M extends Row> {
   readonly leaving: Promise<unknown> | undefined;
   /** The code by which the server refuses the connection. */
   readonly refusal: string | null;
+  /** Takes another token, or another source. */
+  setToken(source: TokenSource | undefined): void;
   /** Takes one join of the room back. */
   release(room: string): void;
   /** Waits until one more join does not exceed the server's rate. `again`: the server has just said that one did. */
@@ -34,6 +36,8 @@ export interface Connection<M extends Row> {
   cut(): void;
   /** How many of the page's rooms an event may belong to, by its payload. */
   ownersOf(payload: unknown): readonly unknown[];
+  /** Calls `listener` for each such event in the joined conversations, until the returned function is called. */
+  on(event: "message:status", listener: (payload: StatusEvent) => void): () => void;
   /** Calls the application's listeners of an event. */
   tell(event: string, payload: unknown): void;
 }

@@ -9,7 +9,7 @@ export interface Shape {
 type Members = Record<string, unknown>;
 
 /** What identifies a message, as events and `before` name it: those of the key's members that it has. */
-export function keyOf(message: Row | undefined, { key }: Shape): string {
+export function keyOf(message: Row | undefined, { key }: Shape = {}): string {
   const members = (message ?? {}) as unknown as Members;
   return (key?.length ? key : ["id"]).filter((member) => member in members).map((member) => members[member]).join(":");
 }
@@ -26,16 +26,16 @@ export function applyEvent<M extends Row>(messages: readonly M[], event: string,
   const known = messages[index];
   if (message && /^message:(new|updated)$/.test(event)) {
     const row = truncated ? { ...message, truncated } : message;
-    if (known && (truncated || !compare(known, row, shape))) return messages.with(index, row);
+    if (known && (truncated || !compare(known, row, shape))) return splice(messages, index, 1, row);
     // A change of a message that isn't loaded is for the page of history that has it.
     if (!known && event !== "message:new") return messages;
-    const others = known ? messages.toSpliced(index, 1) : messages;
+    const others = known ? splice(messages, index, 1) : messages;
     let place = others.length;
     while (place && compare(others[place - 1]!, row, shape) > 0) place--;
-    return !place && more && others.length ? others : others.toSpliced(place, 0, row);
+    return !place && more && others.length ? others : splice(others, place, 0, row);
   }
-  if (known && event === "message:status") return messages.with(index, { ...known, status });
-  return known && event === "message:deleted" ? messages.toSpliced(index, 1) : messages;
+  if (known && event === "message:status") return splice(messages, index, 1, { ...known, status });
+  return known && event === "message:deleted" ? splice(messages, index, 1) : messages;
 }
 
 /** The newest messages as somebody else knows them, below the older ones that are known here. */
@@ -45,11 +45,20 @@ export function mergeNewest<M extends Row>(messages: readonly M[], newest: reado
 }
 
 function indexOf<M extends Row>(messages: readonly M[], key: string, shape: Shape): number {
-  return messages.findLastIndex((known) => keyOf(known, shape) === key);
+  let index = messages.length;
+  while (index-- && keyOf(messages[index], shape) !== key);
+  return index;
+}
+
+/** A copy with some of its messages replaced. */
+function splice<M>(messages: readonly M[], ...change: [at: number, count: number, ...rows: M[]]): readonly M[] {
+  const copy = [...messages];
+  copy.splice(...change);
+  return copy;
 }
 
 /** How two messages are sorted; 0 where the server says nothing of it. */
-function compare(a: Row, b: Row, { order = [] }: Shape): number {
+export function compare(a: Row, b: Row, { order = [] }: Shape): number {
   for (const member of order) {
     const [x, y] = [a, b].map((row) => (row as unknown as Members)[member]) as [string, string];
     if (x == null || y == null) {

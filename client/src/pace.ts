@@ -1,3 +1,5 @@
+import { throwIfAborted } from "./abort.js";
+
 /** So many in such a time are below the server's `ROWCAST_MAX_EVENT_RATE` of 50 a second, whenever they come. Those of one time come together, so that the server stores them together. */
 const TURNS = 20;
 const WINDOW_MS = 500;
@@ -21,11 +23,11 @@ export class Pace {
     this.#last = Math.max(this.#last, now - WINDOW_MS) + STEP_MS;
     if (this.#last <= now) return;
     // One timer for each who waits: browsers slow down timers that set timers, where nobody looks at the page.
-    const hadTurn = new AbortController();
-    signal?.addEventListener("abort", () => (this.#last -= STEP_MS), { signal: hadTurn.signal });
+    const giveBack = () => (this.#last -= STEP_MS);
+    signal?.addEventListener("abort", giveBack);
     const at = Math.ceil(this.#last / WINDOW_MS) * WINDOW_MS;
     await new Promise((done) => setTimeout(done, at - now));
-    hadTurn.abort();
-    signal?.throwIfAborted();
+    signal?.removeEventListener("abort", giveBack);
+    throwIfAborted(signal);
   }
 }

@@ -31,6 +31,8 @@ export interface RowEvent<M extends Row = Message> {
   message: M;
   contactId: string;
   truncated?: true;
+  /** The row is not new: it came from another room, or has another key. Nothing to ring for. */
+  moved?: true;
 }
 
 /** A message's status changed. */
@@ -45,6 +47,8 @@ export interface StatusEvent {
 export interface DeletedEvent {
   messageId: string;
   contactId: string;
+  /** The row is not gone: it went to another room, or has another key. */
+  moved?: true;
 }
 
 /** Somebody on the other side types, or stopped. Never stored: without an offset. */

@@ -1,27 +1,19 @@
 "use client";
 
-import { createElement, useCallback, useEffect, useState, useSyncExternalStore, type HTMLAttributes, type ReactElement } from "react";
+import { createElement, useCallback, useEffect, useMemo, useState, useSyncExternalStore, type HTMLAttributes, type ReactElement } from "react";
+import { composerOf, type Composed, type Composer, type ComposerOptions } from "./composer.js";
 import type { Conversation } from "./conversation.js";
 import type { Options } from "./options.js";
 import type { Message, Row } from "./protocol.js";
 import { roomOf } from "./room.js";
-import { acquire } from "./shared.js";
-import type { ConversationSocket } from "./socket.js";
+import { actionsOf, showRoom, type Actions, type UsedConversation } from "./shared.js";
 import { NOTHING, type ConversationState, type Status } from "./state.js";
 import { es, type Texts } from "./texts.js";
 
-/** A conversation as a component shows it. */
-export interface UsedConversation<M extends Row = Message> extends ConversationState<M> {
-  /** Events come at once. */
-  connected: boolean;
-  loadOlder(): Promise<void>;
-  /** Call it at each key stroke; it stops by itself. */
-  startTyping(): void;
-  stopTyping(): void;
-}
+export type { UsedConversation };
 
-/** Between two renderings, as a screen has it. */
-const FRAME_MS = 16;
+/** How long a room stays open for a component that was suspended until it was loaded. */
+const AWAITED_MS = 5_000;
 
 declare const process: { env: { NEXT_PUBLIC_WEBHOOK_WS_URL?: string } };
 
@@ -42,54 +34,37 @@ export function useConversationSocket<M extends Row = Message>(
 /** The same for a room of any kind, by its whole name: `inbox:7`. */
 export function useRoom<M extends Row = Message>(room: string | null | undefined, options: Options<M> = {}): UsedConversation<M> {
   const url = options.url ?? environmentUrl();
-  const [own] = useState(() => {
-    const call = (action: "loadOlder" | "startTyping" | "stopTyping") => async () => own.conversation?.[action]();
-    const own: Own<M> = {
-      options,
-      actions: { loadOlder: call("loadOlder"), startTyping: call("startTyping"), stopTyping: call("stopTyping") },
-    };
+  const [own] = useState<Own<M>>(() => {
+    const own = {} as Own<M>;
+    own.actions = actionsOf(() => own.conversation);
     return own;
   });
   own.options = { ...options, url };
   const subscribe = useCallback(
     (changed: () => void) => {
       if (!room) return () => {};
-      const { socket, release } = acquire(own.options);
-      own.socket = socket;
-      const conversation = (own.conversation = socket.joinRoom(room));
-      let frame: ReturnType<typeof setTimeout> | void;
-      let nextAt = 0;
-      const draw = () => {
-        frame = undefined;
-        nextAt = Date.now() + FRAME_MS;
-        changed();
-      };
-      // At once, and then once a frame: a burst of a thousand events is not a thousand renderings.
-      const unsubscribe = conversation.subscribe(() => (frame ??= Date.now() < nextAt ? setTimeout(draw, FRAME_MS) : draw()));
+      const { conversation, stop } = showRoom(room, own.options, changed);
+      own.conversation = conversation;
       return () => {
-        own.conversation = own.socket = undefined;
-        unsubscribe();
-        clearTimeout(frame!);
-        conversation.leave();
-        release();
+        own.conversation = undefined;
+        stop();
       };
     },
     [room, url],
   );
   useEffect(() => {
-    if (options.token) own.socket?.setToken(options.token);
+    if (options.token) own.conversation?.socket.setToken(options.token);
   }, [options.token]);
-  const read = () => (room && own.conversation?.room === room ? own.conversation.state : NOTHING);
-  const state = useSyncExternalStore<ConversationState<M>>(subscribe, read, () => NOTHING);
-  return { ...state, ...own.actions, connected: state.status === "connected" };
+  const shown = () => (own.conversation?.room === room ? own.conversation : undefined);
+  const state = useSyncExternalStore<ConversationState<M>>(subscribe, () => shown()?.state ?? NOTHING, () => NOTHING);
+  return { ...state, ...own.actions, conversation: shown(), connected: state.status === "connected" };
 }
 
 /** What a hook keeps from one rendering to the next. */
 interface Own<M extends Row> {
   options: Options<M>;
   conversation?: Conversation<M> | undefined;
-  socket?: ConversationSocket<M> | undefined;
-  actions: Pick<UsedConversation<M>, "loadOlder" | "startTyping" | "stopTyping">;
+  actions: Actions;
 }
 
 /** Bundlers put the value in place of this expression; elsewhere there may be no `process`. */
@@ -115,4 +90,92 @@ export function TypingBadge({ typing, texts = es, ...span }: Span & { typing: bo
 export function ErrorBadge({ error, texts = es, ...span }: Span & { error: string | null; texts?: Texts }): ReactElement {
   const words = error && ((texts.errors as Record<string, string>)[error] ?? error);
   return createElement("span", { role: "status", ...span, "data-error": error ?? undefined }, words);
+}
+
+/** Sends a conversation's messages, and shows them with those that are there. */
+export interface UsedComposer<M extends Row = Message> {
+  /** The conversation's messages, then what is not written yet: with `draft`, which has its `status`, `error`, `retry()` and `discard()`. */
+  messages: readonly Composed<M>[];
+  /** Shows a draft at once, and writes it. Throws while there is no conversation. */
+  send: Composer<M>["send"];
+}
+
+/**
+ * Shows what the user sends before its row is there.
+ *
+ * @param conversation as `useConversationSocket` and `useRoom` return it
+ * @param options those of the first rendering of each conversation hold
+ */
+export function useComposer<M extends Row = Message>(
+  conversation: Conversation<M> | undefined,
+  options?: ComposerOptions<M>,
+): UsedComposer<M> {
+  const composer = useMemo(() => conversation && composerOf(conversation, options), [conversation]);
+  const subscribe = useCallback((changed: () => void) => composer?.subscribe(changed) ?? (() => {}), [composer]);
+  const read = () => composer?.messages ?? NOTHING.messages;
+  const messages = useSyncExternalStore<readonly Composed<M>[]>(subscribe, read, () => NOTHING.messages);
+  const send = useCallback<Composer<M>["send"]>(
+    (draft, write) => {
+      if (!composer) throw new Error("send: no conversation is open");
+      composer.send(draft, write);
+    },
+    [composer],
+  );
+  return { messages, send };
+}
+
+/** Rooms that components wait for, by their url and name: kept open until a component that was suspended is there. */
+const awaited = new Map<string, Awaited<never>>();
+
+interface Awaited<M extends Row> {
+  conversation: Conversation<M>;
+  loaded: Promise<void>;
+}
+
+/**
+ * `useConversationSocket` for a component below a `Suspense`, which shows its fallback until there is something to show: messages, that there
+ * are none, or an `error`. On a server the fallback is shown.
+ */
+export function useConversationSuspense<M extends Row = Message>(contactId: string | number, options: Options<M> = {}): UsedConversation<M> {
+  return useRoomSuspense(roomOf(contactId), options);
+}
+
+/** The same for a room of any kind, by its whole name. */
+export function useRoomSuspense<M extends Row = Message>(room: string, options: Options<M> = {}): UsedConversation<M> {
+  // Without a snapshot for servers React shows the fallback there.
+  useSyncExternalStore(subscribeToNothing, () => true);
+  const used = useRoom(room, options);
+  if (used.conversation) return used;
+  const url = options.url ?? environmentUrl();
+  const { conversation, loaded } = awaitRoom<M>(`${url} ${room}`, room, { ...options, url });
+  const { state } = conversation;
+  if (isWaiting(state)) throw loaded;
+  return { ...used, ...state, conversation, connected: state.status === "connected" };
+}
+
+const subscribeToNothing = () => () => {};
+
+const isWaiting = ({ loading, error }: Pick<ConversationState, "loading" | "error">) => loading && !error;
+
+/** Opens a room until it is loaded, and for as long as the component may take to be there then. */
+function awaitRoom<M extends Row>(key: string, room: string, options: Options<M>): Awaited<M> {
+  const known = awaited.get(key);
+  if (known) return known as unknown as Awaited<M>;
+  let done: () => void;
+  const loaded = new Promise<void>((resolve) => (done = resolve));
+  const look = () => {
+    if (isWaiting(conversation.state)) return;
+    done();
+    setTimeout(() => {
+      awaited.delete(key);
+      stop();
+    }, AWAITED_MS);
+    unsubscribe();
+  };
+  const { conversation, stop } = showRoom(room, options, () => {});
+  const unsubscribe = conversation.subscribe(look);
+  const entry = { conversation, loaded };
+  awaited.set(key, entry as unknown as Awaited<never>);
+  look();
+  return entry;
 }

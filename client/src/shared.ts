@@ -1,9 +1,39 @@
+// The conversations that components show, over connections that all of a page's components share.
+
+import type { Conversation } from "./conversation.js";
 import type { Options } from "./options.js";
-import type { Row } from "./protocol.js";
+import type { Message, Row } from "./protocol.js";
 import { ConversationSocket } from "./socket.js";
+import type { ConversationState } from "./state.js";
 
 /** How long a connection stays when nobody uses it: for the way from one page of the application to the next. */
 const LINGER_MS = 5_000;
+/** Between two renderings, as a screen has it. */
+const FRAME_MS = 16;
+
+/** A conversation as a component shows it. */
+export interface UsedConversation<M extends Row = Message> extends ConversationState<M>, Actions {
+  /** Events come at once. */
+  connected: boolean;
+  /** The conversation itself, for a composer; nothing before it is opened, and on a server. */
+  conversation: Conversation<M> | undefined;
+}
+
+/** What a component does with a conversation. The functions stay the same, whichever it shows, and do nothing without one. */
+export interface Actions {
+  loadOlder(): Promise<void>;
+  /** The user has seen the messages that came above others. */
+  seeEarlier(): void;
+  /** Call it at each key stroke; it stops by itself. */
+  startTyping(): void;
+  stopTyping(): void;
+}
+
+/** The actions of the conversation that `shown` returns when they are called. */
+export function actionsOf(shown: () => Actions | undefined): Actions {
+  const call = (action: keyof Actions) => async () => shown()?.[action]();
+  return { loadOlder: call("loadOlder"), seeEarlier: call("seeEarlier"), startTyping: call("startTyping"), stopTyping: call("stopTyping") };
+}
 
 interface Shared {
   socket: ConversationSocket<Row>;
@@ -13,17 +43,33 @@ interface Shared {
 
 const sockets = new Map<string | undefined, Shared>();
 
-/** The connection to `options.url` that all hooks of a page share; the first one's options hold, and the last one's token. Give it back by `release`. */
-export function acquire<M extends Row>(options: Options<M>): { socket: ConversationSocket<M>; release(): void } {
+/**
+ * Opens a room over the connection to `options.url` that all components of a page share; the first one's options hold, and the last
+ * one's token. Calls `changed` after its changes: at once, and then once a frame, so that a burst of a thousand events is not a thousand
+ * renderings. Leaves it by `stop`.
+ */
+export function showRoom<M extends Row>(room: string, options: Options<M>, changed: () => void): { conversation: Conversation<M>; stop(): void } {
   const key = options.url;
   const shared: Shared = sockets.get(key) ?? { socket: open(options) as unknown as ConversationSocket<Row>, users: 0 };
   if (options.token) shared.socket.setToken(options.token);
   sockets.set(key, shared);
   clearTimeout(shared.timer);
   shared.users += 1;
+  const conversation = shared.socket.joinRoom(room) as unknown as Conversation<M>;
+  let frame: ReturnType<typeof setTimeout> | void;
+  let nextAt = 0;
+  const draw = () => {
+    frame = undefined;
+    nextAt = Date.now() + FRAME_MS;
+    changed();
+  };
+  const unsubscribe = conversation.subscribe(() => (frame ??= Date.now() < nextAt ? setTimeout(draw, FRAME_MS) : draw()));
   return {
-    socket: shared.socket as unknown as ConversationSocket<M>,
-    release() {
+    conversation,
+    stop() {
+      unsubscribe();
+      clearTimeout(frame!);
+      conversation.leave();
       shared.users -= 1;
       if (shared.users) return;
       shared.timer = setTimeout(() => {

@@ -87,7 +87,7 @@ export class Token {
 async function ask(source: TokenSource | undefined): Given {
   if (typeof source !== "function") return source;
   let timer: ReturnType<typeof setTimeout>;
-  const late = new Promise<never>((_, fail) => (timer = setTimeout(() => fail(`nothing in ${SOURCE_MS} ms`), SOURCE_MS)));
+  const late = new Promise<never>((_, fail) => (timer = setTimeout(fail, SOURCE_MS, "nothing in 10 s")));
   try {
     return await Promise.race([source(), late]);
   } catch (error) {

@@ -28,7 +28,7 @@ test("requests pass by the browser's cache, and have cookies for another origin 
   await connected(open(peer, { withCredentials: true }).join("42"));
   const [one, two] = [requests.mock.calls[0]![1], requests.mock.calls.at(-1)![1]];
   requests.mockRestore();
-  expect([one!.cache, one!.credentials]).toEqual(["no-store", undefined]);
+  expect([one!.cache, one!.credentials]).toEqual(["no-store", "same-origin"]);
   expect([two!.cache, two!.credentials]).toEqual(["no-store", "include"]);
 });
 

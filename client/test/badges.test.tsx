@@ -42,6 +42,14 @@ test("each code of the kit's page has words in both languages, and no word is mi
   for (const words of [...Object.values(es.errors), ...Object.values(en.errors)]) expect(words).toMatch(/^[A-ZÁÉÍÓÚ].*\w$/);
 });
 
+test("each code has its place on the page of errors", () => {
+  const page = readFileSync(new URL("../../docs/errors.md", import.meta.url), "utf8");
+  const headings = [...page.matchAll(/^### (\w+)$/gm)].map(([, code]) => code);
+  const rows = [...page.matchAll(/^\| \[`(\w+)`\]\(#(\w+)\)/gm)].map(([, code, anchor]) => (code === anchor ? code : ""));
+  expect(rows.sort()).toEqual(Object.keys(en.errors).sort());
+  expect(headings).toEqual(expect.arrayContaining(rows));
+});
+
 test("texts can be the application's own", () => {
   const texts: Texts = { connection: { ...es.connection, connected: "En vivo" }, typing: "...", errors: { ...es.errors, forbidden: "No" } };
   expect(renderToStaticMarkup(<ConnectionBadge status="connected" texts={texts} />)).toContain(">En vivo<");

@@ -1,9 +1,11 @@
-// A window for React. The network stays Node's.
+// A window for the front ends. The network stays Node's.
 
 import { Window } from "happy-dom";
 
 const window = new Window({ url: "http://localhost/" });
+const { Element, Event, HTMLElement, MathMLElement, Node, SVGElement, Text, Comment } = window as unknown as Record<string, unknown>;
 const names = {
+  Comment, Element, Event, HTMLElement, MathMLElement, Node, SVGElement, Text,
   window,
   document: window.document,
   navigator: window.navigator,

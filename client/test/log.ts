@@ -1,6 +1,6 @@
 // What the scripted server has stored: one log of events for all rooms, and the rows that they make.
 
-import type { Message } from "../src/index.js";
+import type { HistoryPage, Message } from "../src/index.js";
 
 export interface Entry {
   contactId: string;
@@ -25,6 +25,9 @@ export class Log {
   readonly entries: Entry[] = [];
   /** Events in an answer. */
   pageOfEvents = 500;
+  /** The member that sorts the rows, and that identifies them; said where it is set. */
+  order: keyof Message | undefined;
+  key: keyof Message | undefined;
   readonly #rows = new Map<string, Message[]>();
 
   get position(): number {
@@ -51,6 +54,9 @@ export class Log {
     else if (event === "message:updated") rows[index] = message!;
     else if (event === "message:status") rows[index] = { ...rows[index]!, status: status! };
     else if (event === "message:deleted") rows.splice(index, 1);
+    const { order } = this;
+    // As Postgres sorts: rows of one time stay as they came, and null comes last.
+    if (order) rows.sort((a, b) => (a[order] === b[order] ? 0 : b[order] === null || String(a[order]) < String(b[order]) ? -1 : 1));
     this.#rows.set(contactId, rows);
     return this.entries.push({ contactId, event, data, position: this.position + 1 });
   }
@@ -60,11 +66,12 @@ export class Log {
   }
 
   /** A page of history; none when nothing has the id `before`. */
-  page(contactId: string, limit: number, before: string | null): { messages: Message[]; more: boolean } | undefined {
+  page(contactId: string, limit: number, before: string | null): Omit<HistoryPage, "offset"> | undefined {
     const rows = this.rows(contactId);
-    const end = before === null ? rows.length : rows.findIndex(({ id }) => id === before);
+    const end = before === null ? rows.length : rows.findIndex((row) => row[this.key ?? "id"] === before);
     if (end < 0) return undefined;
     const start = Math.max(0, end - limit);
-    return { messages: rows.slice(start, end), more: start > 0 };
+    const { order, key } = this;
+    return { messages: rows.slice(start, end), more: start > 0, ...(order && { order: [order] }), ...(key && { key: [key] }) };
   }
 }

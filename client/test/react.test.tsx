@@ -7,6 +7,7 @@ import { renderToString } from "react-dom/server";
 import { expect, onTestFinished, test, vi } from "vitest";
 import type { Fetcher, Options } from "../src/index.js";
 import { ConnectionBadge, TypingBadge, useConversationSocket, useRoom, type UsedConversation } from "../src/react.js";
+import { showRoom } from "../src/shared.js";
 import { hurry, relax, startPeer, until } from "./harness.js";
 import type { Peer } from "./peer.js";
 
@@ -263,4 +264,35 @@ test("another token goes to the server over the connection that all hooks share,
   await says("|connected|connected");
   expect(peer.tokens).toMatchObject({ handshake: ["one"], refresh: ["two", "three", "four"] });
   expect(peer.handshakes).toHaveLength(1);
+});
+
+test("a late message goes where it belongs, and the hook says so until it was seen", async () => {
+  const peer = await startPeer();
+  peer.log.order = "createdAt";
+  peer.insert("42", "a");
+  const { says } = render(<Chat contact="42" options={options(peer)} />);
+  await says("a|connected");
+  peer.insert("42", "late", { createdAt: "2025-01-01T00:00:00Z" });
+  await says("late a|connected");
+  expect(used.earlier).toEqual(["late"]);
+  used.seeEarlier();
+  await until("it is seen", () => used.earlier.length === 0);
+});
+
+test("a burst of events is a few renderings, and the last of them has all", async () => {
+  const peer = await startPeer();
+  let [told, shown] = [0, 0];
+  const { conversation, stop } = showRoom("conversation:42", options(peer), () => {
+    told++;
+    shown = conversation.state.messages.length;
+  });
+  onTestFinished(stop);
+  await until("it is connected", () => conversation.state.status === "connected");
+  const before = told;
+  let events = 0;
+  onTestFinished(conversation.subscribe(() => events++));
+  for (let n = 0; n < 400; n++) peer.insert("42", `m${n}`);
+  await until("all are shown", () => shown === 400);
+  expect(events).toBe(400);
+  expect(told - before).toBeLessThan(100);
 });

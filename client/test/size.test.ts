@@ -6,6 +6,8 @@ import { gzipSync } from "node:zlib";
 import { expect, test } from "vitest";
 
 const LIMIT = 6144;
+/** For each entry that is not the core. */
+const ENTRY_LIMIT = 1024;
 
 /** What a bundler makes of a page that imports this. */
 async function bundle(contents: string): Promise<Uint8Array> {
@@ -15,7 +17,7 @@ async function bundle(contents: string): Promise<Uint8Array> {
     minify: true,
     format: "esm",
     target: "es2022",
-    external: ["socket.io-client", "react"],
+    external: ["socket.io-client", "react", "vue"],
     write: false,
   });
   return outputFiles[0]!.contents;
@@ -23,13 +25,40 @@ async function bundle(contents: string): Promise<Uint8Array> {
 
 const sizeOf = async (contents: string) => gzipSync(await bundle(contents), { level: 9 }).length;
 
+const CORE = 'export { ConversationSocket } from "./index.js";';
+
 test("core and hook are below 6 KB", async () => {
   const hook = 'export { useConversationSocket } from "./react.js";';
-  const bytes = await sizeOf(`${hook} export { ConversationSocket } from "./index.js";`);
+  const bytes = await sizeOf(`${hook} ${CORE}`);
   const all = await sizeOf('export * from "./index.js"; export * from "./react.js";');
-  const core = await sizeOf('export { ConversationSocket } from "./index.js";');
-  console.log(`core and hook: ${bytes} bytes of ${LIMIT}; the core alone ${core}; with both badges and all texts ${all}`);
+  const core = await sizeOf(CORE);
+  console.log(`core and hook: ${bytes} bytes of ${LIMIT}; the core alone ${core}; with all texts, badges, Suspense and composer ${all}`);
   expect(bytes).toBeLessThan(LIMIT);
+});
+
+const COMPOSER = 'export * from "./composer.js";';
+
+test.each([
+  ["composer", CORE],
+  ["vue", CORE + COMPOSER],
+  ["svelte", CORE + COMPOSER],
+  ["tanstack", CORE],
+  // What the first test does not have: the badges, the hook that suspends, that of the composer.
+  ["react", `${CORE} ${COMPOSER} export { useConversationSocket } from "./react.js";`],
+])("the entry %s is below 1 KB, beyond what it is made of", async (entry, below) => {
+  const bytes = (await sizeOf(`${below} export * from "./${entry}.js";`)) - (await sizeOf(below));
+  console.log(`${entry}: ${bytes} bytes of ${ENTRY_LIMIT}`);
+  expect(bytes).toBeLessThan(ENTRY_LIMIT);
+});
+
+test.each([
+  ["react", "useConversationSocket"],
+  ["vue", "useConversationSocket"],
+  ["svelte", "conversationStore"],
+  ["tanstack", "conversationCollection"],
+])("a page that sends nothing by %s gets no composer", async (entry, name) => {
+  const code = new TextDecoder().decode(await bundle(`export { ${name} } from "./${entry}.js";`));
+  expect(code).not.toContain("the draft has no key");
 });
 
 test("a page that imports only texts gets no connection", async () => {
@@ -38,8 +67,8 @@ test("a page that imports only texts gets no connection", async () => {
   expect(code).not.toMatch(/socket\.io-client|Tiempo real|conversations\//i);
 });
 
-test("the core alone needs no React", async () => {
-  const code = new TextDecoder().decode(await bundle('export * from "./index.js";'));
+test.each(["index", "composer", "svelte", "tanstack", "vue"])("what is in %s needs no React", async (entry) => {
+  const code = new TextDecoder().decode(await bundle(`export * from "./${entry}.js"; ${CORE}`));
   expect(code).toContain("socket.io-client");
   expect(code).not.toContain("react");
 });

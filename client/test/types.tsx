@@ -33,7 +33,7 @@ same<Same<typeof socket, ConversationSocket<Message>>>();
 
 // The server's events (docs/sql.md), each with its payload.
 socket.on("message:new", (payload) => {
-  same<Same<typeof payload, { message: Message; contactId: string; truncated?: true }>>;
+  same<Same<typeof payload, { message: Message; contactId: string; truncated?: true; moved?: true }>>;
   const text: string = payload.message.body + payload.contactId;
   return text;
 });

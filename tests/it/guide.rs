@@ -6,6 +6,7 @@
 mod appendix;
 mod auth;
 mod backend;
+mod clients;
 mod front;
 mod frontend;
 mod monitoring;

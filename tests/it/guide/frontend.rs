@@ -148,23 +148,8 @@ async fn the_stock_client_alone_shows_a_conversation() {
     page.says(&live).await;
 }
 
-#[tokio::test]
-async fn another_language_shows_a_conversation() {
-    let scene = Scene::new().await;
-    let network = Proxy::to(scene.server.address()).await;
-    let before = scene.database.say("42", "before").await;
-    let folder = folder();
-    write(&folder, "page.py", &block("Other languages", "python"));
-    let mut python = program("python3", folder.path());
-    python
-        .arg("page.py")
-        .env("ROWCAST_URL", format!("http://{}", network.address()));
-    let page = Running::start(python);
-    shows_all(&scene, &network, &page, &before).await;
-}
-
 /// History, events, what was missed while away, and none of it twice.
-async fn shows_all(scene: &Scene, network: &Proxy, page: &Running, before: &str) {
+pub(super) async fn shows_all(scene: &Scene, network: &Proxy, page: &Running, before: &str) {
     page.says(before).await;
     scene
         .server

@@ -35,6 +35,12 @@ pub(super) const AUTH: Page = Page {
     tests: "tests/it/guide/auth",
 };
 
+/// The page about clients that aren't JavaScript.
+pub(super) const CLIENTS: Page = Page {
+    file: "docs/clients.md",
+    tests: "tests/it/guide/clients",
+};
+
 /// All blocks of the guide, of this language under that heading, in their order. There is at least one.
 pub(super) fn blocks(heading: &str, language: &str) -> Vec<String> {
     GUIDE.blocks(heading, language)
@@ -180,4 +186,21 @@ fn every_block_of_the_guide_is_run() {
 #[test]
 fn every_block_of_the_page_about_tokens_is_run() {
     assert_eq!(AUTH.unrun(), [], "no test runs these");
+}
+
+#[test]
+fn every_block_of_the_page_about_other_clients_is_run_or_says_that_it_is_not() {
+    let unrun = CLIENTS.unrun();
+    let languages: Vec<_> = unrun
+        .iter()
+        .map(|(_, language)| language.as_str())
+        .collect();
+    assert_eq!(languages, ["swift", "kotlin", "dart"], "no test runs these");
+    for (heading, _) in &unrun {
+        let section = format!("## {heading}\n\nNot run by a test.\n");
+        assert!(
+            CLIENTS.text().contains(&section),
+            "{heading} does not say it"
+        );
+    }
 }

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::frontend::node;
+use super::page::block;
 use super::tools::{ended, folder, write};
 use crate::harness::{Database, Launch};
 
@@ -127,6 +128,11 @@ async fn an_event_that_was_sent_is_of_the_type_that_is_printed() {
     let documented = include_str!("../../../docs/cli.md").split("```ts\n").nth(1);
     let documented = documented.and_then(|rest| rest.split("```").next());
     write(&folder, "documented.ts", documented.expect("a block"));
+    write(
+        &folder,
+        "guide.ts",
+        &block("Types for the stock client", "ts"),
+    );
     write(&folder, "package.json", r#"{"type": "module"}"#);
     let config = r#"{"compilerOptions": {"strict": true, "exactOptionalPropertyTypes": true, "noUncheckedIndexedAccess": true,
         "target": "ES2022", "module": "NodeNext", "lib": ["ES2023", "DOM"], "noEmit": true, "skipLibCheck": true, "types": []}}"#;
