@@ -93,6 +93,16 @@ async fn a_collector_is_told_of_handshakes_joins_events_and_reads_and_of_no_secr
         span.name == "reader pass" && span.attribute("rowcast.events").is_empty()
     };
     assert_eq!(spans.iter().find(idle).map(|span| &span.name), None);
+    let page = include_str!("../../docs/operate/tracing.md");
+    for span in &spans {
+        let names = span.attributes.keys().chain([&span.name]);
+        for name in names.filter(|name| !name.starts_with("GET ")) {
+            assert!(
+                page.contains(&format!("`{name}`")),
+                "{name} is not documented"
+            );
+        }
+    }
     for secret in [
         "a-secret-body",
         &bearer["Bearer ".len()..],
