@@ -60,10 +60,12 @@ test("a conversation that is left while it waits for its turn asks for nothing",
   const socket = open(peer);
   const all = Array.from({ length: 30 }, (_, n) => socket.join(n));
   await connected(all[0]!);
+  // On a slow machine the next turn may have come.
+  const asked = new Set(peer.asked);
   all.slice(20).forEach((each) => each.leave());
   const last = socket.join("last");
   await connected(last);
-  expect(peer.asked.filter((what) => /2\d$/.test(what))).toEqual([]);
+  expect(peer.asked.filter((what) => /^join 2\d$/.test(what) && !asked.has(what))).toEqual([]);
 });
 
 test("a room of any kind is joined by its whole name, and read and left by it", async () => {
