@@ -37,7 +37,9 @@ create table rowcast.events (
   -- json, not jsonb: its text is passed on to clients as it is.
   data json not null,
   source text,
-  sync boolean not null default (current_setting('synchronous_commit') <> 'off')
+  sync boolean not null default (current_setting('synchronous_commit') <> 'off'),
+  -- A default, so that neither capture nor emit need know of it. A traceparent of version 00 has 55 characters.
+  traceparent text default (nullif(left(current_setting('rowcast.traceparent', true), 55), ''))
 ) with (
   -- Rows are deleted soon after they are written. Vacuum by their number, whatever the size of the table.
   autovacuum_vacuum_threshold = 20000,
@@ -52,6 +54,9 @@ comment on column rowcast.events.data is 'the payload, as clients get it';
 comment on column rowcast.events.source is 'the attached table whose change this is; null when rowcast.emit wrote it';
 comment on column rowcast.events.sync is
   'whether the event was on disk when it became visible; if not, a crash of Postgres can undo it after it was delivered';
+
+comment on column rowcast.events.traceparent is
+  'of the trace that wrote the event, where its transaction said one: set_config(''rowcast.traceparent'', ..., true)';
 
 -- For readers, who ask for events of transactions that their last read could not see.
 create index events_xid on rowcast.events (xid);

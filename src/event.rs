@@ -263,6 +263,8 @@ pub(crate) struct Event {
     pub at_us: i64,
     /// How long before it was read the change was made, by the database's clock.
     pub age: Duration,
+    /// The trace that wrote it, as W3C Trace Context has it, if its transaction said one. Anybody who writes may say anything.
+    pub traceparent: Option<Box<str>>,
 }
 
 #[cfg(test)]

@@ -7,8 +7,10 @@
 
 use std::fmt;
 
+use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 use tracing::Span;
 use tracing::field::{Empty, display};
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use crate::event::Room;
 
@@ -112,6 +114,31 @@ pub(crate) fn set_room(span: &Span, room: &Room) {
     }
 }
 
+/// Links a span to the trace that a `traceparent` names (W3C Trace Context, version 00). Whatever is none is left out.
+pub(crate) fn link(span: &Span, traceparent: &str) {
+    if let Some(context) = span_context(traceparent) {
+        span.add_link(context);
+    }
+}
+
+fn span_context(traceparent: &str) -> Option<SpanContext> {
+    let mut parts = traceparent.split('-');
+    let [version, trace, parent, flags] = [(); 4].map(|()| parts.next().unwrap_or_default());
+    let has_form = version == "00"
+        && trace.len() == 32
+        && parent.len() == 16
+        && flags.len() == 2
+        && parts.next().is_none();
+    let context = SpanContext::new(
+        TraceId::from_hex(trace).ok().filter(|_| has_form)?,
+        SpanId::from_hex(parent).ok()?,
+        TraceFlags::new(u8::from_str_radix(flags, 16).ok()?),
+        true,
+        TraceState::default(),
+    );
+    context.is_valid().then_some(context)
+}
+
 /// Tells how many rooms a span is about.
 pub(crate) fn set_rooms(span: &Span, rooms: usize) {
     span.record(ROOMS, rooms);
@@ -158,4 +185,29 @@ pub(crate) fn refuse(span: &Span, code: impl fmt::Display) {
 pub(crate) fn fail(span: &Span, code: impl fmt::Display) {
     span.record(ERROR, display(code));
     span.record(STATUS, "error");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_traceparent_names_a_span_and_anything_else_nothing() {
+        let whole = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let context = span_context(whole).expect("a context");
+        assert!(context.is_sampled() && context.is_remote());
+        assert_eq!(context.span_id().to_string(), "00f067aa0ba902b7");
+        for other in [
+            "",
+            "x",
+            &whole[..54],
+            &whole.replace("00-4bf", "01-4bf"),
+            &whole.replace('a', "g"),
+            &whole.replace('-', "+"),
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+        ] {
+            assert_eq!(span_context(other), None, "{other}");
+        }
+    }
 }

@@ -45,6 +45,7 @@ pub(super) fn event(id: i64, xid: u64, room: &str) -> Arc<Event> {
         payload: RawValue::from_string(id.to_string()).expect("JSON"),
         at_us: id,
         age: Duration::ZERO,
+        traceparent: None,
     })
 }
 

@@ -18,6 +18,8 @@ use crate::revocations::Revocation;
 use crate::spans;
 
 const PRUNED_UNREAD: &str = "events were pruned before this server had read them";
+/// The SDK keeps as many of a span's links.
+const MOST_LINKS: usize = 128;
 const UNDONE: &str = "a crash of the database undid what was delivered";
 
 /// Gives a sink what was read.
@@ -233,6 +235,15 @@ fn broadcast_span(events: &[BatchEvent]) -> Span {
     let span = spans::broadcast(events.len());
     if let [only] = events {
         spans::set_room(&span, &only.event.room);
+    }
+    if !span.is_disabled() {
+        for traceparent in events
+            .iter()
+            .filter_map(|each| each.event.traceparent.as_deref())
+            .take(MOST_LINKS)
+        {
+            spans::link(&span, traceparent);
+        }
     }
     span
 }

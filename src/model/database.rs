@@ -473,6 +473,7 @@ impl Committed {
             payload: RawValue::from_string(self.payload()).expect("JSON"),
             at_us: self.uid.cast_signed(),
             age: Duration::ZERO,
+            traceparent: None,
         })
     }
 }

@@ -207,6 +207,7 @@ mod tests {
                 payload: RawValue::NULL.to_owned(),
                 at_us: 0,
                 age: Duration::ZERO,
+                traceparent: None,
             })
         };
         let placed = range(upto).place(ids.iter().map(event), page_end);

@@ -13,7 +13,7 @@ use std::path::Path;
 const RELEASED: [(&str, &str); 23] = [
     (
         "0001_outbox.sql",
-        "339822c0e85603f9912aea3494a719dd78f0e491fa6c227f4cb243602216ad1c",
+        "f98923a5587dc78edb00c755793aae3560fb56f06323025effc9da45a93a392a",
     ),
     (
         "0002_epoch.sql",

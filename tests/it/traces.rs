@@ -4,6 +4,7 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use serde_json::json;
 
 use crate::harness::collector::{Collector, Exported};
+use crate::harness::database::run;
 use crate::harness::key_server::{Answer, KeyServer};
 use crate::harness::token::{JWT, token};
 use crate::harness::{Database, Proxy, Server, Stock, http};
@@ -121,6 +122,54 @@ async fn a_collector_is_told_of_handshakes_joins_events_and_reads_and_of_no_secr
             assert!(!line.contains(word), "a span in the log: {line}");
         }
     }
+}
+
+/// As a back end does that is traced itself; the next transaction on its connection is in no trace.
+#[tokio::test]
+async fn a_trace_that_a_writer_names_goes_along_with_its_events() {
+    let (collector, database) = (Collector::start().await, Database::chat().await);
+    let server = Server::with(&database, &[(ENDPOINT, &collector.url())]).await;
+    let stock = Stock::start();
+    let mut client = stock.joined(&server, "42").await;
+    let mut writer = database.connection().await;
+    let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let write = "insert into messages (contact_id, body) values ('42', 'x')";
+    for (sql, traced) in [
+        (
+            format!(
+                "begin; select set_config('rowcast.traceparent', '{traceparent}', true); {write}; commit"
+            ),
+            true,
+        ),
+        (write.to_owned(), false),
+        (
+            format!(
+                "begin; select set_config('rowcast.traceparent', repeat('no trace ', 1000), true); {write}; commit"
+            ),
+            false,
+        ),
+        (
+            format!(
+                "begin; select set_config('rowcast.traceparent', '{traceparent}', true);
+                  select rowcast.emit('conversation:42', 'note', '{{}}'); commit"
+            ),
+            true,
+        ),
+    ] {
+        let before = collector.spans().len();
+        run(&mut writer, &sql).await;
+        client.next().await;
+        let broadcast = collector
+            .later_span("the event", before, in_room("broadcast"))
+            .await;
+        let linked: Vec<_> = broadcast
+            .links
+            .iter()
+            .map(|trace| trace[..2] == [0x4b, 0xf9])
+            .collect();
+        assert_eq!(linked, if traced { vec![true] } else { vec![] }, "{sql}");
+    }
+    server.stop().await;
 }
 
 #[tokio::test]

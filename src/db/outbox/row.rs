@@ -45,6 +45,8 @@ pub(super) fn event(id: i64, row: &PgRow) -> Result<Event, Unusable> {
         payload: RawValue::from_string(data).map_err(|e| sqlx::Error::Decode(e.into()))?,
         at_us: row.try_get("at_us")?,
         age: Duration::try_from_secs_f64(age).unwrap_or_default(),
+        // Replays are in no trace, and don't read it.
+        traceparent: row.try_get("traceparent").ok().flatten(),
     })
 }
 

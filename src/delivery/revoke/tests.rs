@@ -47,6 +47,7 @@ fn revoked(batch: &mut Batch, index: usize, subject: &str, room: Option<&str>) {
         payload,
         at_us: 0,
         age: std::time::Duration::ZERO,
+        traceparent: None,
     });
 }
 

@@ -135,6 +135,7 @@ impl Outbox {
             payload: RawValue::from_string("{}".to_owned()).expect("JSON"),
             at_us: self.clock_us,
             age: Duration::ZERO,
+            traceparent: None,
         };
         self.rows.push(Row {
             event: Arc::new(event),

@@ -38,6 +38,7 @@ fn part(xmax: u64, log: LogPosition, ids: &[i64], complete: bool) -> ReadPart {
         payload: RawValue::NULL.to_owned(),
         at_us: id,
         age: Duration::ZERO,
+        traceparent: None,
     };
     ReadPart {
         snapshot: snapshot(xmax),

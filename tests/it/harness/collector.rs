@@ -28,6 +28,8 @@ pub(crate) struct Exported {
     pub(crate) trace: Vec<u8>,
     pub(crate) id: Vec<u8>,
     pub(crate) parent: Vec<u8>,
+    /// The traces that it is linked to.
+    pub(crate) links: Vec<Vec<u8>>,
     pub(crate) attributes: BTreeMap<String, String>,
 }
 
@@ -97,6 +99,19 @@ impl Collector {
         .await
     }
 
+    /// Waits for a span after the first so many.
+    pub(crate) async fn later_span(
+        &self,
+        what: &str,
+        before: usize,
+        wanted: impl Fn(&Exported) -> bool,
+    ) -> Exported {
+        until(format!("the span of {what}"), async || {
+            self.spans().into_iter().skip(before).find(&wanted)
+        })
+        .await
+    }
+
     /// The resource of the first export.
     pub(crate) fn resource(&self) -> BTreeMap<String, String> {
         self.taken.lock().expect("unpoisoned").resources[0].clone()
@@ -151,6 +166,7 @@ fn exported(span: Span) -> Exported {
         trace: span.trace_id,
         id: span.span_id,
         parent: span.parent_span_id,
+        links: span.links.into_iter().map(|link| link.trace_id).collect(),
         attributes: texts(span.attributes),
     }
 }

@@ -37,7 +37,7 @@ with ended as materialized (
          limit $5::int8 + 1)
     ) found
 ), fresh as materialized (
-    select id, xid, at, room, event, data, source, sync
+    select id, xid, at, room, event, data, source, sync, traceparent
     from rowcast.events
     where (xid >= pg_snapshot_xmax($1::text::pg_snapshot) and xid < pg_snapshot_xmax(pg_current_snapshot())
            or xid = any((select xids from ended)::xid8[]))
@@ -60,7 +60,7 @@ from (
            exists (select from rowcast.events where xid >= pg_snapshot_xmax(pg_current_snapshot())) as has_foreign
 ) s
 left join (
-    select id, xid::text::int8 as xid, event, source, sync, (extract(epoch from at) * 1000000)::int8 as at_us,
+    select id, xid::text::int8 as xid, event, source, sync, traceparent, (extract(epoch from at) * 1000000)::int8 as at_us,
            ",
     sendable!("$4"),
     ",
