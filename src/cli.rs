@@ -32,4 +32,4 @@ pub(crate) use sources::sources;
 pub(crate) use tail::tail;
 pub(crate) use token::token;
 pub(crate) use types::types;
-pub(crate) use wrong_usage::{WRONG_USAGE, WrongUsage};
+pub(crate) use wrong_usage::WrongUsage;

@@ -47,6 +47,7 @@ pub(crate) use allowed_hosts::AllowedHosts;
 pub(crate) use attach::{AttachArgs, AttachFlags};
 pub(crate) use auth::{Auth, Jwt};
 pub(crate) use command::{Command, GrantArgs, Since, TailArgs, TokenArgs};
+pub(crate) use command_line::WRONG_USAGE;
 pub(crate) use database_url::DatabaseUrl;
 pub(crate) use jwt_values::{JwtKeys, Secret, SharedSecret};
 pub(crate) use limits::Limits;

@@ -90,7 +90,7 @@ pub fn run() -> ExitCode {
         }
         Err(problems) => {
             complain(&problems.to_string());
-            return ExitCode::from(cli::WRONG_USAGE);
+            return ExitCode::from(config::WRONG_USAGE);
         }
     };
     if command == Command::Check {
@@ -145,7 +145,7 @@ async fn dispatch(
 fn failed(error: &anyhow::Error) -> ExitCode {
     complain(&format!("{error:#}"));
     match error.is::<cli::WrongUsage>() {
-        true => ExitCode::from(cli::WRONG_USAGE),
+        true => ExitCode::from(config::WRONG_USAGE),
         false => ExitCode::FAILURE,
     }
 }

@@ -2,9 +2,6 @@
 
 use crate::one_line::one_line;
 
-/// The exit code for it.
-pub(crate) const WRONG_USAGE: u8 = 2;
-
 /// Why a command can't be meant as it was called. One line.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]

@@ -6,7 +6,7 @@ use clap::error::ErrorKind;
 use super::Cli;
 
 /// The exit code of a command that was called wrongly.
-const WRONG_USAGE: i32 = 2;
+pub(crate) const WRONG_USAGE: u8 = 2;
 
 /// Parses it. Ends the process for `--help`, `--version` and a misused command line.
 #[expect(
@@ -23,7 +23,7 @@ pub(super) fn parse() -> Cli {
         error.exit();
     }
     eprintln!("rowcast: {}", told(&error.to_string()));
-    std::process::exit(WRONG_USAGE)
+    std::process::exit(WRONG_USAGE.into())
 }
 
 /// What clap says, without the usage that it shows beside.
