@@ -113,8 +113,9 @@ impl Reading<'_> {
             if let Some(id) = row.try_get("id")? {
                 part.synced &= row.try_get::<bool, _>("sync")?;
                 match row::event(id, &row) {
-                    Ok(event) => {
+                    Ok(mut event) => {
                         bytes += event.payload.get().len();
+                        event.traceparent = row.try_get("traceparent")?;
                         part.events.push(Arc::new(event));
                     }
                     Err(why) => self.log_unusable(id, &row, &why),
