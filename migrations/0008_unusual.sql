@@ -201,9 +201,6 @@ begin
     end;
     result := coalesce(result, '{}');
   end if;
-  if not result ? 'rowcast:careful' then
-    result := result || jsonb_build_object('rowcast:careful', state);
-  end if;
   return result || jsonb_build_object('rowcast:careful, a member with a name that no column of a table can have', state);
 end $$;
 

@@ -86,7 +86,7 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
     else format('the message of %s in the room "%s" has the "id" "%s", that of message:new has "%s": the client kit takes them for two rows of %s; give both the same',
                 shown.event, shown.room, shown.id, first.id, definition.source) end
   from (
-    select r.room, f.nth, e.nth as place, e.event ->> 'event' as event, coalesce(e.event ->> 'on', '') = 'insert' and e.event ->> 'event' = 'message:new' as is_new,
+    select r.room, f.nth, e.nth as place, e.event ->> 'event' as event,
            case when jsonb_typeof(e.event -> 'payload' -> 'message') = 'object' then e.event -> 'payload' -> 'message' ->> 'id'
                 else coalesce((select rowcast.placeholder(m.col) from rowcast.row_members(definition, 'after') m where m.member = 'id' and m.col is not null),
                               rowcast.key_template(definition)) end as id

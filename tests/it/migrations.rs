@@ -41,7 +41,7 @@ const RELEASED: [(&str, &str); 23] = [
     ),
     (
         "0008_unusual.sql",
-        "442ecaf8c25e984e25c07d81a41c0115e526a6bdc66cb13d5379bc7d406177dc",
+        "4ba6dae5842da1da9a6b5ba2d1a9d64cf0022dfca4bf5a99cc160b2c10ae3030",
     ),
     (
         "0009_lookups.sql",
@@ -69,7 +69,7 @@ const RELEASED: [(&str, &str); 23] = [
     ),
     (
         "0015_doubts.sql",
-        "45cf8d90e2aea57c1a6d93366a36708003697cd0156a6010110788de3661547d",
+        "a18333c524f523b74c3e0f3c0710ec1ed9f2f8becc6308a729dc21eb52518ddd",
     ),
     (
         "0016_attach.sql",

@@ -2406,7 +2406,7 @@ CREATE FUNCTION rowcast.doubtful_messages(definition rowcast.attached) RETURNS S
     else format('the message of %s in the room "%s" has the "id" "%s", that of message:new has "%s": the client kit takes them for two rows of %s; give both the same',
                 shown.event, shown.room, shown.id, first.id, definition.source) end
   from (
-    select r.room, f.nth, e.nth as place, e.event ->> 'event' as event, coalesce(e.event ->> 'on', '') = 'insert' and e.event ->> 'event' = 'message:new' as is_new,
+    select r.room, f.nth, e.nth as place, e.event ->> 'event' as event,
            case when jsonb_typeof(e.event -> 'payload' -> 'message') = 'object' then e.event -> 'payload' -> 'message' ->> 'id'
                 else coalesce((select rowcast.placeholder(m.col) from rowcast.row_members(definition, 'after') m where m.member = 'id' and m.col is not null),
                               rowcast.key_template(definition)) end as id
@@ -3617,9 +3617,6 @@ begin
       result := null;
     end;
     result := coalesce(result, '{}');
-  end if;
-  if not result ? 'rowcast:careful' then
-    result := result || jsonb_build_object('rowcast:careful', state);
   end if;
   return result || jsonb_build_object('rowcast:careful, a member with a name that no column of a table can have', state);
 end $_$;
@@ -6675,7 +6672,7 @@ COPY public.letters_2026_01 (id, chat, body, sent) FROM stdin;
 --
 
 COPY public.message_statuses (id, message_id, status, error, occurred_at) FROM stdin;
-1	006615e7-2aff-8579-8a46-1e23c392d459	delivered	\N	2026-11-28 23:22:19.215745+00
+1	006615ec-5e2c-812b-8f85-81e42ee51ea2	delivered	\N	2026-11-28 23:45:35.053946+00
 \.
 
 
@@ -6684,8 +6681,8 @@ COPY public.message_statuses (id, message_id, status, error, occurred_at) FROM s
 --
 
 COPY public.messages (id, contact_id, direction, author, body, status, external_id, metadata, created_at, updated_at) FROM stdin;
-006615e7-2afe-8f9a-b9c9-8cd411463db9	42	inbound	Ana	of before	sent	\N	{}	2026-11-28 23:22:19.218079+00	2026-11-28 23:22:19.218079+00
-006615e7-2aff-8579-8a46-1e23c392d459	42	outbound	bot	and its answer	delivered	\N	{}	2026-11-28 23:22:19.21832+00	2026-11-28 23:22:19.223823+00
+006615ec-5e2b-8c2d-88f5-ffea9dea19b7	42	inbound	Ana	of before	sent	\N	{}	2026-11-28 23:45:35.05598+00	2026-11-28 23:45:35.05598+00
+006615ec-5e2c-812b-8f85-81e42ee51ea2	42	outbound	bot	and its answer	delivered	\N	{}	2026-11-28 23:45:35.056186+00	2026-11-28 23:45:35.060856+00
 \.
 
 
@@ -6703,7 +6700,7 @@ COPY public.notes (id, chat_id, body) FROM stdin;
 --
 
 COPY public.wa (wa_id, chat, ack, body, sent) FROM stdin;
-844197938335842305	7	1	of before	2026-11-28 23:22:19.215745
+844197938335842305	7	1	of before	2026-11-28 23:45:35.053946
 \.
 
 
@@ -6720,10 +6717,10 @@ COPY public.webhook_leftovers (id, kind, external_id, reason, item, received_at)
 --
 
 COPY rowcast.attached (source, capture, room, events, condition, key_columns, room_columns, columns, omit, key_case, order_column, careful, row_sql, attached_at, made, forms, as_text, words, defaults, timezone, lookups, rooms, order_columns, feeds, tree, by_row, always) FROM stdin;
-public.messages	public_messages	conversation:{contact_id}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "delete", "event": "message:deleted", "payload": {"contactId": "{contactId}", "messageId": "{id}"}}, {"on": "update", "event": "message:status", "columns": ["status"], "payload": {"at": "{updated_at}", "status": "{status}", "contactId": "{contactId}", "messageId": "{id}"}}, {"on": "update", "event": "message:updated", "columns": ["id", "contact_id", "direction", "author", "body", "external_id", "metadata", "created_at"], "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id}	{contact_id}	{id,contact_id,direction,author,body,status,external_id,metadata,created_at,updated_at}	{}	camel	created_at	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'contact_id' as "contactId", after -> 'direction' as direction, after -> 'author' as author, after -> 'body' as body, after -> 'status' as status, after -> 'external_id' as "externalId", after -> 'metadata' as metadata, replace(after ->> 'created_at', '+00:00', 'Z') as "createdAt", replace(after ->> 'updated_at', '+00:00', 'Z') as "updatedAt") o)	2026-11-28 23:22:19.074514+00	{"code": {"delete": ["774", "bdb7017375cd72fa4780a921427d2218"], "insert": ["774", "8c1f5486157052738ac0e4bfd7c0e88c"], "update": ["774", "a0db7c6be8e5b4a9fe3530212d444cbe"]}, "types": {"id": "2950", "body": "25", "author": "25", "status": "25", "metadata": "3802", "direction": "25", "contact_id": "25", "created_at": "1184", "updated_at": "1184", "external_id": "25"}}	{"created_at": "instant", "updated_at": "instant"}	\N	\N	\N	\N	\N	\N	\N	[{"key": ["id"], "room": "conversation:{contact_id}", "order": ["createdAt", "id"], "columns": [{"column": "contact_id", "lookup": null, "is_plain": true, "placeholder": "contact_id"}], "key_sql": "after ->> 'id'", "lookups": [], "members": ["author", "body", "contactId", "createdAt", "direction", "externalId", "id", "metadata", "status", "updatedAt"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'contact_id' as \\"contactId\\", after -> 'direction' as direction, after -> 'author' as author, after -> 'body' as body, after -> 'status' as status, after -> 'external_id' as \\"externalId\\", after -> 'metadata' as metadata, replace(after ->> 'created_at', '+00:00', 'Z') as \\"createdAt\\", replace(after ->> 'updated_at', '+00:00', 'Z') as \\"updatedAt\\") o)", "room_sql": "'conversation:' || (after ->> 'contact_id')", "id_column": null, "belongs_sql": "true"}]	f	f	f
-public.wa	public_wa	conversation:{chat}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "delete", "event": "message:deleted", "payload": {"contactId": "{contactId}", "messageId": "{wa_id}"}}, {"on": "update", "event": "message:status", "columns": ["ack"], "payload": {"at": "{at}", "status": "{ack}", "contactId": "{contactId}", "messageId": "{wa_id}"}}]	\N	{wa_id}	{chat}	{wa_id,chat,ack,body,sent}	{}	camel	sent	f	(select row_to_json(o.*) from (select after ->> 'wa_id' as id, after ->> 'wa_id' as "waId", after ->> 'chat' as chat, coalesce('{"0": "sent", "1": "delivered", "2": "read"}'::jsonb -> (after ->> 'ack'), after -> 'ack') as ack, after -> 'body' as body, rowcast.zoned(after ->> 'sent', 'America/Bogota') as sent) o)	2026-11-28 23:22:19.215745+00	{"code": {"delete": ["781", "15f3d9d2b212db543248dd0c995d9ea9"], "insert": ["781", "f79d943d02503ed58eef25a811789944"], "update": ["781", "b53a6447911f67204841170acf8be163"]}, "types": {"ack": "23", "body": "25", "chat": "25", "sent": "1114", "wa_id": "20"}}	{"sent": "local", "wa_id": "text"}	\N	{"ack": {"0": "sent", "1": "delivered", "2": "read"}}	\N	America/Bogota	\N	\N	\N	[{"key": ["id"], "room": "conversation:{chat}", "order": ["sent", "waId"], "columns": [{"column": "chat", "lookup": null, "is_plain": true, "placeholder": "chat"}], "key_sql": "after ->> 'wa_id'", "lookups": [], "members": ["ack", "body", "chat", "id", "sent", "waId"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'wa_id' as id, after ->> 'wa_id' as \\"waId\\", after ->> 'chat' as chat, coalesce('{\\"0\\": \\"sent\\", \\"1\\": \\"delivered\\", \\"2\\": \\"read\\"}'::jsonb -> (after ->> 'ack'), after -> 'ack') as ack, after -> 'body' as body, rowcast.zoned(after ->> 'sent', 'America/Bogota') as sent) o)", "room_sql": "'conversation:' || (after ->> 'chat')", "id_column": null, "belongs_sql": "true"}]	f	f	f
-public.letters	public_letters	conversation:{chat}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id,sent}	{chat}	{id,chat,body,sent}	{}	camel	sent	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat' as chat, after -> 'body' as body, replace(after ->> 'sent', '+00:00', 'Z') as sent) o)	2026-11-28 23:22:19.215745+00	{"code": {"insert": ["782", "5133fb0f27ee28ed689c0bf2c16cede5"], "update": ["782", "ab3073f844017e4afa0056284a88e8c9"]}, "types": {"id": "20", "body": "25", "chat": "25", "sent": "1184"}}	{"id": "text", "sent": "instant"}	\N	\N	\N	\N	\N	\N	\N	[{"key": ["id", "sent"], "room": "conversation:{chat}", "order": ["sent", "id"], "columns": [{"column": "chat", "lookup": null, "is_plain": true, "placeholder": "chat"}], "key_sql": "concat_ws(':', after ->> 'id', replace(after ->> 'sent', '+00:00', 'Z'))", "lookups": [], "members": ["body", "chat", "id", "sent"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat' as chat, after -> 'body' as body, replace(after ->> 'sent', '+00:00', 'Z') as sent) o)", "room_sql": "'conversation:' || (after ->> 'chat')", "id_column": "id", "belongs_sql": "true"}]	t	f	f
-public.notes	public_notes	order:{chat.jid}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id}	{}	{id,chat_id,body}	{}	camel	id	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat_id' as "chatId", after -> 'body' as body) o)	2026-11-28 23:22:19.215745+00	{"code": {"insert": ["783", "66eee117dab2d943491b83e90d8cb7fe"], "update": ["783", "8114ba8461141244e5c608b10db345c1"]}, "types": {"id": "20", "body": "25", "chat_id": "20"}}	{"id": "text", "chat_id": "text"}	\N	\N	\N	\N	{"chat": {"key": ["id"], "row": [], "table": "public.chats", "types": ["bigint"], "column": ["chat_id"], "columns": {"jid": null}}}	\N	\N	[{"key": ["id"], "room": "order:{chat.jid}", "order": ["id"], "columns": [{"column": "jid", "lookup": "chat", "is_plain": true, "placeholder": "chat.jid"}], "key_sql": "after ->> 'id'", "lookups": [{"key": ["id"], "own": ["chat_id"], "join": "c.id = (r.after ->> 'chat_id')::bigint", "name": "chat", "table": "public.chats", "types": ["bigint"], "members": {"jid": "case when c.jid is distinct from null and pg_column_size(c.jid) <= 65536 then case when pg_typeof(c.jid)::oid < 16384 and pg_typeof(c.jid)::oid not in ('json'::regtype, 'json[]'::regtype) then to_jsonb(c.jid) else to_jsonb(format('%s', c.jid)) end end"}, "no_code": "c.relkind = 'r' and c.relfilenode = pg_relation_filenode(c.oid) and not exists (\\n      select from pg_attribute a join pg_type t on t.oid = a.atttypid\\n      where a.attrelid = c.oid and a.attname = any ('{id}') and t.oid >= 16384 and not (t.typtype = 'd' and t.typbasetype < 16384))\\n      and rowcast.plans_no_code(c.oid)"}], "members": ["body", "chatId", "id"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat_id' as \\"chatId\\", after -> 'body' as body) o)", "room_sql": "'order:' || (after -> 'chat' ->> 'jid')", "id_column": null, "belongs_sql": "true"}]	f	f	f
+public.messages	public_messages	conversation:{contact_id}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "delete", "event": "message:deleted", "payload": {"contactId": "{contactId}", "messageId": "{id}"}}, {"on": "update", "event": "message:status", "columns": ["status"], "payload": {"at": "{updated_at}", "status": "{status}", "contactId": "{contactId}", "messageId": "{id}"}}, {"on": "update", "event": "message:updated", "columns": ["id", "contact_id", "direction", "author", "body", "external_id", "metadata", "created_at"], "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id}	{contact_id}	{id,contact_id,direction,author,body,status,external_id,metadata,created_at,updated_at}	{}	camel	created_at	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'contact_id' as "contactId", after -> 'direction' as direction, after -> 'author' as author, after -> 'body' as body, after -> 'status' as status, after -> 'external_id' as "externalId", after -> 'metadata' as metadata, replace(after ->> 'created_at', '+00:00', 'Z') as "createdAt", replace(after ->> 'updated_at', '+00:00', 'Z') as "updatedAt") o)	2026-11-28 23:45:34.970361+00	{"code": {"delete": ["774", "bdb7017375cd72fa4780a921427d2218"], "insert": ["774", "8c1f5486157052738ac0e4bfd7c0e88c"], "update": ["774", "a0db7c6be8e5b4a9fe3530212d444cbe"]}, "types": {"id": "2950", "body": "25", "author": "25", "status": "25", "metadata": "3802", "direction": "25", "contact_id": "25", "created_at": "1184", "updated_at": "1184", "external_id": "25"}}	{"created_at": "instant", "updated_at": "instant"}	\N	\N	\N	\N	\N	\N	\N	[{"key": ["id"], "room": "conversation:{contact_id}", "order": ["createdAt", "id"], "columns": [{"column": "contact_id", "lookup": null, "is_plain": true, "placeholder": "contact_id"}], "key_sql": "after ->> 'id'", "lookups": [], "members": ["author", "body", "contactId", "createdAt", "direction", "externalId", "id", "metadata", "status", "updatedAt"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'contact_id' as \\"contactId\\", after -> 'direction' as direction, after -> 'author' as author, after -> 'body' as body, after -> 'status' as status, after -> 'external_id' as \\"externalId\\", after -> 'metadata' as metadata, replace(after ->> 'created_at', '+00:00', 'Z') as \\"createdAt\\", replace(after ->> 'updated_at', '+00:00', 'Z') as \\"updatedAt\\") o)", "room_sql": "'conversation:' || (after ->> 'contact_id')", "id_column": null, "belongs_sql": "true"}]	f	f	f
+public.wa	public_wa	conversation:{chat}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "delete", "event": "message:deleted", "payload": {"contactId": "{contactId}", "messageId": "{wa_id}"}}, {"on": "update", "event": "message:status", "columns": ["ack"], "payload": {"at": "{at}", "status": "{ack}", "contactId": "{contactId}", "messageId": "{wa_id}"}}]	\N	{wa_id}	{chat}	{wa_id,chat,ack,body,sent}	{}	camel	sent	f	(select row_to_json(o.*) from (select after ->> 'wa_id' as id, after ->> 'wa_id' as "waId", after ->> 'chat' as chat, coalesce('{"0": "sent", "1": "delivered", "2": "read"}'::jsonb -> (after ->> 'ack'), after -> 'ack') as ack, after -> 'body' as body, rowcast.zoned(after ->> 'sent', 'America/Bogota') as sent) o)	2026-11-28 23:45:35.053946+00	{"code": {"delete": ["781", "15f3d9d2b212db543248dd0c995d9ea9"], "insert": ["781", "f79d943d02503ed58eef25a811789944"], "update": ["781", "b53a6447911f67204841170acf8be163"]}, "types": {"ack": "23", "body": "25", "chat": "25", "sent": "1114", "wa_id": "20"}}	{"sent": "local", "wa_id": "text"}	\N	{"ack": {"0": "sent", "1": "delivered", "2": "read"}}	\N	America/Bogota	\N	\N	\N	[{"key": ["id"], "room": "conversation:{chat}", "order": ["sent", "waId"], "columns": [{"column": "chat", "lookup": null, "is_plain": true, "placeholder": "chat"}], "key_sql": "after ->> 'wa_id'", "lookups": [], "members": ["ack", "body", "chat", "id", "sent", "waId"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'wa_id' as id, after ->> 'wa_id' as \\"waId\\", after ->> 'chat' as chat, coalesce('{\\"0\\": \\"sent\\", \\"1\\": \\"delivered\\", \\"2\\": \\"read\\"}'::jsonb -> (after ->> 'ack'), after -> 'ack') as ack, after -> 'body' as body, rowcast.zoned(after ->> 'sent', 'America/Bogota') as sent) o)", "room_sql": "'conversation:' || (after ->> 'chat')", "id_column": null, "belongs_sql": "true"}]	f	f	f
+public.letters	public_letters	conversation:{chat}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id,sent}	{chat}	{id,chat,body,sent}	{}	camel	sent	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat' as chat, after -> 'body' as body, replace(after ->> 'sent', '+00:00', 'Z') as sent) o)	2026-11-28 23:45:35.053946+00	{"code": {"insert": ["782", "5133fb0f27ee28ed689c0bf2c16cede5"], "update": ["782", "ab3073f844017e4afa0056284a88e8c9"]}, "types": {"id": "20", "body": "25", "chat": "25", "sent": "1184"}}	{"id": "text", "sent": "instant"}	\N	\N	\N	\N	\N	\N	\N	[{"key": ["id", "sent"], "room": "conversation:{chat}", "order": ["sent", "id"], "columns": [{"column": "chat", "lookup": null, "is_plain": true, "placeholder": "chat"}], "key_sql": "concat_ws(':', after ->> 'id', replace(after ->> 'sent', '+00:00', 'Z'))", "lookups": [], "members": ["body", "chat", "id", "sent"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat' as chat, after -> 'body' as body, replace(after ->> 'sent', '+00:00', 'Z') as sent) o)", "room_sql": "'conversation:' || (after ->> 'chat')", "id_column": "id", "belongs_sql": "true"}]	t	f	f
+public.notes	public_notes	order:{chat.jid}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id}	{}	{id,chat_id,body}	{}	camel	id	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat_id' as "chatId", after -> 'body' as body) o)	2026-11-28 23:45:35.053946+00	{"code": {"insert": ["783", "66eee117dab2d943491b83e90d8cb7fe"], "update": ["783", "8114ba8461141244e5c608b10db345c1"]}, "types": {"id": "20", "body": "25", "chat_id": "20"}}	{"id": "text", "chat_id": "text"}	\N	\N	\N	\N	{"chat": {"key": ["id"], "row": [], "table": "public.chats", "types": ["bigint"], "column": ["chat_id"], "columns": {"jid": null}}}	\N	\N	[{"key": ["id"], "room": "order:{chat.jid}", "order": ["id"], "columns": [{"column": "jid", "lookup": "chat", "is_plain": true, "placeholder": "chat.jid"}], "key_sql": "after ->> 'id'", "lookups": [{"key": ["id"], "own": ["chat_id"], "join": "c.id = (r.after ->> 'chat_id')::bigint", "name": "chat", "table": "public.chats", "types": ["bigint"], "members": {"jid": "case when c.jid is distinct from null and pg_column_size(c.jid) <= 65536 then case when pg_typeof(c.jid)::oid < 16384 and pg_typeof(c.jid)::oid not in ('json'::regtype, 'json[]'::regtype) then to_jsonb(c.jid) else to_jsonb(format('%s', c.jid)) end end"}, "no_code": "c.relkind = 'r' and c.relfilenode = pg_relation_filenode(c.oid) and not exists (\\n      select from pg_attribute a join pg_type t on t.oid = a.atttypid\\n      where a.attrelid = c.oid and a.attname = any ('{id}') and t.oid >= 16384 and not (t.typtype = 'd' and t.typbasetype < 16384))\\n      and rowcast.plans_no_code(c.oid)"}], "members": ["body", "chatId", "id"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat_id' as \\"chatId\\", after -> 'body' as body) o)", "room_sql": "'order:' || (after -> 'chat' ->> 'jid')", "id_column": null, "belongs_sql": "true"}]	f	f	f
 \.
 
 
@@ -6732,8 +6729,8 @@ public.notes	public_notes	order:{chat.jid}	[{"on": "insert", "event": "message:n
 --
 
 COPY rowcast.chat_migrations (version, description, installed_on, success, checksum, execution_time) FROM stdin;
-1	chat	2026-11-28 23:22:19.074514+00	t	\\x554460eda90394531867fd411b4151527aef270e1d903f8e0f3e9f3f9f680ce40e498420fc23d78438bb6d62a91e18f2	73897871
-2	webhook	2026-11-28 23:22:19.151209+00	t	\\x04c8e781614571c95f1e2885ca5bd125eb3fd011f43a3ea63837ba4f8d3e90cfbd898cf3d7b1bc8965eaa98a05987774	6409705
+1	chat	2026-11-28 23:45:34.970361+00	t	\\x554460eda90394531867fd411b4151527aef270e1d903f8e0f3e9f3f9f680ce40e498420fc23d78438bb6d62a91e18f2	46276996
+2	webhook	2026-11-28 23:45:35.019173+00	t	\\x04c8e781614571c95f1e2885ca5bd125eb3fd011f43a3ea63837ba4f8d3e90cfbd898cf3d7b1bc8965eaa98a05987774	2057046
 \.
 
 
@@ -6742,7 +6739,7 @@ COPY rowcast.chat_migrations (version, description, installed_on, success, check
 --
 
 COPY rowcast.epoch (only_row, value, system_identifier, timeline, database, recovered, pruned, relation, removed) FROM stdin;
-t	8248072097420494262	7713366721536846032	1	16723	{}	\N	16410	\N
+t	5372702010629639365	7713372717287054533	1	16723	{}	\N	16410	\N
 \.
 
 
@@ -6751,15 +6748,15 @@ t	8248072097420494262	7713366721536846032	1	16723	{}	\N	16410	\N
 --
 
 COPY rowcast.events (id, xid, at, room, event, data, source, sync, traceparent) FROM stdin;
-1	780	2026-11-28 23:22:19.222657+00	conversation:42	message:new	{"message":{"id":"006615e7-2afe-8f9a-b9c9-8cd411463db9","contactId":"42","direction":"inbound","author":"Ana","body":"of before","status":"sent","externalId":null,"metadata":{},"createdAt":"2026-11-28T23:22:19.218079Z","updatedAt":"2026-11-28T23:22:19.218079Z"},"contactId":"42"}	public.messages	f	\N
-2	780	2026-11-28 23:22:19.222858+00	conversation:42	message:new	{"message":{"id":"006615e7-2aff-8579-8a46-1e23c392d459","contactId":"42","direction":"outbound","author":"bot","body":"and its answer","status":"sent","externalId":null,"metadata":{},"createdAt":"2026-11-28T23:22:19.21832Z","updatedAt":"2026-11-28T23:22:19.21832Z"},"contactId":"42"}	public.messages	f	\N
-3	780	2026-11-28 23:22:19.226184+00	conversation:42	message:status	{"at":"2026-11-28T23:22:19.223823Z","status":"delivered","contactId":"42","messageId":"006615e7-2aff-8579-8a46-1e23c392d459"}	public.messages	f	\N
-4	780	2026-11-28 23:22:19.278589+00	conversation:7	message:new	{"message":{"id":"844197938335842305","waId":"844197938335842305","chat":"7","ack":"sent","body":"of before","sent":"2026-11-29T04:22:19.215745Z"},"contactId":"7"}	public.wa	f	\N
-5	780	2026-11-28 23:22:19.279939+00	conversation:7	message:status	{"at":"2026-11-28T23:22:19.279928Z","status":"delivered","contactId":"7","messageId":"844197938335842305"}	public.wa	f	\N
-6	780	2026-11-28 23:22:19.306316+00	conversation:8	message:new	{"message":{"id":"1","chat":"8","body":"of before","sent":"2026-01-02T00:00:00Z"},"contactId":"8"}	public.letters	f	\N
-7	780	2026-11-28 23:22:19.334627+00	order:9	message:new	{"message":{"id":"1","chatId":"1","body":"of before"},"contactId":"9"}	public.notes	f	\N
-8	780	2026-11-28 23:22:19.334925+00	conversation:42	note	{"n": 1}	\N	f	\N
-9	780	2026-11-28 23:22:19.335538+00	rowcast:revocations	revoked	{"subject" : "user-7", "issuer" : null, "room" : "conversation:42", "at" : 1795908139, "reason" : null}	rowcast.revoke	t	\N
+1	780	2026-11-28 23:45:35.059842+00	conversation:42	message:new	{"message":{"id":"006615ec-5e2b-8c2d-88f5-ffea9dea19b7","contactId":"42","direction":"inbound","author":"Ana","body":"of before","status":"sent","externalId":null,"metadata":{},"createdAt":"2026-11-28T23:45:35.05598Z","updatedAt":"2026-11-28T23:45:35.05598Z"},"contactId":"42"}	public.messages	f	\N
+2	780	2026-11-28 23:45:35.060016+00	conversation:42	message:new	{"message":{"id":"006615ec-5e2c-812b-8f85-81e42ee51ea2","contactId":"42","direction":"outbound","author":"bot","body":"and its answer","status":"sent","externalId":null,"metadata":{},"createdAt":"2026-11-28T23:45:35.056186Z","updatedAt":"2026-11-28T23:45:35.056186Z"},"contactId":"42"}	public.messages	f	\N
+3	780	2026-11-28 23:45:35.06301+00	conversation:42	message:status	{"at":"2026-11-28T23:45:35.060856Z","status":"delivered","contactId":"42","messageId":"006615ec-5e2c-812b-8f85-81e42ee51ea2"}	public.messages	f	\N
+4	780	2026-11-28 23:45:35.110996+00	conversation:7	message:new	{"message":{"id":"844197938335842305","waId":"844197938335842305","chat":"7","ack":"sent","body":"of before","sent":"2026-11-29T04:45:35.053946Z"},"contactId":"7"}	public.wa	f	\N
+5	780	2026-11-28 23:45:35.112243+00	conversation:7	message:status	{"at":"2026-11-28T23:45:35.112232Z","status":"delivered","contactId":"7","messageId":"844197938335842305"}	public.wa	f	\N
+6	780	2026-11-28 23:45:35.137253+00	conversation:8	message:new	{"message":{"id":"1","chat":"8","body":"of before","sent":"2026-01-02T00:00:00Z"},"contactId":"8"}	public.letters	f	\N
+7	780	2026-11-28 23:45:35.16472+00	order:9	message:new	{"message":{"id":"1","chatId":"1","body":"of before"},"contactId":"9"}	public.notes	f	\N
+8	780	2026-11-28 23:45:35.164995+00	conversation:42	note	{"n": 1}	\N	f	\N
+9	780	2026-11-28 23:45:35.165595+00	rowcast:revocations	revoked	{"subject" : "user-7", "issuer" : null, "room" : "conversation:42", "at" : 1795909535, "reason" : null}	rowcast.revoke	t	\N
 \.
 
 
@@ -6768,27 +6765,27 @@ COPY rowcast.events (id, xid, at, room, event, data, source, sync, traceparent) 
 --
 
 COPY rowcast.migrations (version, description, installed_on, success, checksum, execution_time) FROM stdin;
-1	outbox	2026-11-28 23:22:18.986428+00	t	\\x75a971d2f4603775856135201badfc691b27ab5d60ae7d9b0dceb2a5e84e84448682c22aeeeff00fdbda40c0513a6e1b	4866885
-2	epoch	2026-11-28 23:22:18.994646+00	t	\\x7f6049ca7e880b20d0c8b70ccf233afa1c237306e92eb58c6d93272c19d2ae8b2ac8341e231e906bbf019877b944e416	3049656
-3	secret	2026-11-28 23:22:18.998813+00	t	\\x4814df5c13ff08d7b04045bc7bb5db919a3d148441296274280f9466fbae11c78578b8a8b200be847755d106ff4432ed	1926862
-4	sessions	2026-11-28 23:22:19.001735+00	t	\\x7d2fd89eb93642a55a3d6797160b480a1de77dac12b21915b195b428dda6abfc178ce70a12a585814761061539c9ba78	2220760
-5	attached	2026-11-28 23:22:19.005106+00	t	\\xa34bd31e460837c05bce157a503de8dd4fc8a871a995cdaef3b570c167e4135a1e9a219f45519571a1747ca393abbf89	2110717
-6	template	2026-11-28 23:22:19.008293+00	t	\\x4a7bc3f08d88241f891d4e4f3ce74c9e47b3434e5f6958ff217d65d4f087af51fe916d60162883fe6697f9e61913b812	970827
-7	values	2026-11-28 23:22:19.010152+00	t	\\x214d31af2d411d8f580629dbffe78831bca0d4c59e5043c053017adfe6cb0ca3b689019f9e942ef7e079fb91fa81ed15	1761016
-8	unusual	2026-11-28 23:22:19.012801+00	t	\\xfa2f5f1e2fa81f4aeca92951606b2992868b8d0ef5d5fe0fa6e99668a1ed2416f1e1872357622affa1c52d019eac799b	2970288
-9	lookups	2026-11-28 23:22:19.016678+00	t	\\xf7a0301423a0123108a8b0c2e3283e44397369c76a4584f04f45b2f53cd9d5f646e83fd79fb94419e969f2e83e62c113	2088654
-10	rooms	2026-11-28 23:22:19.019648+00	t	\\xb6dd351fe7e1d7de067053cb1700a149a66c0f79368ae99bad3a70037d5f53ac62c32177f739fc23fdfed0d0ba29e6d6	1176263
-11	capture	2026-11-28 23:22:19.0218+00	t	\\xebe3e3ab0744cf736fd044b5e0334c0d7c3142f41c92eeba5e9934cba81ed2e54afda6878266a400203daeda96e81845	1586004
-12	trees	2026-11-28 23:22:19.024285+00	t	\\x1331fe0629a2797db01f1804598aa5e533c85e7a5eec6480ca3a0fe4e1ff3bb2ffc7ddceb3ab73e1b612774397fb02db	1248161
-13	check	2026-11-28 23:22:19.029928+00	t	\\x628d0bb7762aaf98a755b4bb15991349544125cd0ce5d7ce062cc31a128a31ad5bff473a444f4186d50a85232b5d5ac4	1387809
-14	define	2026-11-28 23:22:19.032354+00	t	\\xbdc9bd9a93f5c471d855c548a068bdc76749491b72ed250ac8f0a058c251c7ec600e49e6b9ea437e72d97f70d359947c	1667956
-15	doubts	2026-11-28 23:22:19.034968+00	t	\\x5dc31349c4fce4d66298384668807b57e13c870e236d3359046326295bc2450cb5cf15efa974c2210ebb2ff703d63595	1346358
-16	attach	2026-11-28 23:22:19.037316+00	t	\\x89d7e004fa1da1dd4902c0f3bef043957e0f6faa4ef5c3c5871fa62cb9d5edf02ea65fdaeff878d3a0b9612044f91820	3672936
-17	sources	2026-11-28 23:22:19.042054+00	t	\\x2a152b6f849f9d56c7ff1681054aa5518902b4e8d1bcda51e2b89aad077172ecd8c2d59199a1263d960e4004d8e30dfe	15765371
-18	preview	2026-11-28 23:22:19.059299+00	t	\\x5ffd895748f8f2d2e203d964b962ab9fe0bf737bb12e06767daceef17a1ea41e64d102062d03f12b1d956f894fa6a83b	1598002
-19	emit	2026-11-28 23:22:19.062+00	t	\\x462e28576a630c3d906bc50440f2f87633a3e9269b022bb1dab0f50e0879c5f0f960b754f18a811732d0a3f8b7a3b0cf	3010398
-20	policy	2026-11-28 23:22:19.066119+00	t	\\x57a727789f34476a188dcb35a7aa2c23a685821b4b633360da43849ee1fdd2044dabddb66de75eef786ba70ca38470dc	2687356
-21	whatsapp	2026-11-28 23:22:19.069905+00	t	\\x1c62d25c7ce77444e01fc40199c877dd550c12d8448baf9cd5516bc6364cbcfa1e249fd2ffdf11c452bb26ad840fe4a2	3043167
+1	outbox	2026-11-28 23:45:34.906839+00	t	\\x75a971d2f4603775856135201badfc691b27ab5d60ae7d9b0dceb2a5e84e84448682c22aeeeff00fdbda40c0513a6e1b	2486427
+2	epoch	2026-11-28 23:45:34.911824+00	t	\\x7f6049ca7e880b20d0c8b70ccf233afa1c237306e92eb58c6d93272c19d2ae8b2ac8341e231e906bbf019877b944e416	2837740
+3	secret	2026-11-28 23:45:34.915408+00	t	\\x4814df5c13ff08d7b04045bc7bb5db919a3d148441296274280f9466fbae11c78578b8a8b200be847755d106ff4432ed	1837799
+4	sessions	2026-11-28 23:45:34.917845+00	t	\\x7d2fd89eb93642a55a3d6797160b480a1de77dac12b21915b195b428dda6abfc178ce70a12a585814761061539c9ba78	2091138
+5	attached	2026-11-28 23:45:34.92077+00	t	\\xa34bd31e460837c05bce157a503de8dd4fc8a871a995cdaef3b570c167e4135a1e9a219f45519571a1747ca393abbf89	2027182
+6	template	2026-11-28 23:45:34.923458+00	t	\\x4a7bc3f08d88241f891d4e4f3ce74c9e47b3434e5f6958ff217d65d4f087af51fe916d60162883fe6697f9e61913b812	751521
+7	values	2026-11-28 23:45:34.924748+00	t	\\x214d31af2d411d8f580629dbffe78831bca0d4c59e5043c053017adfe6cb0ca3b689019f9e942ef7e079fb91fa81ed15	1686785
+8	unusual	2026-11-28 23:45:34.926981+00	t	\\x3bcf99738d4b5ad716a1c91cc048b76ced06db99e4006446d59608bbab764d6d6387e6c1a905676ca72584337eacf24a	2855597
+9	lookups	2026-11-28 23:45:34.930503+00	t	\\xf7a0301423a0123108a8b0c2e3283e44397369c76a4584f04f45b2f53cd9d5f646e83fd79fb94419e969f2e83e62c113	2000763
+10	rooms	2026-11-28 23:45:34.933456+00	t	\\xb6dd351fe7e1d7de067053cb1700a149a66c0f79368ae99bad3a70037d5f53ac62c32177f739fc23fdfed0d0ba29e6d6	1093330
+11	capture	2026-11-28 23:45:34.935332+00	t	\\xebe3e3ab0744cf736fd044b5e0334c0d7c3142f41c92eeba5e9934cba81ed2e54afda6878266a400203daeda96e81845	1553015
+12	trees	2026-11-28 23:45:34.937763+00	t	\\x1331fe0629a2797db01f1804598aa5e533c85e7a5eec6480ca3a0fe4e1ff3bb2ffc7ddceb3ab73e1b612774397fb02db	1195412
+13	check	2026-11-28 23:45:34.939848+00	t	\\x628d0bb7762aaf98a755b4bb15991349544125cd0ce5d7ce062cc31a128a31ad5bff473a444f4186d50a85232b5d5ac4	1343413
+14	define	2026-11-28 23:45:34.942057+00	t	\\xbdc9bd9a93f5c471d855c548a068bdc76749491b72ed250ac8f0a058c251c7ec600e49e6b9ea437e72d97f70d359947c	1535800
+15	doubts	2026-11-28 23:45:34.94446+00	t	\\xd092817463f2bab89c137265f9cee204fbf740e731a6f0c1af8541b5d63556e8c7bf9ad0eae84c9905d77930561c88b9	1198206
+16	attach	2026-11-28 23:45:34.946546+00	t	\\x89d7e004fa1da1dd4902c0f3bef043957e0f6faa4ef5c3c5871fa62cb9d5edf02ea65fdaeff878d3a0b9612044f91820	1042293
+17	sources	2026-11-28 23:45:34.948479+00	t	\\x2a152b6f849f9d56c7ff1681054aa5518902b4e8d1bcda51e2b89aad077172ecd8c2d59199a1263d960e4004d8e30dfe	11227092
+18	preview	2026-11-28 23:45:34.961015+00	t	\\x5ffd895748f8f2d2e203d964b962ab9fe0bf737bb12e06767daceef17a1ea41e64d102062d03f12b1d956f894fa6a83b	982745
+19	emit	2026-11-28 23:45:34.962975+00	t	\\x462e28576a630c3d906bc50440f2f87633a3e9269b022bb1dab0f50e0879c5f0f960b754f18a811732d0a3f8b7a3b0cf	580315
+20	policy	2026-11-28 23:45:34.964507+00	t	\\x57a727789f34476a188dcb35a7aa2c23a685821b4b633360da43849ee1fdd2044dabddb66de75eef786ba70ca38470dc	2590277
+21	whatsapp	2026-11-28 23:45:34.96809+00	t	\\x1c62d25c7ce77444e01fc40199c877dd550c12d8448baf9cd5516bc6364cbcfa1e249fd2ffdf11c452bb26ad840fe4a2	1094631
 \.
 
 
@@ -6797,7 +6794,7 @@ COPY rowcast.migrations (version, description, installed_on, success, checksum, 
 --
 
 COPY rowcast.revocations (subject, issuer, room, revoked_at, reason) FROM stdin;
-user-7	\N	conversation:42	2026-11-28 23:22:19.335016+00	\N
+user-7	\N	conversation:42	2026-11-28 23:45:35.165078+00	\N
 \.
 
 
@@ -6806,7 +6803,7 @@ user-7	\N	conversation:42	2026-11-28 23:22:19.335016+00	\N
 --
 
 COPY rowcast.sessions (pid_hash, identity, owner, rooms, last_sent_offset, complete_to_offset, updated_at, ended_at, counted_for) FROM stdin;
-\\xd205a28abe5e3ee2e1c08be88b27bd02	anonymous	6293787343783208969	{"conversation:42": ["AQIAkwYAlsoDDMcSRA0"]}	AQIAkwYAlsoDDMcSRA0	AQIAkwYAlsoDDMcSRA0	2026-11-28 23:22:19.737942+00	2026-11-28 23:22:19.737942+00	\\xa15c9f518da60f6e69e3d5c2f986dc42
+\\x8ad19f2664f3339c8c2d03467bdd098d	anonymous	7805150626858374736	{"conversation:42": ["AQIAkwYAnpV2rvHXofY"]}	AQIAkwYAnpV2rvHXofY	AQIAkwYAnpV2rvHXofY	2026-11-28 23:45:35.429089+00	2026-11-28 23:45:35.429089+00	\\xa15c9f518da60f6e69e3d5c2f986dc42
 \.
 
 
