@@ -56,7 +56,7 @@ create table if not exists public.messages (
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
 );
-create index if not exists messages_contact on public.messages (contact_id, created_at);
+create index if not exists messages_contact on public.messages (contact_id, created_at, id);
 
 create table if not exists public.message_statuses (
   id bigint generated always as identity primary key,

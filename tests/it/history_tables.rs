@@ -9,7 +9,7 @@ use crate::harness::{Database, Server};
 pub(crate) async fn without_chat() -> Database {
     let database = Database::chat().await;
     database
-        .run("select rowcast.detach('messages'); drop table message_statuses, messages")
+        .run("select rowcast.detach('messages'); drop table message_statuses, messages, conversations")
         .await;
     database
 }

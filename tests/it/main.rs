@@ -43,6 +43,7 @@ mod hosts;
 mod http;
 mod identity_limits;
 mod idle;
+mod inbox;
 mod inspector;
 mod join;
 mod keep_alive;

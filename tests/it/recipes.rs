@@ -56,7 +56,7 @@ async fn the_recipes_send_what_they_show() {
         runs(&database, heading).await;
         count += 1;
     }
-    assert_eq!(count, 9);
+    assert_eq!(count, 10);
     // History says the same as the events.
     let server = Server::on(&database).await;
     let page = server.read("42", "messages").await;

@@ -21,7 +21,7 @@ fn folder() -> PathBuf {
 
 /// A database as it is after a while: tables of one's own, events, and the session of a client that has gone.
 async fn lived_in() -> Database {
-    let database = Database::chat().await;
+    let database = Database::inbox().await;
     let scene = fs::read_to_string(folder().join("scene.sql"));
     database.run(&scene.expect("a readable file")).await;
     let server = Server::on(&database).await;

@@ -19,7 +19,7 @@ pub(super) struct Stage {
 impl Stage {
     /// With the chat tables and nothing in them.
     pub(super) async fn new() -> Self {
-        Self::on(Database::chat().await).await
+        Self::on(Database::inbox().await).await
     }
 
     /// On a database that the test brings.

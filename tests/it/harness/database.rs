@@ -39,6 +39,13 @@ impl Database {
         Self::create(cluster, Some(&template)).await
     }
 
+    /// The same with the inbox of the chat tables attached, as `rowcast migrate --chat` leaves it.
+    pub(crate) async fn inbox() -> Self {
+        let database = Self::chat().await;
+        database.run("select rowcast.create_inbox()").await;
+        database
+    }
+
     /// A database in which nobody made anything.
     pub(crate) async fn empty() -> Self {
         Self::create(Cluster::shared(), None).await

@@ -1,7 +1,8 @@
 //! The template of the tests' databases.
 //!
 //! Built once per set of migrations by the real `rowcast migrate --chat`, named by what they say, and left for the next
-//! run on the same cluster.
+//! run on the same cluster. Its inbox is kept by every write, but is not attached: tests count the events of what they write, and an
+//! inbox doubles them. `Database::inbox` attaches it.
 
 use std::fs;
 use std::path::Path;
@@ -32,6 +33,9 @@ pub(super) async fn of(cluster: &Cluster) -> String {
             .database(&url)
             .succeed()
             .await;
+        let mut built = connect(&url).await;
+        run(&mut built, "select rowcast.detach('public.conversations')").await;
+        built.close().await.expect("the connection closes");
         run(
             &mut postgres,
             &format!("alter database {building} with allow_connections false"),
