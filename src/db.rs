@@ -65,7 +65,7 @@ mod stats;
 mod vacuum;
 
 pub(crate) use call::{Call, call};
-pub(crate) use chat::{Chat, ChatError, Conversation, Report};
+pub(crate) use chat::{Chat, ChatError, Report};
 pub(crate) use doctor::{Doctor, Finding, Level, SourceEntry, list_sources};
 pub(crate) use fault::{cause_of, cause_with, is_refused, ungiven};
 pub(crate) use grants::{Grant, Wanted, apply_grants, grants_for, policy_givers};

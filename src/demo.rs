@@ -6,7 +6,6 @@
 //!
 //! | endpoint | body | answer |
 //! |---|---|---|
-//! | `GET /demo/conversations?wait=0` | | `{ "conversations": [{ "contactId", "last": {row}, "unread": 3 }] }`, the newest first, at most 200; with `wait` (seconds, 0 to 25) and `If-None-Match`, once it is another |
 //! | `POST /demo/conversations/{contactId}/messages` | `{ "body": "..." }`, 1 to 4096 characters | 201 `{ "id" }`: an agent's message |
 //! | `POST /demo/conversations/{contactId}/read` | `{}` | 204: what the contact wrote is read |
 //! | `POST /demo/conversations/{contactId}/bot` | `{}` | 204 when the bot is done: it types, replies, and the reply is delivered and read |
@@ -26,7 +25,6 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 mod bot;
-mod conversations;
 mod json_body;
 mod writes;
 
@@ -36,8 +34,6 @@ use crate::http::page::{self, ASSETS, PAGE};
 use crate::http::{Api, api};
 use crate::http_error::{Error, json_response};
 
-/// The list.
-const CONVERSATIONS: &str = "/demo/conversations";
 /// An agent's messages.
 const MESSAGES: &str = "/demo/conversations/{contactId}/messages";
 /// Reading.
@@ -48,7 +44,7 @@ const BOT: &str = "/demo/conversations/{contactId}/bot";
 const ABOUT: &str = "/demo/about";
 
 /// Every route of the demo, for the metrics.
-pub(crate) const ROUTES: &[&str] = &[PAGE, ASSETS, CONVERSATIONS, MESSAGES, READ, BOT, ABOUT];
+pub(crate) const ROUTES: &[&str] = &[PAGE, ASSETS, MESSAGES, READ, BOT, ABOUT];
 
 const UNBUILT: &str = "The dashboard is not in this binary: it was built without it. In a clone of Rowcast:\n\n    \
     make demo && cargo build --release\n\n\
@@ -97,7 +93,6 @@ impl Demo {
     /// The routes of the page and of its endpoints.
     pub(crate) fn routes(self: &Arc<Self>) -> Router {
         Router::new()
-            .route(CONVERSATIONS, get(conversations::answer))
             .route(MESSAGES, post(writes::send))
             .route(READ, post(writes::mark_read))
             .route(BOT, post(bot::play))

@@ -37,7 +37,7 @@ mod starting;
 
 pub(crate) use admin_access::{AdminAccess, MARK};
 pub(crate) use api::Api;
-pub(crate) use api_limits::{ApiLimits, Caller};
+pub(crate) use api_limits::ApiLimits;
 pub(crate) use health::Health;
 pub(crate) use metrics::admin;
 

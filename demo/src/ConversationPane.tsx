@@ -10,10 +10,9 @@ import { phone } from "./media";
 import { PsqlHint } from "./PsqlHint";
 import { go } from "./route";
 import { texts } from "./texts";
+import { options } from "./useInbox";
 import { useOutgoing } from "./useOutgoing";
 import { useRead } from "./useRead";
-
-const options = { url: location.origin };
 
 interface Props {
   contactId: string;

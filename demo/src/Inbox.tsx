@@ -1,19 +1,27 @@
 import { Avatar } from "./Avatar";
-import type { Entry } from "./api";
 import { previewOf } from "./kinds";
 import { OpenForm } from "./OpenForm";
 import { hrefOf } from "./route";
 import { texts } from "./texts";
 import { TickIcon } from "./Tick";
 import { useToday, whenOf } from "./time";
-import type { InboxState } from "./useInbox";
+import type { Entry, InboxState } from "./useInbox";
+import { useNearEnd } from "./useNearEnd";
 
 /** A longer text would only be heard, not seen. */
 const PREVIEW_CHARACTERS = 160;
 
 /** The list of conversations, the newest first. */
-export function Inbox({ conversations, problem, openId, version }: InboxState & { openId: string | null; version: string | undefined }) {
+export function Inbox({
+  conversations,
+  more,
+  loadOlder,
+  problem,
+  openId,
+  version,
+}: InboxState & { openId: string | null; version: string | undefined }) {
   const today = useToday();
+  const list = useNearEnd<HTMLElement>(more, conversations?.length ?? 0, loadOlder);
   return (
     <div className="inbox">
       <header className="inbox-header">
@@ -24,7 +32,7 @@ export function Inbox({ conversations, problem, openId, version }: InboxState & 
       <p className="notice" role="status">
         {problem && texts.stale(problem)}
       </p>
-      <nav aria-label={texts.conversations} aria-busy={!conversations}>
+      <nav ref={list} aria-label={texts.conversations} aria-busy={!conversations}>
         {!conversations?.length && !problem && (
           <p className="quiet">{conversations ? texts.noConversations : texts.loadingConversations}</p>
         )}

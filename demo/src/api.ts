@@ -1,22 +1,9 @@
 // The demo's endpoints, on the page's own origin.
 
-import type { Message } from "@rowcast/client";
 import { texts } from "./texts";
 
-/** How long an answer may take, beyond the wait that was asked for. */
+/** How long an answer may take. */
 const TIMEOUT_MS = 15_000;
-
-/** A conversation in the list. */
-export interface Entry {
-  contactId: string;
-  last: Message;
-  unread: number;
-}
-
-export interface Listing {
-  conversations: Entry[];
-  tag: string | null;
-}
 
 export interface About {
   version: string;
@@ -39,22 +26,6 @@ export class ApiError extends Error {
 export function reasonOf(error: unknown): string {
   if (!(error instanceof ApiError)) return texts.unreachable;
   return error.code === "too_many_requests" ? texts.tooManyRequests : texts.refused(error.message);
-}
-
-/**
- * The list, or null when it is still the one with `tag` after `wait` seconds.
- *
- * @throws ApiError when the server refuses; what `fetch` throws when it can't be reached
- */
-export async function getConversations(tag: string | null, wait: number, signal: AbortSignal): Promise<Listing | null> {
-  const response = await fetch(`/demo/conversations?wait=${wait}`, {
-    cache: "no-store",
-    headers: tag === null ? {} : { "if-none-match": tag },
-    signal: AbortSignal.any([signal, AbortSignal.timeout(wait * 1000 + TIMEOUT_MS)]),
-  });
-  if (response.status === 304) return null;
-  const { conversations } = await answerOf<{ conversations: Entry[] }>(response);
-  return { conversations, tag: response.headers.get("etag") };
 }
 
 /** Writes an outbound message; answers its id. */

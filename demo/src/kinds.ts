@@ -14,7 +14,7 @@ export interface Content {
   text: string;
 }
 
-export function contentOf(message: Message): Content {
+export function contentOf(message: Pick<Message, "body" | "metadata">): Content {
   // A row that is too large comes with its ids alone.
   if ((message.body as string | undefined) === undefined) return { kind: null, text: texts.truncated };
   const metadata = message.metadata as Record<string, unknown> | null | undefined;
@@ -28,7 +28,7 @@ export function contentOf(message: Message): Content {
 }
 
 /** The same in one line, for the list. */
-export function previewOf(message: Message): string {
+export function previewOf(message: Pick<Message, "body" | "metadata">): string {
   const { kind, text } = contentOf(message);
   return kind && text ? `${kind}: ${text}` : (kind ?? text);
 }

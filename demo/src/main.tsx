@@ -1,7 +1,7 @@
 // The dashboard that the server shows at /: a list of conversations and one that is open, on @rowcast/client.
 //
-// Owns the page only. Conversations come by the kit (useConversationSocket), the list and the three buttons by the demo's
-// endpoints (api.ts). Its policy is default-src 'self': no inline style or script, no other origin.
+// Owns the page only. The list and the conversations come by the kit (useRoom, useConversationSocket), the three buttons write by the
+// demo's endpoints (api.ts). Its policy is default-src 'self': no inline style or script, no other origin.
 // `npm run dev --workspace demo` serves it from its sources, beside a server on port 3001; build the kit first
 // (`npm run build --workspace client`).
 

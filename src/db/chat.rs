@@ -5,45 +5,13 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
-use serde_json::value::RawValue;
-use sqlx::types::Json;
-
 use super::backend::Backend;
 use super::pools::Pool;
 use super::retry::within;
 use crate::event::ContactId;
 
-/// Conversations of a list.
-const MAX_CONVERSATIONS: i64 = 200;
-
 /// How long a statement may take.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// From contact to contact along the index, so that long conversations cost nothing. The row is as `message:new` has it.
-const CONVERSATIONS: &str = "
-with recursive contacts as (
-    (select contact_id from public.messages order by contact_id limit 1)
-    union all
-    select (select m.contact_id from public.messages m where m.contact_id > c.contact_id order by m.contact_id limit 1)
-    from contacts c where c.contact_id is not null
-), newest as (
-    select m.* from contacts c cross join lateral (
-        select * from public.messages m where m.contact_id = c.contact_id order by m.created_at desc, m.id desc limit 1
-    ) m
-    order by m.created_at desc, m.id desc limit $1
-)
-select n.contact_id,
-       case when octet_length(r.row::text) <= $2 then r.row else rowcast.truncate_payload(r.row) end as last,
-       (select count(*) from public.messages m
-        where m.contact_id = n.contact_id and m.direction = 'inbound' and m.status <> 'read') as unread
-from newest n cross join lateral (
-    select json_build_object('id', n.id, 'contactId', n.contact_id, 'direction', n.direction, 'author', n.author,
-        'body', n.body, 'status', n.status, 'externalId', n.external_id, 'metadata', n.metadata,
-        'createdAt', replace(to_jsonb(n.created_at) #>> '{}', '+00:00', 'Z'),
-        'updatedAt', replace(to_jsonb(n.updated_at) #>> '{}', '+00:00', 'Z')) as row offset 0
-) r
-order by n.created_at desc, n.id desc";
 
 const SEND: &str = "
 insert into public.messages (contact_id, direction, author, body) values ($1, 'outbound', 'agent', $2)
@@ -70,17 +38,6 @@ insert into public.message_statuses (message_id, status)
 select id, $2 from public.messages
 where contact_id = $1 and direction = 'outbound' and status = any ($3)
 order by created_at, id";
-
-/// What the dashboard's list says of a conversation.
-#[derive(sqlx::FromRow, Serialize, Debug)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Conversation {
-    contact_id: String,
-    /// The newest message.
-    last: Json<Box<RawValue>>,
-    /// Inbound messages that nobody has read.
-    unread: i64,
-}
 
 /// A status that a provider reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,26 +79,6 @@ impl Chat {
     /// Those that `pool` reaches.
     pub(crate) fn new(pool: Pool) -> Self {
         Self { pool }
-    }
-
-    /// The conversations, those with the newest messages first. Messages larger than `max_payload` bytes are reduced to
-    /// their ids.
-    ///
-    /// # Errors
-    /// See [`ChatError`].
-    pub(crate) async fn conversations(
-        &self,
-        max_payload: usize,
-    ) -> Result<Vec<Conversation>, ChatError> {
-        let max_payload = i32::try_from(max_payload).unwrap_or(i32::MAX);
-        self.within(async |connection| {
-            sqlx::query_as(CONVERSATIONS)
-                .bind(MAX_CONVERSATIONS)
-                .bind(max_payload)
-                .fetch_all(connection)
-                .await
-        })
-        .await
     }
 
     /// Writes an agent's message, and returns its id.

@@ -1,4 +1,4 @@
-//! Who waits for the next event of a room, or of any, and the word that there is one.
+//! Who waits for the next event of a room, and the word that there is one.
 //!
 //! A leaf between the broadcast, which notifies, and long-polls, which wait; neither knows the other. Carries no event:
 //! whoever is woken reads the outbox again.
@@ -17,7 +17,6 @@ use crate::event::Room;
 /// Who waits for which rooms.
 pub(crate) struct RoomNotifier {
     rooms: Mutex<HashMap<Room, watch::Sender<()>>>,
-    any: watch::Sender<()>,
     watches: AtomicUsize,
     limit: usize,
 }
@@ -30,8 +29,7 @@ pub(crate) struct TooManyWatches;
 /// A wait for the next event, from its making on.
 pub(crate) struct RoomWatch {
     notifier: Arc<RoomNotifier>,
-    /// `None` waits for any room's.
-    room: Option<Room>,
+    room: Room,
     /// `None` only while it is dropped.
     receiver: Option<watch::Receiver<()>>,
 }
@@ -41,7 +39,6 @@ impl RoomNotifier {
     pub(crate) fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self {
             rooms: Mutex::default(),
-            any: watch::channel(()).0,
             watches: AtomicUsize::new(0),
             limit,
         })
@@ -56,32 +53,17 @@ impl RoomNotifier {
     /// # Errors
     /// There are too many already.
     pub(crate) fn watch(self: &Arc<Self>, room: &Room) -> Result<RoomWatch, TooManyWatches> {
-        self.begin(Some(room))
-    }
-
-    /// Begins to listen for the next event of any room.
-    ///
-    /// # Errors
-    /// There are too many already.
-    pub(crate) fn watch_any(self: &Arc<Self>) -> Result<RoomWatch, TooManyWatches> {
-        self.begin(None)
-    }
-
-    fn begin(self: &Arc<Self>, room: Option<&Room>) -> Result<RoomWatch, TooManyWatches> {
         let mut rooms = self.rooms();
         if self.watches() >= self.limit {
             return Err(TooManyWatches);
         }
         self.watches.fetch_add(1, Ordering::SeqCst);
-        let sender = match room {
-            Some(room) => rooms
-                .entry(room.clone())
-                .or_insert_with(|| watch::channel(()).0),
-            None => &self.any,
-        };
+        let sender = rooms
+            .entry(room.clone())
+            .or_insert_with(|| watch::channel(()).0);
         Ok(RoomWatch {
             notifier: self.clone(),
-            room: room.cloned(),
+            room: room.clone(),
             receiver: Some(sender.subscribe()),
         })
     }
@@ -94,11 +76,10 @@ impl RoomNotifier {
     /// The room has another event.
     pub(crate) fn notify(&self, room: &Room) {
         // Whoever is not counted yet reads after this, and so after the event was committed.
-        if self.watches() > 0 {
-            if let Some(sender) = self.rooms().get(room) {
-                sender.send_replace(());
-            }
-            self.any.send_replace(());
+        if self.watches() > 0
+            && let Some(sender) = self.rooms().get(room)
+        {
+            sender.send_replace(());
         }
     }
 
@@ -107,7 +88,6 @@ impl RoomNotifier {
         for (_, sender) in self.rooms().iter().filter(|(room, _)| which(room)) {
             sender.send_replace(());
         }
-        self.any.send_replace(());
     }
 
     /// Any room may have another event.
@@ -129,12 +109,11 @@ impl Drop for RoomWatch {
     fn drop(&mut self) {
         let mut rooms = self.notifier.rooms();
         self.receiver = None;
-        if let Some(room) = &self.room
-            && rooms
-                .get(room)
-                .is_some_and(|sender| sender.receiver_count() == 0)
+        if rooms
+            .get(&self.room)
+            .is_some_and(|sender| sender.receiver_count() == 0)
         {
-            rooms.remove(room);
+            rooms.remove(&self.room);
         }
         self.notifier.watches.fetch_sub(1, Ordering::SeqCst);
     }
@@ -164,21 +143,6 @@ mod tests {
         assert!(!woken(a), "two before the look are one");
         notifier.notify_all();
         assert!(watches.iter_mut().all(woken));
-    }
-
-    #[test]
-    fn whoever_watches_any_room_is_woken_by_each() {
-        let notifier = RoomNotifier::new(9);
-        let mut any = notifier.watch_any().expect("room");
-        assert!(!woken(&mut any));
-        for room in ["here", "there"] {
-            notifier.notify(&Room::from(room));
-            assert!(woken(&mut any), "{room}");
-        }
-        notifier.notify_all();
-        assert!(woken(&mut any) && !woken(&mut any));
-        drop(any);
-        assert_eq!(notifier.watches(), 0);
     }
 
     #[test]

@@ -240,7 +240,7 @@ pub(crate) async fn check_room(api: &Api, room: &Room, identity: &Identity) -> R
 const VARY: HeaderValue = HeaderValue::from_static("authorization, cookie");
 
 /// An answer with its tag: only the tag if the client has the content already. The body is made if it is needed.
-pub(crate) fn tagged(
+pub(super) fn tagged(
     tag: &HeaderValue,
     headers: &HeaderMap,
     body: impl FnOnce() -> String,

@@ -1,7 +1,6 @@
 //! The demo: the page and the endpoints that it lives by, there when they should be and nowhere else.
 
 mod bot;
-mod list;
 mod page;
 mod writes;
 
@@ -37,13 +36,6 @@ async fn post_with(
     request(server.address(), "POST", &path, headers, body).await
 }
 
-/// The list, which must be there.
-async fn list(server: &Server) -> Value {
-    let answer = server.get("/demo/conversations").await;
-    assert_eq!(answer.status, 200, "{answer:?}");
-    answer.json()["conversations"].clone()
-}
-
 /// Checks for an error of this status and code, and returns its message.
 fn refused(answer: &Response, status: u16, code: &str) -> String {
     assert_eq!(answer.status, status, "{answer:?}");
@@ -55,13 +47,7 @@ fn refused(answer: &Response, status: u16, code: &str) -> String {
 #[tokio::test]
 async fn without_the_demo_there_is_nothing() {
     let scene = Scene::new().await;
-    for path in [
-        "/",
-        "/assets/x.js",
-        "/demo/conversations",
-        "/demo/conversations?wait=25",
-        "/demo/about",
-    ] {
+    for path in ["/", "/assets/x.js", "/demo/about"] {
         refused(&scene.server.get(path).await, 404, "not_found");
     }
     for (what, body) in POSTS {
@@ -76,8 +62,7 @@ async fn without_the_demo_there_is_nothing() {
 async fn without_the_chat_tables_the_remedy_is_told() {
     let database = Database::empty().await;
     let server = Server::with(&database, &[ON]).await;
-    let list = server.get("/demo/conversations?wait=25").await;
-    let mut answers = vec![list];
+    let mut answers = Vec::new();
     for (what, body) in POSTS {
         answers.push(post_with(&server, "42", what, &[JSON], body).await);
     }
@@ -92,8 +77,7 @@ async fn without_the_chat_tables_the_remedy_is_told() {
 async fn the_limit_of_requests_holds_for_the_demo() {
     let scene = Scene::with(&[ON, ("ROWCAST_MAX_HTTP_RATE", "1")]).await;
     let answers = futures_util::future::join_all((0..8).map(async |number| match number % 4 {
-        0 => scene.server.get("/demo/conversations").await,
-        1 => scene.server.get("/demo/about").await,
+        0 | 1 => scene.server.get("/demo/about").await,
         2 => scene.server.ask("42", "messages", &[]).await,
         _ => post(&scene.server, "42", "read", &json!({})).await,
     }))
@@ -120,12 +104,10 @@ async fn every_route_of_the_demo_is_counted_under_its_own_name() {
         post(&scene.server, name, "bot", &json!([1])).await;
     }
     scene.server.get("/demo/about").await;
-    scene.server.get("/demo/conversations").await;
     for (route, count) in [
         ("/", 1.0),
         ("/assets/{*path}", 3.0),
         ("/demo/about", 1.0),
-        ("/demo/conversations", 1.0),
         ("/demo/conversations/{contactId}/read", 3.0),
         ("/demo/conversations/{contactId}/messages", 3.0),
         ("/demo/conversations/{contactId}/bot", 3.0),
@@ -142,7 +124,6 @@ async fn a_wrong_method_is_told() {
     let address = scene.server.address();
     for (method, path) in [
         ("POST", "/"),
-        ("POST", "/demo/conversations"),
         ("GET", "/demo/conversations/42/bot"),
         ("GET", "/demo/conversations/42/messages"),
         ("PUT", "/demo/conversations/42/read"),

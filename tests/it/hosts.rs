@@ -29,7 +29,7 @@ async fn a_page_that_had_its_name_point_here_reads_nothing() {
         (public, "/readyz"),
         (public, "/api/conversations/42/messages"),
         (public, "/api/conversations/42/events"),
-        (public, "/demo/conversations"),
+        (public, "/api/rooms/inbox:all/messages"),
         (public, "/demo/about"),
         (public, "/nothing"),
         (admin, "/metrics"),

@@ -76,7 +76,7 @@ async fn a_page_without_a_network_says_so_and_goes_on_when_it_is_back() {
 #[tokio::test]
 async fn a_page_that_was_away_for_longer_than_the_retention_has_everything() {
     let short = [("ROWCAST_RETENTION", "2s")];
-    let mut stage = Stage::with(Database::chat().await, &short).await;
+    let mut stage = Stage::with(Database::inbox().await, &short).await;
     let view = stage.open("42").await;
     for number in 0..10 {
         stage.database.say("42", &format!("before {number}")).await;

@@ -34,6 +34,92 @@ async fn unread_messages_are_counted_until_the_conversation_is_opened() {
     view.calm().await;
 }
 
+#[tokio::test]
+async fn two_browsers_show_the_same_list_and_a_message_moves_its_row_up() {
+    let stage = Stage::new().await;
+    for (contact, body) in [("ana", "one"), ("berta", "two"), ("carla", "three")] {
+        stage.database.say(contact, body).await;
+    }
+    let (one, other) = (
+        stage.load(Look::DESKTOP, "").await,
+        stage.load(Look::DESKTOP, "").await,
+    );
+    let all = json!([
+        ["carla", "1", null],
+        ["berta", "1", null],
+        ["ana", "1", null]
+    ]);
+    listed(&one, all.clone()).await;
+    listed(&other, all).await;
+    stage.database.say("ana", "four").await;
+    let moved = json!([
+        ["ana", "2", null],
+        ["carla", "1", null],
+        ["berta", "1", null]
+    ]);
+    listed(&one, moved.clone()).await;
+    listed(&other, moved).await;
+    // What was written earlier counts, and moves nothing.
+    let late = "insert into messages (contact_id, body, created_at) values ('berta', 'late', now() - interval '1 h')";
+    stage.database.run(late).await;
+    listed(
+        &other,
+        json!([
+            ["ana", "2", null],
+            ["carla", "1", null],
+            ["berta", "2", null]
+        ]),
+    )
+    .await;
+    one.choose("ana").await;
+    listed(
+        &one,
+        json!([
+            ["ana", null, "page"],
+            ["carla", "1", null],
+            ["berta", "2", null]
+        ]),
+    )
+    .await;
+    listed(
+        &other,
+        json!([
+            ["ana", null, null],
+            ["carla", "1", null],
+            ["berta", "2", null]
+        ]),
+    )
+    .await;
+    stage
+        .database
+        .run("delete from messages where contact_id = 'carla'")
+        .await;
+    listed(&other, json!([["ana", null, null], ["berta", "2", null]])).await;
+    one.calm().await;
+    other.calm().await;
+}
+
+/// The kit loads fifty at a time.
+#[tokio::test]
+async fn a_long_list_is_loaded_as_far_as_it_is_scrolled_and_an_old_conversation_comes_up() {
+    let stage = Stage::new().await;
+    stage.database.run("insert into messages (contact_id, body, created_at) select 'c' || n, 'x', now() - n * interval '1 m' from generate_series(1, 400) n").await;
+    let view = stage.load(Look::DESKTOP, "").await;
+    let first = "(wanted) => document.querySelector('nav a')?.hash === '#/' + wanted";
+    view.page.until("the list", first, json!("c1")).await;
+    let count = "document.querySelectorAll('nav a').length";
+    let some = format!("() => {count}");
+    let shown = view.page.evaluate(&some, Value::Null).await;
+    assert!(shown.as_u64().is_some_and(|shown| shown < 400), "{shown}");
+    stage.database.say("c399", "again").await;
+    view.page.until("c399 above", first, json!("c399")).await;
+    let all = format!(
+        "() => {{ document.querySelector('nav').scrollTop = 1e6; return {count} === 400; }}"
+    );
+    view.page.until("all of them", &all, Value::Null).await;
+    view.calm().await;
+}
+
 /// Nobody looks at a tab in the background.
 #[tokio::test]
 async fn what_a_hidden_tab_shows_is_unread() {
@@ -44,7 +130,6 @@ async fn what_a_hidden_tab_shows_is_unread() {
     view.page.hide(true).await;
     let message = stage.database.say("ana", "unseen").await;
     view.shows("unseen").await;
-    // The list looks every 5 s while nobody does.
     listed(&view, json!([["ana", "1", "page"]])).await;
     view.page.hide(false).await;
     listed(&view, json!([["ana", null, "page"]])).await;

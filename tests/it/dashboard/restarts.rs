@@ -74,6 +74,7 @@ async fn a_conversation_opened_while_the_server_is_away_comes_with_it() {
 #[tokio::test]
 async fn a_page_outlives_a_restarted_database() {
     let (mut postgres, database) = Postgres::with_chat().await;
+    database.run("select rowcast.create_inbox()").await;
     let stage = Stage::on(database).await;
     let view = marked(&stage).await;
     say(&stage, "before").await;
