@@ -4,6 +4,7 @@
 //! - `reader`: decides when to read; pulls what an [`EventFeed`](event_feed::EventFeed) yields; `hand_over` gives it to delivery
 //! - `crash_guard`: what a crash of Postgres can undo of what was delivered
 //! - `source_watch`: what is wrong with the attached tables
+//! - `inbox`: brings the chat tables' list of conversations up to date where commits could not
 //! - `retention`: prunes; `probe`: sends what the listener must hear, and takes the outbox's figures; `self_check`: finds out what
 //!   a server can't do before a client does
 //!
@@ -12,6 +13,7 @@
 mod crash_guard;
 mod event_feed;
 mod hand_over;
+mod inbox;
 mod listener;
 mod outage;
 mod probe;
@@ -24,6 +26,7 @@ mod source_watch;
 mod fakes;
 #[cfg(test)]
 pub(crate) use hand_over::{HandOver, ReadUnderWay};
+pub(crate) use inbox::run as run_inbox;
 pub(crate) use listener::Listener;
 pub(crate) use probe::{Probe, Probes};
 pub(crate) use reader::Reader;

@@ -14,7 +14,9 @@ use super::delivery::FeedEnds;
 use super::tasks::{StopPhase, Tasks};
 use crate::config::Config;
 use crate::db::{Follow, Pruner, SelfCheck};
-use crate::feed::{Listener, Probe, Probes, Reader, SourceWatch, run_retention, run_self_check};
+use crate::feed::{
+    Listener, Probe, Probes, Reader, SourceWatch, run_inbox, run_retention, run_self_check,
+};
 use crate::metrics::Metrics;
 use crate::status::{Checks, ListenerStatus, ReaderStatus, SourcesStatus, StartStatus};
 
@@ -105,6 +107,8 @@ async fn start_keeping(
     tasks.start("self-check", StopPhase::Rest, |stop| {
         run_self_check(self_check, checks.clone(), probes, stop)
     });
+    let main = served.pools.main.clone();
+    tasks.start("inbox", StopPhase::Rest, |stop| run_inbox(main, stop));
     let pruner = Pruner::new(served.pools.main.clone(), config.retention);
     tasks.start("retention", StopPhase::Rest, |stop| {
         run_retention(

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::find_database;
 use crate::config::Config;
-use crate::db::{ChatTables, Schema, prepare};
+use crate::db::{ChatTables, Schema, prepare, settle_conversations};
 use crate::embedded::Embedded;
 use crate::status::StartStatus;
 use crate::stdout::print_line;
@@ -35,6 +35,13 @@ pub(crate) async fn migrate(config: &Config, chat: bool, patience: Duration) -> 
     };
     let (waiting, status) = watch::channel(StartStatus::default());
     let migrated = timeout(patience, prepare(database, &schema, &waiting)).await;
+    if let (true, Ok(Ok((database, _)))) = (chat, &migrated) {
+        // A server does it, too, where this fails.
+        let counted = timeout(patience, settle_conversations(database)).await;
+        if let Ok(Err(error)) = counted {
+            tracing::warn!("{name}: the conversations are not counted yet: {error}");
+        }
+    }
     if let Some(embedded) = embedded {
         embedded.stop().await?;
     }

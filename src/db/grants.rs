@@ -65,7 +65,7 @@ pub(crate) async fn grants_for(
         for (name, privileges) in tables() {
             statements.push(format!("grant {privileges} on rowcast.{name} to {quoted};"));
         }
-        let functions = SERVE.iter().filter(|right| right.kind == Kind::Function);
+        let functions = SERVE.iter().filter(|right| right.kind.is_function());
         let functions: Vec<_> = functions.map(|right| right.name).collect();
         statements.extend(execute(&mut on, &functions, &quoted).await?);
         for_tokens = placed(&mut on, POLICY_ROLE, role).await?;

@@ -14,6 +14,14 @@ pub(super) enum Kind {
     Table,
     /// Every function of that name.
     Function,
+    /// The same of the chat tables, which a database need not have.
+    ChatFunction,
+}
+
+impl Kind {
+    pub(super) fn is_function(self) -> bool {
+        matches!(self, Self::Function | Self::ChatFunction)
+    }
 }
 
 /// What the server's role needs of one object.
@@ -61,6 +69,7 @@ pub(super) const SERVE: &[Right] = &[
     right(Kind::Table, "attached", &["select"], Check::History, "history is refused"),
     right(Kind::Table, "sources", &["select"], Check::History, "history is refused"),
     right(Kind::Function, "follow_tables", &["execute"], Check::History, "partitions that come are not captured by themselves"),
+    right(Kind::ChatFunction, "settle_conversations", &["execute"], Check::History, "the list of conversations stays behind where a commit could not bring it up to date"),
     right(Kind::Function, "truncate_payload", &["execute"], Check::Rights, "the server can't read the outbox"),
     right(Kind::Function, "is_flushed", &["execute"], Check::Rights, "the server can't tell which offsets are good"),
     right(Kind::Function, "is_plain", &["execute"], Check::History, "history is refused"),
@@ -140,6 +149,7 @@ pub(super) fn missing_sql() -> String {
                 Kind::Schema => "schema",
                 Kind::Table => "table",
                 Kind::Function => "function",
+                Kind::ChatFunction => "chat",
             };
             let name = right.name;
             write!(
@@ -158,10 +168,11 @@ pub(super) fn missing_sql() -> String {
          from (values {wanted}) as w (place, nth, kind, name, privilege)
          left join pg_namespace n on n.nspname = 'rowcast'
          left join pg_class c on w.kind = 'table' and c.relnamespace = n.oid and c.relname = w.name
-         left join pg_proc p on w.kind = 'function' and p.pronamespace = n.oid and p.proname = w.name
+         left join pg_proc p on w.kind in ('function', 'chat') and p.pronamespace = n.oid and p.proname = w.name
          where not coalesce(case w.kind when 'schema' then has_schema_privilege(n.oid, w.privilege)
                                         when 'table' then has_table_privilege(c.oid, w.privilege)
                                         else has_function_privilege(p.oid, w.privilege) end, false)
+           and (p.oid is not null or w.kind <> 'chat')
            -- Whoever applies the migrations with another tool has another record of them.
            and (c.oid is not null or w.name <> 'migrations')
            -- What is not there is said once, and without the schema nothing is.

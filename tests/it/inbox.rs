@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use crate::harness::api::column;
 use crate::harness::database::run;
 use crate::harness::dump::{dump, restore};
+use crate::harness::wait::until;
 use crate::harness::{Database, Launch, Server, Stock};
 
 /// What differs between the inbox and the messages, counted anew.
@@ -37,8 +38,28 @@ async fn is_exact(database: &Database) {
     }
     let due = "select count(*) from rowcast.inbox_due";
     assert_eq!(database.value(due).await, "0");
-    let corrected = "select rowcast.recount_conversations()";
-    assert_eq!(database.value(corrected).await, "0");
+    // A recount finds nothing to correct.
+    let events = "select count(*) from rowcast.events";
+    let before = database.value(events).await;
+    recount(database).await;
+    assert_eq!(database.value(events).await, before);
+    assert_eq!(database.value(DIFFERENCES).await, "");
+}
+
+/// What a server does each second.
+async fn settle(database: &Database) {
+    let settled = "select settled || ' ' || failed || coalesce(problem, '') from rowcast.settle_conversations()";
+    for _ in 0..100 {
+        if database.value(settled).await == "0 0" {
+            return;
+        }
+    }
+    panic!("it is never settled");
+}
+
+async fn recount(database: &Database) {
+    database.run("select rowcast.recount_conversations()").await;
+    settle(database).await;
 }
 
 /// One of the things that back ends do. None waits for a row of `messages`, so that whoever waits, waits for the inbox.
@@ -92,9 +113,16 @@ async fn many_writers_at_once_leave_what_a_recount_finds() {
                 (state >> 33) % below
             };
             for _ in 0..60 {
-                let mut script = vec!["begin".to_owned()];
+                // The stricter ones insert, which fails by nothing but the inbox.
+                let (level, least) = [
+                    ("read committed", 0),
+                    ("read committed", 0),
+                    ("repeatable read", 6),
+                    ("serializable", 6),
+                ][random(4) as usize];
+                let mut script = vec![format!("begin isolation level {level}")];
                 for _ in 0..=random(3) {
-                    script.push(statement(random(13), random(6)));
+                    script.push(statement(least + random(13 - least), random(6)));
                 }
                 let end = if random(8) == 0 { "rollback" } else { "commit" };
                 script.push(end.to_owned());
@@ -109,6 +137,7 @@ async fn many_writers_at_once_leave_what_a_recount_finds() {
     while let Some(done) = writers.join_next().await {
         done.expect("nobody fails");
     }
+    settle(&database).await;
     is_exact(&database).await;
 }
 
@@ -231,8 +260,8 @@ async fn a_stock_client_hears_of_every_change_of_the_list_and_history_has_it_sor
 
 async fn is_exact_but_for_events(database: &Database) {
     assert_eq!(database.value(DIFFERENCES).await, "");
-    let corrected = "select rowcast.recount_conversations()";
-    assert_eq!(database.value(corrected).await, "0");
+    recount(database).await;
+    assert_eq!(database.value(DIFFERENCES).await, "");
 }
 
 async fn migrate(database: &Database) -> String {
@@ -276,12 +305,7 @@ async fn what_is_there_is_counted_when_the_inbox_is_made_and_after_a_restore() {
 
     // Rows that are applied as a replica applies them.
     restored.run("set session_replication_role = replica; insert into messages (contact_id, body) values ('9', 'applied'); reset session_replication_role").await;
-    assert_eq!(
-        restored
-            .value("select rowcast.recount_conversations()")
-            .await,
-        "1"
-    );
+    recount(&restored).await;
     is_exact_but_for_events(&restored).await;
 }
 
@@ -304,6 +328,7 @@ async fn conversations_of_somebody_else_s_are_left_alone() {
         database.value("select rowcast.create_inbox()").await,
         "public.conversations is made"
     );
+    settle(&database).await;
     is_exact_but_for_events(&database).await;
     // Whoever wants another table in its place fails no writer, and keeps what is in it.
     database
@@ -314,19 +339,150 @@ async fn conversations_of_somebody_else_s_are_left_alone() {
         database.value("select c::text from conversations c").await,
         "(42,7)"
     );
+    settle(&database).await;
+    let due = "select count(*) from rowcast.inbox_due";
+    assert_eq!(database.value(due).await, "0");
+}
+
+/// Of a conversation: its unread messages and the text of its newest one.
+async fn shown(database: &Database, contact: &str) -> String {
+    let shown = format!(
+        "select unread || ' ' || (last_message ->> 'body') from conversations where contact_id = '{contact}'"
+    );
+    database.value(&shown).await
 }
 
 #[tokio::test]
-async fn a_transaction_with_a_snapshot_is_told_to_try_again() {
+async fn what_a_commit_must_not_settle_a_server_does() {
     let database = Database::inbox().await;
     database.say("42", "of before").await;
     let mut to = database.connection().await;
-    run(&mut to, "begin isolation level repeatable read; insert into messages (contact_id, body) values ('42', 'mine')").await;
-    database.say("42", "meanwhile").await;
-    let refused = to.execute("commit").await.expect_err("it is refused");
-    let code = refused
-        .as_database_error()
-        .and_then(|error| error.code().map(|code| code.into_owned()));
-    assert_eq!(code.as_deref(), Some("40001"));
+    for (level, body) in [
+        ("repeatable read", "mine"),
+        ("serializable", "mine as well"),
+    ] {
+        run(&mut to, &format!("begin isolation level {level}; insert into messages (contact_id, body) values ('42', '{body}')")).await;
+        database.say("42", "meanwhile").await;
+        run(&mut to, "commit").await;
+    }
+    assert_eq!(shown(&database, "42").await, "3 meanwhile");
+    let stock = Stock::start();
+    let server = Server::on(&database).await;
+    let mut client = stock.connect(&server).await;
+    let answer = client.ask("join:room", json!(["inbox:all"])).await;
+    assert_eq!(answer["ok"], true, "{answer}");
+    until("the inbox is settled", async || {
+        (shown(&database, "42").await == "5 meanwhile").then_some(())
+    })
+    .await;
+    run(&mut to, "begin isolation level serializable; insert into messages (contact_id, body) values ('42', 'last'); commit").await;
+    while told(&mut client).await.2 != json!([6, "last", "sent"]) {}
     is_exact(&database).await;
+}
+
+/// Messages are read before the note of another one, which added it, is settled.
+#[tokio::test]
+async fn what_is_not_settled_yet_is_counted_once() {
+    let database = Database::inbox().await;
+    let late = "begin isolation level repeatable read; insert into messages (contact_id, body) values ('42', 'late'); commit";
+    database.run(late).await;
+    // Counts what is there, with and without the late one.
+    database.say("42", "first").await;
+    assert_eq!(shown(&database, "42").await, "2 first");
+    settle(&database).await;
+    assert_eq!(shown(&database, "42").await, "2 first");
+    database.run(late).await;
+    let all_read =
+        "update messages set status = 'read' where direction = 'inbound' and status <> 'read'";
+    database.run(all_read).await;
+    assert_eq!(shown(&database, "42").await, "0 late");
+    settle(&database).await;
+    is_exact(&database).await;
+}
+
+#[tokio::test]
+async fn a_prepared_transaction_keeps_no_writer_waiting() {
+    let database = Database::inbox().await;
+    let prepared = database
+        .value("select current_setting('max_prepared_transactions')")
+        .await;
+    if prepared == "0" {
+        return;
+    }
+    database
+        .run("alter table rowcast.events disable trigger wake")
+        .await;
+    database.say("42", "of before").await;
+    let name = database.value("select current_database()").await;
+    let prepare = "begin; insert into messages (contact_id, body) values ('42', 'prepared'), ('new', 'prepared'); prepare transaction";
+    database.run(&format!("{prepare} '{name}'")).await;
+    let begun = std::time::Instant::now();
+    database.say("42", "beside").await;
+    database.say("new", "beside").await;
+    assert!(
+        begun.elapsed().as_secs() < 10,
+        "they don't wait for the end of 'p'"
+    );
+    assert_eq!(shown(&database, "42").await, "1 of before");
+    database.run(&format!("commit prepared '{name}'")).await;
+    settle(&database).await;
+    assert_eq!(shown(&database, "42").await, "3 beside");
+    is_exact(&database).await;
+}
+
+#[tokio::test]
+async fn writers_go_on_whatever_becomes_of_the_list_and_their_notes_are_kept() {
+    let database = Database::inbox().await;
+    database.say("42", "of before").await;
+    for (harm, mended) in [
+        (
+            "alter table conversations drop column updated_at",
+            "alter table conversations add column updated_at timestamptz not null default clock_timestamp()",
+        ),
+        (
+            "alter table conversations add constraint none check (unread is null) not valid",
+            "alter table conversations drop constraint none",
+        ),
+        (
+            "alter table messages rename column direction to way",
+            "alter table messages rename column way to direction",
+        ),
+        ("drop function rowcast.chat_preview", ""),
+    ] {
+        database.run(harm).await;
+        // A transaction with many statements tries once.
+        database.run("begin; insert into messages (contact_id, body) values ('42', 'x'); insert into messages (contact_id, body) values ('43', 'y'); commit").await;
+        database
+            .run("update messages set status = 'delivered' where body = 'y'")
+            .await;
+        let due = "select count(*) > 0 from rowcast.inbox_due";
+        assert_eq!(database.value(due).await, "t", "{harm}");
+        if !mended.is_empty() {
+            database.run(mended).await;
+            recount(&database).await;
+            is_exact_but_for_events(&database).await;
+        }
+    }
+}
+
+/// Whoever writes messages needs no right on the list, and each of several roles is noted.
+#[tokio::test]
+async fn writers_need_rights_on_the_messages_alone() {
+    let database = Database::inbox().await;
+    let name = database.value("select current_database()").await;
+    for role in ["ana", "berta"] {
+        database.run(&format!("create role {name}_{role}; grant select, insert, update, delete on messages, message_statuses to {name}_{role}")).await;
+        database.run(&format!("begin; set local role {name}_{role}; insert into messages (contact_id, body) values ('42', '{role}'); commit")).await;
+    }
+    assert_eq!(shown(&database, "42").await, "2 berta");
+    database.run(&format!("begin; set local role {name}_ana; delete from messages where body = 'berta'; insert into messages (contact_id, body) values ('42', 'as berta'); set local role {name}_berta; commit")).await;
+    assert_eq!(shown(&database, "42").await, "2 as berta");
+    is_exact(&database).await;
+    for role in ["ana", "berta"] {
+        database
+            .run(&format!(
+                "drop owned by {name}_{role}; drop role {name}_{role}"
+            ))
+            .await;
+    }
 }

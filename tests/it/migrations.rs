@@ -105,7 +105,7 @@ const RELEASED: [(&str, &str); 24] = [
     ),
     (
         "chat/0003_inbox.sql",
-        "3ea324ed66a54cf8e5f95a4e7cb9c31d004ef84215001dd9e0d26b75049083df",
+        "a6afaddca35ebaf104918ca8dcc2b2744cc9761846ae2a5a1eb1a5283df900e6",
     ),
 ];
 

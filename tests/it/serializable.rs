@@ -5,13 +5,9 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use crate::harness::database::run;
 use crate::harness::{Database, Server, Stock, say};
 
-/// Where every transaction is serializable unless it says otherwise, the server's included. The inbox of the chat tables is none of it: it
-/// reads what others wrote.
+/// Where every transaction is serializable unless it says otherwise, the server's included.
 async fn serializable() -> Database {
     let database = Database::chat().await;
-    database
-        .run("drop function rowcast.chat_note() cascade")
-        .await;
     let name = database.value("select current_database()").await;
     database
         .run(&format!(

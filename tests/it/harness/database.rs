@@ -42,7 +42,9 @@ impl Database {
     /// The same with the inbox of the chat tables attached, as `rowcast migrate --chat` leaves it.
     pub(crate) async fn inbox() -> Self {
         let database = Self::chat().await;
-        database.run("select rowcast.create_inbox()").await;
+        database
+            .run("select rowcast.create_inbox(); select rowcast.settle_conversations()")
+            .await;
         database
     }
 

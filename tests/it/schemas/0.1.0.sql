@@ -571,6 +571,200 @@ $$;
 ALTER FUNCTION rowcast.capture_name(definition rowcast.attached, operation text) OWNER TO postgres;
 
 --
+-- Name: capture_public_conversations_delete(); Type: FUNCTION; Schema: rowcast; Owner: postgres
+--
+
+CREATE FUNCTION rowcast.capture_public_conversations_delete() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
+    SET jit TO 'off'
+    SET "DateStyle" TO 'ISO, MDY'
+    SET "IntervalStyle" TO 'postgres'
+    SET bytea_output TO 'hex'
+    SET extra_float_digits TO '1'
+    SET lc_monetary TO 'C'
+    SET quote_all_identifiers TO 'off'
+    AS $_$
+begin
+  insert into rowcast.events (room, event, data, source)
+  select case when octet_length(room) between 7 and 506 then room end,
+         event,
+         case when octet_length(room) between 7 and 506 and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
+              else rowcast.unusual(case when octet_length(room) between 7 and 506 then room end, data, origin, 'public.conversations', '{contact_id}') end,
+         'public.conversations'
+  from (
+    select e.room, e.event, e.origin,
+           case e.payload
+             when 1 then (select row_to_json(o.*) from (select 'all' as "contactId", before ->> 'contact_id' as "messageId") o)
+           end as data
+    from (
+      select before, 'inbox:all' as room_before
+      from (select case when rowcast.is_plain('public_conversations') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.careful_row(t.*, 'public_conversations') end as before from old_rows t offset 0) t
+      where (before @@ '($."last_message_at" != null)') is true
+    ) t
+    cross join lateral (
+      select 1 as step, room_before as room, 'message:deleted' as event, before as origin, 1 as payload
+    ) e
+    offset 0
+  ) e;
+  return null;
+end $_$;
+
+
+ALTER FUNCTION rowcast.capture_public_conversations_delete() OWNER TO postgres;
+
+--
+-- Name: FUNCTION capture_public_conversations_delete(); Type: COMMENT; Schema: rowcast; Owner: postgres
+--
+
+COMMENT ON FUNCTION rowcast.capture_public_conversations_delete() IS 'Rowcast: captures each delete of public.conversations';
+
+
+--
+-- Name: capture_public_conversations_insert(); Type: FUNCTION; Schema: rowcast; Owner: postgres
+--
+
+CREATE FUNCTION rowcast.capture_public_conversations_insert() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
+    SET jit TO 'off'
+    SET "DateStyle" TO 'ISO, MDY'
+    SET "IntervalStyle" TO 'postgres'
+    SET bytea_output TO 'hex'
+    SET extra_float_digits TO '1'
+    SET lc_monetary TO 'C'
+    SET quote_all_identifiers TO 'off'
+    AS $_$
+begin
+  insert into rowcast.events (room, event, data, source)
+  select case when octet_length(room) between 7 and 506 then room end,
+         event,
+         case when octet_length(room) between 7 and 506 and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
+              else rowcast.unusual(case when octet_length(room) between 7 and 506 then room end, data, origin, 'public.conversations', '{contact_id}') end,
+         'public.conversations'
+  from (
+    select e.room, e.event, e.origin,
+           case e.payload
+             when 1 then (select row_to_json(o.*) from (select (select row_to_json(o.*) from (select after ->> 'contact_id' as id, after ->> 'contact_id' as "contactId", after -> 'last_message' as "lastMessage", replace(after ->> 'last_message_at', '+00:00', 'Z') as "lastMessageAt", after -> 'unread' as unread, replace(after ->> 'updated_at', '+00:00', 'Z') as "updatedAt") o) as message, 'all' as "contactId") o)
+           end as data
+    from (
+      select after, 'inbox:all' as room_after
+      from (select case when rowcast.is_plain('public_conversations') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.careful_row(t.*, 'public_conversations') end as after from new_rows t offset 0) t
+      where (after @@ '($."last_message_at" != null)') is true
+    ) t
+    cross join lateral (
+      select 1 as step, room_after as room, 'message:new' as event, after as origin, 1 as payload
+    ) e
+    offset 0
+  ) e;
+  return null;
+end $_$;
+
+
+ALTER FUNCTION rowcast.capture_public_conversations_insert() OWNER TO postgres;
+
+--
+-- Name: FUNCTION capture_public_conversations_insert(); Type: COMMENT; Schema: rowcast; Owner: postgres
+--
+
+COMMENT ON FUNCTION rowcast.capture_public_conversations_insert() IS 'Rowcast: captures each insert of public.conversations';
+
+
+--
+-- Name: capture_public_conversations_truncate(); Type: FUNCTION; Schema: rowcast; Owner: postgres
+--
+
+CREATE FUNCTION rowcast.capture_public_conversations_truncate() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  perform rowcast.tell_to_reload('public.conversations', '{inbox:all}', 'truncate');
+  return null;
+end $$;
+
+
+ALTER FUNCTION rowcast.capture_public_conversations_truncate() OWNER TO postgres;
+
+--
+-- Name: FUNCTION capture_public_conversations_truncate(); Type: COMMENT; Schema: rowcast; Owner: postgres
+--
+
+COMMENT ON FUNCTION rowcast.capture_public_conversations_truncate() IS 'Rowcast: tells of each truncate of public.conversations';
+
+
+--
+-- Name: capture_public_conversations_update(); Type: FUNCTION; Schema: rowcast; Owner: postgres
+--
+
+CREATE FUNCTION rowcast.capture_public_conversations_update() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
+    SET jit TO 'off'
+    SET "DateStyle" TO 'ISO, MDY'
+    SET "IntervalStyle" TO 'postgres'
+    SET bytea_output TO 'hex'
+    SET extra_float_digits TO '1'
+    SET lc_monetary TO 'C'
+    SET quote_all_identifiers TO 'off'
+    AS $_$
+begin
+  insert into rowcast.events (room, event, data, source)
+  select case when octet_length(room) between 7 and 506 then room end,
+         event,
+         case when octet_length(room) between 7 and 506 and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
+              else rowcast.unusual(case when octet_length(room) between 7 and 506 then room end, data, origin, 'public.conversations', '{contact_id}') end,
+         'public.conversations'
+  from (
+    select room, event, origin, case when moved then (left(data::text, -1) || ',"moved":true}')::json else data end as data
+    from (
+    select e.room, e.event, e.origin, e.moved,
+           case e.payload
+             when 1 then (select row_to_json(o.*) from (select 'all' as "contactId", before ->> 'contact_id' as "messageId") o)
+             when 2 then (select row_to_json(o.*) from (select (select row_to_json(o.*) from (select after ->> 'contact_id' as id, after ->> 'contact_id' as "contactId", after -> 'last_message' as "lastMessage", replace(after ->> 'last_message_at', '+00:00', 'Z') as "lastMessageAt", after -> 'unread' as unread, replace(after ->> 'updated_at', '+00:00', 'Z') as "updatedAt") o) as message, 'all' as "contactId") o)
+           end as data
+    from (
+      select *, was_in and is_in and room_before is not distinct from room_after as stays
+      from (select place, before, after, (before @@ '($."last_message_at" != null)') is true as was_in, (after @@ '($."last_message_at" != null)') is true as is_in,
+                   'inbox:all' as room_before,
+                   'inbox:all' as room_after
+      -- One call of the executor fills both tables, so position pairs the rows, even when keys change.
+      -- FULL, because a full join never runs as a nested loop, and the plan is kept for updates of any size.
+      from (select row_number() over () as place, case when rowcast.is_plain('public_conversations') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.careful_row(t.*, 'public_conversations') end as before from old_rows t) b
+      full join (select row_number() over () as place, case when rowcast.is_plain('public_conversations') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.careful_row(t.*, 'public_conversations') end as after from new_rows t) a using (place)
+      offset 0) t
+    ) t
+    cross join lateral (
+      select 1 as step, room_before as room, 'message:deleted' as event, before as origin, 1 as payload, was_in and is_in as moved
+      where was_in and not (stays and before -> 'contact_id' is not distinct from after -> 'contact_id') and room_before is not null
+      union all
+      select 2 as step, room_after as room, 'message:new' as event, after as origin, 2 as payload, was_in and is_in as moved
+      where is_in and not (stays and before -> 'contact_id' is not distinct from after -> 'contact_id')
+      union all
+      select 3 as step, room_after as room, 'message:new' as event, after as origin, 2 as payload, false as moved
+      where stays and before -> 'contact_id' is not distinct from after -> 'contact_id' and (before -> 'last_message' is distinct from after -> 'last_message'
+        or before -> 'last_message_at' is distinct from after -> 'last_message_at'
+        or before -> 'unread' is distinct from after -> 'unread')
+    ) e
+    order by t.place, e.step) e
+  ) e;
+  return null;
+end $_$;
+
+
+ALTER FUNCTION rowcast.capture_public_conversations_update() OWNER TO postgres;
+
+--
+-- Name: FUNCTION capture_public_conversations_update(); Type: COMMENT; Schema: rowcast; Owner: postgres
+--
+
+COMMENT ON FUNCTION rowcast.capture_public_conversations_update() IS 'Rowcast: captures each update of public.conversations';
+
+
+--
 -- Name: capture_public_letters_insert(); Type: FUNCTION; Schema: rowcast; Owner: postgres
 --
 
@@ -1426,6 +1620,35 @@ end $$;
 ALTER FUNCTION rowcast.chat_apply_status() OWNER TO postgres;
 
 --
+-- Name: chat_note(); Type: FUNCTION; Schema: rowcast; Owner: postgres
+--
+
+CREATE FUNCTION rowcast.chat_note() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  if tg_op = 'INSERT' then
+    insert into rowcast.inbox_due (contact_id, unread)
+    select j ->> 'contact_id', count(*) filter (where j ->> 'direction' = 'inbound' and j ->> 'status' <> 'read')
+    from new_rows r cross join lateral to_jsonb(r) j where j ->> 'contact_id' is not null group by 1;
+  elsif tg_op = 'DELETE' then
+    insert into rowcast.inbox_due (contact_id, unread)
+    select j ->> 'contact_id', -count(*) filter (where j ->> 'direction' = 'inbound' and j ->> 'status' <> 'read')
+    from old_rows r cross join lateral to_jsonb(r) j where j ->> 'contact_id' is not null group by 1;
+  else
+    insert into rowcast.inbox_due (contact_id, unread)
+    select j ->> 'contact_id', coalesce(sum(side) filter (where j ->> 'direction' = 'inbound' and j ->> 'status' <> 'read'), 0)
+    from (select to_jsonb(n), 1 from new_rows n union all select to_jsonb(o), -1 from old_rows o) r (j, side)
+    where j ->> 'contact_id' is not null group by 1;
+  end if;
+  return null;
+end $$;
+
+
+ALTER FUNCTION rowcast.chat_note() OWNER TO postgres;
+
+--
 -- Name: chat_place_statuses(); Type: FUNCTION; Schema: rowcast; Owner: postgres
 --
 
@@ -1450,6 +1673,100 @@ end $$;
 
 
 ALTER FUNCTION rowcast.chat_place_statuses() OWNER TO postgres;
+
+--
+-- Name: chat_preview(uuid, text, text, text, text, jsonb); Type: FUNCTION; Schema: rowcast; Owner: postgres
+--
+
+CREATE FUNCTION rowcast.chat_preview(id uuid, direction text, author text, body text, status text, metadata jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    RETURN jsonb_strip_nulls(jsonb_build_object('id', id, 'direction', direction, 'author', "left"(author, 200), 'body', "left"(body, 200), 'status', status, 'type', CASE WHEN (jsonb_typeof((metadata -> 'type'::text)) = 'string'::text) THEN "left"((metadata ->> 'type'::text), 200) ELSE NULL::text END));
+
+
+ALTER FUNCTION rowcast.chat_preview(id uuid, direction text, author text, body text, status text, metadata jsonb) OWNER TO postgres;
+
+--
+-- Name: chat_settle(); Type: FUNCTION; Schema: rowcast; Owner: postgres
+--
+
+CREATE FUNCTION rowcast.chat_settle() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET lock_timeout TO '100ms'
+    AS $$
+declare
+  due record;
+begin
+  if current_setting('rowcast.inbox_late', true) = pg_current_xact_id()::text then
+    return null;
+  end if;
+  begin
+    for due in
+      with mine as (delete from rowcast.inbox_due d where d.xid = pg_current_xact_id() returning d.contact_id, d.unread)
+      select m.contact_id, sum(m.unread)::int as unread from mine m group by 1 order by m.contact_id collate "C"
+    loop
+      perform rowcast.chat_show(due.contact_id, due.unread);
+    end loop;
+  exception when others then
+    -- What was noted is noted still, since this block is undone; and is tried once in a transaction.
+    perform set_config('rowcast.inbox_late', pg_current_xact_id()::text, true);
+    -- The index goes with the table, which somebody may have dropped, and have put another one in its place.
+    if to_regclass('public.conversations_inbox') is null then
+      delete from rowcast.inbox_due d where d.xid = pg_current_xact_id();
+    end if;
+  end;
+  return null;
+end $$;
+
+
+ALTER FUNCTION rowcast.chat_settle() OWNER TO postgres;
+
+--
+-- Name: chat_show(text, integer); Type: FUNCTION; Schema: rowcast; Owner: postgres
+--
+
+CREATE FUNCTION rowcast.chat_show(contact text, more_unread integer) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+declare
+  known record;
+  last_at timestamptz;
+  preview jsonb;
+  unread_now int;
+begin
+  loop
+    select c.last_message, c.last_message_at, c.unread into known from public.conversations c where c.contact_id = contact for no key update;
+    exit when found;
+    -- Made without what it says, since what is read before the lock may be old.
+    insert into public.conversations (contact_id) values (contact) on conflict (contact_id) do nothing;
+  end loop;
+
+  select m.created_at, rowcast.chat_preview(m.id, m.direction, m.author, m.body, m.status, m.metadata) into last_at, preview
+  from public.messages m where m.contact_id = contact order by m.created_at desc, m.id desc limit 1;
+  if not found then
+    delete from public.conversations c where c.contact_id = contact;
+    return;
+  end if;
+  unread_now := known.unread + more_unread;
+  -- A count takes time in a long conversation. It is made once, and after writes that were not noted (session_replication_role).
+  if unread_now is null or unread_now < 0 then
+    delete from rowcast.inbox_due d where d.ctid = any (array(
+      select p.ctid from rowcast.inbox_due p where p.contact_id = contact for update skip locked));
+    -- What is due to others they will add.
+    unread_now := (select count(*) from public.messages m where m.contact_id = contact and m.direction = 'inbound' and m.status <> 'read')
+      - (select coalesce(sum(p.unread), 0) from rowcast.inbox_due p where p.contact_id = contact);
+  end if;
+  if (known.last_message, known.last_message_at, known.unread) is distinct from (preview, last_at, unread_now) then
+    update public.conversations c
+    set last_message = preview, last_message_at = last_at, unread = unread_now, updated_at = clock_timestamp()
+    where c.contact_id = contact;
+  end if;
+end $$;
+
+
+ALTER FUNCTION rowcast.chat_show(contact text, more_unread integer) OWNER TO postgres;
 
 --
 -- Name: chat_stamp(); Type: FUNCTION; Schema: rowcast; Owner: postgres
@@ -1544,6 +1861,30 @@ end $$;
 
 
 ALTER FUNCTION rowcast.chat_touch() OWNER TO postgres;
+
+--
+-- Name: chat_truncate(); Type: FUNCTION; Schema: rowcast; Owner: postgres
+--
+
+CREATE FUNCTION rowcast.chat_truncate() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '100ms'
+    AS $$
+begin
+  delete from rowcast.inbox_due;
+  if to_regclass('public.conversations_inbox') is not null then
+    truncate public.conversations;
+  end if;
+  return null;
+exception when others then
+  -- Somebody reads the list at this moment.
+  insert into rowcast.inbox_uncounted values (null);
+  return null;
+end $$;
+
+
+ALTER FUNCTION rowcast.chat_truncate() OWNER TO postgres;
 
 --
 -- Name: check_columns(text, text[], text[], text); Type: FUNCTION; Schema: rowcast; Owner: postgres
@@ -2041,6 +2382,77 @@ end $_$;
 
 
 ALTER FUNCTION rowcast.contact_sql(definition rowcast.attached, side text) OWNER TO postgres;
+
+--
+-- Name: create_inbox(); Type: FUNCTION; Schema: rowcast; Owner: postgres
+--
+
+CREATE FUNCTION rowcast.create_inbox() RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET client_min_messages TO 'warning'
+    AS $_$
+declare
+  ours constant text[] := array['contact_id text!', 'last_message jsonb', 'last_message_at timestamp with time zone', 'unread integer',
+    'updated_at timestamp with time zone!'];
+  found text[] := array(
+    select format('%s %s%s', a.attname, format_type(a.atttypid, a.atttypmod), case when a.attnotnull then '!' end)
+    from pg_class c join pg_attribute a on a.attrelid = c.oid
+    where c.oid = to_regclass('public.conversations') and c.relkind = 'r' and a.attnum > 0 and not a.attisdropped);
+begin
+  if to_regclass('public.conversations') is not null and not (found @> ours and found <@ ours) then
+    return 'another public.conversations is there and left alone: no inbox, unless it is renamed and rowcast.create_inbox() called';
+  end if;
+
+  -- Each new message changes a row here. A status that does leaves the index alone, where the page has space.
+  create table if not exists public.conversations (
+    contact_id text primary key,
+    last_message jsonb,
+    last_message_at timestamptz,
+    unread int,
+    updated_at timestamptz not null default clock_timestamp()
+  ) with (fillfactor = 80, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0.05);
+  create index if not exists conversations_inbox on public.conversations (last_message_at, contact_id);
+
+  create or replace trigger note_insert after insert on public.messages
+  referencing new table as new_rows for each statement execute function rowcast.chat_note();
+  create or replace trigger note_update after update on public.messages
+  referencing old table as old_rows new table as new_rows for each statement execute function rowcast.chat_note();
+  create or replace trigger note_delete after delete on public.messages
+  referencing old table as old_rows for each statement execute function rowcast.chat_note();
+  create or replace trigger note_truncate after truncate on public.messages
+  for each statement execute function rowcast.chat_truncate();
+  if not exists (select from pg_trigger where tgrelid = 'rowcast.inbox_due'::regclass and tgname = 'settle') then
+    create constraint trigger settle after insert on rowcast.inbox_due deferrable initially deferred
+    for each row when (current_setting('transaction_isolation') in ('read committed', 'read uncommitted'))
+    execute function rowcast.chat_settle();
+  end if;
+
+  -- A conversation that is made in this moment has no message yet: the condition keeps it out until it has one.
+  perform rowcast.attach(
+    'public.conversations',
+    room => 'inbox:all',
+    rules => '[
+      {"on": "insert", "event": "message:new"},
+      {"on": "update", "event": "message:new", "columns": ["last_message", "last_message_at", "unread"]},
+      {"on": "delete", "event": "message:deleted"}]',
+    condition => '$.last_message_at != null',
+    order_column => 'last_message_at'
+  );
+  -- What is there already is counted once the triggers are: this transaction has a lock for which writers wait.
+  perform rowcast.recount_conversations();
+  return 'public.conversations is made';
+end $_$;
+
+
+ALTER FUNCTION rowcast.create_inbox() OWNER TO postgres;
+
+--
+-- Name: FUNCTION create_inbox(); Type: COMMENT; Schema: rowcast; Owner: postgres
+--
+
+COMMENT ON FUNCTION rowcast.create_inbox() IS 'makes public.conversations of the chat tables, unless there is another table of that name; says which';
+
 
 --
 -- Name: default_payload(rowcast.attached, text, text, text[]); Type: FUNCTION; Schema: rowcast; Owner: postgres
@@ -4159,6 +4571,25 @@ COMMENT ON FUNCTION rowcast.preview(source regclass, arguments jsonb, with_examp
 
 
 --
+-- Name: recount_conversations(); Type: FUNCTION; Schema: rowcast; Owner: postgres
+--
+
+CREATE FUNCTION rowcast.recount_conversations() RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$insert into rowcast.inbox_uncounted values (null)$$;
+
+
+ALTER FUNCTION rowcast.recount_conversations() OWNER TO postgres;
+
+--
+-- Name: FUNCTION recount_conversations(); Type: COMMENT; Schema: rowcast; Owner: postgres
+--
+
+COMMENT ON FUNCTION rowcast.recount_conversations() IS 'has all of public.conversations compared with the messages, after writes that fired no triggers: by a server, or by rowcast.settle_conversations';
+
+
+--
 -- Name: reference(rowcast.attached, text); Type: FUNCTION; Schema: rowcast; Owner: postgres
 --
 
@@ -4856,6 +5287,82 @@ ALTER FUNCTION rowcast.server_secret() OWNER TO postgres;
 --
 
 COMMENT ON FUNCTION rowcast.server_secret() IS 'what the tags of offsets and notifications are made with; for servers alone';
+
+
+--
+-- Name: settle_conversations(integer); Type: FUNCTION; Schema: rowcast; Owner: postgres
+--
+
+CREATE FUNCTION rowcast.settle_conversations(most integer DEFAULT 500, OUT settled bigint, OUT failed bigint, OUT problem text) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET lock_timeout TO '100ms'
+    AS $$
+declare
+  due record;
+begin
+  settled := 0;
+  failed := 0;
+  -- A look that finds nothing writes nothing.
+  if not exists (select from rowcast.inbox_due) and not exists (select from rowcast.inbox_uncounted) then
+    return;
+  end if;
+  -- What it notes itself is for the next call, and not for its commit.
+  perform set_config('rowcast.inbox_late', pg_current_xact_id()::text, true);
+  if to_regclass('public.conversations_inbox') is null then
+    delete from rowcast.inbox_due;
+    delete from rowcast.inbox_uncounted;
+    return;
+  end if;
+  delete from rowcast.inbox_uncounted u where u.contact_id is null;
+  if found then
+    -- From one contact to the next by the index, however many messages each has.
+    insert into rowcast.inbox_uncounted
+    with recursive contacts as (
+      (select m.contact_id from public.messages m order by m.contact_id limit 1)
+      union all
+      select (select m.contact_id from public.messages m where m.contact_id > c.contact_id order by m.contact_id limit 1)
+      from contacts c where c.contact_id is not null
+    )
+    select contact_id from contacts where contact_id is not null union select c.contact_id from public.conversations c;
+  end if;
+
+  for due in
+    with late as (
+      delete from rowcast.inbox_due d where d.ctid = any (array(
+        select p.ctid from rowcast.inbox_due p order by p.xid limit most for update skip locked))
+      returning d.contact_id, d.unread
+    ), uncounted as (
+      delete from rowcast.inbox_uncounted u where u.ctid = any (array(
+        select p.ctid from rowcast.inbox_uncounted p limit most for update skip locked))
+      returning u.contact_id
+    )
+    select each.contact_id, sum(each.unread)::int as unread, bool_or(each.unread is null) as is_uncounted
+    from (select l.contact_id, l.unread from late l union all select u.contact_id, null from uncounted u) each
+    group by 1 order by each.contact_id collate "C"
+  loop
+    begin
+      perform rowcast.chat_show(due.contact_id, case when not due.is_uncounted then due.unread end);
+      settled := settled + 1;
+    exception when others then
+      failed := failed + 1;
+      problem := sqlerrm;
+      insert into rowcast.inbox_due (contact_id, unread) select due.contact_id, due.unread where due.unread is not null;
+      insert into rowcast.inbox_uncounted select due.contact_id where due.is_uncounted;
+    end;
+  end loop;
+end $$;
+
+
+ALTER FUNCTION rowcast.settle_conversations(most integer, OUT settled bigint, OUT failed bigint, OUT problem text) OWNER TO postgres;
+
+--
+-- Name: FUNCTION settle_conversations(most integer, OUT settled bigint, OUT failed bigint, OUT problem text); Type: COMMENT; Schema: rowcast; Owner: postgres
+--
+
+COMMENT ON FUNCTION rowcast.settle_conversations(most integer, OUT settled bigint, OUT failed bigint, OUT problem text) IS 'brings public.conversations up to date with messages whose commit could not; servers call it, and it can be called until it returns 0, 0';
 
 
 --
@@ -5600,6 +6107,22 @@ CREATE TABLE public.chats (
 ALTER TABLE public.chats OWNER TO postgres;
 
 --
+-- Name: conversations; Type: TABLE; Schema: public; Owner: postgres
+--
+
+CREATE TABLE public.conversations (
+    contact_id text NOT NULL,
+    last_message jsonb,
+    last_message_at timestamp with time zone,
+    unread integer,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+)
+WITH (fillfactor='80', autovacuum_vacuum_threshold='1000', autovacuum_vacuum_scale_factor='0.05');
+
+
+ALTER TABLE public.conversations OWNER TO postgres;
+
+--
 -- Name: letters; Type: TABLE; Schema: public; Owner: postgres
 --
 
@@ -5920,6 +6443,31 @@ ALTER TABLE rowcast.events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+
+--
+-- Name: inbox_due; Type: TABLE; Schema: rowcast; Owner: postgres
+--
+
+CREATE TABLE rowcast.inbox_due (
+    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    contact_id text NOT NULL,
+    unread integer NOT NULL
+)
+WITH (autovacuum_vacuum_threshold='5000', autovacuum_vacuum_scale_factor='0');
+
+
+ALTER TABLE rowcast.inbox_due OWNER TO postgres;
+
+--
+-- Name: inbox_uncounted; Type: TABLE; Schema: rowcast; Owner: postgres
+--
+
+CREATE TABLE rowcast.inbox_uncounted (
+    contact_id text
+);
+
+
+ALTER TABLE rowcast.inbox_uncounted OWNER TO postgres;
 
 --
 -- Name: migrations; Type: TABLE; Schema: rowcast; Owner: postgres
@@ -6659,6 +7207,15 @@ COPY public.chats (id, jid) FROM stdin;
 
 
 --
+-- Data for Name: conversations; Type: TABLE DATA; Schema: public; Owner: postgres
+--
+
+COPY public.conversations (contact_id, last_message, last_message_at, unread, updated_at) FROM stdin;
+42	{"id": "006615fa-7071-8b58-a295-d5ad7db397a2", "body": "and its answer", "author": "bot", "status": "delivered", "direction": "outbound"}	2026-11-29 00:48:32.312207+00	1	2026-11-29 00:48:32.935292+00
+\.
+
+
+--
 -- Data for Name: letters_2026_01; Type: TABLE DATA; Schema: public; Owner: postgres
 --
 
@@ -6672,7 +7229,7 @@ COPY public.letters_2026_01 (id, chat, body, sent) FROM stdin;
 --
 
 COPY public.message_statuses (id, message_id, status, error, occurred_at) FROM stdin;
-1	006615ec-5e2c-812b-8f85-81e42ee51ea2	delivered	\N	2026-11-28 23:45:35.053946+00
+1	006615fa-7071-8b58-a295-d5ad7db397a2	delivered	\N	2026-11-29 00:48:32.30258+00
 \.
 
 
@@ -6681,8 +7238,8 @@ COPY public.message_statuses (id, message_id, status, error, occurred_at) FROM s
 --
 
 COPY public.messages (id, contact_id, direction, author, body, status, external_id, metadata, created_at, updated_at) FROM stdin;
-006615ec-5e2b-8c2d-88f5-ffea9dea19b7	42	inbound	Ana	of before	sent	\N	{}	2026-11-28 23:45:35.05598+00	2026-11-28 23:45:35.05598+00
-006615ec-5e2c-812b-8f85-81e42ee51ea2	42	outbound	bot	and its answer	delivered	\N	{}	2026-11-28 23:45:35.056186+00	2026-11-28 23:45:35.060856+00
+006615fa-706f-8ee1-bea9-04c4f2dfedba	42	inbound	Ana	of before	sent	\N	{}	2026-11-29 00:48:32.311898+00	2026-11-29 00:48:32.311898+00
+006615fa-7071-8b58-a295-d5ad7db397a2	42	outbound	bot	and its answer	delivered	\N	{}	2026-11-29 00:48:32.312207+00	2026-11-29 00:48:32.33252+00
 \.
 
 
@@ -6700,7 +7257,7 @@ COPY public.notes (id, chat_id, body) FROM stdin;
 --
 
 COPY public.wa (wa_id, chat, ack, body, sent) FROM stdin;
-844197938335842305	7	1	of before	2026-11-28 23:45:35.053946
+844197938335842305	7	1	of before	2026-11-29 00:48:32.30258
 \.
 
 
@@ -6717,10 +7274,11 @@ COPY public.webhook_leftovers (id, kind, external_id, reason, item, received_at)
 --
 
 COPY rowcast.attached (source, capture, room, events, condition, key_columns, room_columns, columns, omit, key_case, order_column, careful, row_sql, attached_at, made, forms, as_text, words, defaults, timezone, lookups, rooms, order_columns, feeds, tree, by_row, always) FROM stdin;
-public.messages	public_messages	conversation:{contact_id}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "delete", "event": "message:deleted", "payload": {"contactId": "{contactId}", "messageId": "{id}"}}, {"on": "update", "event": "message:status", "columns": ["status"], "payload": {"at": "{updated_at}", "status": "{status}", "contactId": "{contactId}", "messageId": "{id}"}}, {"on": "update", "event": "message:updated", "columns": ["id", "contact_id", "direction", "author", "body", "external_id", "metadata", "created_at"], "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id}	{contact_id}	{id,contact_id,direction,author,body,status,external_id,metadata,created_at,updated_at}	{}	camel	created_at	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'contact_id' as "contactId", after -> 'direction' as direction, after -> 'author' as author, after -> 'body' as body, after -> 'status' as status, after -> 'external_id' as "externalId", after -> 'metadata' as metadata, replace(after ->> 'created_at', '+00:00', 'Z') as "createdAt", replace(after ->> 'updated_at', '+00:00', 'Z') as "updatedAt") o)	2026-11-28 23:45:34.970361+00	{"code": {"delete": ["774", "bdb7017375cd72fa4780a921427d2218"], "insert": ["774", "8c1f5486157052738ac0e4bfd7c0e88c"], "update": ["774", "a0db7c6be8e5b4a9fe3530212d444cbe"]}, "types": {"id": "2950", "body": "25", "author": "25", "status": "25", "metadata": "3802", "direction": "25", "contact_id": "25", "created_at": "1184", "updated_at": "1184", "external_id": "25"}}	{"created_at": "instant", "updated_at": "instant"}	\N	\N	\N	\N	\N	\N	\N	[{"key": ["id"], "room": "conversation:{contact_id}", "order": ["createdAt", "id"], "columns": [{"column": "contact_id", "lookup": null, "is_plain": true, "placeholder": "contact_id"}], "key_sql": "after ->> 'id'", "lookups": [], "members": ["author", "body", "contactId", "createdAt", "direction", "externalId", "id", "metadata", "status", "updatedAt"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'contact_id' as \\"contactId\\", after -> 'direction' as direction, after -> 'author' as author, after -> 'body' as body, after -> 'status' as status, after -> 'external_id' as \\"externalId\\", after -> 'metadata' as metadata, replace(after ->> 'created_at', '+00:00', 'Z') as \\"createdAt\\", replace(after ->> 'updated_at', '+00:00', 'Z') as \\"updatedAt\\") o)", "room_sql": "'conversation:' || (after ->> 'contact_id')", "id_column": null, "belongs_sql": "true"}]	f	f	f
-public.wa	public_wa	conversation:{chat}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "delete", "event": "message:deleted", "payload": {"contactId": "{contactId}", "messageId": "{wa_id}"}}, {"on": "update", "event": "message:status", "columns": ["ack"], "payload": {"at": "{at}", "status": "{ack}", "contactId": "{contactId}", "messageId": "{wa_id}"}}]	\N	{wa_id}	{chat}	{wa_id,chat,ack,body,sent}	{}	camel	sent	f	(select row_to_json(o.*) from (select after ->> 'wa_id' as id, after ->> 'wa_id' as "waId", after ->> 'chat' as chat, coalesce('{"0": "sent", "1": "delivered", "2": "read"}'::jsonb -> (after ->> 'ack'), after -> 'ack') as ack, after -> 'body' as body, rowcast.zoned(after ->> 'sent', 'America/Bogota') as sent) o)	2026-11-28 23:45:35.053946+00	{"code": {"delete": ["781", "15f3d9d2b212db543248dd0c995d9ea9"], "insert": ["781", "f79d943d02503ed58eef25a811789944"], "update": ["781", "b53a6447911f67204841170acf8be163"]}, "types": {"ack": "23", "body": "25", "chat": "25", "sent": "1114", "wa_id": "20"}}	{"sent": "local", "wa_id": "text"}	\N	{"ack": {"0": "sent", "1": "delivered", "2": "read"}}	\N	America/Bogota	\N	\N	\N	[{"key": ["id"], "room": "conversation:{chat}", "order": ["sent", "waId"], "columns": [{"column": "chat", "lookup": null, "is_plain": true, "placeholder": "chat"}], "key_sql": "after ->> 'wa_id'", "lookups": [], "members": ["ack", "body", "chat", "id", "sent", "waId"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'wa_id' as id, after ->> 'wa_id' as \\"waId\\", after ->> 'chat' as chat, coalesce('{\\"0\\": \\"sent\\", \\"1\\": \\"delivered\\", \\"2\\": \\"read\\"}'::jsonb -> (after ->> 'ack'), after -> 'ack') as ack, after -> 'body' as body, rowcast.zoned(after ->> 'sent', 'America/Bogota') as sent) o)", "room_sql": "'conversation:' || (after ->> 'chat')", "id_column": null, "belongs_sql": "true"}]	f	f	f
-public.letters	public_letters	conversation:{chat}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id,sent}	{chat}	{id,chat,body,sent}	{}	camel	sent	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat' as chat, after -> 'body' as body, replace(after ->> 'sent', '+00:00', 'Z') as sent) o)	2026-11-28 23:45:35.053946+00	{"code": {"insert": ["782", "5133fb0f27ee28ed689c0bf2c16cede5"], "update": ["782", "ab3073f844017e4afa0056284a88e8c9"]}, "types": {"id": "20", "body": "25", "chat": "25", "sent": "1184"}}	{"id": "text", "sent": "instant"}	\N	\N	\N	\N	\N	\N	\N	[{"key": ["id", "sent"], "room": "conversation:{chat}", "order": ["sent", "id"], "columns": [{"column": "chat", "lookup": null, "is_plain": true, "placeholder": "chat"}], "key_sql": "concat_ws(':', after ->> 'id', replace(after ->> 'sent', '+00:00', 'Z'))", "lookups": [], "members": ["body", "chat", "id", "sent"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat' as chat, after -> 'body' as body, replace(after ->> 'sent', '+00:00', 'Z') as sent) o)", "room_sql": "'conversation:' || (after ->> 'chat')", "id_column": "id", "belongs_sql": "true"}]	t	f	f
-public.notes	public_notes	order:{chat.jid}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id}	{}	{id,chat_id,body}	{}	camel	id	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat_id' as "chatId", after -> 'body' as body) o)	2026-11-28 23:45:35.053946+00	{"code": {"insert": ["783", "66eee117dab2d943491b83e90d8cb7fe"], "update": ["783", "8114ba8461141244e5c608b10db345c1"]}, "types": {"id": "20", "body": "25", "chat_id": "20"}}	{"id": "text", "chat_id": "text"}	\N	\N	\N	\N	{"chat": {"key": ["id"], "row": [], "table": "public.chats", "types": ["bigint"], "column": ["chat_id"], "columns": {"jid": null}}}	\N	\N	[{"key": ["id"], "room": "order:{chat.jid}", "order": ["id"], "columns": [{"column": "jid", "lookup": "chat", "is_plain": true, "placeholder": "chat.jid"}], "key_sql": "after ->> 'id'", "lookups": [{"key": ["id"], "own": ["chat_id"], "join": "c.id = (r.after ->> 'chat_id')::bigint", "name": "chat", "table": "public.chats", "types": ["bigint"], "members": {"jid": "case when c.jid is distinct from null and pg_column_size(c.jid) <= 65536 then case when pg_typeof(c.jid)::oid < 16384 and pg_typeof(c.jid)::oid not in ('json'::regtype, 'json[]'::regtype) then to_jsonb(c.jid) else to_jsonb(format('%s', c.jid)) end end"}, "no_code": "c.relkind = 'r' and c.relfilenode = pg_relation_filenode(c.oid) and not exists (\\n      select from pg_attribute a join pg_type t on t.oid = a.atttypid\\n      where a.attrelid = c.oid and a.attname = any ('{id}') and t.oid >= 16384 and not (t.typtype = 'd' and t.typbasetype < 16384))\\n      and rowcast.plans_no_code(c.oid)"}], "members": ["body", "chatId", "id"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat_id' as \\"chatId\\", after -> 'body' as body) o)", "room_sql": "'order:' || (after -> 'chat' ->> 'jid')", "id_column": null, "belongs_sql": "true"}]	f	f	f
+public.messages	public_messages	conversation:{contact_id}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "delete", "event": "message:deleted", "payload": {"contactId": "{contactId}", "messageId": "{id}"}}, {"on": "update", "event": "message:status", "columns": ["status"], "payload": {"at": "{updated_at}", "status": "{status}", "contactId": "{contactId}", "messageId": "{id}"}}, {"on": "update", "event": "message:updated", "columns": ["id", "contact_id", "direction", "author", "body", "external_id", "metadata", "created_at"], "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id}	{contact_id}	{id,contact_id,direction,author,body,status,external_id,metadata,created_at,updated_at}	{}	camel	created_at	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'contact_id' as "contactId", after -> 'direction' as direction, after -> 'author' as author, after -> 'body' as body, after -> 'status' as status, after -> 'external_id' as "externalId", after -> 'metadata' as metadata, replace(after ->> 'created_at', '+00:00', 'Z') as "createdAt", replace(after ->> 'updated_at', '+00:00', 'Z') as "updatedAt") o)	2026-11-29 00:48:30.988132+00	{"code": {"delete": ["774", "bdb7017375cd72fa4780a921427d2218"], "insert": ["774", "8c1f5486157052738ac0e4bfd7c0e88c"], "update": ["774", "a0db7c6be8e5b4a9fe3530212d444cbe"]}, "types": {"id": "2950", "body": "25", "author": "25", "status": "25", "metadata": "3802", "direction": "25", "contact_id": "25", "created_at": "1184", "updated_at": "1184", "external_id": "25"}}	{"created_at": "instant", "updated_at": "instant"}	\N	\N	\N	\N	\N	\N	\N	[{"key": ["id"], "room": "conversation:{contact_id}", "order": ["createdAt", "id"], "columns": [{"column": "contact_id", "lookup": null, "is_plain": true, "placeholder": "contact_id"}], "key_sql": "after ->> 'id'", "lookups": [], "members": ["author", "body", "contactId", "createdAt", "direction", "externalId", "id", "metadata", "status", "updatedAt"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'contact_id' as \\"contactId\\", after -> 'direction' as direction, after -> 'author' as author, after -> 'body' as body, after -> 'status' as status, after -> 'external_id' as \\"externalId\\", after -> 'metadata' as metadata, replace(after ->> 'created_at', '+00:00', 'Z') as \\"createdAt\\", replace(after ->> 'updated_at', '+00:00', 'Z') as \\"updatedAt\\") o)", "room_sql": "'conversation:' || (after ->> 'contact_id')", "id_column": null, "belongs_sql": "true"}]	f	f	f
+public.conversations	public_conversations	inbox:all	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "update", "event": "message:new", "columns": ["last_message", "last_message_at", "unread"], "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "delete", "event": "message:deleted", "payload": {"contactId": "{contactId}", "messageId": "{contact_id}"}}]	($."last_message_at" != null)	{contact_id}	{}	{contact_id,last_message,last_message_at,unread,updated_at}	{}	camel	last_message_at	f	(select row_to_json(o.*) from (select after ->> 'contact_id' as id, after ->> 'contact_id' as "contactId", after -> 'last_message' as "lastMessage", replace(after ->> 'last_message_at', '+00:00', 'Z') as "lastMessageAt", after -> 'unread' as unread, replace(after ->> 'updated_at', '+00:00', 'Z') as "updatedAt") o)	2026-11-29 00:48:31.971971+00	{"code": {"delete": ["787", "4e1088e292c8bdbc5080d6702450275d"], "insert": ["787", "61673f64f3a9638ce3fc94431a211a0c"], "update": ["787", "d44a95a31affca38d6b3080fda99c5b5"]}, "types": {"unread": "23", "contact_id": "25", "updated_at": "1184", "last_message": "3802", "last_message_at": "1184"}}	{"updated_at": "instant", "last_message_at": "instant"}	\N	\N	\N	\N	\N	\N	\N	[{"key": ["id"], "room": "inbox:all", "order": ["lastMessageAt", "contactId"], "columns": [], "key_sql": "after ->> 'contact_id'", "lookups": [], "members": ["contactId", "id", "lastMessage", "lastMessageAt", "unread", "updatedAt"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'contact_id' as id, after ->> 'contact_id' as \\"contactId\\", after -> 'last_message' as \\"lastMessage\\", replace(after ->> 'last_message_at', '+00:00', 'Z') as \\"lastMessageAt\\", after -> 'unread' as unread, replace(after ->> 'updated_at', '+00:00', 'Z') as \\"updatedAt\\") o)", "room_sql": "'inbox:all'", "id_column": null, "belongs_sql": "(after @@ '($.\\"last_message_at\\" != null)') is true"}]	f	f	f
+public.wa	public_wa	conversation:{chat}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "delete", "event": "message:deleted", "payload": {"contactId": "{contactId}", "messageId": "{wa_id}"}}, {"on": "update", "event": "message:status", "columns": ["ack"], "payload": {"at": "{at}", "status": "{ack}", "contactId": "{contactId}", "messageId": "{wa_id}"}}]	\N	{wa_id}	{chat}	{wa_id,chat,ack,body,sent}	{}	camel	sent	f	(select row_to_json(o.*) from (select after ->> 'wa_id' as id, after ->> 'wa_id' as "waId", after ->> 'chat' as chat, coalesce('{"0": "sent", "1": "delivered", "2": "read"}'::jsonb -> (after ->> 'ack'), after -> 'ack') as ack, after -> 'body' as body, rowcast.zoned(after ->> 'sent', 'America/Bogota') as sent) o)	2026-11-29 00:48:32.30258+00	{"code": {"delete": ["789", "15f3d9d2b212db543248dd0c995d9ea9"], "insert": ["789", "f79d943d02503ed58eef25a811789944"], "update": ["789", "b53a6447911f67204841170acf8be163"]}, "types": {"ack": "23", "body": "25", "chat": "25", "sent": "1114", "wa_id": "20"}}	{"sent": "local", "wa_id": "text"}	\N	{"ack": {"0": "sent", "1": "delivered", "2": "read"}}	\N	America/Bogota	\N	\N	\N	[{"key": ["id"], "room": "conversation:{chat}", "order": ["sent", "waId"], "columns": [{"column": "chat", "lookup": null, "is_plain": true, "placeholder": "chat"}], "key_sql": "after ->> 'wa_id'", "lookups": [], "members": ["ack", "body", "chat", "id", "sent", "waId"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'wa_id' as id, after ->> 'wa_id' as \\"waId\\", after ->> 'chat' as chat, coalesce('{\\"0\\": \\"sent\\", \\"1\\": \\"delivered\\", \\"2\\": \\"read\\"}'::jsonb -> (after ->> 'ack'), after -> 'ack') as ack, after -> 'body' as body, rowcast.zoned(after ->> 'sent', 'America/Bogota') as sent) o)", "room_sql": "'conversation:' || (after ->> 'chat')", "id_column": null, "belongs_sql": "true"}]	f	f	f
+public.letters	public_letters	conversation:{chat}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id,sent}	{chat}	{id,chat,body,sent}	{}	camel	sent	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat' as chat, after -> 'body' as body, replace(after ->> 'sent', '+00:00', 'Z') as sent) o)	2026-11-29 00:48:32.30258+00	{"code": {"insert": ["790", "5133fb0f27ee28ed689c0bf2c16cede5"], "update": ["790", "ab3073f844017e4afa0056284a88e8c9"]}, "types": {"id": "20", "body": "25", "chat": "25", "sent": "1184"}}	{"id": "text", "sent": "instant"}	\N	\N	\N	\N	\N	\N	\N	[{"key": ["id", "sent"], "room": "conversation:{chat}", "order": ["sent", "id"], "columns": [{"column": "chat", "lookup": null, "is_plain": true, "placeholder": "chat"}], "key_sql": "concat_ws(':', after ->> 'id', replace(after ->> 'sent', '+00:00', 'Z'))", "lookups": [], "members": ["body", "chat", "id", "sent"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat' as chat, after -> 'body' as body, replace(after ->> 'sent', '+00:00', 'Z') as sent) o)", "room_sql": "'conversation:' || (after ->> 'chat')", "id_column": "id", "belongs_sql": "true"}]	t	f	f
+public.notes	public_notes	order:{chat.jid}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id}	{}	{id,chat_id,body}	{}	camel	id	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat_id' as "chatId", after -> 'body' as body) o)	2026-11-29 00:48:32.30258+00	{"code": {"insert": ["791", "66eee117dab2d943491b83e90d8cb7fe"], "update": ["791", "8114ba8461141244e5c608b10db345c1"]}, "types": {"id": "20", "body": "25", "chat_id": "20"}}	{"id": "text", "chat_id": "text"}	\N	\N	\N	\N	{"chat": {"key": ["id"], "row": [], "table": "public.chats", "types": ["bigint"], "column": ["chat_id"], "columns": {"jid": null}}}	\N	\N	[{"key": ["id"], "room": "order:{chat.jid}", "order": ["id"], "columns": [{"column": "jid", "lookup": "chat", "is_plain": true, "placeholder": "chat.jid"}], "key_sql": "after ->> 'id'", "lookups": [{"key": ["id"], "own": ["chat_id"], "join": "c.id = (r.after ->> 'chat_id')::bigint", "name": "chat", "table": "public.chats", "types": ["bigint"], "members": {"jid": "case when c.jid is distinct from null and pg_column_size(c.jid) <= 65536 then case when pg_typeof(c.jid)::oid < 16384 and pg_typeof(c.jid)::oid not in ('json'::regtype, 'json[]'::regtype) then to_jsonb(c.jid) else to_jsonb(format('%s', c.jid)) end end"}, "no_code": "c.relkind = 'r' and c.relfilenode = pg_relation_filenode(c.oid) and not exists (\\n      select from pg_attribute a join pg_type t on t.oid = a.atttypid\\n      where a.attrelid = c.oid and a.attname = any ('{id}') and t.oid >= 16384 and not (t.typtype = 'd' and t.typbasetype < 16384))\\n      and rowcast.plans_no_code(c.oid)"}], "members": ["body", "chatId", "id"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat_id' as \\"chatId\\", after -> 'body' as body) o)", "room_sql": "'order:' || (after -> 'chat' ->> 'jid')", "id_column": null, "belongs_sql": "true"}]	f	f	f
 \.
 
 
@@ -6729,8 +7287,9 @@ public.notes	public_notes	order:{chat.jid}	[{"on": "insert", "event": "message:n
 --
 
 COPY rowcast.chat_migrations (version, description, installed_on, success, checksum, execution_time) FROM stdin;
-1	chat	2026-11-28 23:45:34.970361+00	t	\\x554460eda90394531867fd411b4151527aef270e1d903f8e0f3e9f3f9f680ce40e498420fc23d78438bb6d62a91e18f2	46276996
-2	webhook	2026-11-28 23:45:35.019173+00	t	\\x04c8e781614571c95f1e2885ca5bd125eb3fd011f43a3ea63837ba4f8d3e90cfbd898cf3d7b1bc8965eaa98a05987774	2057046
+1	chat	2026-11-29 00:48:30.988132+00	t	\\xaa2624294df928a1685fef32bdb1b3bb37ffa407d1ef1747a71495d2ac089f104789e320ae2579279a57723eaafe2cbb	380107292
+2	webhook	2026-11-29 00:48:31.393705+00	t	\\x04c8e781614571c95f1e2885ca5bd125eb3fd011f43a3ea63837ba4f8d3e90cfbd898cf3d7b1bc8965eaa98a05987774	25909664
+3	inbox	2026-11-29 00:48:31.442698+00	t	\\x856573c27b2539e71d9b4cf38413606bf20a817b7d4b8cf74df11a960e1e9a814e4f21d076858ec9809ca0ea8f87c0d3	194056203
 \.
 
 
@@ -6739,7 +7298,7 @@ COPY rowcast.chat_migrations (version, description, installed_on, success, check
 --
 
 COPY rowcast.epoch (only_row, value, system_identifier, timeline, database, recovered, pruned, relation, removed) FROM stdin;
-t	5372702010629639365	7713372717287054533	1	16723	{}	\N	16410	\N
+t	-5393691768985468459	7713388928117525251	1	16766	{}	\N	16410	\N
 \.
 
 
@@ -6748,15 +7307,32 @@ t	5372702010629639365	7713372717287054533	1	16723	{}	\N	16410	\N
 --
 
 COPY rowcast.events (id, xid, at, room, event, data, source, sync, traceparent) FROM stdin;
-1	780	2026-11-28 23:45:35.059842+00	conversation:42	message:new	{"message":{"id":"006615ec-5e2b-8c2d-88f5-ffea9dea19b7","contactId":"42","direction":"inbound","author":"Ana","body":"of before","status":"sent","externalId":null,"metadata":{},"createdAt":"2026-11-28T23:45:35.05598Z","updatedAt":"2026-11-28T23:45:35.05598Z"},"contactId":"42"}	public.messages	f	\N
-2	780	2026-11-28 23:45:35.060016+00	conversation:42	message:new	{"message":{"id":"006615ec-5e2c-812b-8f85-81e42ee51ea2","contactId":"42","direction":"outbound","author":"bot","body":"and its answer","status":"sent","externalId":null,"metadata":{},"createdAt":"2026-11-28T23:45:35.056186Z","updatedAt":"2026-11-28T23:45:35.056186Z"},"contactId":"42"}	public.messages	f	\N
-3	780	2026-11-28 23:45:35.06301+00	conversation:42	message:status	{"at":"2026-11-28T23:45:35.060856Z","status":"delivered","contactId":"42","messageId":"006615ec-5e2c-812b-8f85-81e42ee51ea2"}	public.messages	f	\N
-4	780	2026-11-28 23:45:35.110996+00	conversation:7	message:new	{"message":{"id":"844197938335842305","waId":"844197938335842305","chat":"7","ack":"sent","body":"of before","sent":"2026-11-29T04:45:35.053946Z"},"contactId":"7"}	public.wa	f	\N
-5	780	2026-11-28 23:45:35.112243+00	conversation:7	message:status	{"at":"2026-11-28T23:45:35.112232Z","status":"delivered","contactId":"7","messageId":"844197938335842305"}	public.wa	f	\N
-6	780	2026-11-28 23:45:35.137253+00	conversation:8	message:new	{"message":{"id":"1","chat":"8","body":"of before","sent":"2026-01-02T00:00:00Z"},"contactId":"8"}	public.letters	f	\N
-7	780	2026-11-28 23:45:35.16472+00	order:9	message:new	{"message":{"id":"1","chatId":"1","body":"of before"},"contactId":"9"}	public.notes	f	\N
-8	780	2026-11-28 23:45:35.164995+00	conversation:42	note	{"n": 1}	\N	f	\N
-9	780	2026-11-28 23:45:35.165595+00	rowcast:revocations	revoked	{"subject" : "user-7", "issuer" : null, "room" : "conversation:42", "at" : 1795909535, "reason" : null}	rowcast.revoke	t	\N
+1	788	2026-11-29 00:48:32.331343+00	conversation:42	message:new	{"message":{"id":"006615fa-706f-8ee1-bea9-04c4f2dfedba","contactId":"42","direction":"inbound","author":"Ana","body":"of before","status":"sent","externalId":null,"metadata":{},"createdAt":"2026-11-29T00:48:32.311898Z","updatedAt":"2026-11-29T00:48:32.311898Z"},"contactId":"42"}	public.messages	f	\N
+2	788	2026-11-29 00:48:32.33154+00	conversation:42	message:new	{"message":{"id":"006615fa-7071-8b58-a295-d5ad7db397a2","contactId":"42","direction":"outbound","author":"bot","body":"and its answer","status":"sent","externalId":null,"metadata":{},"createdAt":"2026-11-29T00:48:32.312207Z","updatedAt":"2026-11-29T00:48:32.312207Z"},"contactId":"42"}	public.messages	f	\N
+3	788	2026-11-29 00:48:32.344502+00	conversation:42	message:status	{"at":"2026-11-29T00:48:32.33252Z","status":"delivered","contactId":"42","messageId":"006615fa-7071-8b58-a295-d5ad7db397a2"}	public.messages	f	\N
+4	788	2026-11-29 00:48:32.626519+00	conversation:7	message:new	{"message":{"id":"844197938335842305","waId":"844197938335842305","chat":"7","ack":"sent","body":"of before","sent":"2026-11-29T05:48:32.30258Z"},"contactId":"7"}	public.wa	f	\N
+5	788	2026-11-29 00:48:32.628193+00	conversation:7	message:status	{"at":"2026-11-29T00:48:32.628181Z","status":"delivered","contactId":"7","messageId":"844197938335842305"}	public.wa	f	\N
+6	788	2026-11-29 00:48:32.790296+00	conversation:8	message:new	{"message":{"id":"1","chat":"8","body":"of before","sent":"2026-01-02T00:00:00Z"},"contactId":"8"}	public.letters	f	\N
+7	788	2026-11-29 00:48:32.927902+00	order:9	message:new	{"message":{"id":"1","chatId":"1","body":"of before"},"contactId":"9"}	public.notes	f	\N
+8	788	2026-11-29 00:48:32.928316+00	conversation:42	note	{"n": 1}	\N	f	\N
+9	788	2026-11-29 00:48:32.929017+00	rowcast:revocations	revoked	{"subject" : "user-7", "issuer" : null, "room" : "conversation:42", "at" : 1795913312, "reason" : null}	rowcast.revoke	t	\N
+10	788	2026-11-29 00:48:32.93614+00	inbox:all	message:new	{"message":{"id":"42","contactId":"42","lastMessage":{"id": "006615fa-7071-8b58-a295-d5ad7db397a2", "body": "and its answer", "author": "bot", "status": "delivered", "direction": "outbound"},"lastMessageAt":"2026-11-29T00:48:32.312207Z","unread":1,"updatedAt":"2026-11-29T00:48:32.935292Z"},"contactId":"all"}	public.conversations	t	\N
+\.
+
+
+--
+-- Data for Name: inbox_due; Type: TABLE DATA; Schema: rowcast; Owner: postgres
+--
+
+COPY rowcast.inbox_due (xid, contact_id, unread) FROM stdin;
+\.
+
+
+--
+-- Data for Name: inbox_uncounted; Type: TABLE DATA; Schema: rowcast; Owner: postgres
+--
+
+COPY rowcast.inbox_uncounted (contact_id) FROM stdin;
 \.
 
 
@@ -6765,27 +7341,27 @@ COPY rowcast.events (id, xid, at, room, event, data, source, sync, traceparent) 
 --
 
 COPY rowcast.migrations (version, description, installed_on, success, checksum, execution_time) FROM stdin;
-1	outbox	2026-11-28 23:45:34.906839+00	t	\\x75a971d2f4603775856135201badfc691b27ab5d60ae7d9b0dceb2a5e84e84448682c22aeeeff00fdbda40c0513a6e1b	2486427
-2	epoch	2026-11-28 23:45:34.911824+00	t	\\x7f6049ca7e880b20d0c8b70ccf233afa1c237306e92eb58c6d93272c19d2ae8b2ac8341e231e906bbf019877b944e416	2837740
-3	secret	2026-11-28 23:45:34.915408+00	t	\\x4814df5c13ff08d7b04045bc7bb5db919a3d148441296274280f9466fbae11c78578b8a8b200be847755d106ff4432ed	1837799
-4	sessions	2026-11-28 23:45:34.917845+00	t	\\x7d2fd89eb93642a55a3d6797160b480a1de77dac12b21915b195b428dda6abfc178ce70a12a585814761061539c9ba78	2091138
-5	attached	2026-11-28 23:45:34.92077+00	t	\\xa34bd31e460837c05bce157a503de8dd4fc8a871a995cdaef3b570c167e4135a1e9a219f45519571a1747ca393abbf89	2027182
-6	template	2026-11-28 23:45:34.923458+00	t	\\x4a7bc3f08d88241f891d4e4f3ce74c9e47b3434e5f6958ff217d65d4f087af51fe916d60162883fe6697f9e61913b812	751521
-7	values	2026-11-28 23:45:34.924748+00	t	\\x214d31af2d411d8f580629dbffe78831bca0d4c59e5043c053017adfe6cb0ca3b689019f9e942ef7e079fb91fa81ed15	1686785
-8	unusual	2026-11-28 23:45:34.926981+00	t	\\x3bcf99738d4b5ad716a1c91cc048b76ced06db99e4006446d59608bbab764d6d6387e6c1a905676ca72584337eacf24a	2855597
-9	lookups	2026-11-28 23:45:34.930503+00	t	\\xf7a0301423a0123108a8b0c2e3283e44397369c76a4584f04f45b2f53cd9d5f646e83fd79fb94419e969f2e83e62c113	2000763
-10	rooms	2026-11-28 23:45:34.933456+00	t	\\xb6dd351fe7e1d7de067053cb1700a149a66c0f79368ae99bad3a70037d5f53ac62c32177f739fc23fdfed0d0ba29e6d6	1093330
-11	capture	2026-11-28 23:45:34.935332+00	t	\\xebe3e3ab0744cf736fd044b5e0334c0d7c3142f41c92eeba5e9934cba81ed2e54afda6878266a400203daeda96e81845	1553015
-12	trees	2026-11-28 23:45:34.937763+00	t	\\x1331fe0629a2797db01f1804598aa5e533c85e7a5eec6480ca3a0fe4e1ff3bb2ffc7ddceb3ab73e1b612774397fb02db	1195412
-13	check	2026-11-28 23:45:34.939848+00	t	\\x628d0bb7762aaf98a755b4bb15991349544125cd0ce5d7ce062cc31a128a31ad5bff473a444f4186d50a85232b5d5ac4	1343413
-14	define	2026-11-28 23:45:34.942057+00	t	\\xbdc9bd9a93f5c471d855c548a068bdc76749491b72ed250ac8f0a058c251c7ec600e49e6b9ea437e72d97f70d359947c	1535800
-15	doubts	2026-11-28 23:45:34.94446+00	t	\\xd092817463f2bab89c137265f9cee204fbf740e731a6f0c1af8541b5d63556e8c7bf9ad0eae84c9905d77930561c88b9	1198206
-16	attach	2026-11-28 23:45:34.946546+00	t	\\x89d7e004fa1da1dd4902c0f3bef043957e0f6faa4ef5c3c5871fa62cb9d5edf02ea65fdaeff878d3a0b9612044f91820	1042293
-17	sources	2026-11-28 23:45:34.948479+00	t	\\x2a152b6f849f9d56c7ff1681054aa5518902b4e8d1bcda51e2b89aad077172ecd8c2d59199a1263d960e4004d8e30dfe	11227092
-18	preview	2026-11-28 23:45:34.961015+00	t	\\x5ffd895748f8f2d2e203d964b962ab9fe0bf737bb12e06767daceef17a1ea41e64d102062d03f12b1d956f894fa6a83b	982745
-19	emit	2026-11-28 23:45:34.962975+00	t	\\x462e28576a630c3d906bc50440f2f87633a3e9269b022bb1dab0f50e0879c5f0f960b754f18a811732d0a3f8b7a3b0cf	580315
-20	policy	2026-11-28 23:45:34.964507+00	t	\\x57a727789f34476a188dcb35a7aa2c23a685821b4b633360da43849ee1fdd2044dabddb66de75eef786ba70ca38470dc	2590277
-21	whatsapp	2026-11-28 23:45:34.96809+00	t	\\x1c62d25c7ce77444e01fc40199c877dd550c12d8448baf9cd5516bc6364cbcfa1e249fd2ffdf11c452bb26ad840fe4a2	1094631
+1	outbox	2026-11-29 00:48:30.436951+00	t	\\x75a971d2f4603775856135201badfc691b27ab5d60ae7d9b0dceb2a5e84e84448682c22aeeeff00fdbda40c0513a6e1b	14716728
+2	epoch	2026-11-29 00:48:30.482821+00	t	\\x7f6049ca7e880b20d0c8b70ccf233afa1c237306e92eb58c6d93272c19d2ae8b2ac8341e231e906bbf019877b944e416	14212356
+3	secret	2026-11-29 00:48:30.511121+00	t	\\x4814df5c13ff08d7b04045bc7bb5db919a3d148441296274280f9466fbae11c78578b8a8b200be847755d106ff4432ed	17949658
+4	sessions	2026-11-29 00:48:30.550441+00	t	\\x7d2fd89eb93642a55a3d6797160b480a1de77dac12b21915b195b428dda6abfc178ce70a12a585814761061539c9ba78	22661422
+5	attached	2026-11-29 00:48:30.599021+00	t	\\xa34bd31e460837c05bce157a503de8dd4fc8a871a995cdaef3b570c167e4135a1e9a219f45519571a1747ca393abbf89	23175549
+6	template	2026-11-29 00:48:30.626936+00	t	\\x4a7bc3f08d88241f891d4e4f3ce74c9e47b3434e5f6958ff217d65d4f087af51fe916d60162883fe6697f9e61913b812	9497668
+7	values	2026-11-29 00:48:30.660133+00	t	\\x214d31af2d411d8f580629dbffe78831bca0d4c59e5043c053017adfe6cb0ca3b689019f9e942ef7e079fb91fa81ed15	6394823
+8	unusual	2026-11-29 00:48:30.685757+00	t	\\x3bcf99738d4b5ad716a1c91cc048b76ced06db99e4006446d59608bbab764d6d6387e6c1a905676ca72584337eacf24a	24237101
+9	lookups	2026-11-29 00:48:30.717219+00	t	\\xf7a0301423a0123108a8b0c2e3283e44397369c76a4584f04f45b2f53cd9d5f646e83fd79fb94419e969f2e83e62c113	19351918
+10	rooms	2026-11-29 00:48:30.748038+00	t	\\xb6dd351fe7e1d7de067053cb1700a149a66c0f79368ae99bad3a70037d5f53ac62c32177f739fc23fdfed0d0ba29e6d6	5393880
+11	capture	2026-11-29 00:48:30.75938+00	t	\\xebe3e3ab0744cf736fd044b5e0334c0d7c3142f41c92eeba5e9934cba81ed2e54afda6878266a400203daeda96e81845	2424814
+12	trees	2026-11-29 00:48:30.766748+00	t	\\x1331fe0629a2797db01f1804598aa5e533c85e7a5eec6480ca3a0fe4e1ff3bb2ffc7ddceb3ab73e1b612774397fb02db	6112161
+13	check	2026-11-29 00:48:30.777041+00	t	\\x628d0bb7762aaf98a755b4bb15991349544125cd0ce5d7ce062cc31a128a31ad5bff473a444f4186d50a85232b5d5ac4	3074814
+14	define	2026-11-29 00:48:30.783032+00	t	\\xbdc9bd9a93f5c471d855c548a068bdc76749491b72ed250ac8f0a058c251c7ec600e49e6b9ea437e72d97f70d359947c	24636345
+15	doubts	2026-11-29 00:48:30.813001+00	t	\\xd092817463f2bab89c137265f9cee204fbf740e731a6f0c1af8541b5d63556e8c7bf9ad0eae84c9905d77930561c88b9	2927204
+16	attach	2026-11-29 00:48:30.823717+00	t	\\x89d7e004fa1da1dd4902c0f3bef043957e0f6faa4ef5c3c5871fa62cb9d5edf02ea65fdaeff878d3a0b9612044f91820	2244255
+17	sources	2026-11-29 00:48:30.830672+00	t	\\x2a152b6f849f9d56c7ff1681054aa5518902b4e8d1bcda51e2b89aad077172ecd8c2d59199a1263d960e4004d8e30dfe	89616412
+18	preview	2026-11-29 00:48:30.923734+00	t	\\x5ffd895748f8f2d2e203d964b962ab9fe0bf737bb12e06767daceef17a1ea41e64d102062d03f12b1d956f894fa6a83b	9803123
+19	emit	2026-11-29 00:48:30.948288+00	t	\\x462e28576a630c3d906bc50440f2f87633a3e9269b022bb1dab0f50e0879c5f0f960b754f18a811732d0a3f8b7a3b0cf	1489500
+20	policy	2026-11-29 00:48:30.95164+00	t	\\x57a727789f34476a188dcb35a7aa2c23a685821b4b633360da43849ee1fdd2044dabddb66de75eef786ba70ca38470dc	23015009
+21	whatsapp	2026-11-29 00:48:30.980758+00	t	\\x1c62d25c7ce77444e01fc40199c877dd550c12d8448baf9cd5516bc6364cbcfa1e249fd2ffdf11c452bb26ad840fe4a2	4564434
 \.
 
 
@@ -6794,7 +7370,7 @@ COPY rowcast.migrations (version, description, installed_on, success, checksum, 
 --
 
 COPY rowcast.revocations (subject, issuer, room, revoked_at, reason) FROM stdin;
-user-7	\N	conversation:42	2026-11-28 23:45:35.165078+00	\N
+user-7	\N	conversation:42	2026-11-29 00:48:32.928424+00	\N
 \.
 
 
@@ -6803,7 +7379,7 @@ user-7	\N	conversation:42	2026-11-28 23:45:35.165078+00	\N
 --
 
 COPY rowcast.sessions (pid_hash, identity, owner, rooms, last_sent_offset, complete_to_offset, updated_at, ended_at, counted_for) FROM stdin;
-\\x8ad19f2664f3339c8c2d03467bdd098d	anonymous	7805150626858374736	{"conversation:42": ["AQIAkwYAnpV2rvHXofY"]}	AQIAkwYAnpV2rvHXofY	AQIAkwYAnpV2rvHXofY	2026-11-28 23:45:35.429089+00	2026-11-28 23:45:35.429089+00	\\xa15c9f518da60f6e69e3d5c2f986dc42
+\\x7b1cbef11c44ebba4cb2e0d50525189e	anonymous	826294719181988180	{"conversation:42": ["AQIAnwYAXSUuExXGjTA"]}	AQIAnwYAXSUuExXGjTA	AQIAnwYAXSUuExXGjTA	2026-11-29 00:48:35.031803+00	2026-11-29 00:48:35.031803+00	\\xa15c9f518da60f6e69e3d5c2f986dc42
 \.
 
 
@@ -6843,7 +7419,7 @@ SELECT pg_catalog.setval('public.webhook_leftovers_id_seq', 1, false);
 -- Name: events_id_seq; Type: SEQUENCE SET; Schema: rowcast; Owner: postgres
 --
 
-SELECT pg_catalog.setval('rowcast.events_id_seq', 9, true);
+SELECT pg_catalog.setval('rowcast.events_id_seq', 10, true);
 
 
 --
@@ -6852,6 +7428,14 @@ SELECT pg_catalog.setval('rowcast.events_id_seq', 9, true);
 
 ALTER TABLE ONLY public.chats
     ADD CONSTRAINT chats_pkey PRIMARY KEY (id);
+
+
+--
+-- Name: conversations conversations_pkey; Type: CONSTRAINT; Schema: public; Owner: postgres
+--
+
+ALTER TABLE ONLY public.conversations
+    ADD CONSTRAINT conversations_pkey PRIMARY KEY (contact_id);
 
 
 --
@@ -6991,6 +7575,13 @@ ALTER TABLE ONLY rowcast.uncrashed
 
 
 --
+-- Name: conversations_inbox; Type: INDEX; Schema: public; Owner: postgres
+--
+
+CREATE INDEX conversations_inbox ON public.conversations USING btree (last_message_at, contact_id);
+
+
+--
 -- Name: letters_chat_sent_id_idx; Type: INDEX; Schema: public; Owner: postgres
 --
 
@@ -7015,7 +7606,7 @@ CREATE INDEX message_statuses_message ON public.message_statuses USING btree (me
 -- Name: messages_contact; Type: INDEX; Schema: public; Owner: postgres
 --
 
-CREATE INDEX messages_contact ON public.messages USING btree (contact_id, created_at);
+CREATE INDEX messages_contact ON public.messages USING btree (contact_id, created_at, id);
 
 
 --
@@ -7065,6 +7656,13 @@ CREATE INDEX events_room ON rowcast.events USING btree (room, xid, id);
 --
 
 CREATE INDEX events_xid ON rowcast.events USING btree (xid);
+
+
+--
+-- Name: inbox_due_xid; Type: INDEX; Schema: rowcast; Owner: postgres
+--
+
+CREATE INDEX inbox_due_xid ON rowcast.inbox_due USING btree (xid);
 
 
 --
@@ -7128,10 +7726,45 @@ CREATE TRIGGER apply_status AFTER INSERT ON public.message_statuses FOR EACH ROW
 
 
 --
+-- Name: messages note_delete; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER note_delete AFTER DELETE ON public.messages REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION rowcast.chat_note();
+
+
+--
+-- Name: messages note_insert; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER note_insert AFTER INSERT ON public.messages REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION rowcast.chat_note();
+
+
+--
+-- Name: messages note_truncate; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER note_truncate AFTER TRUNCATE ON public.messages FOR EACH STATEMENT EXECUTE FUNCTION rowcast.chat_truncate();
+
+
+--
+-- Name: messages note_update; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER note_update AFTER UPDATE ON public.messages REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION rowcast.chat_note();
+
+
+--
 -- Name: messages place_statuses; Type: TRIGGER; Schema: public; Owner: postgres
 --
 
 CREATE TRIGGER place_statuses AFTER INSERT OR UPDATE OF external_id ON public.messages FOR EACH ROW WHEN (((new.external_id IS NOT NULL) AND (new.direction = 'outbound'::text))) EXECUTE FUNCTION rowcast.chat_place_statuses();
+
+
+--
+-- Name: conversations rowcast_delete; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER rowcast_delete AFTER DELETE ON public.conversations REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION rowcast.capture_public_conversations_delete();
 
 
 --
@@ -7146,6 +7779,13 @@ CREATE TRIGGER rowcast_delete AFTER DELETE ON public.messages REFERENCING OLD TA
 --
 
 CREATE TRIGGER rowcast_delete AFTER DELETE ON public.wa REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION rowcast.capture_public_wa_delete();
+
+
+--
+-- Name: conversations rowcast_insert; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER rowcast_insert AFTER INSERT ON public.conversations REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION rowcast.capture_public_conversations_insert();
 
 
 --
@@ -7198,6 +7838,13 @@ CREATE TRIGGER rowcast_part_update AFTER UPDATE ON public.letters_2026_01 REFERE
 
 
 --
+-- Name: conversations rowcast_truncate; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER rowcast_truncate AFTER TRUNCATE ON public.conversations FOR EACH STATEMENT EXECUTE FUNCTION rowcast.capture_public_conversations_truncate();
+
+
+--
 -- Name: letters rowcast_truncate; Type: TRIGGER; Schema: public; Owner: postgres
 --
 
@@ -7223,6 +7870,13 @@ CREATE TRIGGER rowcast_truncate AFTER TRUNCATE ON public.notes FOR EACH STATEMEN
 --
 
 CREATE TRIGGER rowcast_truncate AFTER TRUNCATE ON public.wa FOR EACH STATEMENT EXECUTE FUNCTION rowcast.capture_public_wa_truncate();
+
+
+--
+-- Name: conversations rowcast_update; Type: TRIGGER; Schema: public; Owner: postgres
+--
+
+CREATE TRIGGER rowcast_update AFTER UPDATE ON public.conversations REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION rowcast.capture_public_conversations_update();
 
 
 --
@@ -7313,6 +7967,13 @@ CREATE TRIGGER remember BEFORE INSERT OR UPDATE ON rowcast.attached FOR EACH ROW
 --
 
 CREATE CONSTRAINT TRIGGER remember_code AFTER UPDATE ON rowcast.attached DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.made = old.made)) EXECUTE FUNCTION rowcast.remember_code();
+
+
+--
+-- Name: inbox_due settle; Type: TRIGGER; Schema: rowcast; Owner: postgres
+--
+
+CREATE CONSTRAINT TRIGGER settle AFTER INSERT ON rowcast.inbox_due DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((current_setting('transaction_isolation'::text) = ANY (ARRAY['read committed'::text, 'read uncommitted'::text]))) EXECUTE FUNCTION rowcast.chat_settle();
 
 
 --
@@ -7417,6 +8078,34 @@ REVOKE ALL ON FUNCTION rowcast.camel(name text) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION rowcast.capture_name(definition rowcast.attached, operation text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION capture_public_conversations_delete(); Type: ACL; Schema: rowcast; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION rowcast.capture_public_conversations_delete() FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION capture_public_conversations_insert(); Type: ACL; Schema: rowcast; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION rowcast.capture_public_conversations_insert() FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION capture_public_conversations_truncate(); Type: ACL; Schema: rowcast; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION rowcast.capture_public_conversations_truncate() FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION capture_public_conversations_update(); Type: ACL; Schema: rowcast; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION rowcast.capture_public_conversations_update() FROM PUBLIC;
 
 
 --
@@ -7553,10 +8242,38 @@ REVOKE ALL ON FUNCTION rowcast.chat_apply_status() FROM PUBLIC;
 
 
 --
+-- Name: FUNCTION chat_note(); Type: ACL; Schema: rowcast; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION rowcast.chat_note() FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION chat_place_statuses(); Type: ACL; Schema: rowcast; Owner: postgres
 --
 
 REVOKE ALL ON FUNCTION rowcast.chat_place_statuses() FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION chat_preview(id uuid, direction text, author text, body text, status text, metadata jsonb); Type: ACL; Schema: rowcast; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION rowcast.chat_preview(id uuid, direction text, author text, body text, status text, metadata jsonb) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION chat_settle(); Type: ACL; Schema: rowcast; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION rowcast.chat_settle() FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION chat_show(contact text, more_unread integer); Type: ACL; Schema: rowcast; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION rowcast.chat_show(contact text, more_unread integer) FROM PUBLIC;
 
 
 --
@@ -7585,6 +8302,13 @@ REVOKE ALL ON FUNCTION rowcast.chat_take_status() FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION rowcast.chat_touch() FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION chat_truncate(); Type: ACL; Schema: rowcast; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION rowcast.chat_truncate() FROM PUBLIC;
 
 
 --
@@ -7700,6 +8424,13 @@ GRANT ALL ON FUNCTION rowcast.confined_row(source_row record) TO postgres;
 --
 
 REVOKE ALL ON FUNCTION rowcast.contact_sql(definition rowcast.attached, side text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION create_inbox(); Type: ACL; Schema: rowcast; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION rowcast.create_inbox() FROM PUBLIC;
 
 
 --
@@ -8194,6 +8925,13 @@ REVOKE ALL ON FUNCTION rowcast.preview(source regclass, arguments jsonb, with_ex
 
 
 --
+-- Name: FUNCTION recount_conversations(); Type: ACL; Schema: rowcast; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION rowcast.recount_conversations() FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION reference(definition rowcast.attached, name text); Type: ACL; Schema: rowcast; Owner: postgres
 --
 
@@ -8324,6 +9062,13 @@ REVOKE ALL ON FUNCTION rowcast.rows_sql(definition rowcast.attached, operation t
 --
 
 REVOKE ALL ON FUNCTION rowcast.server_secret() FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION settle_conversations(most integer, OUT settled bigint, OUT failed bigint, OUT problem text); Type: ACL; Schema: rowcast; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION rowcast.settle_conversations(most integer, OUT settled bigint, OUT failed bigint, OUT problem text) FROM PUBLIC;
 
 
 --
