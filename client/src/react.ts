@@ -3,6 +3,7 @@
 import { createElement, useCallback, useEffect, useMemo, useState, useSyncExternalStore, type HTMLAttributes, type ReactElement } from "react";
 import { composerOf, type Composed, type Composer, type ComposerOptions } from "./composer.js";
 import type { Conversation } from "./conversation.js";
+import { onFrames } from "./frame.js";
 import type { Options } from "./options.js";
 import type { Message, Row } from "./protocol.js";
 import { roomOf } from "./room.js";
@@ -111,7 +112,7 @@ export function useComposer<M extends Row = Message>(
   options?: ComposerOptions<M>,
 ): UsedComposer<M> {
   const composer = useMemo(() => conversation && composerOf(conversation, options), [conversation]);
-  const subscribe = useCallback((changed: () => void) => composer?.subscribe(changed) ?? (() => {}), [composer]);
+  const subscribe = useCallback((changed: () => void) => (composer ? onFrames(composer, changed) : () => {}), [composer]);
   const read = () => composer?.messages ?? NOTHING.messages;
   const messages = useSyncExternalStore<readonly Composed<M>[]>(subscribe, read, () => NOTHING.messages);
   const send = useCallback<Composer<M>["send"]>(

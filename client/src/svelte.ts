@@ -2,6 +2,7 @@
 
 import { composerOf, type Composed, type Composer, type ComposerOptions } from "./composer.js";
 import type { Conversation } from "./conversation.js";
+import { onFrames } from "./frame.js";
 import type { Options } from "./options.js";
 import type { Message, Row } from "./protocol.js";
 import { roomOf } from "./room.js";
@@ -70,7 +71,7 @@ export function composerStore<M extends Row = Message>(
       const stop = chat.subscribe(({ conversation }) => {
         if (conversation && !unsubscribe) {
           const own = (composer = composerOf(conversation, options));
-          unsubscribe = own.subscribe(() => run(own.messages));
+          unsubscribe = onFrames(own, () => run(own.messages));
         }
         run(composer?.messages ?? []);
       });

@@ -1,6 +1,7 @@
 import { getCurrentInstance, onMounted, onScopeDispose, shallowReactive, shallowRef, toValue, watch, type MaybeRefOrGetter, type ShallowRef } from "vue";
 import { composerOf, type Composed, type Composer, type ComposerOptions } from "./composer.js";
 import type { Conversation } from "./conversation.js";
+import { onFrames } from "./frame.js";
 import type { Options } from "./options.js";
 import type { Message, Row } from "./protocol.js";
 import { roomOf } from "./room.js";
@@ -71,7 +72,7 @@ export function useComposer<M extends Row = Message>(
     (conversation) => {
       unsubscribe();
       composer = conversation && composerOf(conversation, options);
-      unsubscribe = composer?.subscribe(show) ?? (() => {});
+      unsubscribe = composer ? onFrames(composer, show) : () => {};
       show();
     },
     { immediate: true, flush: "sync" },
