@@ -54,6 +54,26 @@ export interface DeletedEvent {
 /** Somebody on the other side types, or stopped. Never stored: without an offset. */
 export interface TypingEvent {
   contactId: string;
+  /** Who, by the subject of the token, where there is one: of those who type, who has for longest. */
+  subject?: string;
+}
+
+/** Somebody who is in a room. */
+export interface Member {
+  /** By the token; without one, what stands for a page's session. */
+  subject: string;
+  since: string;
+}
+
+/** Who is in a room: sent after each join that asks for it. */
+export interface PresenceEvent {
+  room: string;
+  members: Member[];
+}
+
+/** Somebody has come into a room, or left it. Never stored: without an offset. */
+export interface MemberEvent extends Member {
+  room: string;
 }
 
 /** Continuity can't be proved: the room has to be loaded again. */
@@ -87,6 +107,9 @@ export interface ServerEvents<M extends Row = Message> {
   "message:deleted": (payload: DeletedEvent, offset: string) => void;
   "typing:start": (payload: TypingEvent) => void;
   "typing:stop": (payload: TypingEvent) => void;
+  "presence:state": (payload: PresenceEvent) => void;
+  "presence:join": (payload: MemberEvent) => void;
+  "presence:leave": (payload: MemberEvent) => void;
   "rowcast:ready": (payload: { server: string }, offset: string) => void;
   "rowcast:resync": (payload: ResyncEvent) => void;
   "rowcast:left": (payload: LeftEvent) => void;
@@ -104,12 +127,12 @@ export type Answer = { ok: true } | { ok: false; error: Refusal };
 /** What a client sends; every answer is optional. */
 export interface ClientEvents {
   "join:conversation": (
-    target: string | number | { contactId: string | number; after?: string },
+    target: string | number | { contactId: string | number; after?: string; presence?: boolean },
     answer?: (answer: JoinAnswer) => void,
   ) => void;
   "leave:conversation": (contactId: string | number, answer?: (answer: Answer) => void) => void;
   /** A room of any kind, by its whole name. */
-  "join:room": (target: string | { room: string; after?: string }, answer?: (answer: JoinAnswer) => void) => void;
+  "join:room": (target: string | { room: string; after?: string; presence?: boolean }, answer?: (answer: JoinAnswer) => void) => void;
   "leave:room": (room: string, answer?: (answer: Answer) => void) => void;
   "typing:start": (contactId: string | number, answer?: (answer: Answer) => void) => void;
   "typing:stop": (contactId: string | number, answer?: (answer: Answer) => void) => void;

@@ -6,7 +6,7 @@ import { createRoot } from "react-dom/client";
 import { renderToString } from "react-dom/server";
 import { expect, onTestFinished, test, vi } from "vitest";
 import type { Fetcher, Options } from "../src/index.js";
-import { ConnectionBadge, TypingBadge, useComposer, useConversationSocket, useRoom, type UsedConversation } from "../src/react.js";
+import { ConnectionBadge, TypingBadge, useComposer, useConversationSocket, usePresence, useRoom, type UsedConversation } from "../src/react.js";
 import { showRoom } from "../src/shared.js";
 import { hurry, relax, startPeer, until } from "./harness.js";
 import type { Peer } from "./peer.js";
@@ -321,4 +321,28 @@ test("a burst of events is a few renderings of a composer, and what is sent in t
   const frames = (performance.now() - began) / 16;
   // The hook of the messages has frames of its own, and strict mode renders twice.
   expect(drawn - before).toBeLessThan(4 * frames + 20);
+});
+
+test("a component shows who is there, and in another room who is in that", async () => {
+  const peer = await startPeer();
+  peer.setPresent("42", "ana", true);
+  peer.setPresent("43", "eve", true);
+  const Here = ({ contact }: { contact: string | null }) => {
+    const { conversation, status } = useConversationSocket(contact, options(peer));
+    const { members, typist } = usePresence(conversation);
+    return <p>{`${members.map(({ subject }) => subject).join(" ")}|${status}|${typist}`}</p>;
+  };
+  const { show, says } = render(<Here contact={null} />);
+  await says("|connecting|null");
+  show(<Here contact="42" />);
+  await says("ana|connected|null");
+  peer.setPresent("42", "ben", true);
+  await says("ana ben|connected|null");
+  peer.room("42").emit("typing:start", { contactId: "42", subject: "ben" });
+  await says("ana ben|connected|ben");
+  show(<Here contact="43" />);
+  await says("eve|connected|null");
+  show(null);
+  await until("the room is left", () => peer.members("43") === 0);
+  expect(renderToString(<Here contact="42" />)).toContain("|connecting|null");
 });
