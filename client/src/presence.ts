@@ -11,14 +11,16 @@ import { nameOf, roomOf } from "./room.js";
 
 /** Who is there, and who types. A change makes another object. */
 export interface PresenceState {
-  /** Each subject once, however many pages it has open, this page's own among them. */
+  /** Each subject once, however many pages it has open, this page's own among them. Of a crowd the first few hundred. */
   members: readonly Member[];
+  /** How many there are. */
+  count: number;
   /** Who types, where the server knows a name: with tokens. */
   typist: string | null;
 }
 
 /** @internal */
-export const NOBODY: PresenceState = { members: [], typist: null };
+export const NOBODY: PresenceState = { members: [], count: 0, typist: null };
 
 const known = new WeakMap<object, Presence<never>>();
 
@@ -74,14 +76,18 @@ export class Presence<M extends Row> {
       socket.on(event, ((payload: { room?: string; contactId?: string }) => {
         if ((payload.room ?? roomOf(payload.contactId!)) === room) this.#set(changed(payload as never));
       }) as never);
+    /** How many there are who are not listed. */
+    let rest = 0;
+    const list = (members: readonly Member[]) => ({ members, count: members.length + rest });
     const without = (subject: string) => this.#state.members.filter((member) => member.subject !== subject);
     this.#offs = [
-      on("presence:state", ({ members }) => {
+      on("presence:state", ({ count, subjects }) => {
         isToAsk = false;
-        return { members };
+        rest = count - subjects.length;
+        return list(subjects);
       }),
-      on("presence:join", ({ subject, since }) => ({ members: [...without(subject), { subject, since }] })),
-      on("presence:leave", ({ subject }) => ({ members: without(subject) })),
+      on("presence:join", ({ subject, since }) => list([...without(subject), { subject, since }])),
+      on("presence:leave", ({ subject }) => list(without(subject))),
       on("typing:start", ({ subject }) => ({ typist: subject ?? null })),
       conversation.subscribe(look),
     ];

@@ -65,10 +65,12 @@ export interface Member {
   since: string;
 }
 
-/** Who is in a room: sent after each join that asks for it. */
+/** Who is in a room: sent after each join that asks for it, and in place of single changes where there is a crowd. */
 export interface PresenceEvent {
   room: string;
-  members: Member[];
+  /** How many there are, also those that are too many to be listed. */
+  count: number;
+  subjects: Member[];
 }
 
 /** Somebody has come into a room, or left it. Never stored: without an offset. */
@@ -116,9 +118,12 @@ export interface ServerEvents<M extends Row = Message> {
   "rowcast:error": (payload: Refusal) => void;
 }
 
-/** The answer to a join. `resync`: what came after the offset can't be told. */
+/**
+ * The answer to a join. `resync`: what came after the offset can't be told. Where it asked for presence: `presence`, whether the server keeps
+ * it, and the `subject` for which this connection counts.
+ */
 export type JoinAnswer =
-  | { ok: true; room: string; offset: string; replayed: number; resync?: true }
+  | { ok: true; room: string; offset: string; replayed: number; resync?: true; presence?: boolean; subject?: string }
   | { ok: false; error: Refusal };
 
 /** The answer to anything else. */

@@ -47,6 +47,8 @@ export class Peer {
   readonly typing: string[] = [];
   /** Who is in a room, as those are told who ask for it. */
   readonly present = new Map<string, Member[]>();
+  /** How many are there besides, too many to be listed. */
+  unlisted = 0;
   /** Joins that asked for it. */
   presenceAsks = 0;
   /** Why connections are refused. */
@@ -256,7 +258,8 @@ export class Peer {
 
   #tellPresence(socket: Socket, id: string): void {
     this.presenceAsks += 1;
-    socket.emit("presence:state", { room: wholeName(id), members: this.present.get(id) ?? [] });
+    const subjects = this.present.get(id) ?? [];
+    socket.emit("presence:state", { room: wholeName(id), count: subjects.length + this.unlisted, subjects });
   }
 
   /** Somebody comes into a room, or leaves it. */

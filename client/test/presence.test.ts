@@ -35,9 +35,20 @@ test("the join asks who is there, and events say who comes and goes", async () =
   peer.room("42").emit("presence:join", { room: "conversation:43", subject: "eve", since: "" });
   peer.insert("42", "fence");
   await until("all is handled", () => conversation.state.messages.length);
-  expect([names(presence), told]).toEqual(["ben", 4]);
+  expect([names(presence), presence.state.count, told]).toEqual(["ben", 1, 4]);
   expect(peer.asked).toEqual(["messages 42", "join 42"]);
   expect(peer.presenceAsks).toBe(1);
+});
+
+test("of a crowd there is the number, and the first of them", async () => {
+  const { peer, conversation } = await room();
+  peer.unlisted = 700;
+  const presence = presenceOf(conversation);
+  onTestFinished(presence.subscribe(() => {}));
+  await until("they are counted", () => presence.state.count === 701);
+  expect(names(presence)).toBe("ana");
+  peer.setPresent("42", "ana", false);
+  await until("one is gone", () => presence.state.count === 700);
 });
 
 test("who subscribes later asks then, once; a page that shows nobody asks for nothing", async () => {

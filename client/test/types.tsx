@@ -49,7 +49,7 @@ socket.on("message:deleted", ({ message }) => message);
 socket.on("typing:start", ({ contactId, subject }) => contactId + (subject ?? ""));
 // @ts-expect-error the subject may be missing
 socket.on("typing:start", ({ subject }) => subject.length);
-socket.on("presence:state", ({ room, members }) => room + members.map(({ subject, since }) => subject + since).join());
+socket.on("presence:state", ({ room, count, subjects }) => room + count + subjects.map(({ subject, since }) => subject + since).join());
 socket.on("presence:leave", ({ room, subject, since }) => room + subject + since);
 socket.on("rowcast:ready", ({ server }) => server.length);
 socket.on("rowcast:resync", ({ contactId, reason }) => contactId + reason);
