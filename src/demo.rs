@@ -6,7 +6,7 @@
 //!
 //! | endpoint | body | answer |
 //! |---|---|---|
-//! | `POST /demo/conversations/{contactId}/messages` | `{ "body": "..." }`, 1 to 4096 characters | 201 `{ "id" }`: an agent's message |
+//! | `POST /demo/conversations/{contactId}/messages` | `{ "body": "...", "externalId": "..." }`, 1 to 4096 characters, and a key or none | 201 `{ "id" }`: an agent's message, written once for each key |
 //! | `POST /demo/conversations/{contactId}/read` | `{}` | 204: what the contact wrote is read |
 //! | `POST /demo/conversations/{contactId}/bot` | `{}` | 204 when the bot is done: it types, replies, and the reply is delivered and read |
 //! | `GET /demo/about` | | `{ "version", "embedded", "psql" }`: a line to paste into a shell, of the embedded Postgres only |

@@ -182,7 +182,7 @@ export class Composer<M extends Row = Message> {
 
   #changed(): void {
     this.#rows = undefined;
-    call(this.#subscribers, undefined);
+    call(this.#subscribers);
   }
 }
 

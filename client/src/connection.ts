@@ -1,6 +1,6 @@
 import type { Socket } from "socket.io-client";
 import type { Options, TokenSource } from "./options.js";
-import type { ClientEvents, JoinAnswer, Row, ServerEvents, StatusEvent } from "./protocol.js";
+import type { ClientEvents, JoinAnswer, Row, ServerEvents } from "./protocol.js";
 
 /**
  * What a conversation uses of the connection that it shares with the page's other conversations. `ConversationSocket`
@@ -37,7 +37,7 @@ export interface Connection<M extends Row> {
   /** How many of the page's rooms an event may belong to, by its payload. */
   ownersOf(payload: unknown): readonly unknown[];
   /** Calls `listener` for each such event in the joined conversations, until the returned function is called. */
-  on(event: "message:status", listener: (payload: StatusEvent) => void): () => void;
+  on<E extends keyof ServerEvents<M>>(event: E, listener: (payload: Parameters<ServerEvents<M>[E]>[0]) => void): () => void;
   /** Calls the application's listeners of an event. */
   tell(event: string, payload: unknown): void;
 }

@@ -18,7 +18,7 @@ export function keyOf(message: Row | undefined, { key }: Shape = {}): string {
  * The list after an event. An event that changes nothing gives the same list. Where there is `more` to load, a message that belongs
  * before the first one comes with the page that has it.
  */
-export function applyEvent<M extends Row>(messages: readonly M[], event: string, payload: unknown, shape: Shape = {}, more = false): readonly M[] {
+export function applyEvent<M extends Row>(messages: readonly M[], event: string, payload: unknown, shape: Shape = {}, more?: boolean): readonly M[] {
   const { message, messageId, status, truncated } = (payload ?? {}) as Partial<
     Record<"messageId" | "status", unknown> & { message: M; truncated: true }
   >;

@@ -54,6 +54,28 @@ export interface DeletedEvent {
 /** Somebody on the other side types, or stopped. Never stored: without an offset. */
 export interface TypingEvent {
   contactId: string;
+  /** Who, by the subject of the token, where there is one: of those who type, who has for longest. */
+  subject?: string;
+}
+
+/** Somebody who is in a room. */
+export interface Member {
+  /** By the token; without one, what stands for a page's session. */
+  subject: string;
+  since: string;
+}
+
+/** Who is in a room: sent after each join that asks for it, and in place of single changes where there is a crowd. */
+export interface PresenceEvent {
+  room: string;
+  /** How many there are, also those that are too many to be listed. */
+  count: number;
+  subjects: Member[];
+}
+
+/** Somebody has come into a room, or left it. Never stored: without an offset. */
+export interface MemberEvent extends Member {
+  room: string;
 }
 
 /** Continuity can't be proved: the room has to be loaded again. */
@@ -87,15 +109,21 @@ export interface ServerEvents<M extends Row = Message> {
   "message:deleted": (payload: DeletedEvent, offset: string) => void;
   "typing:start": (payload: TypingEvent) => void;
   "typing:stop": (payload: TypingEvent) => void;
+  "presence:state": (payload: PresenceEvent) => void;
+  "presence:join": (payload: MemberEvent) => void;
+  "presence:leave": (payload: MemberEvent) => void;
   "rowcast:ready": (payload: { server: string }, offset: string) => void;
   "rowcast:resync": (payload: ResyncEvent) => void;
   "rowcast:left": (payload: LeftEvent) => void;
   "rowcast:error": (payload: Refusal) => void;
 }
 
-/** The answer to a join. `resync`: what came after the offset can't be told. */
+/**
+ * The answer to a join. `resync`: what came after the offset can't be told. Where it asked for presence: `presence`, whether the server keeps
+ * it, and the `subject` for which this connection counts.
+ */
 export type JoinAnswer =
-  | { ok: true; room: string; offset: string; replayed: number; resync?: true }
+  | { ok: true; room: string; offset: string; replayed: number; resync?: true; presence?: boolean; subject?: string }
   | { ok: false; error: Refusal };
 
 /** The answer to anything else. */
@@ -104,12 +132,12 @@ export type Answer = { ok: true } | { ok: false; error: Refusal };
 /** What a client sends; every answer is optional. */
 export interface ClientEvents {
   "join:conversation": (
-    target: string | number | { contactId: string | number; after?: string },
+    target: string | number | { contactId: string | number; after?: string; presence?: boolean },
     answer?: (answer: JoinAnswer) => void,
   ) => void;
   "leave:conversation": (contactId: string | number, answer?: (answer: Answer) => void) => void;
   /** A room of any kind, by its whole name. */
-  "join:room": (target: string | { room: string; after?: string }, answer?: (answer: JoinAnswer) => void) => void;
+  "join:room": (target: string | { room: string; after?: string; presence?: boolean }, answer?: (answer: JoinAnswer) => void) => void;
   "leave:room": (room: string, answer?: (answer: Answer) => void) => void;
   "typing:start": (contactId: string | number, answer?: (answer: Answer) => void) => void;
   "typing:stop": (contactId: string | number, answer?: (answer: Answer) => void) => void;

@@ -3,7 +3,9 @@
 import { createElement, useCallback, useEffect, useMemo, useState, useSyncExternalStore, type HTMLAttributes, type ReactElement } from "react";
 import { composerOf, type Composed, type Composer, type ComposerOptions } from "./composer.js";
 import type { Conversation } from "./conversation.js";
+import { onFrames } from "./frame.js";
 import type { Options } from "./options.js";
+import { NOBODY, presenceOf, type PresenceState } from "./presence.js";
 import type { Message, Row } from "./protocol.js";
 import { roomOf } from "./room.js";
 import { actionsOf, showRoom, type Actions, type UsedConversation } from "./shared.js";
@@ -81,9 +83,10 @@ export function ConnectionBadge({ status, texts = es, ...span }: Span & { status
   return createElement("span", { role: "status", ...span, "data-status": status }, texts.connection[status]);
 }
 
-/** Says "Escribiendo..." while the other side types, and is empty otherwise. Style it by `[data-typing]`. */
-export function TypingBadge({ typing, texts = es, ...span }: Span & { typing: boolean; texts?: Texts }): ReactElement {
-  return createElement("span", { role: "status", ...span, "data-typing": typing }, typing ? texts.typing : null);
+/** Says "Escribiendo..." while the other side types, who does where `typist` says so, and is empty otherwise. Style it by `[data-typing]`. */
+export function TypingBadge({ typing, typist, texts = es, ...span }: Span & { typing: boolean; typist?: string | null; texts?: Texts }): ReactElement {
+  const words = typist ? texts.typist(typist) : texts.typing;
+  return createElement("span", { role: "status", ...span, "data-typing": typing }, typing ? words : null);
 }
 
 /** Says why it is not connected, and is empty while there is nothing to say. Style it by `[data-error]`. */
@@ -111,7 +114,7 @@ export function useComposer<M extends Row = Message>(
   options?: ComposerOptions<M>,
 ): UsedComposer<M> {
   const composer = useMemo(() => conversation && composerOf(conversation, options), [conversation]);
-  const subscribe = useCallback((changed: () => void) => composer?.subscribe(changed) ?? (() => {}), [composer]);
+  const subscribe = useCallback((changed: () => void) => (composer ? onFrames(composer, changed) : () => {}), [composer]);
   const read = () => composer?.messages ?? NOTHING.messages;
   const messages = useSyncExternalStore<readonly Composed<M>[]>(subscribe, read, () => NOTHING.messages);
   const send = useCallback<Composer<M>["send"]>(
@@ -122,6 +125,17 @@ export function useComposer<M extends Row = Message>(
     [composer],
   );
   return { messages, send };
+}
+
+/**
+ * Who is in a conversation's room, and who types there.
+ *
+ * @param conversation as `useConversationSocket` and `useRoom` return it
+ */
+export function usePresence<M extends Row>(conversation: Conversation<M> | undefined): PresenceState {
+  const presence = conversation && presenceOf(conversation);
+  const subscribe = useCallback((changed: () => void) => presence?.subscribe(changed) ?? (() => {}), [presence]);
+  return useSyncExternalStore(subscribe, () => presence?.state ?? NOBODY, () => NOBODY);
 }
 
 /** Rooms that components wait for, by their url and name: kept open until a component that was suspended is there. */

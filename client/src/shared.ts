@@ -1,6 +1,7 @@
 // The conversations that components show, over connections that all of a page's components share.
 
 import type { Conversation } from "./conversation.js";
+import { onFrames } from "./frame.js";
 import type { Options } from "./options.js";
 import type { Message, Row } from "./protocol.js";
 import { ConversationSocket } from "./socket.js";
@@ -8,8 +9,6 @@ import type { ConversationState } from "./state.js";
 
 /** How long a connection stays when nobody uses it: for the way from one page of the application to the next. */
 const LINGER_MS = 5_000;
-/** Between two renderings, as a screen has it. */
-const FRAME_MS = 16;
 
 /** A conversation as a component shows it. */
 export interface UsedConversation<M extends Row = Message> extends ConversationState<M>, Actions {
@@ -45,8 +44,7 @@ const sockets = new Map<string | undefined, Shared>();
 
 /**
  * Opens a room over the connection to `options.url` that all components of a page share; the first one's options hold, and the last
- * one's token. Calls `changed` after its changes: at once, and then once a frame, so that a burst of a thousand events is not a thousand
- * renderings. Leaves it by `stop`.
+ * one's token. Calls `changed` after its changes, as often as can be drawn. Leaves it by `stop`.
  */
 export function showRoom<M extends Row>(room: string, options: Options<M>, changed: () => void): { conversation: Conversation<M>; stop(): void } {
   const key = options.url;
@@ -56,19 +54,11 @@ export function showRoom<M extends Row>(room: string, options: Options<M>, chang
   clearTimeout(shared.timer);
   shared.users += 1;
   const conversation = shared.socket.joinRoom(room) as unknown as Conversation<M>;
-  let frame: ReturnType<typeof setTimeout> | void;
-  let nextAt = 0;
-  const draw = () => {
-    frame = undefined;
-    nextAt = Date.now() + FRAME_MS;
-    changed();
-  };
-  const unsubscribe = conversation.subscribe(() => (frame ??= Date.now() < nextAt ? setTimeout(draw, FRAME_MS) : draw()));
+  const unsubscribe = onFrames(conversation, changed);
   return {
     conversation,
     stop() {
       unsubscribe();
-      clearTimeout(frame!);
       conversation.leave();
       shared.users -= 1;
       if (shared.users) return;

@@ -94,7 +94,7 @@ export class ConversationSocket<M extends Row = Message> extends Link<M> {
   on<E extends keyof ServerEvents<M> | (string & {})>(event: E, listener: Listener<M, E>): () => void {
     const listeners = this.#listeners.get(event) ?? new Set();
     this.#listeners.set(event, listeners.add(listener));
-    return () => void listeners.delete(listener);
+    return () => listeners.delete(listener);
   }
 
   /** @internal Waits until one more join does not exceed the server's rate. `again`: the server has just said that one did. */

@@ -12,6 +12,9 @@ import { View } from "./view.js";
 
 /** What can be read of one room, into its view. */
 export abstract class Source<M extends Row> extends View<M> {
+  /** @internal Whether joins ask for presence. Declared alone: where nobody sets it, it costs nothing. */
+  declare presence?: boolean | undefined;
+
   /** @internal */
   constructor(
     readonly room: string,

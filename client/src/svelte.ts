@@ -2,7 +2,9 @@
 
 import { composerOf, type Composed, type Composer, type ComposerOptions } from "./composer.js";
 import type { Conversation } from "./conversation.js";
+import { onFrames } from "./frame.js";
 import type { Options } from "./options.js";
+import { NOBODY, presenceOf, type PresenceState } from "./presence.js";
 import type { Message, Row } from "./protocol.js";
 import { roomOf } from "./room.js";
 import { actionsOf, showRoom, type Actions, type UsedConversation } from "./shared.js";
@@ -70,9 +72,29 @@ export function composerStore<M extends Row = Message>(
       const stop = chat.subscribe(({ conversation }) => {
         if (conversation && !unsubscribe) {
           const own = (composer = composerOf(conversation, options));
-          unsubscribe = own.subscribe(() => run(own.messages));
+          unsubscribe = onFrames(own, () => run(own.messages));
         }
         run(composer?.messages ?? []);
+      });
+      return () => {
+        unsubscribe?.();
+        stop();
+      };
+    },
+  };
+}
+
+/** Who is in the store's room, and who types there. */
+export function presenceStore<M extends Row>(chat: ConversationStore<M>): Store<PresenceState> {
+  return {
+    subscribe(run) {
+      let unsubscribe: (() => void) | undefined;
+      run(NOBODY);
+      const stop = chat.subscribe(({ conversation }) => {
+        if (!conversation || unsubscribe) return;
+        const presence = presenceOf(conversation);
+        unsubscribe = presence.subscribe(() => run(presence.state));
+        run(presence.state);
       });
       return () => {
         unsubscribe?.();

@@ -22,6 +22,8 @@ export type ErrorCode =
 export interface Texts {
   connection: Record<Status, string>;
   typing: string;
+  /** The same of somebody whose name is known. */
+  typist: (name: string) => string;
   errors: Record<ErrorCode, string>;
 }
 
@@ -34,6 +36,7 @@ export const es: Texts = {
     offline: "Sin conexión",
   },
   typing: "Escribiendo...",
+  typist: (name) => `${name} está escribiendo...`,
   errors: {
     not_configured: "Falta la dirección del servidor",
     unreachable: "No se puede contactar con el servidor",
@@ -62,6 +65,7 @@ export const en: Texts = {
     offline: "Offline",
   },
   typing: "Typing...",
+  typist: (name) => `${name} is typing...`,
   errors: {
     not_configured: "The server's address is missing",
     unreachable: "The server can't be reached",

@@ -34,7 +34,7 @@ export class View<M extends Row> {
     for (const key in change) {
       if (state[key as keyof typeof change] === this.#state[key as keyof typeof change]) continue;
       this.#state = state;
-      return call(this.#subscribers, undefined);
+      return call(this.#subscribers);
     }
   }
 

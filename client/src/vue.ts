@@ -1,7 +1,9 @@
 import { getCurrentInstance, onMounted, onScopeDispose, shallowReactive, shallowRef, toValue, watch, type MaybeRefOrGetter, type ShallowRef } from "vue";
 import { composerOf, type Composed, type Composer, type ComposerOptions } from "./composer.js";
 import type { Conversation } from "./conversation.js";
+import { onFrames } from "./frame.js";
 import type { Options } from "./options.js";
+import { NOBODY, presenceOf, type PresenceState } from "./presence.js";
 import type { Message, Row } from "./protocol.js";
 import { roomOf } from "./room.js";
 import { actionsOf, showRoom, type UsedConversation } from "./shared.js";
@@ -71,7 +73,7 @@ export function useComposer<M extends Row = Message>(
     (conversation) => {
       unsubscribe();
       composer = conversation && composerOf(conversation, options);
-      unsubscribe = composer?.subscribe(show) ?? (() => {});
+      unsubscribe = composer ? onFrames(composer, show) : () => {};
       show();
     },
     { immediate: true, flush: "sync" },
@@ -84,4 +86,24 @@ export function useComposer<M extends Row = Message>(
       composer.send(draft, write);
     },
   };
+}
+
+/**
+ * Who is in a conversation's room, and who types there.
+ *
+ * @param used what `useConversationSocket` or `useRoom` returned
+ */
+export function usePresence<M extends Row>(used: Readonly<UsedConversation<M>>): Readonly<ShallowRef<PresenceState>> {
+  const state = shallowRef(NOBODY);
+  watch(
+    () => used.conversation as Conversation<M> | undefined,
+    (conversation, _, onCleanup) => {
+      const presence = conversation && presenceOf(conversation);
+      const show = () => void (state.value = presence?.state ?? NOBODY);
+      onCleanup(presence?.subscribe(show) ?? (() => {}));
+      show();
+    },
+    { immediate: true, flush: "sync" },
+  );
+  return state;
 }

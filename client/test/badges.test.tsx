@@ -50,10 +50,18 @@ test("each code has its place on the page of errors", () => {
   expect(headings).toEqual(expect.arrayContaining(rows));
 });
 
+test("the badge of typing says who does, where a name is known", () => {
+  expect(renderToStaticMarkup(<TypingBadge typing typist="Ana" />)).toBe('<span role="status" data-typing="true">Ana está escribiendo...</span>');
+  expect(renderToStaticMarkup(<TypingBadge typing typist={null} />)).toContain(">Escribiendo...<");
+  expect(renderToStaticMarkup(<TypingBadge typing={false} typist="Ana" texts={en} />)).toContain("></span>");
+  expect(renderToStaticMarkup(<TypingBadge typing typist="Ana" texts={en} />)).toContain(">Ana is typing...<");
+});
+
 test("texts can be the application's own", () => {
-  const texts: Texts = { connection: { ...es.connection, connected: "En vivo" }, typing: "...", errors: { ...es.errors, forbidden: "No" } };
+  const texts: Texts = { connection: { ...es.connection, connected: "En vivo" }, typing: "...", typist: (name) => `${name}...`, errors: { ...es.errors, forbidden: "No" } };
   expect(renderToStaticMarkup(<ConnectionBadge status="connected" texts={texts} />)).toContain(">En vivo<");
   expect(renderToStaticMarkup(<TypingBadge typing texts={texts} />)).toContain(">...<");
+  expect(renderToStaticMarkup(<TypingBadge typing typist="Ana" texts={texts} />)).toContain(">Ana...<");
   expect(renderToStaticMarkup(<ErrorBadge error="forbidden" texts={texts} />)).toContain(">No<");
 });
 

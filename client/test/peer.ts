@@ -6,12 +6,18 @@
 import { createServer, type IncomingMessage, type Server as HttpServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Server, type Socket } from "socket.io";
-import type { Message } from "../src/index.js";
+import type { Member, Message } from "../src/index.js";
 import { Log, offsetText, positionOf } from "./log.js";
 
 export type Kind = "connect" | "messages" | "events" | "join" | "joined" | "leave" | "live";
 type Engine = Socket["conn"];
 type Ack = (answer: unknown) => void;
+
+/** What a join asks for beside its room. */
+interface Asked {
+  after?: string;
+  presence?: boolean;
+}
 
 /** Something that is held until the test lets it through. */
 export class Gate {
@@ -26,6 +32,9 @@ export class Gate {
   }
 }
 
+/** The log knows a conversation by its contact, and other rooms by their names. */
+const wholeName = (id: string) => (id.includes(":") ? id : `conversation:${id}`);
+
 export class Peer {
   readonly log = new Log();
   /** Every request over HTTP, as `messages 42`, and every event of a socket, as `join 42`. */
@@ -36,6 +45,12 @@ export class Peer {
   /** Tokens that are good; all are when there is none. */
   readonly good = new Set<unknown>();
   readonly typing: string[] = [];
+  /** Who is in a room, as those are told who ask for it. */
+  readonly present = new Map<string, Member[]>();
+  /** How many are there besides, too many to be listed. */
+  unlisted = 0;
+  /** Joins that asked for it. */
+  presenceAsks = 0;
   /** Why connections are refused. */
   refusal: string | undefined;
   /** Why joins are refused. */
@@ -204,10 +219,11 @@ export class Peer {
       filled = now;
       return tokens < 1 || (tokens--, false);
     };
-    const join = (id: string, after: string | undefined, ack: Ack) => {
+    const join = (id: string, { after, presence }: Asked, ack: Ack) => {
       const isRefused = isTooMuch();
       inTurn("join", id, (done) => {
         const answer = isRefused ? refused : this.#join(socket, id, after);
+        if (presence) this.#tellPresence(socket, id);
         this.#pass("joined", id, () => (ack(answer), done()));
       });
     };
@@ -222,10 +238,10 @@ export class Peer {
         done();
       });
     };
-    socket.on("join:conversation", ({ contactId, after }: { contactId: string; after?: string }, ack: Ack) => join(contactId, after, ack));
+    socket.on("join:conversation", ({ contactId, ...asked }: Asked & { contactId: string }, ack: Ack) => join(contactId, asked, ack));
     socket.on("leave:conversation", leave);
     // The log knows a room of another kind by its whole name.
-    socket.on("join:room", ({ room, after }: { room: string; after?: string }, ack: Ack) => join(room, after, ack));
+    socket.on("join:room", ({ room, ...asked }: Asked & { room: string }, ack: Ack) => join(room, asked, ack));
     socket.on("leave:room", leave);
     for (const word of ["start", "stop"]) {
       socket.on(`typing:${word}`, (contactId: string) => {
@@ -238,6 +254,20 @@ export class Peer {
       const ok = this.refresh === "ok" && this.#known(token);
       if (this.refresh) ack(ok ? { ok } : { ok, error: { code: this.refresh === "ok" ? "unauthorized" : this.refresh, message: "" } });
     });
+  }
+
+  #tellPresence(socket: Socket, id: string): void {
+    this.presenceAsks += 1;
+    const subjects = this.present.get(id) ?? [];
+    socket.emit("presence:state", { room: wholeName(id), count: subjects.length + this.unlisted, subjects });
+  }
+
+  /** Somebody comes into a room, or leaves it. */
+  setPresent(id: string, subject: string, isThere: boolean): void {
+    const others = (this.present.get(id) ?? []).filter((member) => member.subject !== subject);
+    const member = { subject, since: "2026-01-01T00:00:00Z" };
+    this.present.set(id, isThere ? [...others, member] : others);
+    this.room(id).emit(`presence:${isThere ? "join" : "leave"}`, { room: wholeName(id), ...member });
   }
 
   #join(socket: Socket, contactId: string, after: string | undefined): unknown {

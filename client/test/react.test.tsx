@@ -6,7 +6,7 @@ import { createRoot } from "react-dom/client";
 import { renderToString } from "react-dom/server";
 import { expect, onTestFinished, test, vi } from "vitest";
 import type { Fetcher, Options } from "../src/index.js";
-import { ConnectionBadge, TypingBadge, useConversationSocket, useRoom, type UsedConversation } from "../src/react.js";
+import { ConnectionBadge, TypingBadge, useComposer, useConversationSocket, usePresence, useRoom, type UsedConversation } from "../src/react.js";
 import { showRoom } from "../src/shared.js";
 import { hurry, relax, startPeer, until } from "./harness.js";
 import type { Peer } from "./peer.js";
@@ -295,4 +295,54 @@ test("a burst of events is a few renderings, and the last of them has all", asyn
   await until("all are shown", () => shown === 400);
   expect(events).toBe(400);
   expect(told - before).toBeLessThan(100);
+});
+
+test("a burst of events is a few renderings of a composer, and what is sent in the midst of it is there at once", async () => {
+  const peer = await startPeer();
+  let [drawn, send, bodies] = [0, (_body: string) => {}, [] as unknown[]];
+  const Composed = () => {
+    const { conversation, status } = useConversationSocket("42", options(peer));
+    const composer = useComposer(conversation);
+    drawn++;
+    bodies = composer.messages.map(({ body }) => body);
+    send = (body) => composer.send({ body }, () => {});
+    return <p>{status}</p>;
+  };
+  const { says } = render(<Composed />);
+  await says("connected");
+  const [before, began] = [drawn, performance.now()];
+  // Each comes by itself: React makes one rendering of those that come together.
+  for (let n = 0; n < 400; n++) {
+    peer.insert("42", `m${n}`);
+    await new Promise(setImmediate);
+    if (n === 200) send("mine");
+  }
+  await until("all are shown", () => bodies.length === 401 && bodies.at(-1) === "mine");
+  const frames = (performance.now() - began) / 16;
+  // The hook of the messages has frames of its own, and strict mode renders twice.
+  expect(drawn - before).toBeLessThan(4 * frames + 20);
+});
+
+test("a component shows who is there, and in another room who is in that", async () => {
+  const peer = await startPeer();
+  peer.setPresent("42", "ana", true);
+  peer.setPresent("43", "eve", true);
+  const Here = ({ contact }: { contact: string | null }) => {
+    const { conversation, status } = useConversationSocket(contact, options(peer));
+    const { members, typist } = usePresence(conversation);
+    return <p>{`${members.map(({ subject }) => subject).join(" ")}|${status}|${typist}`}</p>;
+  };
+  const { show, says } = render(<Here contact={null} />);
+  await says("|connecting|null");
+  show(<Here contact="42" />);
+  await says("ana|connected|null");
+  peer.setPresent("42", "ben", true);
+  await says("ana ben|connected|null");
+  peer.room("42").emit("typing:start", { contactId: "42", subject: "ben" });
+  await says("ana ben|connected|ben");
+  show(<Here contact="43" />);
+  await says("eve|connected|null");
+  show(null);
+  await until("the room is left", () => peer.members("43") === 0);
+  expect(renderToString(<Here contact="42" />)).toContain("|connecting|null");
 });

@@ -37,14 +37,16 @@ test("core and hook are below 6 KB", async () => {
 });
 
 const COMPOSER = 'export * from "./composer.js";';
+const PRESENCE = 'export * from "./presence.js";';
 
 test.each([
   ["composer", CORE],
-  ["vue", CORE + COMPOSER],
-  ["svelte", CORE + COMPOSER],
+  ["presence", CORE],
+  ["vue", CORE + COMPOSER + PRESENCE],
+  ["svelte", CORE + COMPOSER + PRESENCE],
   ["tanstack", CORE],
-  // What the first test does not have: the badges, the hook that suspends, that of the composer.
-  ["react", `${CORE} ${COMPOSER} export { useConversationSocket } from "./react.js";`],
+  // What the first test does not have: the badges, the hook that suspends, those of the composer and of presence.
+  ["react", `${CORE} ${COMPOSER} ${PRESENCE} export { useConversationSocket } from "./react.js";`],
 ])("the entry %s is below 1 KB, beyond what it is made of", async (entry, below) => {
   const bytes = (await sizeOf(`${below} export * from "./${entry}.js";`)) - (await sizeOf(below));
   console.log(`${entry}: ${bytes} bytes of ${ENTRY_LIMIT}`);
@@ -56,9 +58,10 @@ test.each([
   ["vue", "useConversationSocket"],
   ["svelte", "conversationStore"],
   ["tanstack", "conversationCollection"],
-])("a page that sends nothing by %s gets no composer", async (entry, name) => {
+])("a page that shows messages alone by %s gets no composer and no presence", async (entry, name) => {
   const code = new TextDecoder().decode(await bundle(`export { ${name} } from "./${entry}.js";`));
   expect(code).not.toContain("the draft has no key");
+  expect(code).not.toContain("presence:state");
 });
 
 test("a page that imports only texts gets no connection", async () => {
@@ -67,7 +70,7 @@ test("a page that imports only texts gets no connection", async () => {
   expect(code).not.toMatch(/socket\.io-client|Tiempo real|conversations\//i);
 });
 
-test.each(["index", "composer", "svelte", "tanstack", "vue"])("what is in %s needs no React", async (entry) => {
+test.each(["index", "composer", "presence", "svelte", "tanstack", "vue"])("what is in %s needs no React", async (entry) => {
   const code = new TextDecoder().decode(await bundle(`export * from "./${entry}.js"; ${CORE}`));
   expect(code).toContain("socket.io-client");
   expect(code).not.toContain("react");

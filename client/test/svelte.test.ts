@@ -9,7 +9,7 @@ import { derived, get, type Readable } from "svelte/store";
 import { compile } from "svelte/compiler";
 import { beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import type { Message, Options } from "../src/index.js";
-import { composerStore, conversationStore, roomStore, type ConversationStore } from "../src/svelte.js";
+import { composerStore, conversationStore, presenceStore, roomStore, type ConversationStore } from "../src/svelte.js";
 import { startPeer, until } from "./harness.js";
 import type { Peer } from "./peer.js";
 
@@ -25,18 +25,24 @@ const COMPOSED = `
 </script>
 <p>{$composer.map(({ id, draft }) => id + (draft ? ":" + draft.status : "")).join(" ")}</p>`;
 
-let svelte: Record<"Chat" | "Composed", object> & {
+const HERE = `
+<script>
+  let { presence } = $props();
+</script>
+<p>{$presence.members.map(({ subject }) => subject).join(" ")}|{$presence.typist}</p>`;
+
+let svelte: Record<"Chat" | "Composed" | "Here", object> & {
   mount(component: object, options: { target: Element; props: object }): object;
   unmount(component: object): void;
 };
 
 beforeAll(async () => {
   const folder = mkdtempSync(fileURLToPath(new URL(".svelte-", import.meta.url)));
-  const sources: Record<string, string> = { "Chat.svelte": CHAT, "Composed.svelte": COMPOSED };
+  const sources: Record<string, string> = { "Chat.svelte": CHAT, "Composed.svelte": COMPOSED, "Here.svelte": HERE };
   const outfile = join(folder, "components.mjs");
   await build({
     stdin: {
-      contents: 'export { mount, unmount } from "svelte"; export { default as Chat } from "Chat.svelte"; export { default as Composed } from "Composed.svelte";',
+      contents: `export { mount, unmount } from "svelte"; ${["Chat", "Composed", "Here"].map((name) => `export { default as ${name} } from "${name}.svelte";`).join(" ")}`,
       resolveDir: folder,
     },
     plugins: [
@@ -145,6 +151,20 @@ test("what the user sends is there at once, and then as its row", async () => {
   isAway = false;
   get(composer).at(-1)!.draft!.retry();
   await says("a b");
+  goes();
+  await until("the room is left", () => peer.members("42") === 0);
+});
+
+test("a component shows who is there while it is there", async () => {
+  const peer = await startPeer();
+  peer.setPresent("42", "ana", true);
+  const chat = conversationStore("42", options(peer));
+  const { goes, says } = show(svelte.Here, { presence: presenceStore(chat) });
+  await says("ana|");
+  peer.setPresent("42", "ben", true);
+  await says("ana ben|");
+  peer.room("42").emit("typing:start", { contactId: "42", subject: "ben" });
+  await says("ana ben|ben");
   goes();
   await until("the room is left", () => peer.members("42") === 0);
 });

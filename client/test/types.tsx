@@ -5,7 +5,8 @@ import {
   ConversationSocket, type ClientEvents, type Conversation, type Listener, type Message, type MessageStatus, type Options, type Row,
   type ServerEvents, type Status,
 } from "../src/index.js";
-import { ConnectionBadge, useConversationSocket, useRoom } from "../src/react.js";
+import { presenceOf, type PresenceState } from "../src/presence.js";
+import { ConnectionBadge, TypingBadge, useConversationSocket, usePresence, useRoom } from "../src/react.js";
 
 /** Fails to compile where the two are not the same type. */
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -45,7 +46,11 @@ socket.on("message:status", ({ messageId, status, contactId, at }) => {
 socket.on("message:deleted", ({ messageId, contactId }) => `${messageId}${contactId}`);
 // @ts-expect-error a removal has no row
 socket.on("message:deleted", ({ message }) => message);
-socket.on("typing:start", ({ contactId }) => contactId.length);
+socket.on("typing:start", ({ contactId, subject }) => contactId + (subject ?? ""));
+// @ts-expect-error the subject may be missing
+socket.on("typing:start", ({ subject }) => subject.length);
+socket.on("presence:state", ({ room, count, subjects }) => room + count + subjects.map(({ subject, since }) => subject + since).join());
+socket.on("presence:leave", ({ room, subject, since }) => room + subject + since);
 socket.on("rowcast:ready", ({ server }) => server.length);
 socket.on("rowcast:resync", ({ contactId, reason }) => contactId + reason);
 socket.on("rowcast:left", ({ room, reason }) => room + reason);
@@ -119,3 +124,16 @@ export function Component() {
   const other = <ConnectionBadge status="connected">text</ConnectionBadge>;
   return [all, room, where, badge, other, texts, readonlyStatus, wrong, unknown];
 }
+
+export function Present() {
+  const { conversation } = useConversationSocket("42");
+  const presence = usePresence(conversation);
+  same<Same<typeof presence, PresenceState>>();
+  // @ts-expect-error a list is not to be changed
+  presence.members.push({ subject: "ana", since: "" });
+  // @ts-expect-error it takes a conversation, not its name
+  usePresence("42");
+  return <TypingBadge typing typist={presence.typist} />;
+}
+const members: readonly { subject: string; since: string }[] = presenceOf(socket.join("42")).state.members;
+export const count = members.length;

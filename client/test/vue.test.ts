@@ -6,7 +6,7 @@ import { createSSRApp, defineComponent, effectScope, h, nextTick, ref } from "vu
 import { renderToString } from "vue/server-renderer";
 import { expect, onTestFinished, test } from "vitest";
 import type { Message, Options } from "../src/index.js";
-import { useComposer, useConversationSocket, useRoom, type UsedConversation } from "../src/vue.js";
+import { useComposer, useConversationSocket, usePresence, useRoom, type UsedConversation } from "../src/vue.js";
 import { startPeer, until } from "./harness.js";
 import type { Peer } from "./peer.js";
 
@@ -130,4 +130,30 @@ test("sending before a conversation is there says so", () => {
   const composer = scope.run(() => useComposer(useConversationSocket(null, { url: "ws://h" })))!;
   expect(() => composer.send({}, () => {})).toThrow("no conversation");
   scope.stop();
+});
+
+test("a component shows who is there, and in another room who is in that", async () => {
+  const peer = await startPeer();
+  peer.setPresent("42", "ana", true);
+  peer.setPresent("43", "eve", true);
+  const Here = defineComponent({
+    props: { contact: String },
+    setup(props) {
+      const chat = useConversationSocket(() => props.contact, options(peer));
+      const presence = usePresence(chat);
+      return () => h("p", `${presence.value.members.map(({ subject }) => subject).join(" ")}|${chat.status}|${presence.value.typist}`);
+    },
+  });
+  const page = mount(Here, { props: { contact: "42" } });
+  onTestFinished(() => page.unmount());
+  const says = (text: string) => until(`"${text}" is there`, () => page.text() === text);
+  await says("ana|connected|null");
+  peer.setPresent("42", "ben", true);
+  await says("ana ben|connected|null");
+  peer.room("42").emit("typing:start", { contactId: "42", subject: "ben" });
+  await says("ana ben|connected|ben");
+  await page.setProps({ contact: "43" });
+  await says("eve|connected|null");
+  page.unmount();
+  await until("the room is left", () => peer.members("43") === 0);
 });

@@ -14,8 +14,12 @@ use crate::event::ContactId;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 const SEND: &str = "
-insert into public.messages (contact_id, direction, author, body) values ($1, 'outbound', 'agent', $2)
-returning id::text";
+insert into public.messages (contact_id, direction, author, body, external_id) values ($1, 'outbound', 'agent', $2, $3)
+on conflict (external_id) do nothing returning id::text";
+
+/// In a statement of its own: it sees a row whose transaction the insert has waited for.
+const SENT: &str =
+    "select id::text from public.messages where contact_id = $1 and external_id = $2";
 
 const MARK_READ: &str = "
 update public.messages set status = 'read'
@@ -63,8 +67,8 @@ impl From<sqlx::Error> for ChatError {
     fn from(error: sqlx::Error) -> Self {
         let code = error.as_database_error().and_then(|error| error.code());
         match code.as_deref() {
-            // No such table or column (Postgres manual, appendix A).
-            Some("42P01" | "42703") => Self::Missing,
+            // No such table, column, or unique column (Postgres manual, appendix A).
+            Some("42P01" | "42703" | "42P10") => Self::Missing,
             _ => Self::Database(error),
         }
     }
@@ -81,17 +85,26 @@ impl Chat {
         Self { pool }
     }
 
-    /// Writes an agent's message, and returns its id.
+    /// Writes an agent's message, and returns its id. Of those with one `key` only the first is written; `None`: another
+    /// conversation's message has it.
     ///
     /// # Errors
     /// See [`ChatError`].
-    pub(crate) async fn send(&self, contact: &ContactId, body: &str) -> Result<String, ChatError> {
+    pub(crate) async fn send(
+        &self,
+        contact: &ContactId,
+        body: &str,
+        key: Option<&str>,
+    ) -> Result<Option<String>, ChatError> {
+        let contact = contact.as_str();
         self.within(async |connection| {
-            sqlx::query_scalar(SEND)
-                .bind(contact.as_str())
-                .bind(body)
-                .fetch_one(connection)
-                .await
+            let insert = sqlx::query_scalar(SEND).bind(contact).bind(body).bind(key);
+            let id: Option<String> = insert.fetch_optional(&mut *connection).await?;
+            if id.is_some() {
+                return Ok(id);
+            }
+            let sent = sqlx::query_scalar(SENT).bind(contact).bind(key);
+            sent.fetch_optional(connection).await
         })
         .await
     }

@@ -278,7 +278,7 @@ impl HubState {
         {
             Arc::make_mut(&mut entry.members).swap_remove(index);
         }
-        let change = entry.typers.set(Typer::Subscriber(subscriber.id), None);
+        let change = entry.typers.end(Typer::Subscriber(subscriber.id));
         let change = (entry.members.clone(), change, room.clone());
         self.forget_if_empty(room);
         change

@@ -20,17 +20,20 @@ use crate::event::{ContactId, Event, Room, name};
 const EXPIRY_PAUSE: Duration = Duration::from_millis(250);
 
 impl Hub {
-    /// A client says that it types in a room, or that it stopped. Returns how many are told; `None`: it is not in the room.
+    /// A client says that it types in a room, or that it stopped. `subject` is its token's, by which the others are told. Returns how many
+    /// are told; `None`: it is not in the room.
     pub(crate) fn set_client_typing(
         &self,
         subscriber: &Subscriber,
         room: &Room,
+        subject: Option<&str>,
         typing: bool,
     ) -> Option<usize> {
         let typer = Typer::Subscriber(subscriber.id);
+        let subject = subject.map(Arc::from);
         subscriber
             .is_in(room)
-            .then(|| self.set_typing(room, typer, typing))
+            .then(|| self.set_typing(room, typer, subject, typing))
     }
 
     /// SQL says that someone types, or stopped (`rowcast.typing`), at a time of the database's clock. Typing that has been answered since
@@ -47,7 +50,7 @@ impl Hub {
                     .flatten()
                     .any(|event| event.at_us >= at_us && is_answer(event))
             });
-        self.set_typing(&room, Typer::Sql, typing && !answered);
+        self.set_typing(&room, Typer::Sql, None, typing && !answered);
     }
 
     /// Ends what SQL said of typing in the room of an answer.
@@ -58,17 +61,27 @@ impl Hub {
             room.is_some_and(|room| room.typers.has(Typer::Sql))
         };
         if typed(self) && is_answer(event) {
-            self.set_typing(&event.room, Typer::Sql, false);
+            self.set_typing(&event.room, Typer::Sql, None, false);
         }
     }
 
     /// Returns how many are told.
-    fn set_typing(&self, room: &Room, typer: Typer, typing: bool) -> usize {
+    fn set_typing(
+        &self,
+        room: &Room,
+        typer: Typer,
+        subject: Option<Arc<str>>,
+        typing: bool,
+    ) -> usize {
         let _order = self.typing_order();
         let change = {
             let mut state = self.state();
             let entry = state.rooms.entry(room.clone()).or_default();
-            let change = entry.typers.set(typer, typing.then(Instant::now));
+            let change = if typing {
+                entry.typers.begin(typer, subject, Instant::now())
+            } else {
+                entry.typers.end(typer)
+            };
             let change = (entry.members.clone(), change, room.clone());
             state.forget_if_empty(room);
             if typing {
@@ -204,7 +217,10 @@ mod tests {
         let (ana, ben) = (Fake::live(&hub, 1), Fake::live(&hub, 2));
         let room = Room::from(ROOM);
         hub.join(&ben.subscriber, &room).expect("joined");
-        assert_eq!(hub.set_client_typing(&ana.subscriber, &room, true), None);
+        assert_eq!(
+            hub.set_client_typing(&ana.subscriber, &room, None, true),
+            None
+        );
         assert_eq!(ben.sent_names(), [""; 0]);
     }
 
@@ -215,7 +231,7 @@ mod tests {
         let room = Room::from(ROOM);
         hub.join(&ana.subscriber, &room).expect("joined");
         assert!(
-            hub.set_client_typing(&ana.subscriber, &room, true)
+            hub.set_client_typing(&ana.subscriber, &room, None, true)
                 .is_some()
         );
         hub.join(&ben.subscriber, &room).expect("joined");

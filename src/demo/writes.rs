@@ -19,23 +19,31 @@ use crate::http_error::{Error, json_response};
 
 /// Characters of a message.
 const MAX_CHARS: usize = 4096;
+/// Bytes of a key.
+const MAX_KEY_BYTES: usize = 200;
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Message {
     body: String,
+    /// What the row has as `external_id`: a page that doesn't know whether it has written a message writes it again.
+    external_id: Option<String>,
 }
 
 pub(super) async fn send(
     State(demo): State<Arc<Demo>>,
     Extension(identity): Extension<Identity>,
     path: Result<Path<String>, PathRejection>,
-    JsonBody(Message { body }): JsonBody<Message>,
+    JsonBody(message): JsonBody<Message>,
 ) -> Result<Response, Error> {
     let contact = contact(&demo.api, path, &identity).await?;
-    check(&body)?;
-    let sent = demo.chat.send(&contact, &body).await;
+    check(&message.body)?;
+    let key = message.external_id.as_deref();
+    check_key(key)?;
+    let sent = demo.chat.send(&contact, &message.body, key).await;
     let id = sent.map_err(|error| demo.failed(&error))?;
+    let other = || Error::BadRequest("externalId is that of another message".to_owned());
+    let id = id.ok_or_else(other)?;
     Ok(json_response(StatusCode::CREATED, &json!({ "id": id })))
 }
 
@@ -62,6 +70,16 @@ fn check(body: &str) -> Result<(), Error> {
         return Ok(());
     };
     Err(Error::BadRequest(problem))
+}
+
+fn check_key(key: Option<&str>) -> Result<(), Error> {
+    let is_good = |key: &str| (1..=MAX_KEY_BYTES).contains(&key.len()) && !key.contains('\0');
+    if key.is_none_or(is_good) {
+        return Ok(());
+    }
+    Err(Error::BadRequest(format!(
+        "externalId must have 1 to {MAX_KEY_BYTES} bytes, and no U+0000"
+    )))
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::harness::Scene;
+use crate::harness::token::{JWT, token};
+use crate::harness::{Client, Scene};
 
 const TTL: Duration = Duration::from_secs(15);
 
@@ -35,6 +36,57 @@ async fn a_clients_typing_reaches_the_others_in_the_room() {
             .await,
         "0"
     );
+}
+
+#[tokio::test]
+async fn with_tokens_it_is_told_who_types() {
+    let scene = Scene::with(&JWT).await;
+    let mut ada = bearer(&scene, "ada").await;
+    let mut bob = bearer(&scene, "bob").await;
+    let mut eve = bearer(&scene, "eve").await;
+    let by = |subject: &str| [json!({"contactId": "42", "subject": subject})];
+    ada.emit("typing:start", json!(["42"]));
+    assert_eq!(bob.next().await.arguments, by("ada"));
+    assert_eq!(eve.next().await.arguments, by("ada"));
+    // One who comes while two type is told of the first of them.
+    bob.emit("typing:start", json!(["42"]));
+    assert_eq!(ada.next().await.arguments, by("bob"));
+    let mut late = bearer(&scene, "late").await;
+    let seen = late.next().await;
+    assert_eq!(
+        (&*seen.name, seen.arguments),
+        ("typing:start", by("ada").to_vec())
+    );
+    ada.emit("typing:stop", json!(["42"]));
+    for client in [&mut eve, &mut late] {
+        let seen = client.next().await;
+        assert_eq!(
+            (&*seen.name, seen.arguments),
+            ("typing:start", by("bob").to_vec())
+        );
+    }
+    bob.emit("typing:stop", json!(["42"]));
+    for client in [&mut ada, &mut eve, &mut late] {
+        let seen = client.next().await;
+        assert_eq!(
+            (&*seen.name, seen.arguments),
+            ("typing:stop", vec![json!({"contactId": "42"})])
+        );
+    }
+    // SQL has no token.
+    scene.database.run("select rowcast.typing('42')").await;
+    assert_eq!(bob.next().await.arguments, [json!({"contactId": "42"})]);
+}
+
+/// A client with a token of `subject` that has joined 42.
+async fn bearer(scene: &Scene, subject: &str) -> Client {
+    let token = token(subject, &json!({ "conversations": ["42"] }));
+    let options = json!({ "transports": ["websocket"], "auth": { "token": token } });
+    let (mut client, _) = scene.stock.open(scene.server.address(), &options, &[]);
+    client.connected().await;
+    client.event("rowcast:ready").await;
+    client.join("42").await;
+    client
 }
 
 #[tokio::test]

@@ -38,7 +38,7 @@ export type Answer = { ok: true } | { ok: false; error: Refusal };
 /** What the server sends. The offset is what to join with after a reload. */
 export interface ServerToClientEvents {
   // EVENTS
-  "typing:start": (payload: { contactId: string }) => void;
+  "typing:start": (payload: { contactId: string; subject?: string }) => void;
   "typing:stop": (payload: { contactId: string }) => void;
   "rowcast:ready": (payload: { server: string }, offset: string) => void;
   "rowcast:resync": (payload: { room: string; contactId: string; reason: string }) => void;

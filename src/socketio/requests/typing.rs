@@ -42,9 +42,11 @@ impl<S: ReplaySource> Requests<S> {
             self.hub.metrics.limits(Limit::TypingRate);
             return Err(Refusal::TooManyRequests);
         }
+        let identity = client.identity();
+        let subject = identity.token().map(|token| token.subject());
         let told = self
             .hub
-            .set_client_typing(&client.subscriber, &room, typing)
+            .set_client_typing(&client.subscriber, &room, subject, typing)
             .ok_or(Refusal::Forbidden("join the conversation first"))?;
         if let Some(holder) = &holder {
             rate.charge(holder, told, now);

@@ -27,6 +27,34 @@ async fn a_message_of_an_agent_is_a_row_like_any_other() {
     }
 }
 
+/// Its answer may have got lost, so the page asks again.
+#[tokio::test]
+async fn a_message_is_written_once_for_its_key() {
+    let scene = Scene::with(&[ON]).await;
+    let message = json!({ "body": "once", "externalId": "k1" });
+    let mut at_once = tokio::task::JoinSet::new();
+    let address = scene.server.address().to_owned();
+    for _ in 0..8 {
+        let (address, body) = (address.clone(), message.to_string());
+        at_once.spawn(async move {
+            let path = "/demo/conversations/42/messages";
+            request(&address, "POST", path, &[JSON], &body).await
+        });
+    }
+    let answers = at_once.join_all().await;
+    for answer in &answers {
+        assert_eq!(answer.status, 201, "{answer:?}");
+        assert_eq!(answer.json(), answers[0].json(), "one id");
+    }
+    let written = "select string_agg(body || external_id, ' ') from messages";
+    assert_eq!(scene.database.value(written).await, "oncek1");
+    // Another conversation's is not told of.
+    let answer = post(&scene.server, "43", "messages", &message).await;
+    let said = refused(&answer, 400, "bad_request");
+    assert!(said.contains("another message"), "{said}");
+    assert_eq!(scene.database.value(written).await, "oncek1");
+}
+
 #[tokio::test]
 async fn what_is_no_message_is_refused_and_says_why() {
     let scene = Scene::with(&[ON]).await;
@@ -45,6 +73,18 @@ async fn what_is_no_message_is_refused_and_says_why() {
             400,
             "bad_request",
             "author",
+        ),
+        (
+            r#"{"body":"hi","externalId":""}"#,
+            400,
+            "bad_request",
+            "externalId",
+        ),
+        (
+            r#"{"body":"hi","externalId":"a\u0000b"}"#,
+            400,
+            "bad_request",
+            "externalId",
         ),
         ("{}", 400, "bad_request", "body"),
         ("", 400, "bad_request", "body"),
