@@ -27,7 +27,7 @@ export function Composer({ contactId, problem, onProblem, send, startTyping, sto
       return;
     }
     setDraft(contactId, "");
-    stopTyping();
+    onProblem(null);
     send(body);
   }
 

@@ -23,9 +23,10 @@ interface Props {
 
 /** The open conversation. */
 export function ConversationPane({ contactId, unread, about }: Props) {
-  const { messages, more, loading, status, typing, error, loadOlder, startTyping, stopTyping } = useConversationSocket(contactId, options);
+  const chat = useConversationSocket(contactId, options);
+  const { conversation, messages, more, earlier, loading, status, typing, error, startTyping, stopTyping } = chat;
   const [problem, setProblem] = useState<string | null>(null);
-  const { items, send } = useOutgoing(contactId, messages, setProblem);
+  const { items, send } = useOutgoing(contactId, conversation);
   useRead(contactId, messages, unread);
   useEscape();
 
@@ -50,7 +51,14 @@ export function ConversationPane({ contactId, unread, about }: Props) {
       <p className="notice" role="status">
         {error && error !== "unreachable" && (texts.kit.errors[error as ErrorCode] ?? error)}
       </p>
-      <MessageList items={items} more={more} loading={loading} loadOlder={loadOlder}>
+      <MessageList
+        items={items}
+        more={more}
+        earlier={earlier}
+        loading={loading}
+        loadOlder={chat.loadOlder}
+        seeEarlier={chat.seeEarlier}
+      >
         {loading ? (
           <p className="quiet">{status === "offline" ? texts.kit.connection.offline : texts.loading}</p>
         ) : (

@@ -1,5 +1,7 @@
 import type { Message } from "@rowcast/client";
+import type { Sending } from "@rowcast/client/composer";
 import { memo, useState } from "react";
+import { reasonOf } from "./api";
 import { contentOf } from "./kinds";
 import { texts } from "./texts";
 import { Tick } from "./Tick";
@@ -21,14 +23,18 @@ function nameOf(author: string | null): string {
 }
 
 interface Props {
-  /** Stays when an echo becomes a message. */
+  /** Stays when a draft becomes a message. */
   id: string;
   message: Message;
+  /** While its row is not there. */
+  draft: Sending | undefined;
+  /** It came late, above others, and nobody has seen it yet. */
+  isLate: boolean;
   /** The first of its sender in a row. */
   isFirst: boolean;
 }
 
-export const MessageItem = memo(function MessageItem({ id, message, isFirst }: Props) {
+export const MessageItem = memo(function MessageItem({ id, message, draft, isLate, isFirst }: Props) {
   const { direction, status, createdAt } = message;
   // A row that is too large comes with its ids alone.
   const author = message.author ?? null;
@@ -42,10 +48,11 @@ export const MessageItem = memo(function MessageItem({ id, message, isFirst }: P
     <li
       className="message"
       data-key={id}
-      data-id={message.id || undefined}
+      data-id={draft ? undefined : message.id}
       data-direction={direction}
       data-status={status}
       data-first={isFirst || undefined}
+      data-late={isLate || undefined}
     >
       <div className="bubble">
         <span className={isNamed ? "sender" : "visually-hidden"} dir="auto">
@@ -67,6 +74,22 @@ export const MessageItem = memo(function MessageItem({ id, message, isFirst }: P
           {isOutbound && <Tick status={status} />}
         </span>
       </div>
+      {draft?.status === "failed" && <Unsent {...draft} />}
     </li>
   );
 });
+
+/** Why a message could not be sent, and what can be done about it. */
+function Unsent({ error, retry, discard }: Sending) {
+  return (
+    <div className="unsent">
+      <p role="alert">{texts.notSent(reasonOf(error))}</p>
+      <button type="button" onClick={retry}>
+        {texts.retry}
+      </button>
+      <button type="button" onClick={discard}>
+        {texts.discard}
+      </button>
+    </div>
+  );
+}

@@ -2,6 +2,7 @@ import { useCallback, useEffect, useRef, useState, type ReactNode } from "react"
 import { MessageItem, senderOf } from "./MessageItem";
 import { texts } from "./texts";
 import { dayOf, dayText, useToday } from "./time";
+import { useEarlier } from "./useEarlier";
 import type { Item } from "./useOutgoing";
 import { useStick } from "./useStick";
 
@@ -13,19 +14,23 @@ const FRAME_MS = 50;
 interface Props {
   items: readonly Item[];
   more: boolean;
+  /** The ids of messages that came late, above others. */
+  earlier: readonly string[];
   loading: boolean;
   loadOlder: () => Promise<void>;
+  seeEarlier: () => void;
   /** Shown instead of messages. */
   children: ReactNode;
 }
 
 /** The messages of a conversation, the newest last. */
-export function MessageList({ items, more, loading, loadOlder, children }: Props) {
+export function MessageList({ items, more, earlier, loading, loadOlder, seeEarlier, children }: Props) {
   const today = useToday();
   const { scroller, onScroll, isAway, fresh, toNewest } = useStick(items);
   const [isOlderComing, setIsOlderComing] = useState(false);
   const isLive = useLive(loading, items[0]?.key);
   useOwnInView(items, toNewest);
+  const toEarlier = useEarlier(scroller, earlier, seeEarlier);
 
   async function older(): Promise<void> {
     if (isOlderComing) return;
@@ -60,6 +65,16 @@ export function MessageList({ items, more, loading, loadOlder, children }: Props
             {isOlderComing ? texts.loadingOlder : texts.older}
           </button>
         )}
+        {earlier.length > 0 && (
+          <div className="earlier-place">
+            <button className="earlier" type="button" onClick={toEarlier}>
+              <svg viewBox="0 0 24 24" aria-hidden="true">
+                <path d="m6 15 6-6 6 6" />
+              </svg>
+              <span>{texts.earlierMessages(earlier.length)}</span>
+            </button>
+          </div>
+        )}
         {items.length === 0 && children}
         <div className="days">
           {daysOf(items).map(({ key, heading, rows }) => (
@@ -75,6 +90,8 @@ export function MessageList({ items, more, loading, loadOlder, children }: Props
                     key={row.key}
                     id={row.key}
                     message={row.message}
+                    draft={row.draft}
+                    isLate={earlier.includes(row.message.id)}
                     isFirst={senderOf(rows[index - 1]?.message) !== senderOf(row.message)}
                   />
                 ))}
@@ -140,7 +157,7 @@ function useOwnInView(items: readonly Item[], toNewest: () => void): void {
   const newest = items.at(-1);
   const last = useRef<string>(undefined);
   useEffect(() => {
-    if (newest && newest.key !== last.current && !newest.message.id) toNewest();
+    if (newest?.draft && newest.key !== last.current) toNewest();
     last.current = newest?.key;
   });
 }

@@ -28,10 +28,14 @@ export function reasonOf(error: unknown): string {
   return error.code === "too_many_requests" ? texts.tooManyRequests : texts.refused(error.message);
 }
 
-/** Writes an outbound message; answers its id. */
-export async function sendMessage(contactId: string, body: string): Promise<string> {
-  const { id } = await answerOf<{ id: string }>(await post(contactId, "messages", { body }));
-  return id;
+/** Whether the same request may be answered a little later: the server is away, or has too much to do. */
+export function isPassing(error: unknown): boolean {
+  return !(error instanceof ApiError) || /^(unavailable|too_many_requests|http_5\d\d)$/.test(error.code);
+}
+
+/** Writes an outbound message, once for each key; answers its id. */
+export async function sendMessage(contactId: string, body: string, externalId: string): Promise<{ id: string }> {
+  return answerOf(await post(contactId, "messages", { body, externalId }));
 }
 
 /** Marks what came in as read. */

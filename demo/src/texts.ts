@@ -28,6 +28,7 @@ interface Texts {
   older: string;
   loadingOlder: string;
   newMessages: (count: number) => string;
+  earlierMessages: (count: number) => string;
   toNewest: string;
   showAll: string;
   truncated: string;
@@ -46,6 +47,8 @@ interface Texts {
   tooManyRequests: string;
   refused: (reason: string) => string;
   notSent: (reason: string) => string;
+  retry: string;
+  discard: string;
   botFailed: (reason: string) => string;
   tooLong: (most: string) => string;
 }
@@ -76,6 +79,7 @@ const es: Texts = {
   older: "Mensajes anteriores",
   loadingOlder: "Cargando mensajes anteriores...",
   newMessages: (count) => (count === 1 ? "1 mensaje nuevo" : `${count} mensajes nuevos`),
+  earlierMessages: (count) => (count === 1 ? "1 mensaje anterior" : `${count} mensajes anteriores`),
   toNewest: "Ir al último mensaje",
   showAll: "Mostrar todo",
   truncated: "El mensaje es demasiado grande para mostrarlo aquí.",
@@ -105,6 +109,8 @@ const es: Texts = {
   tooManyRequests: "son demasiadas peticiones por segundo.",
   refused: (reason) => `el servidor dice: ${reason}`,
   notSent: (reason) => `No se ha enviado: ${reason}`,
+  retry: "Reintentar",
+  discard: "Descartar",
   botFailed: (reason) => `El bot no ha podido responder: ${reason}`,
   tooLong: (most) => `un mensaje tiene como mucho ${most} caracteres.`,
 };
@@ -135,6 +141,7 @@ const en: Texts = {
   older: "Older messages",
   loadingOlder: "Loading older messages...",
   newMessages: (count) => (count === 1 ? "1 new message" : `${count} new messages`),
+  earlierMessages: (count) => (count === 1 ? "1 earlier message" : `${count} earlier messages`),
   toNewest: "Go to the newest message",
   showAll: "Show all",
   truncated: "The message is too large to be shown here.",
@@ -164,6 +171,8 @@ const en: Texts = {
   tooManyRequests: "too many requests in a second.",
   refused: (reason) => `the server says: ${reason}`,
   notSent: (reason) => `Not sent: ${reason}`,
+  retry: "Try again",
+  discard: "Discard",
   botFailed: (reason) => `The bot could not reply: ${reason}`,
   tooLong: (most) => `a message has at most ${most} characters.`,
 };

@@ -9,7 +9,9 @@
 //   {ask, op:"evaluate", page, script, arg}    script: a function's source
 //   {ask, op:"click"|"focus"|"fill", page, role, name, text, ms}      name: the accessible name's first words, without regard to case
 //   {ask, op:"type", page, text}   {ask, op:"press", page, key}       into what has the focus
-//   {ask, op:"offline", page, offline}   {ask, op:"screenshot", page, path}
+//   {ask, op:"offline", page, offline}   {ask, op:"screenshot", page, path}   {ask, op:"resize", page, width, height}
+//   {ask, op:"clock", page}                    from the next address on, time is of Playwright's clock
+//   {ask, op:"skip", page, ms}                 that clock jumps: what is due in between is called once
 //   {ask, op:"axe", page}                      what axe finds wrong, each as one line
 //   {ask, op:"record", page}                   all that the page did so far; see `watch`
 //
@@ -131,6 +133,9 @@ const commands = {
   type: ({ page }, { text }) => page.keyboard.type(text),
   press: ({ page }, { key }) => page.keyboard.press(key),
   offline: ({ page }, { offline }) => page.context().setOffline(offline),
+  resize: ({ page }, { width, height }) => page.setViewportSize({ width, height }),
+  clock: ({ page }) => page.clock.install(),
+  skip: ({ page }, { ms }) => page.clock.fastForward(ms),
   screenshot: ({ page }, { path }) => page.screenshot({ path }).then(({ length }) => length),
   axe: ({ page }) => axe(page),
   record: ({ record }) => record,

@@ -1,9 +1,11 @@
 //! Whoever looks away misses nothing: hidden tabs, closed lids, no network.
 
+use std::time::Duration;
+
 use super::Stage;
 use super::view::RECOVERY;
-use crate::harness::Database;
 use crate::harness::wait::until;
+use crate::harness::{Database, Look};
 
 #[tokio::test]
 async fn a_hidden_tab_has_everything_when_it_is_shown_again() {
@@ -29,6 +31,38 @@ async fn a_hidden_tab_has_everything_when_it_is_shown_again() {
     view.page.hide(false).await;
     view.badge("connected").await;
     view.ends_with_one_history(&stage.database, "42").await;
+}
+
+/// Chromium calls the timers of such a tab once a minute, and hands it what its connections bring. A headless Chromium has no background:
+/// the page's clock makes ten jumps of a minute, each of which calls a timer once. Its heartbeat takes each jump for a server that says
+/// nothing, so that it loses its connection ten times, too, which is worse than what a real tab sees.
+#[tokio::test]
+async fn a_tab_that_was_in_the_background_for_ten_minutes_has_everything() {
+    let stage = Stage::new().await;
+    let view = stage.prepare(Look::DESKTOP).await;
+    view.page.take_clock().await;
+    view.page.goto(&stage.url("42")).await;
+    view.badge("connected").await;
+    view.page.hide(true).await;
+    for minute in 0..10 {
+        for number in 0..3 {
+            let body = format!("minute {minute}, {number}");
+            stage.database.say("42", &body).await;
+        }
+        view.page.skip(Duration::from_secs(60)).await;
+    }
+    let asked = view.page.record().await.requests.len();
+    assert!(
+        asked < 150,
+        "{asked} requests of a page that nobody looks at"
+    );
+    stage.database.say("42", "the last").await;
+    view.page.hide(false).await;
+    view.shows_within(RECOVERY, "the last").await;
+    view.badge("connected").await;
+    view.ends_with_one_history(&stage.database, "42").await;
+    let joins = view.page.record().await.joins();
+    assert!(joins.len() > 1, "it was cut: {joins:?}");
 }
 
 #[tokio::test]

@@ -1,7 +1,5 @@
 //! What a person does at the desk: write, try the bot, look at older messages.
 
-use serde_json::{Value, json};
-
 use super::Stage;
 use super::view::RECOVERY;
 use crate::harness::wait::{PATIENCE, until};
@@ -36,29 +34,6 @@ async fn the_composer_sends_by_enter_and_by_button() {
     let written = stage.database.value(written).await;
     assert_eq!(written, "outbound agent sent, 12");
     view.calm().await;
-}
-
-#[tokio::test]
-async fn what_could_not_be_sent_is_kept_and_said() {
-    let stage = Stage::new().await;
-    let view = stage.open("42").await;
-    stage.network.close(true);
-    view.page.fill("textbox", "Mensaje", "precious").await;
-    view.page.press("Enter").await;
-    let kept = "(text) => document.querySelector('[role=alert]')?.textContent
-        && document.querySelector('main textarea')?.value === text";
-    view.page
-        .until("an alert, and the text kept", kept, json!("precious"))
-        .await;
-    stage.network.close(false);
-    view.page.click("button", "Enviar").await;
-    view.shows("precious").await;
-    let gone = "() => !document.querySelector('[role=alert]')";
-    view.page.until("no alert", gone, Value::Null).await;
-    view.badge("connected").await;
-    view.settles(&stage.database, "42").await;
-    assert_eq!(view.rows().await.len(), 1);
-    view.clean().await;
 }
 
 #[tokio::test]

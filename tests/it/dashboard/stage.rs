@@ -54,9 +54,14 @@ impl Stage {
 
     /// The page on its way to a conversation; to the list if there is none.
     pub(super) async fn load(&self, look: Look, contact: &str) -> View {
-        let view = View::new(self.browser.open(look).await, self.network.address());
+        let view = self.prepare(look).await;
         view.page.goto(&self.url(contact)).await;
         view
+    }
+
+    /// A page that is nowhere yet.
+    pub(super) async fn prepare(&self, look: Look) -> View {
+        View::new(self.browser.open(look).await, self.network.address())
     }
 
     /// The address of a conversation's page.

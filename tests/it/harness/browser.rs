@@ -51,6 +51,8 @@ pub(crate) struct Look {
     pub(crate) height: u32,
     pub(crate) locale: &'static str,
     pub(crate) dark: bool,
+    /// It has a finger instead of a mouse.
+    pub(crate) touch: bool,
 }
 
 impl Look {
@@ -60,11 +62,19 @@ impl Look {
         height: 800,
         locale: "es-ES",
         dark: false,
+        touch: false,
     };
     /// The same on a phone.
     pub(crate) const PHONE: Self = Self {
         width: 390,
         height: 844,
+        ..Self::DESKTOP
+    };
+    /// A small phone, and a finger.
+    pub(crate) const SMALL: Self = Self {
+        width: 375,
+        height: 667,
+        touch: true,
         ..Self::DESKTOP
     };
 }
@@ -126,6 +136,8 @@ impl Browser {
             "viewport": {"width": look.width, "height": look.height},
             "locale": look.locale,
             "colorScheme": if look.dark { "dark" } else { "light" },
+            "hasTouch": look.touch,
+            "isMobile": look.touch,
         });
         let open = json!({"op": "open", "page": number, "options": options});
         self.driver.ask(open).await.expect("a page opens");

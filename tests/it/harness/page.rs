@@ -147,6 +147,24 @@ impl Page {
         self.must("offline", json!({"offline": offline})).await;
     }
 
+    /// Gives its window another size, in pixels: a keyboard comes up, or goes.
+    pub(crate) async fn resize(&self, width: u32, height: u32) {
+        self.must("resize", json!({"width": width, "height": height}))
+            .await;
+    }
+
+    /// From the next address on, the page's time is one that [`Self::skip`] can move.
+    pub(crate) async fn take_clock(&self) {
+        self.must("clock", json!({})).await;
+    }
+
+    /// Moves the page's time on. A timer that is due in between is called, once, however often it was: as in a tab in the background,
+    /// whose timers Chromium calls once a minute.
+    pub(crate) async fn skip(&self, time: Duration) {
+        let ms = u64::try_from(time.as_millis()).expect("a time of a test");
+        self.must("skip", json!({"ms": ms})).await;
+    }
+
     /// Tells the page that its tab went to the background, or came back. A headless Chromium shows every tab always, so
     /// `document.visibilityState` is overridden and the event is sent by hand; nothing is throttled.
     pub(crate) async fn hide(&self, hidden: bool) {
