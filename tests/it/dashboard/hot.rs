@@ -114,7 +114,7 @@ async fn in_strict_mode_a_conversation_is_joined_once_and_a_message_written_once
     view.visit("42").await;
     view.badge("connected").await;
     view.settles(&stage.database, "42").await;
-    assert_eq!(stage.rooms().await, "conversation:42");
+    assert_eq!(stage.rooms().await, "conversation:42 inbox:all");
     let record = view.calm().await;
     let joined: Vec<_> = record
         .joins()
@@ -169,7 +169,7 @@ async fn a_module_that_is_replaced_leaves_what_is_shown_and_joined_as_it_is() {
     view.page.press("Enter").await;
     view.shows("half a word").await;
     view.settles(&stage.database, "42").await;
-    assert_eq!(stage.rooms().await, "conversation:42");
+    assert_eq!(stage.rooms().await, "conversation:42 inbox:all");
     let record = view.calm().await;
     assert_eq!(record.joins().len(), 1, "{:?}", record.joins());
     assert_eq!(record.reads("42", "messages").len(), 1, "the history once");

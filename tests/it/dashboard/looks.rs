@@ -36,6 +36,55 @@ async fn it_looks_as_the_screenshots_show() {
     }
 }
 
+/// What comes late, and what is sent and what is not.
+#[tokio::test]
+async fn late_messages_and_drafts_look_as_the_screenshots_show() {
+    let stage = Stage::new().await;
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("screenshots");
+    std::fs::create_dir_all(&folder).expect("a folder for them");
+    for (device, look) in [("desktop", Look::DESKTOP), ("small", Look::SMALL)] {
+        for (scheme, dark) in [("light", false), ("dark", true)] {
+            let contact = format!("{device} {scheme}");
+            let fill = format!(
+                "insert into messages (contact_id, direction, body, status, created_at)
+                select '{contact}', (array['inbound', 'outbound'])[1 + n % 2], 'Mensaje número ' || n, 'sent',
+                    now() - interval '1 hour' + n * interval '1 minute' from generate_series(1, 20) n"
+            );
+            stage.database.run(&fill).await;
+            let view = stage.open_as(Look { dark, ..look }, &contact).await;
+            view.counts(20).await;
+            let away = "() => {
+                window.fetch = (url) => url.includes('/messages') && window.away
+                    ? Promise.reject(new TypeError('no network'))
+                    : Promise.resolve(new Response('{}', { status: 403 }));
+            }";
+            view.page.evaluate(away, Value::Null).await;
+            let send = async |body: &str| {
+                view.page.fill("textbox", "Mensaje", body).await;
+                view.page.press("Enter").await;
+            };
+            send("Este mensaje no lo quiere el servidor").await;
+            let failed = "() => document.querySelector('.unsent')";
+            view.page.until("the failure", failed, Value::Null).await;
+            let now_away = "() => { window.away = true; }";
+            view.page.evaluate(now_away, Value::Null).await;
+            send("Y este todavía no ha salido").await;
+            let late = format!(
+                "insert into messages (contact_id, body, created_at)
+                select contact_id, n || ': esto llegó tarde', created_at + interval '1 second'
+                from messages, unnest('{{3,19}}'::int[]) n where contact_id = '{contact}' and body = 'Mensaje número ' || n"
+            );
+            stage.database.run(&late).await;
+            let told = "() => document.querySelector('.earlier') && document.querySelectorAll('li:not([data-id])').length > 1";
+            view.page.until("all of it", told, Value::Null).await;
+            let file = folder.join(format!("{device}-{scheme}-sending.png"));
+            let bytes = view.page.screenshot(&file).await;
+            assert!(bytes > 4_000, "{} has {bytes} bytes", file.display());
+            view.page.close().await;
+        }
+    }
+}
+
 #[tokio::test]
 async fn dark_is_dark_and_light_is_light() {
     let stage = Stage::new().await;
