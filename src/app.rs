@@ -14,6 +14,7 @@ mod example;
 mod feed;
 mod file_limit;
 mod listeners;
+mod presence;
 mod service_manager;
 mod sockets;
 mod stop;

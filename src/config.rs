@@ -118,6 +118,8 @@ pub(crate) struct Config {
     pub retention: Duration,
     /// `ROWCAST_POLL`: the longest pause between two reads of the outbox.
     pub poll: Duration,
+    /// `ROWCAST_PRESENCE`: whether it is kept who is in which room.
+    pub presence: bool,
     /// `ROWCAST_MIGRATE`: what `serve` does with migrations that are missing.
     pub migrate: Migrate,
     /// `ROWCAST_DRAIN`: the deadline of an orderly stop.
@@ -192,9 +194,7 @@ pub(crate) struct Loaded {
 impl Config {
     fn resolve(cli: &Cli, environment: &Environment) -> Result<Self, ConfigError> {
         let mut read = SettingLookup::new(&cli.flags, environment);
-        let database = read
-            .secret("DATABASE_URL", "DATABASE_URL_FILE", DatabaseUrl::parse)
-            .map(|(database, _)| database);
+        let database = read.secret("DATABASE_URL", "DATABASE_URL_FILE", DatabaseUrl::parse);
         let demo = read.optional("ROWCAST_DEMO", switch);
         let listen = Listen {
             host: read.value("HOST", listen::host),
@@ -205,7 +205,7 @@ impl Config {
         let mut config = Self {
             auth: Auth::None,
             demo: demo.unwrap_or(database.is_none()),
-            database,
+            database: database.map(|(database, _)| database),
             listen,
             reuse_port: read.value("ROWCAST_REUSEPORT", switch),
             origins,
@@ -219,6 +219,7 @@ impl Config {
             tls: tls::resolve(&mut read),
             retention: within(&mut read, "ROWCAST_RETENTION", quantity::RETENTION),
             poll: within(&mut read, "ROWCAST_POLL", quantity::POLL),
+            presence: read.value("ROWCAST_PRESENCE", switch),
             migrate: read.value("ROWCAST_MIGRATE", Migrate::parse),
             drain: within(&mut read, "ROWCAST_DRAIN", quantity::DRAIN),
             max_payload_bytes: read.value("ROWCAST_MAX_PAYLOAD", quantity::bytes),

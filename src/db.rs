@@ -14,7 +14,7 @@
 //! - `prepare`, `migrate`: waiting for the database, and its schema
 //! - `rights`: what a server's role needs; `self_check`: whether it has it; `locks`: who keeps our tables locked; `vacuum`: who keeps their dead rows; `disk`: whether it takes another page; `fault`: what Postgres said, for a person
 //! - `doctor`: everything that can be wrong, for `rowcast doctor`; `grants`: the rights of a role, as statements
-//! - `policy`: who may join which room, as the database says
+//! - `policy`: who may join which room, as the database says; `presence`: who is in which
 //! - `preview`: what attaching a table would do, and doing it; `shapes`: the types of what is attached
 //! - `sources`: the attached tables and their problems; `servers`: who else reads this database; `stats`: the figures for the metrics; `chat`: the demo's tables
 
@@ -49,6 +49,7 @@ mod outbox;
 mod policy;
 mod pools;
 mod prepare;
+mod presence;
 mod preview;
 mod query_batcher;
 mod read_error;
@@ -82,6 +83,7 @@ pub(crate) use outbox::{
 pub(crate) use policy::{Policy, Verdict};
 pub(crate) use pools::{Pool, Pools};
 pub(crate) use prepare::prepare;
+pub(crate) use presence::{PresenceError, PresenceTables};
 pub(crate) use preview::{Example, Preview, WantedSource, attach_all, preview};
 pub(crate) use read_error::log_wait;
 pub(crate) use retry::is_transient;

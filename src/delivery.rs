@@ -1,6 +1,6 @@
 //! Who is in which room, and what each has had: everything between the reader and a client's transport.
 //!
-//! Owns the rooms and their members, the position of the broadcast, what each subscriber was sent, replays and typing. Knows no
+//! Owns the rooms and their members, the position of the broadcast, what each subscriber was sent, replays, typing, and what clients are told of who is there. Knows no
 //! Socket.IO, no TCP and no SQL: it sends through [`SubscriberTransport`], reads what was missed through [`ReplaySource`], and
 //! is given events as the reader's [`EventSink`].
 //!
@@ -34,10 +34,12 @@ mod batch;
 mod broadcast;
 mod broadcast_event;
 mod hub;
+mod hub_presence;
 mod inspect;
 mod membership;
 mod outgoing;
 mod position;
+mod presence;
 mod recent;
 mod reload;
 mod replay;

@@ -29,6 +29,12 @@ pub(crate) mod name {
     pub(crate) const TYPING_START: &str = "typing:start";
     /// Nobody else in the room types any more.
     pub(crate) const TYPING_STOP: &str = "typing:stop";
+    /// Who is in a room.
+    pub(crate) const PRESENCE_STATE: &str = "presence:state";
+    /// Somebody is in a room who was not.
+    pub(crate) const PRESENCE_JOIN: &str = "presence:join";
+    /// Somebody is in a room no more.
+    pub(crate) const PRESENCE_LEAVE: &str = "presence:leave";
     /// A client asks to enter a conversation's room.
     pub(crate) const JOIN: &str = "join:conversation";
     /// A client asks to enter a room of any kind.

@@ -3,7 +3,7 @@
 //! - `listener`: hears notifications, and wakes the reader
 //! - `reader`: decides when to read; pulls what an [`EventFeed`](event_feed::EventFeed) yields; `hand_over` gives it to delivery
 //! - `crash_guard`: what a crash of Postgres can undo of what was delivered
-//! - `source_watch`: what is wrong with the attached tables
+//! - `source_watch`: what is wrong with the attached tables; `presence_keeper`: who is in which room, here and at other servers
 //! - `inbox`: brings the chat tables' list of conversations up to date where commits could not
 //! - `retention`: prunes; `probe`: sends what the listener must hear, and takes the outbox's figures; `self_check`: finds out what
 //!   a server can't do before a client does
@@ -16,6 +16,7 @@ mod hand_over;
 mod inbox;
 mod listener;
 mod outage;
+mod presence_keeper;
 mod probe;
 mod reader;
 mod retention;
@@ -28,6 +29,7 @@ mod fakes;
 pub(crate) use hand_over::{HandOver, ReadUnderWay};
 pub(crate) use inbox::run as run_inbox;
 pub(crate) use listener::Listener;
+pub(crate) use presence_keeper::PresenceKeeper;
 pub(crate) use probe::{Probe, Probes};
 pub(crate) use reader::Reader;
 pub(crate) use retention::run as run_retention;

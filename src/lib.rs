@@ -22,7 +22,7 @@
 //! - [`app`]: puts it together, supervises it, stops it in order
 //! - [`cli`]: the commands besides `serve`; [`embedded`]: a Postgres of our own
 //! - [`tls`]: the certificate of the listeners
-//! - [`revocations`]: whose tokens are refused
+//! - [`revocations`]: whose tokens are refused; [`presence`]: who is in which room of this server
 //! - [`config`], [`telemetry`], [`metrics`], [`quota`], [`status`], [`backoff`], [`shutdown`], [`http_error`], [`spans`]: leaves, as that is
 //!
 //! `ARCHITECTURE.md` says who may import whom. The one public function is [`run`].
@@ -48,6 +48,7 @@ mod metrics;
 mod model;
 mod offset;
 mod one_line;
+mod presence;
 mod quota;
 mod revocations;
 mod shutdown;

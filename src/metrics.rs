@@ -130,6 +130,14 @@ meters! {
     pub capture_errors: Counter = "capture_errors", "Events that could not be sent";
     /// What is wrong with each attached table.
     source_problems: Family<SourceLabels, Gauge> = "source_problems", "Problems of each attached table";
+    /// Statements that wrote who is in which room.
+    pub presence_writes: Counter = "presence_writes", "Statements that wrote who is in which room";
+    /// Rows that they wrote or removed.
+    pub presence_rows: Counter = "presence_rows_written", "Rows of presence that were written or removed";
+    /// Sockets that are told who is in a room, each room counted.
+    pub presence_watchers: Gauge = "presence_watchers", "Sockets that are told who is in a room, each room counted";
+    /// Events that told them.
+    pub presence_events: Counter = "presence_events", "Presence events sent to sockets";
     /// Revocations that are in force.
     pub revocations: Gauge = "revocations", "Revocations in force";
     /// Long-polls that wait.

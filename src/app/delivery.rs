@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::authentication::Authentication;
 use super::database::Served;
+use super::presence;
 use super::tasks::{StopPhase, Tasks};
 use crate::auth::{Authenticator, OriginPolicy, RoomPolicy};
 use crate::config::Config;
@@ -59,6 +60,8 @@ pub(super) struct FeedEnds {
     pub(super) woken: watch::Receiver<()>,
     pub(super) typing: mpsc::Sender<String>,
     pub(super) takeovers: mpsc::Sender<String>,
+    /// Says that another server has written who is in its rooms.
+    pub(super) presence: watch::Sender<()>,
 }
 
 pub(super) fn start(
@@ -74,6 +77,7 @@ pub(super) fn start(
     let (takeovers, taken_over) = mpsc::channel(TAKEOVER_QUEUE);
     let (ended, ended_rights) = mpsc::unbounded_channel();
     let (hub, behind) = hub(config, &wake, metrics);
+    let presence = presence::start(config, served, &hub, checks, tasks);
     let notifier = RoomNotifier::new(MAX_LONG_POLLS);
     let reads = Arc::new(Rates::new(config.limits.max_read_rate, READ_BURST_SECONDS));
     let room_policy = room_policy(config, served, metrics);
@@ -92,12 +96,8 @@ pub(super) fn start(
         metrics: metrics.clone(),
     });
     start_serving(hub.clone(), typed, replay, behind, tasks);
-    start_keepers(
-        &socket_server,
-        config.retention,
-        (taken_over, ended_rights),
-        tasks,
-    );
+    let ends = (taken_over, ended_rights);
+    start_keepers(&socket_server, config.retention, ends, tasks);
     tasks.start("leases", StopPhase::Rest, |stop| leases.run(stop));
     let revocations = hub.revocations.clone();
     let ends = FeedEnds {
@@ -106,6 +106,7 @@ pub(super) fn start(
         woken,
         typing: typing.clone(),
         takeovers,
+        presence,
     };
     let delivery = Delivery {
         socket_server,

@@ -53,6 +53,7 @@ pub(super) async fn start(
         wake: ends.wake,
         typing: ends.typing,
         takeovers: ends.takeovers,
+        presence: ends.presence,
         sources: sources_changed,
         status: listener_status,
         notify_queue_is_full,
@@ -101,7 +102,7 @@ async fn start_keeping(
     checks: &Checks,
     tasks: &mut Tasks,
 ) {
-    let self_check = SelfCheck::new(served.pools.main.clone(), checks.clone());
+    let self_check = SelfCheck::new(served.pools.main.clone(), checks.clone(), config.presence);
     // Before anybody is told that the server is ready.
     let _ = timeout(LISTEN_PATIENCE, self_check.look()).await;
     tasks.start("self-check", StopPhase::Rest, |stop| {

@@ -54,6 +54,11 @@ impl Identity {
         Some(revocations.bearer(token.issuer(), token.subject(), token.issued_at()))
     }
 
+    /// Whom it is about, of an identity that says it.
+    pub(crate) fn subject(&self) -> Option<Arc<str>> {
+        self.token().map(|token| token.subject().into())
+    }
+
     /// The token, of an identity that has one.
     pub(crate) fn token(&self) -> Option<&Arc<Token>> {
         match self {

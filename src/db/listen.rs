@@ -23,6 +23,8 @@ const TYPING: &str = "rowcast_typing";
 const SESSION: &str = "rowcast_session";
 /// Attaching and detaching send on it.
 const SOURCES: &str = "rowcast_sources";
+/// A server sends on it that has written who is in its rooms.
+const PRESENCE: &str = "rowcast_presence";
 /// Servers send on it to hear themselves.
 const PROBE: &str = "rowcast_probe";
 
@@ -46,6 +48,8 @@ pub(crate) enum Heard {
     Takeovers(String),
     /// A table was attached or detached.
     Sources,
+    /// Another server may have somebody in a room.
+    Presence,
     /// A server probes itself; what it sent.
     Probe(String),
     /// It would act, and no server has sent it, nor a function of our schema.
@@ -104,7 +108,7 @@ impl Listen {
             let mut listener = PgListener::connect_with(&pool).await?;
             listener.eager_reconnect(false);
             listener
-                .listen_all([WAKE, TYPING, SESSION, SOURCES, PROBE])
+                .listen_all([WAKE, TYPING, SESSION, SOURCES, PRESENCE, PROBE])
                 .await?;
             let verifier = match read_secret(&mut listener).await {
                 Ok(read) => Some(Verifier::new(read)),
@@ -160,6 +164,7 @@ impl Listen {
             TYPING => Heard::Typing,
             SESSION => Heard::Takeovers,
             SOURCES => return Heard::Sources,
+            PRESENCE => return Heard::Presence,
             PROBE => return Heard::Probe(payload.to_owned()),
             _ => return Heard::Wake,
         };

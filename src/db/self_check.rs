@@ -64,12 +64,14 @@ pub(crate) struct SelfCheck {
     held: Mutex<Vec<Held>>,
     /// The last look found that a right is missing without which sessions can't be stored or taken up again.
     lacks_session_right: AtomicBool,
+    /// Whether the rights matter that presence takes.
+    keeps_presence: bool,
     vacuum: VacuumWatch,
 }
 
 impl SelfCheck {
     /// Over the pool that sessions are stored with.
-    pub(crate) fn new(pool: Pool, checks: Checks) -> Self {
+    pub(crate) fn new(pool: Pool, checks: Checks, keeps_presence: bool) -> Self {
         let look = format!(
             "select json_build_object(
                'standby', pg_is_in_recovery(),
@@ -93,6 +95,7 @@ impl SelfCheck {
             key_holder: Mutex::default(),
             held: Mutex::default(),
             lacks_session_right: AtomicBool::new(false),
+            keeps_presence,
             vacuum: VacuumWatch::default(),
         }
     }
@@ -154,7 +157,11 @@ impl SelfCheck {
             Check::Sessions,
             Check::Retention,
             Check::History,
+            Check::Presence,
         ] {
+            if check == Check::Presence && !self.keeps_presence {
+                continue;
+            }
             let missing = look.missing.iter().filter(|m| m.right().check == check);
             let lines: Vec<_> = missing.map(Missing::line).collect();
             if check == Check::Sessions {

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{mpsc, watch};
 
+use super::hub_presence::HubPresence;
 use super::membership::{Membership, Progress};
 use super::outgoing::Outgoing;
 use super::position::BroadcastPosition;
@@ -34,6 +35,8 @@ pub(crate) struct Hub {
     pub(super) max_rooms: usize,
     /// Whom nothing is given any more.
     pub revocations: Arc<Revocations>,
+    /// Who is in which room, for others to know.
+    pub presence: HubPresence,
     /// What delivery counts.
     pub metrics: Metrics,
 }
@@ -79,6 +82,7 @@ impl Hub {
             behind,
             max_rooms,
             revocations,
+            presence: HubPresence::default(),
             metrics,
         };
         (Arc::new(hub), BehindReceiver(receiver))
@@ -120,7 +124,10 @@ impl Hub {
             let rooms = std::mem::take(&mut subscriber.state().rooms);
             let changes: Vec<_> = rooms
                 .iter()
-                .map(|joined| state.remove_member(&joined.room, subscriber))
+                .map(|joined| {
+                    self.presence.leave(subscriber, &joined.room);
+                    state.remove_member(&joined.room, subscriber)
+                })
                 .collect();
             (progress, changes)
         };

@@ -20,6 +20,8 @@ pub(crate) struct Membership {
     pub(super) has_repeated: bool,
     /// Which of the subscriber's reloads was the last one of this room since it joined; 0 for none.
     pub(super) last_reload: u32,
+    /// Whether the client is told who else is in the room.
+    pub watches_presence: bool,
 }
 
 impl Membership {
@@ -31,6 +33,7 @@ impl Membership {
             must_be_after: None,
             has_repeated: false,
             last_reload: 0,
+            watches_presence: false,
         }
     }
 

@@ -161,6 +161,7 @@ impl Hub {
             must_be_after: replayed.is_some().then(|| here.clone()),
             has_repeated: false,
             last_reload: 0,
+            watches_presence: false,
         };
         self.add_member(&mut state, subscriber, joined);
         Ok(JoinProgress::Entered)
@@ -203,6 +204,7 @@ impl Hub {
         let entry: &mut RoomState = state.rooms.entry(joined.room.clone()).or_default();
         Arc::make_mut(&mut entry.members).push(subscriber.clone());
         let typing = entry.typers.shown_to_newcomer(subscriber.id, &joined.room);
+        self.presence.enter(subscriber, &joined.room);
         subscriber.state().enter(joined);
         if let Some(event) = typing {
             self.send(subscriber, &event);
@@ -255,6 +257,9 @@ impl Hub {
             rooms.retain(|joined| joined.room != *room);
             rooms.len() < before
         };
+        if was_in {
+            self.presence.leave(subscriber, room);
+        }
         // What is on its way to the room's members is not sent to this one any more.
         if let Some(position) = &state.position {
             self.send_pending(position, subscriber);

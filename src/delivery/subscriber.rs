@@ -15,6 +15,7 @@ use super::outgoing::Outgoing;
 use super::subscriber_transport::{SendOutcome, SubscriberTransport};
 use crate::event::Room;
 use crate::offset::{Offset, Snapshot};
+use crate::presence::Subject;
 
 /// One connected client as delivery sees it.
 pub(crate) struct Subscriber {
@@ -71,6 +72,8 @@ pub(crate) struct DeliveryState {
     mode: Mode,
     generation: ReplayGeneration,
     pub(super) access: Access,
+    /// Whom it counts for among those who are in a room.
+    pub(super) subject: Option<Subject>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +109,7 @@ impl DeliveryState {
             mode,
             generation: ReplayGeneration::default(),
             access: Access::default(),
+            subject: None,
         }
     }
 

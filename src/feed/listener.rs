@@ -35,6 +35,8 @@ pub(crate) struct Listener {
     pub takeovers: mpsc::Sender<String>,
     /// Says that a table was attached or detached.
     pub sources: watch::Sender<()>,
+    /// Says that another server has written who is in its rooms.
+    pub presence: watch::Sender<()>,
     /// Takes what the listener knows of itself.
     pub status: watch::Sender<ListenerStatus>,
     /// Whether nothing at all can be notified.
@@ -154,6 +156,9 @@ impl Listener {
             Heard::Probe(_) => {}
             Heard::Sources => {
                 self.sources.send_replace(());
+            }
+            Heard::Presence => {
+                self.presence.send_replace(());
             }
             Heard::Typing(payload) => {
                 // Typing is transient: under a flood it is dropped rather than let it hold up the wakes.

@@ -198,6 +198,12 @@ impl<S: ReplaySource> Connector<S> {
         };
         let ready = protocol::ready(state.complete_to_offset());
         let state = state.of(identity.bearer(&self.hub().revocations));
+        let subject = || {
+            identity
+                .subject()
+                .unwrap_or_else(|| session.pid.stand_in().into())
+        };
+        let state = state.counting_for(self.hub().presence.is_kept().then(subject));
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let transport = ClientTransport::new(socket.clone(), connection);
         let subscriber = Arc::new(Subscriber::new(id, transport.clone(), state));
@@ -266,6 +272,9 @@ impl<S: ReplaySource> Connector<S> {
                     self.metrics.rooms_left(left::REVOKED);
                     let left = Outgoing::left(room, left::REVOKED);
                     self.hub().send(&client.subscriber, &left);
+                }
+                for joined in resumed.rooms.iter().filter(|it| it.watches_presence) {
+                    self.hub().presence.tell(&client.subscriber, &joined.room);
                 }
                 let must_store = resumed.must_store || !closed.is_empty();
                 // Stored before anything is replayed: what the client's present offset has proved, a later one may not.

@@ -176,23 +176,27 @@ pub(super) struct JoinArgs {
     pub(super) room: Room,
     /// The offset after which the client wants what it missed, as it came.
     pub(super) after: Option<String>,
+    /// Whether it wants to be told who is in the room, if it says so.
+    pub(super) presence: Option<bool>,
 }
 
 impl JoinArgs {
-    /// Takes a contact id or a room, or an object with that as `contactId` or `room`, and perhaps `after`.
+    /// Takes a contact id or a room, or an object with that as `contactId` or `room`, and perhaps `after` and `presence`.
     pub(super) fn parse(form: RoomForm, args: &[Value]) -> Result<Self, Refusal> {
         let first = one(args)?;
         let Value::Object(object) = first else {
             return Ok(Self {
                 room: form.parse(first)?,
                 after: None,
+                presence: None,
             });
         };
         let member = form.member();
-        if let Some(unknown) = object.keys().find(|key| *key != member && *key != "after") {
+        let known = [member, "after", "presence"];
+        if let Some(unknown) = object.keys().find(|key| !known.contains(&key.as_str())) {
             let unknown: String = unknown.chars().take(40).collect();
             return Err(bad(format!(
-                "unknown member {unknown:?}: {member} and after are accepted"
+                "unknown member {unknown:?}: {member}, after and presence are accepted"
             )));
         }
         let after = match object.get("after") {
@@ -200,9 +204,15 @@ impl JoinArgs {
             Some(Value::String(offset)) => Some(offset.clone()),
             Some(_) => return Err(bad("after must be an offset, which is a string".to_owned())),
         };
+        let presence = match object.get("presence") {
+            None | Some(Value::Null) => None,
+            Some(Value::Bool(wants)) => Some(*wants),
+            Some(_) => return Err(bad("presence must be true or false".to_owned())),
+        };
         Ok(Self {
             room: form.parse(object.get(member).unwrap_or(&Value::Null))?,
             after,
+            presence,
         })
     }
 }

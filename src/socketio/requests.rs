@@ -215,6 +215,8 @@ impl<S: ReplaySource> Requests<S> {
         let mut resync = false;
         let subscriber = &client.subscriber;
         let mut unanswered = Some(ack);
+        let wants_presence = result.presence == Some(true);
+        let presence = wants_presence.then(|| subscriber.presence_subject());
         let is_in =
             subscriber.with_join_offset(room, result.resync, result.begun, |offset, reload| {
                 let ack = unanswered.take().expect("it is called once");
@@ -231,12 +233,21 @@ impl<S: ReplaySource> Requests<S> {
                 if resync {
                     answer["resync"] = true.into();
                 }
+                if let Some(presence) = &presence {
+                    answer["presence"] = presence.is_some().into();
+                    if let Some(subject) = presence {
+                        answer["subject"] = (**subject).into();
+                    }
+                }
                 client.transport.answer(ack, &answer);
             });
         if let Some(ack) = unanswered.filter(|_| !is_in) {
             self.hub.metrics.joins(Join::Forbidden);
             client.refuse(&Refusal::Forbidden(TAKEN_OUT), ack);
             return "refused";
+        }
+        if result.presence.is_some() {
+            self.hub.presence.tell(subscriber, room);
         }
         let (outcome, name) = match resync {
             true => (Join::Resync, "resync"),

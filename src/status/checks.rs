@@ -40,6 +40,8 @@ pub(crate) enum Check {
     Disk,
     /// Vacuum can remove the dead rows of our tables.
     Vacuum,
+    /// Who is in which room can be written.
+    Presence,
     /// There are keys to verify tokens with.
     Keys,
     /// The keys that tokens are verified with can be read again.
@@ -59,7 +61,7 @@ pub(crate) enum Severity {
 
 impl Check {
     /// Every check.
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Writes,
         Self::Rights,
         Self::RowSecurity,
@@ -72,6 +74,7 @@ impl Check {
         Self::NotifyQueue,
         Self::Disk,
         Self::Vacuum,
+        Self::Presence,
         Self::Keys,
         Self::KeyRefresh,
         Self::Certificate,
@@ -92,6 +95,7 @@ impl Check {
             Self::NotifyQueue => "notify_queue",
             Self::Disk => "disk",
             Self::Vacuum => "vacuum",
+            Self::Presence => "presence",
             Self::Keys => "keys",
             Self::KeyRefresh => "key_refresh",
             Self::Certificate => "certificate",
@@ -113,6 +117,7 @@ impl Check {
             | Self::NotifyQueue
             | Self::Disk
             | Self::Vacuum
+            | Self::Presence
             | Self::KeyRefresh
             | Self::Certificate
             | Self::ReaderKey => Severity::Degraded,

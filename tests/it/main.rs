@@ -77,6 +77,7 @@ mod payload;
 mod planted;
 mod policy;
 mod pooler;
+mod presence;
 mod protocol;
 mod proxied;
 mod reads;

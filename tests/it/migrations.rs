@@ -96,6 +96,10 @@ const RELEASED: [(&str, &str); 24] = [
         "ea2fe12f6fc094c05c70f1c8f12b260f2504a44ed51c4b100c53632ec762f2e7",
     ),
     (
+        "0022_presence.sql",
+        "7b973a853ac3be24b180f23b8f49c67ea0adf388d1b8b245df46ffceda3ff2e3",
+    ),
+    (
         "chat/0001_chat.sql",
         "4be987964ae8961d118824381ad299861792b4ed77049f7ce974803bbd2d8adf",
     ),

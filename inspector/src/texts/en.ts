@@ -68,6 +68,7 @@ export const en: Texts = {
       remedy: "Make room where Postgres runs: `df -h` says which disk. Never remove anything in pg_wal. Once there is room, all goes on by itself.",
     },
     vacuum: { name: "Vacuum can clean up", remedy: "End what holds it back: the statement stands in the cause, or in the doctor (held_xmin). Vacuum then comes by itself." },
+    presence: { name: "Who is in which room", remedy: "Give the server's role its rights on rowcast.presence_of_servers, or mend the trigger there that the cause names." },
     certificate: {
       name: "TLS certificate",
       remedy: "Renew it, and put both files where ROWCAST_TLS_CERT and ROWCAST_TLS_KEY are: the server reads them again by itself.",

@@ -74,6 +74,10 @@ export const es: Texts = {
       name: "Vacuum puede limpiar",
       remedy: "Acaba con lo que lo frena: la sentencia está en la causa, o en el diagnóstico (held_xmin). Vacuum vuelve después por sí mismo.",
     },
+    presence: {
+      name: "Quién está en cada sala",
+      remedy: "Da al rol del servidor sus permisos sobre rowcast.presence_of_servers, o arregla el disparador que la causa nombra.",
+    },
     certificate: {
       name: "Certificado TLS",
       remedy: "Renuévalo, y pon los dos ficheros donde están ROWCAST_TLS_CERT y ROWCAST_TLS_KEY: el servidor los relee por sí mismo.",

@@ -27,19 +27,29 @@ export interface Refusal {
   message: string;
 }
 
-/** The answer to a join. `resync`: what came after the offset can't be told, so the room is to be loaded again. */
+/** The answer to a join. `resync`: what came after the offset can't be told, so the room is to be loaded again.
+ * `presence`: where the join asked for it, whether it is told who is in the room; `subject`: who it is among them. */
 export type JoinAnswer =
-  | { ok: true; room: string; offset: string; replayed: number; resync?: true }
+  | { ok: true; room: string; offset: string; replayed: number; resync?: true; presence?: boolean; subject?: string }
   | { ok: false; error: Refusal };
 
 /** The answer to anything else. */
 export type Answer = { ok: true } | { ok: false; error: Refusal };
+
+/** Somebody in a room, and since when. */
+export interface Presence {
+  subject: string;
+  since: string;
+}
 
 /** What the server sends. The offset is what to join with after a reload. */
 export interface ServerToClientEvents {
   // EVENTS
   "typing:start": (payload: { contactId: string; subject?: string }) => void;
   "typing:stop": (payload: { contactId: string }) => void;
+  "presence:state": (payload: { room: string; count: number; subjects: Presence[] }) => void;
+  "presence:join": (payload: { room: string } & Presence) => void;
+  "presence:leave": (payload: { room: string } & Presence) => void;
   "rowcast:ready": (payload: { server: string }, offset: string) => void;
   "rowcast:resync": (payload: { room: string; contactId: string; reason: string }) => void;
   "rowcast:left": (payload: { room: string; reason: string }) => void;
@@ -49,10 +59,13 @@ export interface ServerToClientEvents {
 /** What a client sends; every answer is optional. */
 export interface ClientToServerEvents {
   "join:conversation": (
-    target: string | number | { contactId: string | number; after?: string },
+    target: string | number | { contactId: string | number; after?: string; presence?: boolean },
     answer?: (answer: JoinAnswer) => void,
   ) => void;
-  "join:room": (target: string | { room: string; after?: string }, answer?: (answer: JoinAnswer) => void) => void;
+  "join:room": (
+    target: string | { room: string; after?: string; presence?: boolean },
+    answer?: (answer: JoinAnswer) => void,
+  ) => void;
   "leave:conversation": (contactId: string | number, answer?: (answer: Answer) => void) => void;
   "leave:room": (room: string, answer?: (answer: Answer) => void) => void;
   "typing:start": (contactId: string | number, answer?: (answer: Answer) => void) => void;

@@ -18,6 +18,16 @@ impl PidHash {
         Self(*head)
     }
 
+    /// What stands for a client without a token among those who are in a room: the same while it has the session, and no way to it.
+    pub(crate) fn stand_in(&self) -> String {
+        let digest = Sha256::new()
+            .chain_update(b"presence ")
+            .chain_update(self.0);
+        let digest: [u8; 32] = digest.finalize().into();
+        let shown = digest[..6].iter().map(|byte| format!("{byte:02x}"));
+        format!("anonymous:{}", shown.collect::<String>())
+    }
+
     fn parse_hex(text: &str) -> Option<Self> {
         let number = u128::from_str_radix(text, 16).ok()?;
         (text.len() == 32).then_some(Self(number.to_be_bytes()))

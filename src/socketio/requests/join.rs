@@ -28,6 +28,8 @@ pub(super) struct JoinResult {
     pub(super) entered: bool,
     pub(super) replayed: u64,
     pub(super) resync: bool,
+    /// Whether it said that it wants to be told who is in the room, or not.
+    pub(super) presence: Option<bool>,
     /// When it was begun.
     pub(super) begun: JoinBegun,
 }
@@ -40,7 +42,11 @@ impl<S: ReplaySource> Requests<S> {
         form: RoomForm,
         args: Result<Vec<Value>, Refusal>,
     ) -> Result<Option<(Room, JoinResult)>, Refusal> {
-        let JoinArgs { room, after } = JoinArgs::parse(form, &args?)?;
+        let JoinArgs {
+            room,
+            after,
+            presence,
+        } = JoinArgs::parse(form, &args?)?;
         spans::set_current_room(&room);
         if !self.session_writes.may_write(client) {
             self.hub.metrics.limits(Limit::SessionRate);
@@ -56,8 +62,10 @@ impl<S: ReplaySource> Requests<S> {
                         entered: true,
                         replayed,
                         resync: false,
+                        presence,
                         begun,
                     };
+                    self.note_presence(client, &room, presence);
                     return Ok(Some((room, result)));
                 }
                 JoinReplayOutcome::Already => {}
@@ -72,8 +80,10 @@ impl<S: ReplaySource> Requests<S> {
             entered,
             replayed: 0,
             resync,
+            presence,
             begun,
         };
+        self.note_presence(client, &room, presence);
         Ok(Some((room, result)))
     }
 
@@ -104,6 +114,14 @@ impl<S: ReplaySource> Requests<S> {
                     sleep(WAIT_PAUSE).await;
                 }
             }
+        }
+    }
+
+    /// Before the session is stored, which is to say it.
+    fn note_presence(&self, client: &Client, room: &Room, presence: Option<bool>) {
+        if let Some(wants) = presence {
+            let watches = wants && self.hub.presence.is_kept();
+            client.subscriber.set_watching_presence(room, watches);
         }
     }
 

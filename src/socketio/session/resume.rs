@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::store::split_stored;
 use crate::db::{StoredSession, Takeover};
 use crate::delivery::Membership;
 use crate::event::Room;
@@ -96,7 +97,14 @@ pub(crate) fn evaluate(takeover: Takeover, request: &ResumeRequest) -> ResumeOut
     ResumeOutcome::Resumed(Resumed {
         offset: Arc::new(continuity.offset),
         must_store: continuity.must_store,
-        rooms: rooms.map(|(room, at)| Membership::new(room, at)).collect(),
+        rooms: rooms
+            .map(|(room, at)| {
+                let kept = stored.rooms.get(room.as_str());
+                let mut joined = Membership::new(room, at);
+                joined.watches_presence = kept.is_some_and(|kept| split_stored(kept).1);
+                joined
+            })
+            .collect(),
         left: Vec::new(),
     })
 }
@@ -132,7 +140,7 @@ fn prove_continuity(
     let mut must_store = false;
     for (name, offsets) in &stored.rooms {
         let room = Room::from(name.as_str());
-        let [at, must_be_after @ ..] = offsets.as_slice() else {
+        let [at, must_be_after @ ..] = split_stored(offsets).0 else {
             return Err(INCOMPLETE.to_owned());
         };
         let at = unpack(at)?;

@@ -19,12 +19,24 @@ pub(crate) fn session_progress(progress: &Progress) -> SessionProgress {
     }
 }
 
+/// Stands after the offsets of a room whose client is told who else is in it.
+const WATCHES_PRESENCE: &str = "presence";
+
+/// What is stored of a room: its offsets, and whether the client is told who else is in it.
+pub(super) fn split_stored(stored: &[String]) -> (&[String], bool) {
+    match stored.split_last() {
+        Some((last, offsets)) if last == WATCHES_PRESENCE => (offsets, true),
+        _ => (stored, false),
+    }
+}
+
 /// What is to be stored of a subscriber: its rooms, and how far it was served. `None` once it is gone.
 pub(crate) fn stored_session(hub: &Hub, subscriber: &Subscriber) -> Option<StoredSession> {
     let (rooms, progress) = hub.rooms_and_progress(subscriber)?;
     let rooms = rooms.iter().map(|joined| {
         let offsets = std::iter::once(&joined.at).chain(&joined.must_be_after);
-        let offsets = offsets.map(|offset| offset.pack()).collect();
+        let watches = joined.watches_presence.then(|| WATCHES_PRESENCE.to_owned());
+        let offsets = offsets.map(|offset| offset.pack()).chain(watches).collect();
         (joined.room.as_str().to_owned(), offsets)
     });
     Some(StoredSession {

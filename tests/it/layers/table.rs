@@ -4,7 +4,7 @@ use super::imports;
 use super::source::Source;
 
 /// What everybody may import that is no leaf: types, settings, and what is written down for others to read.
-const LEAVES: [&str; 13] = [
+const LEAVES: [&str; 14] = [
     "backoff",
     "config",
     "event",
@@ -12,6 +12,7 @@ const LEAVES: [&str; 13] = [
     "metrics",
     "offset",
     "one_line",
+    "presence",
     "quota",
     "revocations",
     "shutdown",
@@ -70,9 +71,10 @@ const TABLE: [(&str, &[&str]); 16] = [
 ];
 
 /// What a leaf may import of the others.
-const LEAF_TABLE: [(&str, &[&str]); 4] = [
+const LEAF_TABLE: [(&str, &[&str]); 5] = [
     ("metrics", &["event", "quota"]),
     ("offset", &["event"]),
+    ("presence", &["event"]),
     ("revocations", &["event"]),
     ("spans", &["event"]),
 ];
