@@ -83,7 +83,7 @@ pub(crate) use outbox::{
 pub(crate) use policy::{Policy, Verdict};
 pub(crate) use pools::{Pool, Pools};
 pub(crate) use prepare::prepare;
-pub(crate) use presence::{PresenceError, PresenceTables};
+pub(crate) use presence::{PresenceError, PresenceTables, RemoteServer};
 pub(crate) use preview::{Example, Preview, WantedSource, attach_all, preview};
 pub(crate) use read_error::log_wait;
 pub(crate) use retry::is_transient;

@@ -55,6 +55,8 @@ pub(crate) struct RemoteServer {
     pub version: i64,
     /// Departures up to this write can't be read any more.
     pub complete_from: i64,
+    /// Whether what it wrote holds.
+    pub lives: bool,
 }
 
 /// What others have written since.
@@ -193,7 +195,7 @@ impl PresenceTables {
         }
     }
 
-    /// The other servers that live.
+    /// The other servers, also those that have ended and are to be removed.
     ///
     /// # Errors
     /// As for [`Self::write`].

@@ -149,8 +149,9 @@ impl PresenceKeeper {
                     if tables.must_live_on() {
                         tables.live_on().await?;
                     }
-                    tables.remove_ended().await?;
-                    self.look(tables, known).await?;
+                    if self.look(tables, known).await? {
+                        tables.remove_ended().await?;
+                    }
                 }
             }
         }

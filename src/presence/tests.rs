@@ -34,32 +34,34 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 0..80)
 }
 
+/// Writes into a table as the server does.
+fn store(local: &LocalPresence, table: &mut BTreeMap<i64, LocalRow>, most: usize) {
+    let Unstored { rows, gone } = local.take_unstored(most);
+    table.extend(rows.into_iter().map(|row| (row.id, row)));
+    for id in gone {
+        table.remove(&id);
+    }
+}
+
+/// Tells whoever watches.
+fn tell(local: &LocalPresence, told: &mut BTreeMap<String, BTreeMap<Subject, Since>>) {
+    for (room, subject, since) in local.take_untold() {
+        let room = told.get_mut(room.as_str()).expect("it is watched");
+        match since {
+            Some(since) => drop(room.insert(subject, since)),
+            None => drop(room.remove(&subject)),
+        }
+    }
+}
+
 proptest! {
     /// A table that is given each write, and loses its rows now and then, has what is in memory; so has whoever is told.
     #[test]
     fn what_is_stored_and_told_is_what_is_there(steps in steps()) {
         let local = LocalPresence::default();
-        let mut there: BTreeMap<(Room2, Subject), u32> = BTreeMap::new();
+        let mut there: BTreeMap<(String, Subject), u32> = BTreeMap::new();
         let mut table: BTreeMap<i64, LocalRow> = BTreeMap::new();
-        let mut told: BTreeMap<Room2, BTreeMap<Subject, Since>> = BTreeMap::new();
-        let store = |table: &mut BTreeMap<i64, LocalRow>, most| {
-            let Unstored { rows, gone } = local.take_unstored(most);
-            for row in rows {
-                table.insert(row.id, row);
-            }
-            for id in gone {
-                table.remove(&id);
-            }
-        };
-        let tell = |told: &mut BTreeMap<Room2, BTreeMap<Subject, Since>>| {
-            for (room, subject, since) in local.take_untold() {
-                let room = told.get_mut(room.as_str()).expect("it is watched");
-                match since {
-                    Some(since) => drop(room.insert(subject, since)),
-                    None => drop(room.remove(&subject)),
-                }
-            }
-        };
+        let mut told: BTreeMap<String, BTreeMap<Subject, Since>> = BTreeMap::new();
         for step in steps {
             match step {
                 Step::Enter(at, who) => {
@@ -76,7 +78,7 @@ proptest! {
                         }
                     }
                 }
-                Step::Store(most) => store(&mut table, most),
+                Step::Store(most) => store(&local, &mut table, most),
                 Step::Lose => {
                     local.forget_stored();
                     table.clear();
@@ -85,14 +87,14 @@ proptest! {
                     let now = local.watch(&room(at)).into_iter().collect();
                     told.insert(room(at).as_str().into(), now);
                 }
-                Step::Tell => tell(&mut told),
+                Step::Tell => tell(&local, &mut told),
             }
         }
-        store(&mut table, usize::MAX);
-        tell(&mut told);
+        store(&local, &mut table, usize::MAX);
+        tell(&local, &mut told);
         let stored: BTreeMap<_, _> = table
             .values()
-            .map(|row| ((Room2::from(row.room.as_str()), row.subject.clone()), row.connections))
+            .map(|row| ((String::from(row.room.as_str()), row.subject.clone()), row.connections))
             .collect();
         prop_assert_eq!(stored.len(), table.len(), "one row each");
         prop_assert_eq!(&stored, &there);
@@ -103,9 +105,6 @@ proptest! {
         prop_assert!(!local.has_unstored());
     }
 }
-
-/// A room's name, which has an order.
-type Room2 = String;
 
 #[test]
 fn a_time_is_told_in_milliseconds() {

@@ -197,13 +197,9 @@ impl<S: ReplaySource> Connector<S> {
             _ => (DeliveryState::live(position, number), false),
         };
         let ready = protocol::ready(state.complete_to_offset());
-        let state = state.of(identity.bearer(&self.hub().revocations));
-        let subject = || {
-            identity
-                .subject()
-                .unwrap_or_else(|| session.pid.stand_in().into())
-        };
-        let state = state.counting_for(self.hub().presence.is_kept().then(subject));
+        let state = state
+            .of(identity.bearer(&self.hub().revocations))
+            .counting_for(self.presence_subject(&identity, &session));
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let transport = ClientTransport::new(socket.clone(), connection);
         let subscriber = Arc::new(Subscriber::new(id, transport.clone(), state));

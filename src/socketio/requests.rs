@@ -224,21 +224,7 @@ impl<S: ReplaySource> Requests<S> {
                 if resync && matches!(ack, Ack::None) {
                     return self.hub.send(subscriber, &Outgoing::resync(room, UNPROVEN));
                 }
-                let mut answer = json!({
-                    "ok": true,
-                    "room": room.as_str(),
-                    "offset": offset.pack(),
-                    "replayed": result.replayed,
-                });
-                if resync {
-                    answer["resync"] = true.into();
-                }
-                if let Some(presence) = &presence {
-                    answer["presence"] = presence.is_some().into();
-                    if let Some(subject) = presence {
-                        answer["subject"] = (**subject).into();
-                    }
-                }
+                let answer = result.answer(room, &offset.pack(), resync, presence.as_ref());
                 client.transport.answer(ack, &answer);
             });
         if let Some(ack) = unanswered.filter(|_| !is_in) {

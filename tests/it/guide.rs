@@ -14,6 +14,7 @@ mod next;
 mod operate;
 mod own_migration;
 mod page;
+mod presence;
 mod production;
 mod proxies;
 pub(crate) mod tools;

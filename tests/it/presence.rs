@@ -1,5 +1,9 @@
 //! Who is in which room: in SQL, and for clients that ask; on every server, however connections and servers end.
 
+mod at_scale;
+mod faults;
+mod rights;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};

@@ -4,6 +4,7 @@
 //! faults in the same order, though never at the same moments.
 
 mod faults;
+mod presence;
 mod rights;
 mod swap;
 mod watch;
@@ -91,6 +92,7 @@ async fn whatever_breaks_nothing_is_lost() {
     }
     let faults = soak.faults;
     soak.calm().await;
+    soak.presence_is_right().await;
     soak.writers.stop().await;
     fence(&soak.witnesses, &soak.database).await;
     let tally = judge(&soak.witnesses, &soak.ledger, &soak.database).await;

@@ -56,11 +56,12 @@ pub(super) const LIVE_ON: &str = concat!(
     alive_until!("true"),
     " where server = $1"
 );
-/// The servers that live, this one included.
+/// All servers, this one included, each with whether it lives.
 pub(super) const LOOK: &str = "
-select s.server, s.version, s.complete_from from rowcast.presence_servers s
-where s.server = $1 or s.alive_until > clock_timestamp()
-   or s.alive_until is null and not (pg_try_advisory_lock_shared(s.server) and pg_advisory_unlock_shared(s.server))";
+select s.server, s.version, s.complete_from,
+       case when s.server = $1 then true when s.alive_until is not null then s.alive_until > clock_timestamp()
+            else not (pg_try_advisory_lock_shared(s.server) and pg_advisory_unlock_shared(s.server)) end as lives
+from rowcast.presence_servers s";
 /// Those that have ended: whoever else holds such a lock does not keep them.
 pub(super) const ENDED: &str = "
 select s.server from rowcast.presence_servers s
@@ -71,9 +72,15 @@ where s.server <> $1 and case when s.alive_until is not null then s.alive_until 
           and l.database = (select oid from pg_database where datname = current_database())
           and (l.classid::int8 << 32 | l.objid::int8) = s.server) end";
 pub(super) const REMOVE: &str = "
-with rows as (delete from rowcast.presence_of_servers where server = any($1)),
-     departed as (delete from rowcast.presence_departures where server = any($1))
-delete from rowcast.presence_servers where server = any($1)";
+with ended as (
+    -- Two servers that remove at once don't wait for each other.
+    select server from rowcast.presence_servers where server = any($1) for update skip locked
+), rows as (
+    delete from rowcast.presence_of_servers where server in (select server from ended)
+), departed as (
+    delete from rowcast.presence_departures where server in (select server from ended)
+)
+delete from rowcast.presence_servers where server in (select server from ended)";
 
 macro_rules! remote_columns {
     () => {

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::PresenceKeeper;
-use crate::db::{PresenceError, PresenceTables};
+use crate::db::{PresenceError, PresenceTables, RemoteServer};
 use crate::event::Room;
 use crate::presence::{Interest, RemoteChange};
 
@@ -22,13 +22,13 @@ pub(super) struct Known {
 }
 
 impl PresenceKeeper {
-    /// Looks at the other servers, and reads what those have written that live.
+    /// Looks at the other servers, and reads what those have written that live. Says whether there is any, living or not.
     pub(super) async fn look(
         &self,
         tables: &mut PresenceTables,
         known: &mut Known,
-    ) -> Result<(), PresenceError> {
-        let living = tables.look().await?;
+    ) -> Result<bool, PresenceError> {
+        let (living, has_others) = look_at_living(tables).await?;
         let lives = |server: &i64| living.iter().any(|other| other.server == *server);
         let before: Vec<i64> = known.servers.keys().copied().collect();
         let ended: Vec<i64> = before.into_iter().filter(|it| !lives(it)).collect();
@@ -46,10 +46,11 @@ impl PresenceKeeper {
             }
         }
         if known.watched.is_empty() || since.is_empty() {
-            return Ok(());
+            return Ok(has_others);
         }
         if is_behind {
-            return self.read_rooms(tables, known).await;
+            self.read_rooms(tables, known).await?;
+            return Ok(has_others);
         }
         let few = known.watched.len() <= MAX_NAMED;
         let rooms = few.then(|| known.watched.iter().map(Room::as_str).collect());
@@ -60,7 +61,7 @@ impl PresenceKeeper {
             gone: changes.gone,
         })
         .await;
-        Ok(())
+        Ok(has_others)
     }
 
     /// Reads rooms that are watched from now on.
@@ -93,7 +94,7 @@ impl PresenceKeeper {
         tables: &mut PresenceTables,
         known: &mut Known,
     ) -> Result<(), PresenceError> {
-        let living = tables.look().await?;
+        let (living, _) = look_at_living(tables).await?;
         known.servers = living
             .iter()
             .map(|other| (other.server, other.version))
@@ -135,4 +136,14 @@ impl PresenceKeeper {
         // Nobody listens only when the server is ending.
         let _ = self.remote.send(change).await;
     }
+}
+
+/// The other servers that live, and whether there is any other, living or not.
+async fn look_at_living(
+    tables: &mut PresenceTables,
+) -> Result<(Vec<RemoteServer>, bool), PresenceError> {
+    let mut others = tables.look().await?;
+    let has_others = !others.is_empty();
+    others.retain(|other| other.lives);
+    Ok((others, has_others))
 }

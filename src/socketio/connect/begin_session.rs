@@ -12,6 +12,7 @@ use crate::auth::Identity;
 use crate::backoff::Backoff;
 use crate::db::{CountedFor, PidHash, ResumeSession};
 use crate::delivery::ReplaySource;
+use crate::presence::Subject;
 use crate::quota::Holder;
 use crate::socketio::session::resume::{self, ResumeOutcome, ResumeRequest};
 use crate::spans;
@@ -50,6 +51,20 @@ impl<S: ReplaySource> Connector<S> {
         let pid = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>());
         let session = session(&pid);
         Ok((pid, session, outcome))
+    }
+
+    /// Whom a client counts for among those who are in a room, where that is kept.
+    pub(super) fn presence_subject(
+        &self,
+        identity: &Identity,
+        session: &ResumeSession,
+    ) -> Option<Subject> {
+        let subject = || {
+            identity
+                .subject()
+                .unwrap_or_else(|| session.pid.stand_in().into())
+        };
+        self.hub().presence.is_kept().then(subject)
     }
 
     /// Takes over the resume session that a client asks for, and decides whether it can be resumed. A database that is away is waited

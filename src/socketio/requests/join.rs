@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::{Requests, STORE_PATIENCE, WAIT_PAUSE};
@@ -13,6 +13,7 @@ use crate::delivery::{
 use crate::event::Room;
 use crate::metrics::{Join, Limit};
 use crate::offset::Offset;
+use crate::presence::Subject;
 use crate::quota::Holder;
 use crate::socketio::client::Client;
 use crate::socketio::protocol::{JoinArgs, Refusal, RoomForm};
@@ -32,6 +33,34 @@ pub(super) struct JoinResult {
     pub(super) presence: Option<bool>,
     /// When it was begun.
     pub(super) begun: JoinBegun,
+}
+
+impl JoinResult {
+    /// What the client is told. `presence` is there where it wants to be told who is in the room: whom it counts for itself, if that is kept.
+    pub(super) fn answer(
+        self,
+        room: &Room,
+        offset: &str,
+        resync: bool,
+        presence: Option<&Option<Subject>>,
+    ) -> Value {
+        let mut answer = json!({
+            "ok": true,
+            "room": room.as_str(),
+            "offset": offset,
+            "replayed": self.replayed,
+        });
+        if resync {
+            answer["resync"] = true.into();
+        }
+        if let Some(subject) = presence {
+            answer["presence"] = subject.is_some().into();
+            if let Some(subject) = subject {
+                answer["subject"] = (**subject).into();
+            }
+        }
+        answer
+    }
 }
 
 impl<S: ReplaySource> Requests<S> {

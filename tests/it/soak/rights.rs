@@ -21,11 +21,12 @@ use crate::harness::witness::{Pass, Witness};
 const LIFE: i64 = 15;
 const LEEWAY: i64 = 1;
 /// What the servers are told.
-pub(super) const SETTINGS: [(&str, &str); 4] = [
+pub(super) const SETTINGS: [(&str, &str); 5] = [
     JWT[0],
     JWT[1],
     ("ROWCAST_JWT_LEEWAY", "1s"),
     ("ROWCAST_POLICY_LEASE", "1s"),
+    ("ROWCAST_PRESENCE", "on"),
 ];
 /// From a revocation's commit on, what is written later than this must not be seen.
 const GRACE: Duration = Duration::from_secs(1);
