@@ -10,6 +10,7 @@ mod desk;
 mod kinds;
 mod list;
 mod live;
+mod long_list;
 mod looks;
 mod phone;
 mod psql;
