@@ -4,6 +4,7 @@ import { createElement, useCallback, useEffect, useMemo, useState, useSyncExtern
 import { composerOf, type Composed, type Composer, type ComposerOptions } from "./composer.js";
 import type { Conversation } from "./conversation.js";
 import { onFrames } from "./frame.js";
+import { ALL, inboxOf, type Inbox, type InboxRow, type Unread } from "./inbox.js";
 import type { Options } from "./options.js";
 import { NOBODY, presenceOf, type PresenceState } from "./presence.js";
 import type { Message, Row } from "./protocol.js";
@@ -12,7 +13,7 @@ import { actionsOf, showRoom, type Actions, type UsedConversation } from "./shar
 import { NOTHING, type ConversationState, type Status } from "./state.js";
 import { es, type Texts } from "./texts.js";
 
-export type { UsedConversation };
+export type { InboxRow, UsedConversation };
 
 /** How long a room stays open for a component that was suspended until it was loaded. */
 const AWAITED_MS = 5_000;
@@ -60,6 +61,19 @@ export function useRoom<M extends Row = Message>(room: string | null | undefined
   const shown = () => (own.conversation?.room === room ? own.conversation : undefined);
   const state = useSyncExternalStore<ConversationState<M>>(subscribe, () => shown()?.state ?? NOTHING, () => NOTHING);
   return { ...state, ...own.actions, conversation: shown(), connected: state.status === "connected" };
+}
+
+/** A list of conversations as a component shows it. */
+export type UsedInbox<R extends Unread = InboxRow> = UsedConversation<R> & Inbox<R>;
+
+/**
+ * Shows a list of conversations, the newest first and live; `loadOlder` while there are `more`.
+ *
+ * @param room that of the chat tables, or one whose rows are your own
+ */
+export function useInbox<R extends Unread = InboxRow>(room: string | null | undefined = ALL, options: Options<R> = {}): UsedInbox<R> {
+  const used = useRoom(room, options);
+  return { ...used, ...inboxOf(used.messages) };
 }
 
 /** What a hook keeps from one rendering to the next. */
@@ -114,9 +128,7 @@ export function useComposer<M extends Row = Message>(
   options?: ComposerOptions<M>,
 ): UsedComposer<M> {
   const composer = useMemo(() => conversation && composerOf(conversation, options), [conversation]);
-  const subscribe = useCallback((changed: () => void) => (composer ? onFrames(composer, changed) : () => {}), [composer]);
-  const read = () => composer?.messages ?? NOTHING.messages;
-  const messages = useSyncExternalStore<readonly Composed<M>[]>(subscribe, read, () => NOTHING.messages);
+  const messages = useSource<readonly Composed<M>[]>(composer, () => composer?.messages, NOTHING.messages);
   const send = useCallback<Composer<M>["send"]>(
     (draft, write) => {
       if (!composer) throw new Error("send: no conversation is open");
@@ -134,8 +146,13 @@ export function useComposer<M extends Row = Message>(
  */
 export function usePresence<M extends Row>(conversation: Conversation<M> | undefined): PresenceState {
   const presence = conversation && presenceOf(conversation);
-  const subscribe = useCallback((changed: () => void) => presence?.subscribe(changed) ?? (() => {}), [presence]);
-  return useSyncExternalStore(subscribe, () => presence?.state ?? NOBODY, () => NOBODY);
+  return useSource(presence, () => presence?.state, NOBODY);
+}
+
+/** What is read of a source that may not be there; `none` without it, and on a server. */
+function useSource<S>(source: Parameters<typeof onFrames>[0] | undefined, read: () => S | undefined, none: S): S {
+  const subscribe = useCallback((changed: () => void) => (source ? onFrames(source, changed) : () => {}), [source]);
+  return useSyncExternalStore(subscribe, () => read() ?? none, () => none);
 }
 
 /** Rooms that components wait for, by their url and name: kept open until a component that was suspended is there. */

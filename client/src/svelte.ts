@@ -3,12 +3,15 @@
 import { composerOf, type Composed, type Composer, type ComposerOptions } from "./composer.js";
 import type { Conversation } from "./conversation.js";
 import { onFrames } from "./frame.js";
+import { ALL, inboxOf, type Inbox, type InboxRow, type Unread } from "./inbox.js";
 import type { Options } from "./options.js";
 import { NOBODY, presenceOf, type PresenceState } from "./presence.js";
 import type { Message, Row } from "./protocol.js";
 import { roomOf } from "./room.js";
 import { actionsOf, showRoom, type Actions, type UsedConversation } from "./shared.js";
 import { NOTHING } from "./state.js";
+
+export type { InboxRow };
 
 /** What Svelte subscribes to. */
 export interface Store<T> {
@@ -54,6 +57,12 @@ export function roomStore<M extends Row = Message>(room: string, options: Option
       };
     },
   };
+}
+
+/** A list of conversations as a store: the newest first and live; `loadOlder` while there are `more`. The room is that of the chat tables, or one of your own. */
+export function inboxStore<R extends Unread = InboxRow>(room: string = ALL, options: Options<R> = {}): Store<Shown<R> & Inbox<R>> & Actions {
+  const store = roomStore(room, options);
+  return { ...store, subscribe: (run) => store.subscribe((shown) => run({ ...shown, ...inboxOf(shown.messages) })) };
 }
 
 /** The store's messages, then what the user sends and is not written yet. */

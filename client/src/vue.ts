@@ -2,6 +2,7 @@ import { getCurrentInstance, onMounted, onScopeDispose, shallowReactive, shallow
 import { composerOf, type Composed, type Composer, type ComposerOptions } from "./composer.js";
 import type { Conversation } from "./conversation.js";
 import { onFrames } from "./frame.js";
+import { ALL, inboxOf, type Inbox, type InboxRow, type Unread } from "./inbox.js";
 import type { Options } from "./options.js";
 import { NOBODY, presenceOf, type PresenceState } from "./presence.js";
 import type { Message, Row } from "./protocol.js";
@@ -9,7 +10,7 @@ import { roomOf } from "./room.js";
 import { actionsOf, showRoom, type UsedConversation } from "./shared.js";
 import { NOTHING } from "./state.js";
 
-export type { UsedConversation };
+export type { InboxRow, UsedConversation };
 
 /**
  * Shows a conversation while the component is there, or the scope: the returned object changes with it. All of a page share one
@@ -52,6 +53,19 @@ export function useRoom<M extends Row = Message>(room: MaybeRefOrGetter<string |
   // Not on a server, where nothing is mounted.
   if (getCurrentInstance()) onMounted(start);
   else start();
+  return used;
+}
+
+/** A list of conversations as a component shows it. */
+export type UsedInbox<R extends Unread = InboxRow> = UsedConversation<R> & Inbox<R>;
+
+/** Shows a list of conversations, the newest first and live; `loadOlder` while there are `more`. The room is that of the chat tables, or one of your own. */
+export function useInbox<R extends Unread = InboxRow>(
+  room: MaybeRefOrGetter<string | null | undefined> = ALL,
+  options: Options<R> = {},
+): Readonly<UsedInbox<R>> {
+  const used = useRoom(room, options) as UsedInbox<R>;
+  watch(() => used.messages, (messages) => Object.assign(used, inboxOf(messages)), { immediate: true, flush: "sync" });
   return used;
 }
 

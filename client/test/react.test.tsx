@@ -6,7 +6,7 @@ import { createRoot } from "react-dom/client";
 import { renderToString } from "react-dom/server";
 import { expect, onTestFinished, test, vi } from "vitest";
 import type { Fetcher, Options } from "../src/index.js";
-import { ConnectionBadge, TypingBadge, useComposer, useConversationSocket, usePresence, useRoom, type UsedConversation } from "../src/react.js";
+import { ConnectionBadge, TypingBadge, useComposer, useConversationSocket, useInbox, usePresence, useRoom, type InboxRow, type UsedConversation, type UsedInbox } from "../src/react.js";
 import { showRoom } from "../src/shared.js";
 import { hurry, relax, startPeer, until } from "./harness.js";
 import type { Peer } from "./peer.js";
@@ -48,6 +48,34 @@ test("a component shows a conversation, and its events as they come", async () =
   expect(used).toMatchObject({ connected: true, typing: false, error: null, loading: false, more: false });
   expect(peer.handshakes).toHaveLength(1);
   expect(peer.asked).toEqual(["messages 42", "join 42"]);
+});
+
+test("a list of conversations has the newest first, moves a row up, counts what is unread, and loads older ones", async () => {
+  const peer = await startPeer();
+  peer.log.order = "createdAt";
+  const row = (minute: number, unread: number | string) => ({ createdAt: `2026-01-01T00:0${minute}:00Z`, unread });
+  ["a", "b", "c"].forEach((id, index) => peer.insert("inbox:all", id, row(index, 1)));
+  let inbox!: UsedInbox;
+  const lists = new Set<readonly InboxRow[]>();
+  const Inbox = () => {
+    inbox = useInbox(undefined, { ...(options(peer) as Options<never>), limit: 2 });
+    lists.add(inbox.conversations);
+    return <p>{`${inbox.conversations.map(({ id }) => id).join(" ")}|${inbox.unread}|${inbox.status}`}</p>;
+  };
+  const { says, show } = render(<Inbox />);
+  await says("c b|2|connected");
+  const [before, shown] = [lists.size, inbox];
+  show(<Inbox />);
+  await until("it is rendered again", () => inbox !== shown);
+  expect(lists.size).toBe(before);
+  await inbox.loadOlder();
+  await says("c b a|3|connected");
+  peer.write("inbox:all", "message:new", { message: peer.log.row("inbox:all", "a", row(5, "7")), contactId: "all" });
+  await says("a c b|9|connected");
+  peer.write("inbox:all", "message:new", { message: peer.log.row("inbox:all", "b", row(1, 0)), contactId: "all" });
+  await says("a c b|8|connected");
+  peer.write("inbox:all", "message:deleted", { messageId: "a", contactId: "all" });
+  await says("c b|1|connected");
 });
 
 test("a component shows a room of any kind, and nothing without one", async () => {

@@ -37,16 +37,18 @@ test("core and hook are below 6 KB", async () => {
 });
 
 const COMPOSER = 'export * from "./composer.js";';
+const INBOX = 'export * from "./inbox.js";';
 const PRESENCE = 'export * from "./presence.js";';
 
 test.each([
   ["composer", CORE],
+  ["inbox", CORE],
   ["presence", CORE],
-  ["vue", CORE + COMPOSER + PRESENCE],
-  ["svelte", CORE + COMPOSER + PRESENCE],
+  ["vue", CORE + COMPOSER + INBOX + PRESENCE],
+  ["svelte", CORE + COMPOSER + INBOX + PRESENCE],
   ["tanstack", CORE],
   // What the first test does not have: the badges, the hook that suspends, those of the composer and of presence.
-  ["react", `${CORE} ${COMPOSER} ${PRESENCE} export { useConversationSocket } from "./react.js";`],
+  ["react", `${CORE} ${COMPOSER} ${INBOX} ${PRESENCE} export { useConversationSocket } from "./react.js";`],
 ])("the entry %s is below 1 KB, beyond what it is made of", async (entry, below) => {
   const bytes = (await sizeOf(`${below} export * from "./${entry}.js";`)) - (await sizeOf(below));
   console.log(`${entry}: ${bytes} bytes of ${ENTRY_LIMIT}`);
@@ -70,7 +72,7 @@ test("a page that imports only texts gets no connection", async () => {
   expect(code).not.toMatch(/socket\.io-client|Tiempo real|conversations\//i);
 });
 
-test.each(["index", "composer", "presence", "svelte", "tanstack", "vue"])("what is in %s needs no React", async (entry) => {
+test.each(["index", "composer", "inbox", "presence", "svelte", "tanstack", "vue"])("what is in %s needs no React", async (entry) => {
   const code = new TextDecoder().decode(await bundle(`export * from "./${entry}.js"; ${CORE}`));
   expect(code).toContain("socket.io-client");
   expect(code).not.toContain("react");

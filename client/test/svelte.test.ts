@@ -9,7 +9,7 @@ import { derived, get, type Readable } from "svelte/store";
 import { compile } from "svelte/compiler";
 import { beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import type { Message, Options } from "../src/index.js";
-import { composerStore, conversationStore, presenceStore, roomStore, type ConversationStore } from "../src/svelte.js";
+import { composerStore, conversationStore, inboxStore, presenceStore, roomStore, type ConversationStore } from "../src/svelte.js";
 import { startPeer, until } from "./harness.js";
 import type { Peer } from "./peer.js";
 
@@ -18,6 +18,12 @@ const CHAT = `
   let { chat } = $props();
 </script>
 <p>{$chat.messages.map(({ id }) => id).join(" ")}|{$chat.status}|{$chat.earlier.length}</p>`;
+
+const LIST = `
+<script>
+  let { inbox } = $props();
+</script>
+<p>{$inbox.conversations.map(({ id }) => id).join(" ")}|{$inbox.unread}|{$inbox.status}</p>`;
 
 const COMPOSED = `
 <script>
@@ -31,18 +37,18 @@ const HERE = `
 </script>
 <p>{$presence.members.map(({ subject }) => subject).join(" ")}|{$presence.typist}</p>`;
 
-let svelte: Record<"Chat" | "Composed" | "Here", object> & {
+let svelte: Record<"Chat" | "Composed" | "Here" | "List", object> & {
   mount(component: object, options: { target: Element; props: object }): object;
   unmount(component: object): void;
 };
 
 beforeAll(async () => {
   const folder = mkdtempSync(fileURLToPath(new URL(".svelte-", import.meta.url)));
-  const sources: Record<string, string> = { "Chat.svelte": CHAT, "Composed.svelte": COMPOSED, "Here.svelte": HERE };
+  const sources: Record<string, string> = { "Chat.svelte": CHAT, "Composed.svelte": COMPOSED, "Here.svelte": HERE, "List.svelte": LIST };
   const outfile = join(folder, "components.mjs");
   await build({
     stdin: {
-      contents: `export { mount, unmount } from "svelte"; ${["Chat", "Composed", "Here"].map((name) => `export { default as ${name} } from "${name}.svelte";`).join(" ")}`,
+      contents: `export { mount, unmount } from "svelte"; ${["Chat", "Composed", "Here", "List"].map((name) => `export { default as ${name} } from "${name}.svelte";`).join(" ")}`,
       resolveDir: folder,
     },
     plugins: [
@@ -99,6 +105,20 @@ test("a component shows a conversation and its events, each where it belongs, an
   show(svelte.Chat, { chat });
   await until("the room is entered again", () => peer.members("42") === 1);
   expect(peer.handshakes).toHaveLength(1);
+});
+
+test("a list of conversations has the newest first, and is live", async () => {
+  const peer = await startPeer();
+  peer.log.order = "createdAt";
+  const row = (minute: number, unread: number) => ({ createdAt: `2026-01-01T00:0${minute}:00Z`, unread });
+  ["a", "b"].forEach((id, index) => peer.insert("inbox:all", id, row(index, 1)));
+  const inbox = inboxStore(undefined, { ...(options(peer) as Options<never>), limit: 1 });
+  const { says } = show(svelte.List, { inbox });
+  await says("b|1|connected");
+  await inbox.loadOlder();
+  await says("b a|2|connected");
+  peer.write("inbox:all", "message:new", { message: peer.log.row("inbox:all", "a", row(5, 3)), contactId: "all" });
+  await says("a b|4|connected");
 });
 
 test("two components of one store enter the room once, and it is left with the last of them", async () => {

@@ -6,7 +6,7 @@ import { createSSRApp, defineComponent, effectScope, h, nextTick, ref } from "vu
 import { renderToString } from "vue/server-renderer";
 import { expect, onTestFinished, test } from "vitest";
 import type { Message, Options } from "../src/index.js";
-import { useComposer, useConversationSocket, usePresence, useRoom, type UsedConversation } from "../src/vue.js";
+import { useComposer, useConversationSocket, useInbox, usePresence, useRoom, type UsedConversation } from "../src/vue.js";
 import { startPeer, until } from "./harness.js";
 import type { Peer } from "./peer.js";
 
@@ -45,6 +45,25 @@ test("a component shows a conversation and its events, each where it belongs", a
   used.startTyping();
   await until("it is heard", () => peer.typing.length);
   expect(peer.asked.filter((what) => what.startsWith("join"))).toEqual(["join 42"]);
+});
+
+test("a list of conversations has the newest first, and is live", async () => {
+  const peer = await startPeer();
+  peer.log.order = "createdAt";
+  const row = (minute: number, unread: number) => ({ createdAt: `2026-01-01T00:0${minute}:00Z`, unread });
+  ["a", "b"].forEach((id, index) => peer.insert("inbox:7", id, row(index, 1)));
+  const List = defineComponent({
+    setup() {
+      const inbox = useInbox("inbox:7", options(peer) as Options<never>) as Readonly<UsedConversation> & { conversations: readonly Message[]; unread: number };
+      return () => h("p", `${inbox.conversations.map(({ id }) => id).join(" ")}|${inbox.unread}|${inbox.status}`);
+    },
+  });
+  const page = mount(List);
+  onTestFinished(() => page.unmount());
+  const says = (text: string) => until(`"${text}" is there`, () => page.text() === text);
+  await says("b a|2|connected");
+  peer.write("inbox:7", "message:new", { message: peer.log.row("inbox:7", "a", row(5, 3)), contactId: "7" });
+  await says("a b|4|connected");
 });
 
 test("another contact leaves the room and enters the other, and a component that goes leaves it", async () => {

@@ -12,9 +12,8 @@ export function App() {
   const contactId = useRoute();
   const inbox = useInbox();
   const about = useAbout(inbox.problem === null);
-  const conversations = inbox.conversations ?? [];
-  const unread = conversations.reduce((sum, each) => sum + each.unread, 0);
-  const isEmpty = inbox.conversations?.length === 0;
+  const { conversations, unread } = inbox;
+  const isEmpty = !inbox.loading && !conversations.length;
 
   useEffect(() => {
     document.title = `${unread ? `(${unread}) ` : ""}${contactId === null ? "" : `${contactId} · `}Rowcast`;

@@ -1,3 +1,5 @@
+import { memo, useState } from "react";
+import type { InboxRow } from "@rowcast/client/react";
 import { Avatar } from "./Avatar";
 import { previewOf } from "./kinds";
 import { OpenForm } from "./OpenForm";
@@ -5,8 +7,8 @@ import { hrefOf } from "./route";
 import { texts } from "./texts";
 import { TickIcon } from "./Tick";
 import { useToday, whenOf } from "./time";
-import type { Entry, InboxState } from "./useInbox";
-import { useNearEnd } from "./useNearEnd";
+import type { InboxState } from "./useInbox";
+import { useRows } from "./useRows";
 
 /** A longer text would only be heard, not seen. */
 const PREVIEW_CHARACTERS = 160;
@@ -14,14 +16,18 @@ const PREVIEW_CHARACTERS = 160;
 /** The list of conversations, the newest first. */
 export function Inbox({
   conversations,
+  contacts,
   more,
+  loading,
   loadOlder,
   problem,
   openId,
   version,
 }: InboxState & { openId: string | null; version: string | undefined }) {
   const today = useToday();
-  const list = useNearEnd<HTMLElement>(more, conversations?.length ?? 0, loadOlder);
+  const [focused, setFocused] = useState<string | null>(null);
+  const { scroller, list, shown } = useRows(contacts, [openId, focused], more, loadOlder);
+  const count = conversations.length;
   return (
     <div className="inbox">
       <header className="inbox-header">
@@ -32,37 +38,50 @@ export function Inbox({
       <p className="notice" role="status">
         {problem && texts.stale(problem)}
       </p>
-      <nav ref={list} aria-label={texts.conversations} aria-busy={!conversations}>
-        {!conversations?.length && !problem && (
-          <p className="quiet">{conversations ? texts.noConversations : texts.loadingConversations}</p>
-        )}
-        <ul>
-          {conversations?.map((entry) => (
-            <li key={entry.contactId}>
-              <ConversationLink entry={entry} isOpen={entry.contactId === openId} today={today} />
-            </li>
-          ))}
+      <nav ref={scroller} aria-label={texts.conversations} aria-busy={loading}>
+        {!count && !problem && <p className="quiet">{loading ? texts.loadingConversations : texts.noConversations}</p>}
+        <ul ref={list} style={{ height: `${count * ROW_REM}rem` }} onBlur={() => setFocused(null)}>
+          {shown.map((index) => {
+            const row = conversations[index]!;
+            const { contactId } = row;
+            return (
+              <li
+                key={contactId}
+                style={{ top: `${index * ROW_REM}rem` }}
+                aria-setsize={more ? -1 : count}
+                aria-posinset={index + 1}
+                onFocus={() => setFocused(contactId)}
+              >
+                <ConversationLink row={row} isOpen={contactId === openId} today={today} />
+              </li>
+            );
+          })}
         </ul>
       </nav>
     </div>
   );
 }
 
-function ConversationLink({ entry, isOpen, today }: { entry: Entry; isOpen: boolean; today: number }) {
-  const { contactId, last, unread } = entry;
-  const preview = previewOf(last).slice(0, PREVIEW_CHARACTERS);
+/** The height of a row, as the style sheet has it. */
+const ROW_REM = 4.5;
+
+const ConversationLink = memo(function ConversationLink({ row, isOpen, today }: { row: InboxRow; isOpen: boolean; today: number }) {
+  const { contactId, lastMessageAt, unread } = row;
+  // A row that is too large comes with its ids alone.
+  const { direction, status = "sent", body, type }: Partial<InboxRow["lastMessage"]> = row.lastMessage ?? {};
+  const preview = previewOf({ body: body as string, metadata: type === undefined ? {} : { type } }).slice(0, PREVIEW_CHARACTERS);
   return (
     <a className="conversation-link" href={hrefOf(contactId)} aria-current={isOpen ? "page" : undefined}>
       <Avatar contactId={contactId} />
       <span className="link-id" dir="auto">
         {contactId}
       </span>{" "}
-      <time dateTime={last.createdAt}>{whenOf(last.createdAt, today)}</time>{" "}
+      <time dateTime={lastMessageAt}>{whenOf(lastMessageAt, today)}</time>{" "}
       <span className="link-last">
-        {last.direction === "outbound" && (
+        {direction === "outbound" && (
           <>
-            <TickIcon status={last.status} />
-            <span className="visually-hidden">{texts.ticks[last.status]}: </span>
+            <TickIcon status={status} />
+            <span className="visually-hidden">{texts.ticks[status]}: </span>
           </>
         )}
         <span className="link-preview" dir="auto">
@@ -77,4 +96,4 @@ function ConversationLink({ entry, isOpen, today }: { entry: Entry; isOpen: bool
       )}
     </a>
   );
-}
+});

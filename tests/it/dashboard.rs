@@ -12,6 +12,7 @@ mod kinds;
 mod late;
 mod list;
 mod live;
+mod long_list;
 mod looks;
 mod phone;
 mod psql;

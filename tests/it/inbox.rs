@@ -2,7 +2,7 @@
 //! the room inbox:all hears.
 
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, Connection, Executor};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tokio::task::JoinSet;
 
 use crate::harness::api::column;
@@ -485,4 +485,63 @@ async fn writers_need_rights_on_the_messages_alone() {
             ))
             .await;
     }
+}
+
+/// Starts commits one after the other, each once the one before waits for what `holder` has locked; then lets them go.
+async fn meet(database: &Database, mut holder: PgConnection, writers: Vec<PgConnection>) {
+    let mut commits = JoinSet::new();
+    for (before, mut writer) in writers.into_iter().enumerate() {
+        commits.spawn(async move {
+            run(&mut writer, "commit").await;
+            writer.close().await.expect("the connection closes");
+        });
+        let waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+        let wanted = (before + 1).to_string();
+        until("a commit that waits", async || {
+            (database.value(waiting).await == wanted).then_some(())
+        })
+        .await;
+    }
+    run(&mut holder, "rollback").await;
+    while let Some(done) = commits.join_next().await {
+        done.expect("nobody fails");
+    }
+    is_exact(database).await;
+}
+
+#[tokio::test]
+async fn commits_that_meet_read_what_the_other_one_wrote_and_wait_in_one_order() {
+    let database = Database::inbox().await;
+    // They wait for as long as this test holds them up.
+    let patient = "alter function rowcast.chat_settle() set lock_timeout = 0";
+    database.run(patient).await;
+    for contact in ["a", "b"] {
+        database.say(contact, "of before").await;
+    }
+    let write = |contact: &str, body: &str| {
+        format!(
+            "insert into messages (contact_id, body, created_at) values ('{contact}', '{body}', clock_timestamp())"
+        )
+    };
+    let hold = "begin; select from conversations for update";
+    let mut writers = Vec::new();
+    for scripts in [
+        // The second one that commits wrote first, so that the newest message is the other one's.
+        [vec![("a", "older")], vec![("a", "newer")]],
+        [vec![("a", "x"), ("b", "x")], vec![("b", "y"), ("a", "y")]],
+    ] {
+        for script in scripts {
+            let mut writer = database.connection().await;
+            run(&mut writer, "begin").await;
+            for (contact, body) in script {
+                run(&mut writer, &write(contact, body)).await;
+            }
+            writers.push(writer);
+        }
+        writers.reverse();
+        let mut holder = database.connection().await;
+        run(&mut holder, hold).await;
+        meet(&database, holder, std::mem::take(&mut writers)).await;
+    }
+    assert_eq!(shown(&database, "a").await, "5 y");
 }

@@ -99,27 +99,6 @@ async fn two_browsers_show_the_same_list_and_a_message_moves_its_row_up() {
     other.calm().await;
 }
 
-/// The kit loads fifty at a time.
-#[tokio::test]
-async fn a_long_list_is_loaded_as_far_as_it_is_scrolled_and_an_old_conversation_comes_up() {
-    let stage = Stage::new().await;
-    stage.database.run("insert into messages (contact_id, body, created_at) select 'c' || n, 'x', now() - n * interval '1 m' from generate_series(1, 400) n").await;
-    let view = stage.load(Look::DESKTOP, "").await;
-    let first = "(wanted) => document.querySelector('nav a')?.hash === '#/' + wanted";
-    view.page.until("the list", first, json!("c1")).await;
-    let count = "document.querySelectorAll('nav a').length";
-    let some = format!("() => {count}");
-    let shown = view.page.evaluate(&some, Value::Null).await;
-    assert!(shown.as_u64().is_some_and(|shown| shown < 400), "{shown}");
-    stage.database.say("c399", "again").await;
-    view.page.until("c399 above", first, json!("c399")).await;
-    let all = format!(
-        "() => {{ document.querySelector('nav').scrollTop = 1e6; return {count} === 400; }}"
-    );
-    view.page.until("all of them", &all, Value::Null).await;
-    view.calm().await;
-}
-
 /// Nobody looks at a tab in the background.
 #[tokio::test]
 async fn what_a_hidden_tab_shows_is_unread() {
@@ -166,7 +145,7 @@ async fn a_conversation_is_opened_by_its_id() {
 }
 
 /// Waits until the list has these conversations: the id, the unread messages and `aria-current`.
-async fn listed(view: &View, wanted: Value) {
+pub(super) async fn listed(view: &View, wanted: Value) {
     let script =
         "(wanted) => JSON.stringify([...document.querySelectorAll('nav a')].map((link) => [
         decodeURIComponent(link.hash.slice(2)),
