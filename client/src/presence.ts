@@ -11,7 +11,7 @@ import { nameOf, roomOf } from "./room.js";
 
 /** Who is there, and who types. A change makes another object. */
 export interface PresenceState {
-  /** Each subject once, however many pages it has open, this page's own among them. Of a crowd the first few hundred. */
+  /** Each subject once, however many pages it has open, this page's own among them. Of a crowd the first hundred. */
   members: readonly Member[];
   /** How many there are. */
   count: number;
