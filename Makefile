@@ -58,7 +58,7 @@ check: node ## Format, lints, docs and types, warnings denied
 	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --quiet --no-deps --document-private-items
 	npm run --silent check --workspace client
 
-bench: ## Measure ours and the Node peer on this machine and print the table
+bench: ## Measure ours and its peers on this machine and print the tables; make bench ARGS=field, or ARGS=--smoke for counts alone
 	@$(call setup,rust postgres) && bench/run $(ARGS)
 
 audit: ## Licences, advisories and bans of the dependencies (needs cargo-deny and the network)

@@ -5,14 +5,14 @@
 //! are in `session.rs`.
 //! Guarantees that a client counts only after its join was acknowledged, and that one that was cut off is reported.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use futures_util::{SinkExt, StreamExt, TryStreamExt, stream};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -28,6 +28,8 @@ const JOIN_WITHIN: Duration = Duration::from_secs(20);
 const QUIET: Duration = Duration::from_millis(300);
 const QUIET_WITHIN: Duration = Duration::from_secs(10);
 const JOINS_AT_ONCE: usize = 50;
+/// Clients that share an address, as in an office behind one: a server limits what one address may open.
+const OF_ONE_ADDRESS: u32 = 100;
 
 /// One delivered row: its number and the moment it arrived.
 pub(crate) struct Delivery {
@@ -55,9 +57,16 @@ pub(crate) struct Crowd {
 impl Crowd {
     /// Connects that many clients, spread evenly over the rooms, and returns when all joins were acknowledged.
     pub(crate) async fn join(address: SocketAddr, clients: u32, rooms: u32) -> Result<Self> {
-        let joined = stream::iter((0..clients).map(|client| async move {
-            let room = client % rooms;
-            let socket = timeout(JOIN_WITHIN, join(address, room))
+        Self::join_each(address, (0..clients).map(|client| client % rooms)).await
+    }
+
+    /// The same with one client for each of these rooms.
+    pub(crate) async fn join_each(
+        address: SocketAddr,
+        rooms: impl Iterator<Item = u32>,
+    ) -> Result<Self> {
+        let joined = stream::iter((0..).zip(rooms).map(|(client, room)| async move {
+            let socket = timeout(JOIN_WITHIN, join(address, client, room))
                 .await
                 .context("joining takes too long")??;
             anyhow::Ok((room, socket))
@@ -101,10 +110,19 @@ impl Crowd {
 
 pub(crate) type Socket = WebSocketStream<TcpStream>;
 
-async fn join(address: SocketAddr, room: u32) -> Result<Socket> {
-    let stream = TcpStream::connect(address)
+/// Connects the client of that number, from the address that it shares with a few others.
+pub(crate) async fn dial(address: SocketAddr, client: u32) -> Result<TcpStream> {
+    let [_, _, high, low] = (client / OF_ONE_ADDRESS).to_be_bytes();
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((Ipv4Addr::new(127, 1, high, low), 0).into())?;
+    socket
+        .connect(address)
         .await
-        .with_context(|| format!("cannot connect to {address}"))?;
+        .with_context(|| format!("cannot connect to {address}"))
+}
+
+async fn join(address: SocketAddr, client: u32, room: u32) -> Result<Socket> {
+    let stream = dial(address, client).await?;
     let mut socket = connect(stream).await?;
     join_room(&mut socket, room).await?;
     Ok(socket)

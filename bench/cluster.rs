@@ -4,6 +4,7 @@
 //! Refuses no user: as root, Postgres runs as `postgres`, else `nobody`, because it won't run as root.
 //! Guarantees a fresh database to each measurement. Listens on a Unix socket in a closed folder only.
 
+use std::fmt;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
@@ -18,7 +19,8 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::database::Database;
-use crate::environment;
+use crate::writers::Pgbench;
+use crate::{environment, flush, statements};
 
 const START_WITHIN: Duration = Duration::from_secs(30);
 const STOP_WITHIN: Duration = Duration::from_secs(20);
@@ -32,11 +34,33 @@ pub(crate) struct Cluster {
     _data: Folder,
 }
 
+/// How a cluster differs from one with Postgres's defaults.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Flush {
+    /// In nothing.
+    Plain,
+    /// Each flush of the log takes a millisecond longer: see [`crate::flush`].
+    Delayed,
+}
+
+impl fmt::Display for Flush {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain => Ok(()),
+            Self::Delayed => write!(f, ", flush {} ms longer", flush::DELAY.as_millis()),
+        }
+    }
+}
+
 impl Cluster {
-    pub(crate) async fn start(folder: &Path) -> Result<Self> {
+    pub(crate) async fn start(folder: &Path, flush: Flush) -> Result<Self> {
         let bindir = find_bindir()?;
         let owner = unprivileged_owner()?;
-        let data = folder.join("cluster");
+        let kind = match flush {
+            Flush::Plain => "cluster",
+            Flush::Delayed => "cluster-flush",
+        };
+        let data = folder.join(kind);
         let run = |program: &str| {
             let mut command = Command::new(bindir.join(program));
             command.current_dir("/").stdin(Stdio::null());
@@ -58,7 +82,7 @@ impl Cluster {
         }
         let data = Folder::create(data, owner)?;
         // A socket's path has about 100 bytes, fewer than a target folder may need.
-        let name = format!("rowcast-bench-{}", std::process::id());
+        let name = format!("rowcast-bench-{}-{kind}", std::process::id());
         let socket_folder = Folder::create(std::env::temp_dir().join(name), owner)?;
         let initdb = run("initdb")
             .args([
@@ -80,8 +104,16 @@ impl Cluster {
             data.0.display(),
             String::from_utf8_lossy(&initdb.stderr).trim()
         );
-        let log = fs::File::create(folder.join("postgres.log"))?;
-        let postmaster = run("postgres")
+        let log = fs::File::create(folder.join(format!("{kind}.log")))?;
+        let mut postgres = run("postgres");
+        if flush == Flush::Delayed {
+            let library = flush::build(&socket_folder.0)?;
+            postgres.env("LD_PRELOAD", library);
+        }
+        if statements::are_there(&bindir) {
+            postgres.args(statements::SETTINGS);
+        }
+        let postmaster = postgres
             .arg("-D")
             .arg(&data.0)
             .arg("-k")
@@ -123,8 +155,9 @@ impl Cluster {
     }
 
     /// `pgbench`, where it was installed with the server.
-    pub(crate) fn pgbench(&self) -> Option<PathBuf> {
-        Some(self.bindir.join("pgbench")).filter(|path| path.is_file())
+    pub(crate) fn pgbench(&self) -> Option<Pgbench> {
+        let path = Some(self.bindir.join("pgbench")).filter(|path| path.is_file());
+        path.map(Pgbench)
     }
 
     /// Creates an empty database. A checkpoint follows, so that a measurement doesn't pay for the dirty pages of the one
@@ -149,6 +182,16 @@ impl Cluster {
         let statement = AssertSqlSafe(format!("drop database {} with (force)", database.name()));
         sqlx::query(statement).execute(&mut connection).await?;
         Ok(())
+    }
+
+    /// A connection to the database in which nothing is measured.
+    pub(crate) async fn connection(&self) -> Result<PgConnection> {
+        Ok(PgConnection::connect_with(&self.options("postgres")).await?)
+    }
+
+    /// Whether the cluster can count statements.
+    pub(crate) fn counts_statements(&self) -> bool {
+        statements::are_there(&self.bindir)
     }
 
     /// A client program of Postgres, told which database it works on.

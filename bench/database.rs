@@ -10,6 +10,7 @@ use sqlx::{Connection, PgConnection};
 use crate::insert;
 
 /// One database of the cluster.
+#[derive(Clone)]
 pub(crate) struct Database {
     name: String,
     /// What a server gets as `DATABASE_URL`.
@@ -54,6 +55,20 @@ impl Database {
                 .execute(&mut connection)
                 .await?;
         }
+        Ok(())
+    }
+
+    /// The same rows in one statement.
+    pub(crate) async fn fill_at_once(&self, rows: u32) -> Result<()> {
+        let mut connection = PgConnection::connect_with(&self.options).await?;
+        let (before, after) = insert::around();
+        sqlx::query(insert::AT_ONCE)
+            .bind("0")
+            .bind(i64::from(rows))
+            .bind(before)
+            .bind(after)
+            .execute(&mut connection)
+            .await?;
         Ok(())
     }
 

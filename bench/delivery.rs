@@ -131,13 +131,21 @@ pub(crate) async fn measure(
     Ok(outcome)
 }
 
-struct CpuTimes {
-    server: Duration,
-    postgres: Duration,
+/// Processor time so far.
+pub(crate) struct CpuTimes {
+    pub(crate) server: Duration,
+    pub(crate) postgres: Duration,
 }
 
 impl CpuTimes {
-    fn now(server: &Server, cluster: &Cluster) -> Result<Self> {
+    pub(crate) fn since(&self, before: &Self) -> Self {
+        Self {
+            server: self.server - before.server,
+            postgres: self.postgres - before.postgres,
+        }
+    }
+
+    pub(crate) fn now(server: &Server, cluster: &Cluster) -> Result<Self> {
         Ok(Self {
             server: process::cpu(server.pid)?,
             postgres: process::cpu_with_children(cluster.pid())?,
@@ -167,10 +175,7 @@ pub(crate) fn latencies(
 impl Outcome {
     /// Holds what each client has heard against what it must have heard: every row of its room, once.
     fn count(heard: &[Heard], rows: u32, shape: &Shape) -> Self {
-        let none = Latency {
-            p50_ms: f64::NAN,
-            p99_ms: f64::NAN,
-        };
+        let none = Latency::of(Vec::new());
         let mut outcome = Self {
             from_insert: none,
             from_commit: none,

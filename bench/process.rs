@@ -10,6 +10,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Ticks a second in `/proc/<pid>/stat`: the kernel's USER_HZ, 100 on every architecture that Postgres is built for.
 const TICKS_PER_SECOND: u64 = 100;
+/// Open files that the largest measurement needs, and some.
+const WANTED_FILES: u64 = 32_768;
 
 /// Memory of one process, in bytes.
 #[derive(Clone, Copy)]
@@ -73,17 +75,36 @@ pub(crate) fn memory(pid: u32) -> Result<Memory> {
     })
 }
 
-/// Lets this process, and the servers it starts, hold as many sockets as the hard limit allows.
-pub(crate) fn raise_file_limit() -> Result<()> {
-    let limit = getrlimit(Resource::Nofile);
-    setrlimit(
-        Resource::Nofile,
-        Rlimit {
-            current: limit.maximum,
-            maximum: limit.maximum,
-        },
-    )?;
-    Ok(())
+/// Begins a new [`peak`] of the process.
+pub(crate) fn reset_peak(pid: u32) -> Result<()> {
+    let path = format!("/proc/{pid}/clear_refs");
+    fs::write(&path, "5").with_context(|| format!("cannot write {path}"))
+}
+
+/// The most that was resident since [`reset_peak`], in bytes: what the kernel counts at each page, not what a sample happens to see.
+pub(crate) fn peak(pid: u32) -> Result<u64> {
+    let path = format!("/proc/{pid}/status");
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+    let kib = text.lines().find_map(|line| {
+        let kib = line.strip_prefix("VmHWM:")?.trim().strip_suffix("kB")?;
+        kib.trim().parse::<u64>().ok()
+    });
+    Ok(kib.with_context(|| format!("{path} has no VmHWM"))? * 1024)
+}
+
+/// Lets this process, and the servers it starts, hold as many sockets as the hard limit allows; says how many those are.
+/// Root may have more than that.
+pub(crate) fn raise_file_limit() -> Result<u64> {
+    let to = |limit| Rlimit {
+        current: Some(limit),
+        maximum: Some(limit),
+    };
+    let allowed = getrlimit(Resource::Nofile).maximum.unwrap_or(WANTED_FILES);
+    if allowed < WANTED_FILES && setrlimit(Resource::Nofile, to(WANTED_FILES)).is_ok() {
+        return Ok(WANTED_FILES);
+    }
+    setrlimit(Resource::Nofile, to(allowed))?;
+    Ok(allowed)
 }
 
 fn stat(pid: u32) -> Result<Stat> {

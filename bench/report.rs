@@ -10,7 +10,8 @@ use crate::delivery::{Outcome, Shape};
 use crate::figures::median;
 use crate::server::Contender;
 use crate::table::{Goal, Line};
-use crate::writers::{Throughput, Variant, WriterRun};
+use crate::throughputs::Throughputs;
+use crate::writers::WriterRun;
 
 /// How the rounds of a figure become one.
 #[derive(Clone, Copy)]
@@ -19,13 +20,15 @@ pub(crate) enum Combine {
     Sum,
 }
 
-/// One figure of a part that only Rowcast can play.
+/// One figure of a part, of one round.
 pub(crate) struct Figure {
     what: String,
     value: f64,
     decimals: usize,
     combine: Combine,
     goal: Goal,
+    is_must: bool,
+    contender: Contender,
 }
 
 impl Figure {
@@ -41,11 +44,31 @@ impl Figure {
             decimals,
             combine,
             goal: Goal::None,
+            is_must: false,
+            contender: Contender::Rowcast,
         }
+    }
+
+    /// Whose it is, where it is not Rowcast's.
+    pub(crate) fn of(self, contender: Contender) -> Self {
+        Self { contender, ..self }
     }
 
     pub(crate) fn goal(self, goal: Goal) -> Self {
         Self { goal, ..self }
+    }
+
+    /// A count over all rounds that has to be zero: else the run fails.
+    pub(crate) fn none(what: impl Into<String>, count: u64) -> Self {
+        Self::new(what, count as f64, 0, Combine::Sum).bound(0.0)
+    }
+
+    /// The goal without which the run fails.
+    pub(crate) fn bound(self, most: f64) -> Self {
+        Self {
+            is_must: true,
+            ..self.goal(Goal::AtMost(most))
+        }
     }
 }
 
@@ -55,7 +78,7 @@ pub(crate) struct Report {
     rounds: u32,
     notes: Vec<&'static str>,
     deliveries: Vec<(&'static str, Contender, Outcome)>,
-    writer_runs: Vec<WriterRun>,
+    throughputs: Throughputs,
     alone: Vec<Figure>,
 }
 
@@ -66,7 +89,7 @@ impl Report {
             rounds,
             notes: Vec::new(),
             deliveries: Vec::new(),
-            writer_runs: Vec::new(),
+            throughputs: Throughputs::default(),
             alone: Vec::new(),
         }
     }
@@ -79,11 +102,11 @@ impl Report {
         self.deliveries.push((shape.name, contender, outcome));
     }
 
-    pub(crate) fn writer_run(&mut self, run: WriterRun) {
-        self.writer_runs.push(run);
+    pub(crate) fn writer_runs(&mut self, runs: Vec<WriterRun>) {
+        self.throughputs.0.extend(runs);
     }
 
-    /// Figures that have no peer.
+    /// Figures of one part and round.
     pub(crate) fn alone(&mut self, figures: Vec<Figure>) {
         self.alone.extend(figures);
     }
@@ -93,17 +116,28 @@ impl Report {
         let mut seen = BTreeSet::new();
         let first = self.alone.iter().filter(|figure| seen.insert(&figure.what));
         let line = |first: &Figure| {
-            let same = self.alone.iter().filter(|figure| figure.what == first.what);
-            let values = same.map(|figure| figure.value).collect::<Vec<_>>();
+            let values = |contender| {
+                let same = self
+                    .alone
+                    .iter()
+                    .filter(|figure| figure.what == first.what && figure.contender == contender);
+                same.map(|figure| figure.value).collect::<Vec<_>>()
+            };
+            let combine = |values: Vec<f64>| match first.combine {
+                Combine::Median => median(values),
+                Combine::Sum => sum(values),
+            };
+            let rounds = values(Contender::Rowcast);
+            let peer_rounds = values(Contender::Node);
             Line {
                 what: first.what.clone(),
-                ours: match first.combine {
-                    Combine::Median => median(values),
-                    Combine::Sum => sum(values),
-                },
-                peer: None,
+                ours: combine(rounds.clone()),
+                peer: combine(peer_rounds.clone()),
                 decimals: first.decimals,
                 goal: first.goal,
+                is_must: first.is_must,
+                rounds,
+                peer_rounds,
             }
         };
         first.map(line).collect()
@@ -122,15 +156,34 @@ impl Report {
         of.map(|(_, _, outcome)| figure(outcome)).collect()
     }
 
+    /// All that was measured, in the order of the table.
+    pub(crate) fn lines(&self) -> Vec<Line> {
+        let deliveries = [Shape::STEADY, Shape::FANOUT];
+        let deliveries = deliveries
+            .iter()
+            .flat_map(|shape| self.delivery_lines(shape));
+        deliveries
+            .chain(self.throughputs.lines())
+            .chain(self.alone_lines())
+            .filter(Line::is_measured)
+            .collect()
+    }
+
     fn delivery_lines(&self, shape: &Shape) -> Vec<Line> {
-        let line =
-            |what: &str, decimals, goal, combine: fn(Vec<f64>) -> Option<f64>, figure| Line {
+        let line = |what: &str, decimals, goal, combine: fn(Vec<f64>) -> Option<f64>, figure| {
+            let rounds = self.figures(shape, Contender::Rowcast, figure);
+            let peer_rounds = self.figures(shape, Contender::Node, figure);
+            Line {
                 what: format!("{}: {what}", shape.name),
-                ours: combine(self.figures(shape, Contender::Rowcast, figure)),
-                peer: combine(self.figures(shape, Contender::Node, figure)),
+                ours: combine(rounds.clone()),
+                peer: combine(peer_rounds.clone()),
                 decimals,
                 goal,
-            };
+                is_must: matches!(goal, Goal::AtMost(0.0)),
+                rounds,
+                peer_rounds,
+            }
+        };
         // The goals for processor time, memory and half of Node's latency are set for the fan-out.
         let fanout = shape.name == Shape::FANOUT.name;
         let (of_peer, none, zero) = (
@@ -183,79 +236,6 @@ impl Report {
         }
         lines
     }
-
-    /// Every number of writers that ran, in order.
-    fn writers(&self) -> BTreeSet<u32> {
-        self.writer_runs.iter().map(|run| run.writers).collect()
-    }
-
-    fn throughputs(&self, writers: u32, variant: Variant) -> Vec<&Throughput> {
-        let same = self
-            .writer_runs
-            .iter()
-            .filter(|run| run.writers == writers && run.variant == variant);
-        same.map(|run| &run.throughput).collect()
-    }
-
-    /// Throughput as a part of the untriggered one.
-    fn writer_line(&self, writers: u32) -> Line {
-        let per_second = |variant| {
-            median(
-                self.throughputs(writers, variant)
-                    .iter()
-                    .map(|run| run.per_second),
-            )
-        };
-        let share = |contender| {
-            Some(per_second(Variant::Captured(contender))? / per_second(Variant::Untriggered)?)
-        };
-        Line {
-            what: format!("{writers} writers: throughput, of untriggered"),
-            ours: share(Contender::Rowcast),
-            peer: share(Contender::Node),
-            decimals: 2,
-            goal: if writers == 32 {
-                Goal::AtLeast(0.7)
-            } else {
-                Goal::None
-            },
-        }
-    }
-
-    fn write_throughputs(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "\n| writers | on the table | inserts a second | each run | mean, ms | watched room: lost |"
-        )?;
-        writeln!(f, "|---|---|---|---|---|---|")?;
-        for (writers, variant) in self
-            .writers()
-            .into_iter()
-            .flat_map(|w| Variant::ALL.map(|v| (w, v)))
-        {
-            let runs = self.throughputs(writers, variant);
-            let (Some(per_second), Some(mean_ms)) = (
-                median(runs.iter().map(|run| run.per_second)),
-                median(runs.iter().map(|run| run.mean_ms)),
-            ) else {
-                continue;
-            };
-            let each = runs
-                .iter()
-                .map(|run| format!("{:.0}", run.per_second))
-                .collect::<Vec<_>>()
-                .join(", ");
-            let lost = match variant {
-                Variant::Untriggered => String::new(),
-                Variant::Captured(_) => runs.iter().map(|run| run.lost).sum::<u64>().to_string(),
-            };
-            writeln!(
-                f,
-                "| {writers} | {variant} | {per_second:.0} | {each} | {mean_ms:.2} | {lost} |"
-            )?;
-        }
-        Ok(())
-    }
 }
 
 /// Over all rounds; none of none.
@@ -272,23 +252,10 @@ impl fmt::Display for Report {
             self.postgres, self.rounds
         )?;
         writeln!(f, "{}", Line::HEADER)?;
-        let deliveries = [Shape::STEADY, Shape::FANOUT]
-            .iter()
-            .flat_map(|shape| self.delivery_lines(shape))
-            .collect::<Vec<_>>();
-        for line in deliveries.into_iter().chain(
-            self.writers()
-                .into_iter()
-                .map(|writers| self.writer_line(writers))
-                .chain(self.alone_lines()),
-        ) {
-            if line.is_measured() {
-                writeln!(f, "{line}")?;
-            }
+        for line in self.lines() {
+            writeln!(f, "{line}")?;
         }
-        if !self.writer_runs.is_empty() {
-            self.write_throughputs(f)?;
-        }
+        self.throughputs.fmt(f)?;
         self.notes
             .iter()
             .try_for_each(|note| writeln!(f, "\n{note}"))

@@ -74,11 +74,6 @@ impl fmt::Display for Contender {
 impl Programs {
     pub(crate) fn find(rowcast: &Path, logs: &Path) -> Result<Self> {
         let peer = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/peer");
-        ensure!(
-            peer.join("node_modules/socket.io").is_dir(),
-            "the peer's packages are not installed: run bench/run, or npm ci in {}",
-            peer.display()
-        );
         let rowcast = fs::canonicalize(rowcast)
             .with_context(|| format!("no rowcast at {}", rowcast.display()))?;
         Ok(Self {
@@ -126,6 +121,34 @@ impl Programs {
         port: u16,
         variables: &[(&str, &str)],
     ) -> Result<Server> {
+        let name = contender.to_string();
+        self.launch(&name, contender, database, port, variables)
+            .await
+    }
+
+    /// As many of them on one database, one after another.
+    pub(crate) async fn start_many(
+        &self,
+        contender: Contender,
+        database: &Database,
+        servers: u32,
+    ) -> Result<Vec<Server>> {
+        let mut started = Vec::new();
+        for number in 1..=servers {
+            let name = format!("{contender}-{number}");
+            started.push(self.launch(&name, contender, database, 0, &[]).await?);
+        }
+        Ok(started)
+    }
+
+    async fn launch(
+        &self,
+        name: &str,
+        contender: Contender,
+        database: &Database,
+        port: u16,
+        variables: &[(&str, &str)],
+    ) -> Result<Server> {
         let mut command = match contender {
             Contender::Rowcast => {
                 let mut command = command(&self.rowcast);
@@ -138,6 +161,11 @@ impl Programs {
                 command
             }
             Contender::Node => {
+                ensure!(
+                    self.peer.join("node_modules/socket.io").is_dir(),
+                    "the peer's packages are not installed: run bench/run, or npm ci in {}",
+                    self.peer.display()
+                );
                 let mut command = command(Path::new("node"));
                 command
                     .arg(self.peer.join("server.mjs"))
@@ -145,7 +173,7 @@ impl Programs {
                 command
             }
         };
-        let log = self.logs.join(format!("{contender}.log"));
+        let log = self.logs.join(format!("{name}.log"));
         let mut child = command
             .env("DATABASE_URL", &database.url)
             .env("PORT", port.to_string())

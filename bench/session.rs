@@ -25,6 +25,8 @@ const RETRY: Duration = Duration::from_millis(200);
 
 /// See the module.
 pub(crate) struct Session {
+    /// Its number, which says what address it comes from.
+    client: u32,
     pub(crate) room: u32,
     /// What it shows at each CONNECT.
     token: Option<String>,
@@ -49,9 +51,12 @@ impl Session {
     ) -> Result<Vec<(Self, Socket)>> {
         stream::iter((0..clients).map(|client| async move {
             let token = token.map(|token| token(client));
-            timeout(BEGIN_WITHIN, Self::begin(address, client % rooms, token))
-                .await
-                .context("joining takes too long")?
+            timeout(
+                BEGIN_WITHIN,
+                Self::begin(address, client, client % rooms, token),
+            )
+            .await
+            .context("joining takes too long")?
         }))
         .buffer_unordered(AT_ONCE)
         .try_collect()
@@ -60,10 +65,12 @@ impl Session {
 
     async fn begin(
         address: SocketAddr,
+        client: u32,
         room: u32,
         token: Option<String>,
     ) -> Result<(Self, Socket)> {
         let mut session = Self {
+            client,
             room,
             token,
             pid: String::new(),
@@ -73,7 +80,7 @@ impl Session {
             anew: 0,
             failed: 0,
         };
-        let mut socket = client::open(TcpStream::connect(address).await?).await?;
+        let mut socket = client::open(client::dial(address, client).await?).await?;
         let auth = match &session.token {
             Some(token) => format!(r#"40{{"token":"{token}"}}"#),
             None => "40".to_owned(),
@@ -113,7 +120,7 @@ impl Session {
     /// Comes back, however often it has to try.
     pub(crate) async fn come_back(&mut self, address: SocketAddr) -> Socket {
         loop {
-            if let Ok(stream) = TcpStream::connect(address).await {
+            if let Ok(stream) = client::dial(address, self.client).await {
                 match timeout(BACK_WITHIN, self.resume(stream)).await {
                     Ok(Ok(socket)) => {
                         self.back.push(Instant::now());

@@ -1,4 +1,4 @@
-//! The storm: a server dies with two thousand clients on it, and all of them come back to the next one at once.
+//! The storm: a server dies with thousands of clients on it, and all of them come back to the next one at once.
 //!
 //! Owns the crash, the restart on the same port, and the time until the last client has all it missed. Writers go on
 //! throughout. The clients try again after 200 to 400 ms, much sooner than a stock client would.
@@ -17,20 +17,20 @@ use tokio_util::sync::CancellationToken;
 use crate::client::{self, Delivery};
 use crate::cluster::Cluster;
 use crate::database::Database;
-use crate::figures::Latency;
+use crate::figures::{Latency, grouped};
 use crate::insert::{self, Written};
 use crate::process;
 use crate::report::{Combine, Figure};
 use crate::server::{Contender, Programs, Server};
 use crate::session::Session;
+use crate::statements::{self, Statement};
 use crate::table::Goal;
 use crate::tally::Tally;
+use crate::witness::{Testimony, Witness};
 
-const CLIENTS: u32 = 2_000;
 const ROOMS: u32 = 200;
 /// Inserts a second.
 const RATE: u32 = 100;
-const SECONDS: u32 = 20;
 /// Before the crash, and between it and the next start.
 const BEFORE: Duration = Duration::from_secs(3);
 const DOWN: Duration = Duration::from_secs(1);
@@ -39,11 +39,14 @@ const WITNESSED: u32 = 40;
 /// How long it is a witness at least.
 const WITNESS: Duration = Duration::from_secs(2);
 const BACK_WITHIN: Duration = Duration::from_secs(60);
+/// How many of the most frequent statements are shown.
+const STATEMENTS: usize = 10;
 /// After the last row was written and the last client was back, nothing more is waited for.
 const LAST: Duration = Duration::from_secs(3);
 
 /// What one storm did.
 pub(crate) struct Outcome {
+    clients: u32,
     /// Until the last client was back and caught up: since the process was started, and since it was ready.
     from_start_s: f64,
     from_ready_s: f64,
@@ -52,8 +55,12 @@ pub(crate) struct Outcome {
     failed: u64,
     server_cpu_s: f64,
     postgres_cpu_s: f64,
-    /// Insert to client, of a client that is live meanwhile.
+    /// Insert to client, of a client that is live meanwhile in rooms of those that come back.
     witness: Latency,
+    /// The same of clients in rooms of their own, watched from a thread of its own.
+    other_rooms: Latency,
+    /// Statements that the server sent from its start until the last was back.
+    statements: Vec<Statement>,
     tally: Tally,
 }
 
@@ -62,12 +69,19 @@ struct Restart {
     ready: Instant,
     witness: Vec<Delivery>,
     witnessed_from: Instant,
+    other_rooms: Testimony,
+    statements: Vec<Statement>,
     server: Server,
     server_cpu: Duration,
     postgres_cpu: Duration,
 }
 
-pub(crate) async fn measure(cluster: &Cluster, programs: &Programs) -> Result<Outcome> {
+pub(crate) async fn measure(
+    cluster: &Cluster,
+    programs: &Programs,
+    clients: u32,
+    seconds: u32,
+) -> Result<Outcome> {
     let database = cluster.create().await?;
     programs.prepare(Contender::Rowcast, &database).await?;
     let pool = database.pool(insert::WRITERS).await?;
@@ -75,7 +89,7 @@ pub(crate) async fn measure(cluster: &Cluster, programs: &Programs) -> Result<Ou
     let address = server.address;
     let (leave, back) = (CancellationToken::new(), Arc::new(AtomicU32::new(0)));
     let mut crowd = JoinSet::new();
-    for (mut session, mut socket) in Session::crowd(address, CLIENTS, ROOMS, None).await? {
+    for (mut session, mut socket) in Session::crowd(address, clients, ROOMS, None).await? {
         let (leave, back) = (leave.clone(), back.clone());
         crowd.spawn(async move {
             let endure = async {
@@ -94,17 +108,17 @@ pub(crate) async fn measure(cluster: &Cluster, programs: &Programs) -> Result<Ou
         });
     }
 
-    let rows = RATE * SECONDS;
+    let rows = RATE * seconds;
     let restart = async {
         sleep(BEFORE).await;
-        restart(cluster, programs, &database, server, &back).await
+        restart(cluster, programs, &database, server, &back, clients).await
     };
     let (written, restart) = tokio::join!(insert::paced(&pool, 0..rows, RATE, ROOMS), restart);
-    let (written, restart) = (written?, restart?);
+    let (written, mut restart) = (written?, restart?);
     sleep(LAST).await;
     leave.cancel();
     let sessions = crowd.join_all().await;
-    let outcome = Outcome::of(&sessions, &written, &restart);
+    let outcome = Outcome::of(&sessions, &written, &mut restart);
     restart.server.stop().await?;
     pool.close().await;
     cluster.remove(database).await?;
@@ -117,9 +131,11 @@ async fn restart(
     database: &Database,
     server: Server,
     back: &AtomicU32,
+    clients: u32,
 ) -> Result<Restart> {
     let address = server.address;
     server.kill().await?;
+    statements::count(cluster, database).await?;
     sleep(DOWN).await;
     let postgres_before = process::cpu_with_children(cluster.pid())?;
     let started = Instant::now();
@@ -127,6 +143,7 @@ async fn restart(
         .start_at(Contender::Rowcast, database, address.port(), &[])
         .await?;
     let ready = Instant::now();
+    let other_rooms = Witness::start(address, database).await?;
     let mut witness = Session::crowd(address, 1, ROOMS, None).await?;
     let Some((session, socket)) = witness.first_mut() else {
         bail!("there is no witness");
@@ -137,7 +154,7 @@ async fn restart(
     let witnessed_from = Instant::now();
     let all_back = async {
         let deadline = Instant::now() + BACK_WITHIN;
-        while back.load(Ordering::Relaxed) < CLIENTS && Instant::now() < deadline {
+        while back.load(Ordering::Relaxed) < clients && Instant::now() < deadline {
             sleep(Duration::from_millis(2)).await;
         }
         sleep(LAST).await;
@@ -146,11 +163,14 @@ async fn restart(
         ended = session.listen(socket, usize::MAX) => ended?,
         () = all_back => {}
     }
+    let statements = statements::counted(cluster, database).await?;
     Ok(Restart {
         started,
         ready,
         witness: std::mem::take(&mut session.deliveries),
         witnessed_from,
+        other_rooms: other_rooms.stop().await?,
+        statements,
         server_cpu: process::cpu(server.pid)?,
         postgres_cpu: process::cpu_with_children(cluster.pid())? - postgres_before,
         server,
@@ -158,7 +178,7 @@ async fn restart(
 }
 
 impl Outcome {
-    fn of(sessions: &[Session], written: &[Written], restart: &Restart) -> Self {
+    fn of(sessions: &[Session], written: &[Written], restart: &mut Restart) -> Self {
         let count = |what: fn(&Session) -> u64| sessions.iter().map(what).sum::<u64>();
         let last = sessions
             .iter()
@@ -170,13 +190,15 @@ impl Outcome {
             let sent = written.get(delivery.row as usize)?.sent;
             (sent > restart.witnessed_from && sent < until).then(|| delivery.at - sent)
         });
-        let mut tally = Tally::default();
+        let rows = u32::try_from(written.len()).unwrap_or(u32::MAX);
+        let mut tally = restart.other_rooms.tally();
         for session in sessions {
-            tally.add(session.room, ROOMS, RATE * SECONDS, &session.deliveries);
+            tally.add(session.room, ROOMS, rows, &session.deliveries);
         }
         let back = count(|session| session.back.len() as u64);
         let anew = count(|session| u64::from(session.anew));
         Self {
+            clients: u32::try_from(sessions.len()).unwrap_or(u32::MAX),
             from_start_s: (last - restart.started).as_secs_f64(),
             from_ready_s: (last - restart.ready).as_secs_f64(),
             resumed: back - anew,
@@ -185,47 +207,66 @@ impl Outcome {
             server_cpu_s: restart.server_cpu.as_secs_f64(),
             postgres_cpu_s: restart.postgres_cpu.as_secs_f64(),
             witness: Latency::of(witnessed.collect()),
+            other_rooms: restart.other_rooms.latency(restart.witnessed_from, until),
+            statements: std::mem::take(&mut restart.statements),
             tally,
         }
     }
 
     pub(crate) fn figures(&self) -> Vec<Figure> {
-        let median = |what, value, decimals| Figure::new(what, value, decimals, Combine::Median);
-        let sum = |what, value: u64| Figure::new(what, value as f64, 0, Combine::Sum);
-        vec![
+        let name = format!("storm of {}", grouped(self.clients));
+        let median = |what, value, decimals| {
+            Figure::new(format!("{name}: {what}"), value, decimals, Combine::Median)
+        };
+        let mut figures = vec![
+            median("all caught up, s after the start", self.from_start_s, 2),
+            median("the same, s after it was ready", self.from_ready_s, 2),
             median(
-                "storm: 2,000 clients caught up, s after the start",
-                self.from_start_s,
-                2,
-            ),
-            median(
-                "storm: the same, s after it was ready",
-                self.from_ready_s,
-                2,
-            ),
-            median(
-                "storm: server CPU from its start to 3 s after the last was back, s",
+                "server CPU from its start to 3 s after the last was back, s",
                 self.server_cpu_s,
                 2,
             ),
-            median("storm: Postgres CPU meanwhile, s", self.postgres_cpu_s, 2),
+            median("Postgres CPU meanwhile, s", self.postgres_cpu_s, 2),
             median(
-                "storm: insert to a live client meanwhile p50, ms",
+                "insert to a live client meanwhile p50, ms",
                 self.witness.p50_ms,
                 2,
             ),
             median(
-                "storm: insert to a live client meanwhile p99, ms",
+                "insert to a live client meanwhile p99, ms",
                 self.witness.p99_ms,
                 2,
             ),
-            sum("storm: clients that were resumed", self.resumed),
-            sum("storm: clients that had to begin anew", self.anew).goal(Goal::AtMost(0.0)),
-            sum("storm: connections that ended unanswered", self.failed),
-            sum("storm: lost", self.tally.lost).goal(Goal::AtMost(0.0)),
-            sum("storm: doubled or in the wrong room", self.tally.too_much())
-                .goal(Goal::AtMost(0.0)),
-        ]
+            median("other rooms meanwhile p99, ms", self.other_rooms.p99_ms, 2),
+            Figure::new(
+                format!("{name}: clients that were resumed"),
+                self.resumed as f64,
+                0,
+                Combine::Sum,
+            ),
+            Figure::none(format!("{name}: clients that had to begin anew"), self.anew),
+            Figure::new(
+                format!("{name}: connections that were not answered"),
+                self.failed as f64,
+                0,
+                Combine::Sum,
+            )
+            .goal(Goal::AtMost(0.0)),
+        ];
+        if !self.statements.is_empty() {
+            figures.push(median(
+                "statements for 1,000 resumes",
+                self.statements_for_a_thousand(),
+                0,
+            ));
+        }
+        figures.extend(self.tally.figures(&name));
+        figures
+    }
+
+    fn statements_for_a_thousand(&self) -> f64 {
+        let calls = self.statements.iter().map(|statement| statement.calls);
+        calls.sum::<u64>() as f64 * 1e3 / self.resumed as f64
     }
 }
 
@@ -243,8 +284,9 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "caught up {:.2} s after the start, {:.2} s after ready; resumed {}, anew {}, unanswered {}; server {:.2} s, \
-             Postgres {:.2} s; a live client meanwhile {:.2}/{:.2} ms; {}",
+            "{} clients caught up {:.2} s after the start, {:.2} s after ready; resumed {}, anew {}, unanswered {}; server {:.2} s, \
+             Postgres {:.2} s, {:.0} statements for 1,000 resumes; a live client meanwhile {}, other rooms {}; {}",
+            grouped(self.clients),
             self.from_start_s,
             self.from_ready_s,
             self.resumed,
@@ -252,9 +294,19 @@ impl fmt::Display for Outcome {
             self.failed,
             self.server_cpu_s,
             self.postgres_cpu_s,
-            self.witness.p50_ms,
-            self.witness.p99_ms,
+            self.statements_for_a_thousand(),
+            self.witness,
+            self.other_rooms,
             self.tally,
-        )
+        )?;
+        for statement in self.statements.iter().take(STATEMENTS) {
+            let text = statement.text.chars().take(90).collect::<String>();
+            write!(
+                f,
+                "\n  {} times, {:.0} ms: {text}",
+                statement.calls, statement.total_ms
+            )?;
+        }
+        Ok(())
     }
 }

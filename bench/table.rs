@@ -19,6 +19,11 @@ pub(crate) struct Line {
     pub(crate) peer: Option<f64>,
     pub(crate) decimals: usize,
     pub(crate) goal: Goal,
+    /// Whether the run has failed when the goal was not met: a count that has to be none, or memory that has to be bounded.
+    pub(crate) is_must: bool,
+    /// Round by round.
+    pub(crate) rounds: Vec<f64>,
+    pub(crate) peer_rounds: Vec<f64>,
 }
 
 impl Line {
@@ -27,6 +32,11 @@ impl Line {
 
     pub(crate) fn is_measured(&self) -> bool {
         self.ours.is_some() || self.peer.is_some()
+    }
+
+    /// Whether the run has failed by this line.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.is_must && self.ours.is_some() && self.met() != Some(true)
     }
 
     fn met(&self) -> Option<bool> {
