@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -119,6 +119,7 @@ impl<S: ReplaySource> Replay<S> {
         loop {
             match walk.advance() {
                 WalkStep::Sent => {}
+                WalkStep::SentMany => yield_now().await,
                 WalkStep::Done(outcome) => return outcome,
                 WalkStep::Backlogged { taken_bytes } => {
                     if !self.wait_until_taken(subscriber, taken_bytes).await {

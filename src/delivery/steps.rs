@@ -225,7 +225,7 @@ fn step<W: ReplayWalk>(
     outcome: impl Fn(W::Outcome) -> Option<JoinResult>,
 ) -> ReplayStepped {
     match walk.advance() {
-        WalkStep::Sent => ReplayStepped::Going,
+        WalkStep::Sent | WalkStep::SentMany => ReplayStepped::Going,
         WalkStep::NeedsPage(ranges) => ReplayStepped::NeedsPage(ranges),
         WalkStep::Backlogged { .. } | WalkStep::WaitForBroadcast | WalkStep::Behind => {
             if is_closed {
