@@ -33,6 +33,7 @@ mod advance;
 mod batch;
 mod broadcast;
 mod broadcast_event;
+mod burst;
 mod hub;
 mod hub_presence;
 mod inspect;

@@ -23,6 +23,8 @@ use crate::status::{Checks, ListenerStatus, ReaderStatus, SourcesStatus, StartSt
 /// How long the start waits for LISTEN. Where it can't be had (a pooler in transaction mode), the poll delivers.
 const LISTEN_PATIENCE: Duration = Duration::from_secs(5);
 
+const NO_THREAD: &str = "cannot start the thread that reads the outbox";
+
 /// What the listener and the reader say of themselves, and what is seen of the attached tables.
 pub(super) struct Feed {
     pub(super) listener: watch::Receiver<ListenerStatus>,
@@ -60,7 +62,9 @@ pub(super) async fn start(
         server_name: probes.server_name().to_owned(),
         metrics: metrics.clone(),
     };
-    tasks.start("listener", StopPhase::Rest, |stop| listener.run(stop));
+    tasks
+        .start_apart("listener", StopPhase::Rest, |stop| listener.run(stop))
+        .context(NO_THREAD)?;
     let bound = listener_state.wait_for(|status| status.bound || status.pooled);
     if timeout(LISTEN_PATIENCE, bound).await.is_err() {
         tracing::warn!("LISTEN is not in force yet: events are delivered by the poll meanwhile");
@@ -79,7 +83,9 @@ pub(super) async fn start(
         reader_status,
         metrics.clone(),
     );
-    tasks.start("reader", StopPhase::Reader, |stop| reader.run(stop));
+    tasks
+        .start_apart("reader", StopPhase::Reader, |stop| reader.run(stop))
+        .context(NO_THREAD)?;
     wait_for_reader(&mut reader_state, waiting).await?;
 
     start_keeping(config, served, probes, metrics, checks, tasks).await;

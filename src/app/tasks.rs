@@ -3,6 +3,9 @@
 //! Owns every task that lives as long as the server. Each task belongs to a [`StopPhase`] and is given that phase's token; it ends
 //! when the token is cancelled and never before. A task that ends earlier is reported by [`Tasks::ended`].
 //! Tasks that belong to one connection, one replay or one request are not here: whoever needs them holds them in a `JoinSet`.
+//!
+//! The reader, with the broadcast behind it, and the listener, which wakes it, have a thread of their own. On the threads of everybody
+//! else each of their steps would queue behind thousands of clients that come back at once; here the kernel shares the processors out.
 
 #![expect(
     clippy::disallowed_methods,
@@ -11,6 +14,7 @@
 
 use std::future::Future;
 
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -25,9 +29,33 @@ pub(super) enum StopPhase {
     Rest,
 }
 
+/// The thread of the tasks that must not wait for clients.
+struct FeedThread(Option<Runtime>);
+
+impl FeedThread {
+    fn start() -> std::io::Result<Self> {
+        let thread = Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("rowcast-feed")
+            .enable_all()
+            .build()?;
+        Ok(Self(Some(thread)))
+    }
+}
+
+impl Drop for FeedThread {
+    /// Not by waiting: this may be a thread that must not block.
+    fn drop(&mut self) {
+        if let Some(thread) = self.0.take() {
+            thread.shutdown_background();
+        }
+    }
+}
+
 /// Every background task, and what ends it.
 #[derive(Default)]
 pub(super) struct Tasks {
+    feed: Option<FeedThread>,
     /// The server stops: it is unready, and accepts no connection. Ends no task.
     pub(super) draining: CancellationToken,
     /// Clients are being cut: nobody new is let in, and requests that wait are answered. Ends no task.
@@ -52,14 +80,46 @@ impl Tasks {
         T: Future<Output = ()> + Send + 'static,
     {
         let task = task(self.token(phase).clone());
+        self.spawn(name, phase, task, &Handle::current());
+    }
+
+    /// The same, on the thread of the feed. Its connections to the database are served there, too.
+    ///
+    /// # Errors
+    /// There can't be another thread.
+    pub(super) fn start_apart<T>(
+        &mut self,
+        name: &'static str,
+        phase: StopPhase,
+        task: impl FnOnce(CancellationToken) -> T,
+    ) -> std::io::Result<()>
+    where
+        T: Future<Output = ()> + Send + 'static,
+    {
+        let feed = match self.feed.take() {
+            Some(feed) => feed,
+            None => FeedThread::start()?,
+        };
+        let handle = feed.0.as_ref().map(|thread| thread.handle().clone());
+        self.feed = Some(feed);
+        let task = task(self.token(phase).clone());
+        self.spawn(name, phase, task, &handle.unwrap_or_else(Handle::current));
+        Ok(())
+    }
+
+    fn spawn<T>(&mut self, name: &'static str, phase: StopPhase, task: T, on: &Handle)
+    where
+        T: Future<Output = ()> + Send + 'static,
+    {
         match phase {
-            StopPhase::Reader => self.reader = Some(tokio::spawn(task)),
-            StopPhase::PublicListener => self.public_listener = Some(tokio::spawn(task)),
+            StopPhase::Reader => self.reader = Some(on.spawn(task)),
+            StopPhase::PublicListener => self.public_listener = Some(on.spawn(task)),
             StopPhase::Rest => {
-                self.rest.spawn(async move {
+                let task = async move {
                     task.await;
                     name
-                });
+                };
+                self.rest.spawn_on(task, on);
             }
         }
     }

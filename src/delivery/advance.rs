@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::batch::Batch;
+use super::batch::{Batch, BatchEvent};
 use super::broadcast_event::BroadcastEvent;
+use super::burst::Burst;
 use super::hub::{Hub, HubState, Members};
 use super::position::{BroadcastPosition, CRASHED, ReplayAction};
 use super::reload::{members_by_room, merge};
@@ -30,34 +31,34 @@ impl Hub {
         batch: &Batch,
         index: usize,
     ) -> Option<(Members, BroadcastEvent)> {
-        let offset = Arc::new(batch.offset(index));
-        let reload = Reload::of(&batch.events[index].event).map(Arc::new);
         let mut state = self.state();
-        let HubState {
-            position, rooms, ..
-        } = &mut *state;
-        let position = position.as_mut()?;
-        position.number += 1;
-        let event = BroadcastEvent {
-            event: batch.events[index].event.clone(),
-            reload,
-            repeated: batch.events[index].repeated,
-            batch: batch.snapshot.clone(),
-            before: std::mem::replace(&mut position.offset, offset.clone()),
-            offset,
-            number: position.number,
-            repeated_to: position.repeated_to.clone(),
+        state.begin_burst();
+        let event = state.pass(batch, index)?;
+        let Some(reload) = &event.reload else {
+            return state.members_for(event);
         };
-        position.recent.push(event.clone());
-        let members = match &event.reload {
-            None => rooms.get(&event.event.room)?.members.clone(),
-            Some(reload) => {
-                let by_room = members_by_room(rooms, reload);
-                drop(state);
-                merge(&by_room)
-            }
-        };
+        let by_room = members_by_room(&state.rooms, reload);
+        drop(state);
+        let members = merge(&by_room);
         (!members.is_empty()).then_some((members, event))
+    }
+
+    /// The same for a burst, from the event at `from` on.
+    pub(super) fn pass_burst(&self, batch: &Batch, from: usize) -> Burst {
+        let to = Burst::end(batch, from);
+        if to - from == 1 {
+            let passed = self.pass_event(batch, from);
+            return passed.into_iter().collect();
+        }
+        let mut state = self.state();
+        state.begin_burst();
+        let passed = (from..to).filter_map(|index| {
+            let event = state.pass(batch, index)?;
+            state.members_for(event)
+        });
+        let passed: Vec<_> = passed.collect();
+        drop(state);
+        passed.into_iter().collect()
     }
 
     /// Moves the position to the end of a batch.
@@ -187,5 +188,40 @@ impl Hub {
             (subscriber.clone(), rooms)
         });
         told.collect()
+    }
+}
+
+impl HubState {
+    /// What was on its way has been sent, or there is nobody to whom it is to be sent.
+    fn begin_burst(&mut self) {
+        if let Some(position) = &mut self.position {
+            position.burst_from = position.number + 1;
+        }
+    }
+
+    /// Moves the position past one event of a burst.
+    fn pass(&mut self, batch: &Batch, index: usize) -> Option<BroadcastEvent> {
+        let position = self.position.as_mut()?;
+        let BatchEvent { event, repeated } = batch.events[index].clone();
+        let offset = Arc::new(batch.offset(index));
+        position.number += 1;
+        let event = BroadcastEvent {
+            reload: Reload::of(&event).map(Arc::new),
+            event,
+            repeated,
+            batch: batch.snapshot.clone(),
+            before: std::mem::replace(&mut position.offset, offset.clone()),
+            offset,
+            number: position.number,
+            repeated_to: position.repeated_to.clone(),
+        };
+        position.recent.push(event.clone());
+        Some(event)
+    }
+
+    /// The event with the members of its room, if it has any.
+    fn members_for(&self, event: BroadcastEvent) -> Option<(Members, BroadcastEvent)> {
+        let members = self.rooms.get(&event.event.room)?.members.clone();
+        (!members.is_empty()).then_some((members, event))
     }
 }

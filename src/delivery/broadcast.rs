@@ -12,20 +12,21 @@ use tokio::sync::mpsc;
 
 use super::batch::Batch;
 use super::broadcast_event::BroadcastEvent;
-use super::hub::{Hub, Members};
+use super::burst::{Burst, BurstRoom};
+use super::hub::Hub;
 use super::outgoing::Outgoing;
 use super::position::{CRASHED, REWOUND};
 use super::reload::ReloadLog;
 use super::room_notifier::RoomNotifier;
 use super::sink::{Affected, EventSink};
-use super::subscriber::Subscriber;
+use super::subscriber::{DeliveryState, Subscriber};
 use super::subscriber_transport::SendOutcome;
 use crate::event::{Reload, Room};
 use crate::offset::Offset;
 use crate::revocations::Revocation;
 
-/// From this many members on, the scheduler gets a turn after each event.
-const YIELD_FROM_MEMBERS: usize = 64;
+/// Members that are sent something before the scheduler gets a turn.
+const MEMBERS_A_TURN: usize = 128;
 
 /// Sends what the reader hands on to the subscribers of a hub.
 pub(crate) struct Broadcast {
@@ -103,27 +104,66 @@ impl Broadcast {
             self.hub.send_resyncs(subscriber, &named, Reload::REASON);
             return !named.is_empty();
         }
-        match state.send_live(&*subscriber.transport, event, outgoing) {
-            Some(SendOutcome::Sent) => true,
-            Some(SendOutcome::Full) => {
-                if let Some(generation) = state.replay_generation() {
-                    self.hub.metrics.fell_behind.inc();
-                    self.hub.request_replay(subscriber, generation);
-                }
-                false
-            }
-            Some(SendOutcome::Closed) | None => false,
+        let outcome = state.send_live(&*subscriber.transport, event, outgoing);
+        if outcome == Some(SendOutcome::Full) {
+            self.replay_instead(subscriber, &state);
+        }
+        outcome == Some(SendOutcome::Sent)
+    }
+
+    /// Sends a member of a room what a burst has for it, in one write, also for its other rooms. Says how many events were sent.
+    pub(super) fn send_burst_to_member(
+        &self,
+        subscriber: &Arc<Subscriber>,
+        burst: &Burst,
+        room: &BurstRoom,
+    ) -> usize {
+        if let [(event, outgoing)] = &burst.events[..] {
+            return usize::from(self.send_to_member(subscriber, event, outgoing));
+        }
+        let mut state = subscriber.state();
+        let all = burst.events.iter().map(|(event, sent)| (event, sent));
+        let events: Vec<_> = if burst.rooms.len() == 1 {
+            all.collect()
+        } else if state.rooms.len() == 1 {
+            let of_room = room.events.iter().map(|index| &burst.events[*index]);
+            of_room.map(|(event, sent)| (event, sent)).collect()
+        } else {
+            all.filter(|(event, _)| state.is_concerned_by(event))
+                .collect()
+        };
+        let (sent, outcome) = state.send_live_together(&*subscriber.transport, &events);
+        if outcome == Some(SendOutcome::Full) {
+            self.replay_instead(subscriber, &state);
+        }
+        sent
+    }
+
+    /// A subscriber has no room for an event of the broadcast, and is behind.
+    fn replay_instead(&self, subscriber: &Arc<Subscriber>, state: &DeliveryState) {
+        if let Some(generation) = state.replay_generation() {
+            self.hub.metrics.fell_behind.inc();
+            self.hub.request_replay(subscriber, generation);
         }
     }
 
-    fn send_to_members(&self, event: &BroadcastEvent, members: &Members) {
-        let outgoing = event.outgoing();
-        let sent = members
-            .iter()
-            .filter(|subscriber| self.send_to_member(subscriber, event, &outgoing))
-            .count();
-        self.hub.metrics.deliveries.inc_by(sent as u64);
-        if !event.repeated {
+    async fn send_burst(&self, burst: &Burst) {
+        let mut turn = 0;
+        for room in &burst.rooms {
+            for members in room.members.chunks(MEMBERS_A_TURN) {
+                let members_sent = members
+                    .iter()
+                    .map(|member| self.send_burst_to_member(member, burst, room));
+                let sent: usize = members_sent.sum();
+                self.hub.metrics.deliveries.inc_by(sent as u64);
+                turn += members.len();
+                if turn >= MEMBERS_A_TURN {
+                    turn = 0;
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+        for (event, _) in burst.events.iter().filter(|(event, _)| !event.repeated) {
             let age = event.event.age.as_secs_f64();
             self.hub.metrics.commit_to_broadcast.observe(age);
         }
@@ -135,21 +175,18 @@ impl Broadcast {
         }
     }
 
-    /// Moves the broadcast past one event: tells those who wait over HTTP, and says to whom it is to be sent.
-    pub(super) fn pass_event(
-        &self,
-        batch: &Batch,
-        index: usize,
-    ) -> Option<(Members, BroadcastEvent)> {
-        let event = &batch.events[index].event;
-        match Reload::of(event) {
-            None => self.notifier.notify(&event.room),
-            Some(reload) => {
-                self.reloads.write(&reload);
-                self.notifier.notify_those(|room| reload.concerns(room));
+    /// Moves the broadcast past a burst, which begins at `from`: tells those who wait over HTTP, and says to whom it is to be sent.
+    pub(super) fn pass_burst(&self, batch: &Batch, from: usize) -> Burst {
+        for event in &batch.events[from..Burst::end(batch, from)] {
+            match Reload::of(&event.event) {
+                None => self.notifier.notify(&event.event.room),
+                Some(reload) => {
+                    self.reloads.write(&reload);
+                    self.notifier.notify_those(|room| reload.concerns(room));
+                }
             }
         }
-        self.hub.pass_event(batch, index)
+        self.hub.pass_burst(batch, from)
     }
 
     /// The database crashed since the last batch, and the reader goes on from before it.
@@ -204,15 +241,16 @@ impl EventSink for Broadcast {
         self.end_rights(&batch);
         let lag = &self.hub.metrics.lag_events;
         lag.set(batch.events.len() as i64);
-        for index in 0..batch.events.len() {
-            if let Some((members, event)) = self.pass_event(&batch, index) {
-                self.send_to_members(&event, &members);
-                if members.len() >= YIELD_FROM_MEMBERS {
-                    tokio::task::yield_now().await;
-                }
+        let mut from = 0;
+        while from < batch.events.len() {
+            let to = Burst::end(&batch, from);
+            let burst = self.pass_burst(&batch, from);
+            self.send_burst(&burst).await;
+            for passed in &batch.events[from..to] {
+                self.hub.end_answered_typing(&passed.event);
+                lag.dec();
             }
-            self.hub.end_answered_typing(&batch.events[index].event);
-            lag.dec();
+            from = to;
         }
         self.hub.finish_batch(batch.end());
     }
@@ -239,61 +277,4 @@ impl EventSink for Broadcast {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::delivery::fakes::{Fake, batch, hub_at};
-
-    fn broadcast(hub: &Arc<Hub>) -> Broadcast {
-        Broadcast::new(
-            hub.clone(),
-            RoomNotifier::new(9),
-            mpsc::unbounded_channel().0,
-        )
-    }
-
-    #[tokio::test]
-    async fn an_event_goes_to_the_members_of_its_room_with_an_exact_offset() {
-        let (hub, _behind) = hub_at(10);
-        let (ana, ben) = (Fake::live(&hub, 1), Fake::live(&hub, 2));
-        hub.join(&ana.subscriber, &"a".into()).expect("joined");
-        hub.join(&ben.subscriber, &"b".into()).expect("joined");
-        let batch = batch(10, 20, &[(1, 11, "a"), (2, 12, "b"), (3, 13, "a")]);
-        broadcast(&hub).deliver(batch.clone()).await;
-        assert_eq!(ana.sent_ids(), [1, 3]);
-        assert_eq!(ben.sent_ids(), [2]);
-        assert_eq!(ana.last_offset(), Some(batch.end().pack()));
-        assert_eq!(ben.last_offset(), Some(batch.offset(1).pack()));
-    }
-
-    #[tokio::test]
-    async fn whoever_is_full_is_behind_and_the_others_are_not_waited_for() {
-        let (hub, mut behind) = hub_at(10);
-        let (ana, ben) = (Fake::live(&hub, 1), Fake::live(&hub, 2));
-        for fake in [&ana, &ben] {
-            hub.join(&fake.subscriber, &"a".into()).expect("joined");
-        }
-        ana.set_capacity(1);
-        let batch = batch(10, 20, &[(1, 11, "a"), (2, 12, "a"), (3, 13, "a")]);
-        broadcast(&hub).deliver(batch).await;
-        assert_eq!((ana.sent_ids(), ben.sent_ids()), (vec![1], vec![1, 2, 3]));
-        let (subscriber, _) = behind.0.try_recv().expect("a replay is asked for");
-        assert_eq!(subscriber.id, 1);
-        assert!(behind.0.try_recv().is_err(), "once");
-    }
-
-    #[tokio::test]
-    async fn reload_names_the_affected_rooms_of_each_member() {
-        let (hub, _behind) = hub_at(10);
-        let ana = Fake::live(&hub, 1);
-        for room in ["a", "b"] {
-            hub.join(&ana.subscriber, &room.into()).expect("joined");
-        }
-        let mut broadcast = broadcast(&hub);
-        broadcast
-            .resync(Affected::Rooms(vec!["b".into()]), "why")
-            .await;
-        assert_eq!(ana.resyncs(), 1);
-        broadcast.resync(Affected::All, "why").await;
-        assert_eq!(ana.resyncs(), 3);
-    }
-}
+mod tests;

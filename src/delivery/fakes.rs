@@ -1,8 +1,8 @@
 //! Fakes for the tests of this folder: events, offsets, and a client that takes as much as a test says.
 
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+mod transport;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
@@ -12,13 +12,12 @@ use super::batch::{Batch, BatchEvent};
 use super::broadcast_event::BroadcastEvent;
 use super::hub::{BehindReceiver, Hub};
 use super::membership::Membership;
-use super::outgoing::Outgoing;
 use super::subscriber::{DeliveryState, Subscriber};
-use super::subscriber_transport::{Backlog, SendOutcome, SubscriberTransport};
 use crate::event::{Event, Room, name};
 use crate::metrics::Metrics;
 use crate::offset::{DatabaseState, Epoch, EpochKey, Offset, ReplayPage, Seen, Snapshot};
 use crate::revocations::Revocations;
+pub(super) use transport::{FakeTransport, Received};
 
 pub(super) const EPOCH: Epoch = Epoch {
     value: EpochKey::of(7),
@@ -132,86 +131,6 @@ pub(super) fn hub_at(xmax: u64) -> (Arc<Hub>, BehindReceiver) {
     (hub, behind)
 }
 
-/// What a fake client was sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Received {
-    /// A stored event: its id, and its offset.
-    Stored(i64, String),
-    /// Anything else: its name, and its payload.
-    Transient(String, String),
-}
-
-/// A client that takes so many events and no more, until it is said to have read them.
-#[derive(Default)]
-pub(super) struct FakeTransport {
-    waiting: Mutex<Waiting>,
-    closed: AtomicBool,
-}
-
-#[derive(Default)]
-struct Waiting {
-    /// Events that may wait; `None` for any number.
-    capacity: Option<usize>,
-    queue: VecDeque<Received>,
-    /// What has been read.
-    read: Vec<Received>,
-}
-
-impl FakeTransport {
-    fn waiting(&self) -> std::sync::MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Everything that was taken, read or not.
-    pub(super) fn received(&self) -> Vec<Received> {
-        let waiting = self.waiting();
-        waiting.read.iter().chain(&waiting.queue).cloned().collect()
-    }
-}
-
-impl SubscriberTransport for FakeTransport {
-    fn send(&self, event: &Outgoing) -> SendOutcome {
-        if self.is_closed() {
-            return SendOutcome::Closed;
-        }
-        let mut waiting = self.waiting();
-        if waiting
-            .capacity
-            .is_some_and(|capacity| waiting.queue.len() >= capacity)
-        {
-            return SendOutcome::Full;
-        }
-        waiting.queue.push_back(match event.offset() {
-            Some(offset) => Received::Stored(
-                event.payload().get().parse().expect("its own id"),
-                offset.to_owned(),
-            ),
-            None => {
-                let payload = event.payload().get().to_owned();
-                Received::Transient(event.name().to_owned(), payload)
-            }
-        });
-        SendOutcome::Sent
-    }
-
-    fn backlog(&self) -> Backlog {
-        let waiting = self.waiting();
-        Backlog {
-            waiting_bytes: waiting.queue.len(),
-            taken_bytes: waiting.read.len() as u64,
-            pause_at_bytes: waiting.capacity.unwrap_or(usize::MAX),
-        }
-    }
-
-    fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Relaxed)
-    }
-
-    fn close(&self) -> bool {
-        !self.closed.swap(true, Ordering::Relaxed)
-    }
-}
-
 /// A fake client that is connected to a hub.
 pub(super) struct Fake {
     pub(super) subscriber: Arc<Subscriber>,
@@ -245,7 +164,12 @@ impl Fake {
     }
 
     pub(super) fn set_capacity(&self, events: usize) {
-        self.transport.waiting().capacity = Some(events);
+        self.transport.set_capacity(events);
+    }
+
+    /// How often something was written to it.
+    pub(super) fn writes(&self) -> usize {
+        self.transport.writes()
     }
 
     /// Ids of the stored events that it was sent.

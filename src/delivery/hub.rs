@@ -204,13 +204,12 @@ impl HubState {
         self.subscribers.get(&subscriber.id)?;
         let subscriber = subscriber.state();
         let complete_to = match &self.position {
-            Some(position) if !subscriber.is_behind() => match position.recent.last() {
+            Some(position) if !subscriber.is_behind() => match position
+                .in_flight()
+                .find(|event| subscriber.awaits(event.number) && subscriber.is_concerned_by(event))
+            {
                 // That event is on its way to the room's members, and perhaps not to this one any more.
-                Some(last)
-                    if subscriber.awaits(last.number) && subscriber.is_concerned_by(last) =>
-                {
-                    &last.before
-                }
+                Some(next) => &next.before,
                 // After a crash the broadcast goes on from before what it may have.
                 _ if !position
                     .offset

@@ -18,6 +18,8 @@ pub(super) struct BroadcastPosition {
     pub(super) offset: Arc<Offset>,
     /// The number of the last event.
     pub(super) number: u64,
+    /// That of the first event of the last burst.
+    pub(super) burst_from: u64,
     pub(super) recent: RecentEvents,
     /// After a crash the broadcast comes again to events that it has sent before; none of them is later than this.
     pub(super) repeated_to: Arc<Snapshot>,
@@ -69,9 +71,15 @@ impl BroadcastPosition {
             recent: RecentEvents::since(offset.seen.ceiling().clone()),
             offset: Arc::new(offset),
             number,
+            burst_from: number + 1,
             repeated_to,
             recovered: Arc::default(),
         }
+    }
+
+    /// The events that may be on their way to the members of their rooms, in their order.
+    pub(super) fn in_flight(&self) -> impl Iterator<Item = &BroadcastEvent> {
+        self.recent.from(self.burst_from)
     }
 
     /// Moves to `end` past events that are not broadcast, and so are not at hand either.

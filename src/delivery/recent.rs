@@ -32,7 +32,7 @@ impl RecentEvents {
         self.bytes += event.event.payload.get().len();
         self.events.push_back(event);
         let too_many = |recent: &Self| recent.events.len() > MAX_EVENTS || recent.bytes > MAX_BYTES;
-        // The last one stays in any case: it may be on its way.
+        // A burst is less than that, or one event: what may be on its way stays in any case.
         while self.events.len() > 1 && too_many(self) {
             let Some(oldest) = self.events.pop_front() else {
                 return;
@@ -43,9 +43,11 @@ impl RecentEvents {
         }
     }
 
-    /// The event that the broadcast is at, or was at last.
-    pub(super) fn last(&self) -> Option<&BroadcastEvent> {
-        self.events.back()
+    /// The events of this number and of later ones.
+    pub(super) fn from(&self, number: u64) -> impl Iterator<Item = &BroadcastEvent> {
+        let later = self.events.iter().rev();
+        let count = later.take_while(|event| event.number >= number).count();
+        self.events.range(self.events.len() - count..)
     }
 
     /// The newest, `most` at most, that came after the one of this number, with their numbers, the oldest first.

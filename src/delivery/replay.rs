@@ -6,6 +6,9 @@
 //! Guarantees: each missed event once, with an offset that is exact at that moment, so that a replay may be cut short
 //! anywhere; and no more waits for a client than it can be expected to take. One that takes nothing for a while is cut.
 //! A replay that panics cuts its client, which comes back by itself, and is counted.
+//! Few are at work at a time, however many clients come back together: the others wait for their turn before they take what was read
+//! for them apart, so that neither memory nor the processors are given to all at once. None waits for a client, the database or the
+//! broadcast while it has its turn.
 
 mod catch_up;
 mod join_replay;
@@ -17,8 +20,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +37,8 @@ pub(super) use join_replay::JoinReplay;
 pub(crate) use join_replay::JoinReplayOutcome;
 pub(super) use walk::{ReplayWalk, WalkStep};
 
+/// Replays at work at a time.
+const AT_WORK: usize = 64;
 /// A client to which nothing can be written for so long is cut.
 const STALL_LIMIT: Duration = Duration::from_secs(10);
 /// How long a client that came from another server may be ahead of this one.
@@ -63,12 +68,14 @@ pub(crate) struct ReadFailed;
 pub(crate) struct Replay<S> {
     hub: Arc<Hub>,
     source: S,
+    turns: Semaphore,
 }
 
 impl<S: ReplaySource> Replay<S> {
     /// Reads what was missed from `source`.
     pub(crate) fn new(hub: Arc<Hub>, source: S) -> Self {
-        Self { hub, source }
+        let turns = Semaphore::new(AT_WORK);
+        Self { hub, source, turns }
     }
 
     /// Brings back whoever is behind, until `stop`.
@@ -116,30 +123,42 @@ impl<S: ReplaySource> Replay<S> {
 
     async fn drive<W: ReplayWalk>(&self, mut walk: W, subscriber: &Subscriber) -> W::Outcome {
         let mut ahead = AheadWait::new(&self.hub);
+        let mut turn = None;
         loop {
+            if turn.is_none() {
+                turn = self.turns.acquire().await.ok();
+            }
             match walk.advance() {
                 WalkStep::Sent => {}
+                WalkStep::SentMany => yield_now().await,
                 WalkStep::Done(outcome) => return outcome,
                 WalkStep::Backlogged { taken_bytes } => {
+                    drop(turn.take());
                     if !self.wait_until_taken(subscriber, taken_bytes).await {
                         return walk.ended();
                     }
                 }
-                WalkStep::NeedsPage(ranges) => match self.read(subscriber, ranges).await {
-                    Some(page) => {
-                        if let Some(outcome) = walk.take_page(&page) {
-                            return outcome;
-                        }
+                WalkStep::NeedsPage(ranges) => {
+                    drop(turn.take());
+                    let Some(page) = self.read(subscriber, ranges).await else {
+                        return walk.ended();
+                    };
+                    turn = self.turns.acquire().await.ok();
+                    if let Some(outcome) = walk.take_page(&page) {
+                        return outcome;
                     }
-                    None => return walk.ended(),
-                },
+                }
                 WalkStep::Behind | WalkStep::WaitForBroadcast
                     if subscriber.transport.is_closed() =>
                 {
                     return walk.ended();
                 }
-                WalkStep::Behind => sleep(BEHIND_PAUSE).await,
+                WalkStep::Behind => {
+                    drop(turn.take());
+                    sleep(BEHIND_PAUSE).await;
+                }
                 WalkStep::WaitForBroadcast => {
+                    drop(turn.take());
                     if !ahead.wait().await {
                         return walk.stays_ahead();
                     }

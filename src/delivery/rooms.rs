@@ -175,20 +175,23 @@ impl Hub {
         Ok(())
     }
 
-    /// Brings a live subscriber to the position. The event that is being broadcast at this moment may not have come to it:
-    /// if it is of one of the subscriber's rooms, it is sent here, and the broadcast passes the subscriber over.
+    /// Brings a live subscriber to the position. The burst that is being broadcast at this moment may not have come to it:
+    /// what is of the subscriber's rooms is sent here, and the broadcast passes the subscriber over.
     fn send_pending(&self, position: &BroadcastPosition, subscriber: &Arc<Subscriber>) {
         let mut state = subscriber.state();
-        if let Some(last) = position.recent.last()
-            && state.awaits(last.number)
-            && state.is_concerned_by(last)
-        {
+        let pending: Vec<_> = position
+            .in_flight()
+            .filter(|event| state.awaits(event.number) && state.is_concerned_by(event))
+            .map(|event| (event, event.outgoing()))
+            .collect();
+        if let Some((last, _)) = pending.last() {
             if last.event.room.is_of_reloads() {
                 let named = state.take_reload_live(last);
                 drop(state);
                 return self.send_resyncs(subscriber, &named, Reload::REASON);
             }
-            state.send_live(&*subscriber.transport, last, &last.outgoing());
+            let pending: Vec<_> = pending.iter().map(|(event, sent)| (*event, sent)).collect();
+            state.send_live_together(&*subscriber.transport, &pending);
             if let Some(generation) = state.replay_generation() {
                 self.metrics.fell_behind.inc();
                 return self.request_replay(subscriber, generation);

@@ -7,9 +7,8 @@ use tokio::sync::mpsc;
 
 use super::batch::Batch;
 use super::broadcast::Broadcast;
-use super::broadcast_event::BroadcastEvent;
-use super::hub::{BehindReceiver, Hub, Members};
-use super::outgoing::Outgoing;
+use super::burst::Burst;
+use super::hub::{BehindReceiver, Hub};
 use super::replay::{CatchUp, JoinReplay, JoinReplayOutcome, ReplayWalk, WalkStep};
 use super::room_notifier::RoomNotifier;
 use super::rooms::JoinError;
@@ -85,7 +84,8 @@ pub(crate) struct StepBroadcast {
     hub: Arc<Hub>,
     calls: StepSink,
     batch: Option<(Batch, usize)>,
-    event: Option<(BroadcastEvent, Outgoing, Members, usize)>,
+    /// What is on its way, and to whom it goes yet: room by room, the next member of one.
+    burst: Option<(Burst, usize, usize)>,
 }
 
 impl StepBroadcast {
@@ -99,34 +99,35 @@ impl StepBroadcast {
             hub: hub.clone(),
             calls,
             batch: None,
-            event: None,
+            burst: None,
         }
     }
 
-    /// Whether an event is on its way to the members of its room.
+    /// Whether events are on their way to the members of their rooms.
     pub(crate) fn is_sending(&self) -> bool {
-        self.event.is_some()
+        self.burst.is_some()
     }
 
     /// The next small step. False: there is nothing to do.
     pub(crate) fn step(&mut self) -> bool {
-        if let Some((event, outgoing, members, next)) = &mut self.event {
-            if let Some(member) = members.get(*next) {
-                self.broadcast.send_to_member(member, event, outgoing);
-                *next += 1;
-            } else {
-                self.event = None;
+        if let Some((burst, room, next)) = &mut self.burst {
+            match burst.rooms.get(*room) {
+                None => self.burst = None,
+                Some(in_room) => match in_room.members.get(*next) {
+                    None => (*room, *next) = (*room + 1, 0),
+                    Some(member) => {
+                        self.broadcast.send_burst_to_member(member, burst, in_room);
+                        *next += 1;
+                    }
+                },
             }
             return true;
         }
         if let Some((batch, next)) = &mut self.batch {
             if *next < batch.events.len() {
-                let passed = self.broadcast.pass_event(batch, *next);
-                self.event = passed.map(|(members, event)| {
-                    let outgoing = event.outgoing();
-                    (event, outgoing, members, 0)
-                });
-                *next += 1;
+                let burst = self.broadcast.pass_burst(batch, *next);
+                *next = Burst::end(batch, *next);
+                self.burst = Some((burst, 0, 0));
             } else {
                 self.hub.finish_batch(batch.end());
                 self.batch = None;
@@ -224,7 +225,7 @@ fn step<W: ReplayWalk>(
     outcome: impl Fn(W::Outcome) -> Option<JoinResult>,
 ) -> ReplayStepped {
     match walk.advance() {
-        WalkStep::Sent => ReplayStepped::Going,
+        WalkStep::Sent | WalkStep::SentMany => ReplayStepped::Going,
         WalkStep::NeedsPage(ranges) => ReplayStepped::NeedsPage(ranges),
         WalkStep::Backlogged { .. } | WalkStep::WaitForBroadcast | WalkStep::Behind => {
             if is_closed {

@@ -6,13 +6,14 @@
 //! Guarantees: `complete_to_offset` is exact at every moment. Of the subscriber's rooms it was sent everything up to there,
 //! and nothing else but the replay of a room that it is joining.
 
+mod live;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::access::Access;
 use super::broadcast_event::BroadcastEvent;
 use super::membership::Membership;
-use super::outgoing::Outgoing;
-use super::subscriber_transport::{SendOutcome, SubscriberTransport};
+use super::subscriber_transport::SubscriberTransport;
 use crate::event::Room;
 use crate::offset::{Offset, Snapshot};
 use crate::presence::Subject;
@@ -146,8 +147,9 @@ impl DeliveryState {
     /// Whether an offset can't say what the subscriber has had: some of the events that come again after a crash, and lie
     /// beyond the offset, are among that; or something is missing that it was not told of yet.
     pub(super) fn is_inexact(&self, offset: &Offset, repeated_to: &Snapshot) -> bool {
-        let has_repeated = || self.rooms.iter().any(|joined| joined.has_repeated);
-        self.has_untold_reload() || !offset.seen.floor().covers(repeated_to) && has_repeated()
+        let mut rooms = self.rooms.iter();
+        self.has_untold_reload()
+            || rooms.any(|joined| joined.has_repeated) && !offset.seen.floor().covers(repeated_to)
     }
 
     /// Whether it is in a room without something that it was not told of yet. A client that comes back with the offset of an
@@ -170,37 +172,6 @@ impl DeliveryState {
     /// Whether the broadcast is still to send it the event of this number, if that is of one of its rooms.
     pub(super) fn awaits(&self, number: u64) -> bool {
         matches!(self.mode, Mode::Live(through) if number > through)
-    }
-
-    /// Sends an event of the broadcast, unless it was sent before or is left to a replay: then `None`. Whoever can't take
-    /// it is behind from here on.
-    pub(super) fn send_live(
-        &mut self,
-        transport: &dyn SubscriberTransport,
-        event: &BroadcastEvent,
-        outgoing: &Outgoing,
-    ) -> Option<SendOutcome> {
-        if !self.awaits(event.number) {
-            return None;
-        }
-        if self.has_had(event) {
-            self.stay_live(&event.offset, event.number);
-            return None;
-        }
-        let (outcome, resumable) = if self.is_inexact(&event.offset, &event.repeated_to) {
-            let outgoing = Outgoing::stored_if_exact(event.event.clone(), &event.offset, false);
-            (transport.send(&outgoing), false)
-        } else {
-            (transport.send(outgoing), true)
-        };
-        match outcome {
-            SendOutcome::Sent => {
-                self.last_sent_offset = resumable.then(|| event.offset.clone());
-                self.become_live(event.offset.clone(), event.number);
-            }
-            SendOutcome::Full | SendOutcome::Closed => self.fall_behind(&event.before),
-        }
-        Some(outcome)
     }
 
     /// It had everything up to `before`, and gets nothing of the broadcast any more.

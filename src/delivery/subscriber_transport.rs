@@ -28,6 +28,17 @@ pub(crate) struct Backlog {
 pub(crate) trait SubscriberTransport: Send + Sync {
     /// Takes an event, whole and in order, or says why not. Never blocks.
     fn send(&self, event: &Outgoing) -> SendOutcome;
+    /// Takes events in their order, as far as it can, and writes them together. Says how many it has taken and, where that is not all,
+    /// why not the next one. Never blocks.
+    fn send_together(&self, events: &[&Outgoing]) -> (usize, SendOutcome) {
+        for (taken, event) in events.iter().enumerate() {
+            match self.send(event) {
+                SendOutcome::Sent => {}
+                refused => return (taken, refused),
+            }
+        }
+        (events.len(), SendOutcome::Sent)
+    }
     /// What waits for the client.
     fn backlog(&self) -> Backlog;
     /// Whether nothing can be sent any more.

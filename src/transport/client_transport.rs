@@ -158,6 +158,30 @@ impl SubscriberTransport for ClientTransport {
         }
     }
 
+    fn send_together(&self, events: &[&Outgoing]) -> (usize, SendOutcome) {
+        if self.was_closed() {
+            return (0, SendOutcome::Closed);
+        }
+        match &self.way {
+            Way::Direct(connection) => {
+                let frames = events
+                    .iter()
+                    .map(|event| event.encoded(encode::event).clone());
+                connection.send_together(frames)
+            }
+            // The engine takes out whatever is there when it comes to write: what is put in together goes out together.
+            Way::Queue(queue) => {
+                for (taken, event) in events.iter().enumerate() {
+                    let outcome = self.send_through_queue(queue, event);
+                    if outcome != SendOutcome::Sent {
+                        return (taken, outcome);
+                    }
+                }
+                (events.len(), SendOutcome::Sent)
+            }
+        }
+    }
+
     fn backlog(&self) -> Backlog {
         match &self.way {
             Way::Direct(connection) => {

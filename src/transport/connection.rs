@@ -36,8 +36,9 @@ pub(super) const MAX_BACKLOG_BYTES: usize = 1024 * 1024;
 /// With so many bytes in the backlog hyper has to wait before it writes more, and so has engineioxide on a connection that the
 /// broadcast does not write to.
 pub(super) const BUSY_BACKLOG_BYTES: usize = 64 * 1024;
-/// Buffers given to one system call.
-pub(super) const MAX_SLICES: usize = 16;
+/// Frames given to one system call (`UIO_MAXIOV` of Linux), and how many those are mostly.
+const MAX_SLICES: usize = 1024;
+const FEW_SLICES: usize = 16;
 
 /// The connection as the broadcast sees it. Its lock protects everything that is written, and is never held across an await.
 pub(crate) struct Connection {
@@ -99,17 +100,10 @@ impl Connection {
         let mut out = self.out();
         match out.phase {
             Phase::Cut | Phase::Closing | Phase::Foreign => return SendOutcome::Closed,
-            Phase::Opening => {
-                let held: usize = out.held.iter().map(Bytes::len).sum();
-                if held + frame.len() > MAX_BACKLOG_BYTES && held > 0 {
-                    return SendOutcome::Full;
-                }
-                out.held.push_back(frame);
-                return SendOutcome::Sent;
-            }
+            Phase::Opening => return out.hold(frame),
             Phase::Open => {}
         }
-        if out.backlog_bytes + frame.len() > MAX_BACKLOG_BYTES && out.backlog_bytes > 0 {
+        if !out.has_room_for(&frame) {
             return SendOutcome::Full;
         }
         let idle = !out.waits();
@@ -125,6 +119,48 @@ impl Connection {
         } else {
             SendOutcome::Sent
         }
+    }
+
+    /// Sends whole WebSocket frames, as many as it has room for, in one write. Says how many, and why not the next one.
+    pub(super) fn send_together(
+        &self,
+        frames: impl IntoIterator<Item = Bytes>,
+    ) -> (usize, SendOutcome) {
+        let mut out = self.out();
+        let idle = !out.waits();
+        let (mut taken, mut outcome) = (0, SendOutcome::Sent);
+        for frame in frames {
+            outcome = match out.phase {
+                Phase::Cut | Phase::Closing | Phase::Foreign => SendOutcome::Closed,
+                Phase::Opening => out.hold(frame),
+                Phase::Open => {
+                    if idle && !out.has_room_for(&frame) {
+                        self.write_now(&mut out);
+                    }
+                    if out.has_room_for(&frame) {
+                        out.push(frame);
+                        SendOutcome::Sent
+                    } else {
+                        SendOutcome::Full
+                    }
+                }
+            };
+            if outcome != SendOutcome::Sent {
+                break;
+            }
+            taken += 1;
+        }
+        // What waited before is written when the kernel takes more, and the rest after it.
+        if idle && out.phase == Phase::Open {
+            self.write_now(&mut out);
+            if out.waits() {
+                out.wake();
+            }
+        }
+        if out.phase == Phase::Cut {
+            return (0, SendOutcome::Closed);
+        }
+        (taken, outcome)
     }
 
     /// Bytes that wait for the client, and bytes that it has taken since the beginning.
@@ -199,18 +235,27 @@ impl Connection {
             self.seal_backlog(out);
         }
         while !out.backlog.is_empty() && out.tls.is_none() {
-            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-            let mut count = 0;
-            for (slice, bytes) in slices.iter_mut().zip(&out.backlog) {
-                *slice = IoSlice::new(bytes);
-                count += 1;
-            }
-            match self.tcp.try_write_vectored(&slices[..count]) {
+            let written = if out.backlog.len() <= FEW_SLICES {
+                self.write_slices::<FEW_SLICES>(out)
+            } else {
+                self.write_slices::<MAX_SLICES>(out)
+            };
+            match written {
                 Ok(written) => out.advance(written),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
                 Err(_) => return self.cut_now(out),
             }
         }
+    }
+
+    fn write_slices<const MAX: usize>(&self, out: &Out) -> io::Result<usize> {
+        let mut slices = [IoSlice::new(&[]); MAX];
+        let mut count = 0;
+        for (slice, bytes) in slices.iter_mut().zip(&out.backlog) {
+            *slice = IoSlice::new(bytes);
+            count += 1;
+        }
+        self.tcp.try_write_vectored(&slices[..count])
     }
 
     /// Writes what waits, and asks to be woken when the kernel takes more.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::harness::database;
 use crate::harness::raw::{Wire, offset_of};
 use crate::harness::{Scene, Server};
 
@@ -112,4 +113,38 @@ async fn a_stock_client_in_both_rooms_has_all_of_both_in_order() {
     assert_eq!(last.body(), "after the import");
     scene.database.say("large", "live again").await;
     assert_eq!(client.next().await.body(), "live again");
+}
+
+#[tokio::test]
+async fn what_a_room_got_in_very_many_commits_is_replayed_whole_and_in_order() {
+    // Some pages.
+    const COMMITS: usize = 9_000;
+    let scene = Scene::new().await;
+    let before = scene.server.offset("large").await;
+    // Of all these transactions this is the first, and what it writes comes last.
+    let mut first = scene.database.connection().await;
+    database::run(&mut first, "begin; select pg_current_xact_id()").await;
+    let procedure = "create procedure commit_many(count int) language plpgsql as $$ begin
+          for n in 1..count loop
+            insert into messages (contact_id, body) values ('large', n::text);
+            commit;
+          end loop;
+        end $$";
+    scene.database.run(procedure).await;
+    scene
+        .database
+        .run(&format!("call commit_many({COMMITS})"))
+        .await;
+    let last = "insert into messages (contact_id, body) values ('large', 'last'); commit";
+    database::run(&mut first, last).await;
+
+    let mut wire = Wire::connect(scene.server.address()).await;
+    let join = json!([{"contactId": "large", "after": before}]);
+    wire.emit("join:conversation", &join, Some(1)).await;
+    for expected in 1..=COMMITS {
+        assert_eq!(next(&mut wire).await.0, expected.to_string());
+    }
+    assert_eq!(next(&mut wire).await.0, "last");
+    let answer = wire.answer(1).await;
+    assert_eq!(answer["replayed"], json!(COMMITS + 1), "{answer}");
 }

@@ -3,38 +3,41 @@
 //! Clients that come back together mostly missed the same events. So what several of them ask of one room is read once, as the
 //! smallest range that holds all of it. Each client then picks its own events
 //! ([`ReadRange::holds`](crate::offset::ReadRange::holds)).
+//! What somebody missed of a room may be more than a page: such ranges are read by themselves (`long_ranges`).
 //! Guarantees that a thousand replays at once never run more than a few statements at a time.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::replay_page::{MAX_EVENTS, replay_page};
+use super::long_ranges::{LongRanges, LongRead, Segment};
+use super::replay_page::{MAX_EVENTS, Read, read_page};
 use crate::db::pools::{Pool, REPLAY_CONNECTIONS};
 use crate::db::query_batcher::QueryBatcher;
-use crate::db::read_error::ReadError;
 use crate::event::Room;
-use crate::offset::{ReplayPage, RoomRange, Snapshot};
+use crate::offset::{RoomRange, Snapshot};
 
 /// Clients that share a read, and rooms of one read.
 const MAX_CLIENTS: usize = 500;
-
-/// What was read, or why not; the same for everybody who shared the read.
-pub(crate) type Read = Result<Arc<ReplayPage>, Arc<ReadError>>;
+/// From one statement to the next, so that clients who come back one after another share some.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// Reads what was missed, for many clients by one statement.
 pub(crate) struct SharedReads {
     pool: Pool,
     max_payload: usize,
     batcher: QueryBatcher<Vec<RoomRange>, Read>,
+    long: LongRanges,
 }
 
 impl SharedReads {
     /// Reads over the pool of replays. Payloads above `max_payload` bytes are reduced to their ids.
     pub(crate) fn new(pool: Pool, max_payload: usize) -> Self {
         Self {
+            long: LongRanges::new(pool.clone(), max_payload),
             pool,
             max_payload,
-            batcher: QueryBatcher::new(REPLAY_CONNECTIONS, MAX_CLIENTS),
+            batcher: QueryBatcher::new(REPLAY_CONNECTIONS - 1, MAX_CLIENTS).with_pause(PAUSE),
         }
     }
 
@@ -43,17 +46,59 @@ impl SharedReads {
     /// # Errors
     /// The database's own, and the moment after a crash.
     pub(crate) async fn read(&self, ranges: Vec<RoomRange>) -> Read {
+        let mut segments = Vec::with_capacity(ranges.len());
+        for range in &ranges {
+            segments.push(self.long.segment(range).await?);
+        }
+        if segments.iter().any(Option::is_some) {
+            return self.long.read(long_read(ranges, segments)).await;
+        }
         self.batcher
             .ask(ranges, async |asked| {
                 let count = asked.len();
-                let read = replay_page(&self.pool, &merge(asked), MAX_EVENTS, self.max_payload)
-                    .await
-                    .map(Arc::new)
-                    .map_err(Arc::new);
-                vec![read; count]
+                vec![self.read_together(asked).await; count]
             })
             .await
     }
+
+    async fn read_together(&self, asked: Vec<Vec<RoomRange>>) -> Read {
+        let merged = merge(asked.clone());
+        let read = read_page(&self.pool, &merged, &[], MAX_EVENTS, self.max_payload).await;
+        let read = read.map_err(Arc::new)?;
+        for long in read.long.iter().filter_map(|place| merged.get(*place)) {
+            // Those who are merged with it want less, and do not go on with it.
+            let same = asked
+                .iter()
+                .flatten()
+                .filter(|range| range.room == long.room);
+            for range in same.filter(|range| range.before == long.before) {
+                self.long.note(range);
+            }
+        }
+        Ok(Arc::new(read.page))
+    }
+}
+
+/// The read of these segments, and of the ranges that have none up to where the first segment ends.
+fn long_read(ranges: Vec<RoomRange>, segments: Vec<Option<Segment>>) -> LongRead {
+    let end = segments
+        .iter()
+        .flatten()
+        .filter_map(|segment| segment.end)
+        .min();
+    let (mut ids, mut others) = (Vec::new(), Vec::new());
+    for (range, segment) in ranges.into_iter().zip(segments) {
+        match segment {
+            Some(segment) => ids.extend(segment.ids),
+            None => others.push(RoomRange {
+                upto: end.map_or(range.upto, |end| end.min(range.upto)),
+                ..range
+            }),
+        }
+    }
+    ids.retain(|id| end.is_none_or(|end| *id <= end));
+    ids.sort_unstable();
+    LongRead { ids, others, end }
 }
 
 /// Merges ranges of one room where the merged range holds little more than what is wanted.
@@ -147,5 +192,23 @@ mod tests {
                 range("30:30:", "40:40:", i64::MIN)
             ]
         );
+    }
+
+    #[test]
+    fn others_are_read_as_far_as_the_first_segment_goes() {
+        let segment = |ids: &[i64], end| {
+            Some(Segment {
+                ids: ids.to_vec(),
+                end,
+            })
+        };
+        let ranges = vec![range("10:10:", "30:30:", 1); 3];
+        let segments = vec![segment(&[2, 9], Some(9)), None, segment(&[3, 5], Some(5))];
+        let read = long_read(ranges.clone(), segments);
+        assert_eq!((read.ids, read.end), (vec![2, 3, 5], Some(5)));
+        let upto: Vec<_> = read.others.iter().map(|range| range.upto).collect();
+        assert_eq!(upto, [5]);
+        let whole = long_read(ranges, vec![segment(&[2], None), None, None]);
+        assert_eq!((whole.end, whole.others[0].upto), (None, i64::MAX));
     }
 }

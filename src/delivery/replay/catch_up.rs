@@ -1,16 +1,18 @@
 //! The replay of a subscriber that is behind, in all of its rooms, until it is live.
 
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
 use super::walk::{ReplayWalk, StepEvents, StepState, WalkStep, is_backlogged};
 use crate::delivery::hub::Hub;
 use crate::delivery::outgoing::Outgoing;
 use crate::delivery::position::ReplayAction;
-use crate::delivery::subscriber::{ReplayGeneration, Subscriber};
+use crate::delivery::subscriber::{DeliveryState, ReplayGeneration, Subscriber};
 use crate::delivery::subscriber_transport::SendOutcome;
-use crate::event::Reload;
-use crate::offset::{Offset, ReplayPage};
+use crate::event::{Event, Reload};
+use crate::offset::{Offset, ReplayPage, Snapshot};
 
+/// Events that are sent in one write at most.
+const MAX_TOGETHER: usize = 512;
 const UNKNOWN: &str = "what was delivered is unknown";
 
 /// One replay: of a subscriber, for one time of being behind.
@@ -60,9 +62,10 @@ impl CatchUp {
         }
     }
 
-    /// Sends the next event of a step, or finishes the step.
+    /// Sends the next events of a step in one write, or finishes the step.
     fn send_next(&mut self, mut events: StepEvents) -> WalkStep<()> {
-        let Some((event, offset)) = events.next() else {
+        let next = events.next(MAX_TOGETHER);
+        let Some((first, _)) = next.first() else {
             let mut state = self.subscriber.state();
             if state.replay_generation() == Some(self.generation) {
                 state.complete_to_offset = Arc::new(events.end());
@@ -74,45 +77,95 @@ impl CatchUp {
             self.state = StepState::Sending(events);
             return WalkStep::Backlogged { taken_bytes: None };
         }
-        let offset = Arc::new(offset);
         let taken_bytes = transport.backlog().taken_bytes;
-        let mut state = self.subscriber.state();
-        if state.replay_generation() != Some(self.generation) {
+        let sent = match Reload::of(first) {
+            Some(reload) => self.send_reload(next, &reload),
+            None => self.send_together(next, events.repeated_to()),
+        };
+        let Some((done, outcome)) = sent else {
             return WalkStep::Done(());
-        }
-        if let Some(reload) = Reload::of(&event) {
-            let named = state.take_reload(&event, &reload, &offset, false);
-            state.complete_to_offset = offset;
-            drop(state);
-            self.hub
-                .send_resyncs(&self.subscriber, &named, Reload::REASON);
-            events.pop();
-            self.state = StepState::Sending(events);
-            return WalkStep::Sent;
-        }
-        // The subscriber may have left the room meanwhile, and joined it again.
-        if state.wants(&event) {
-            let is_exact = !state.is_inexact(&offset, events.repeated_to());
-            match transport.send(&Outgoing::stored_if_exact(event, &offset, is_exact)) {
-                SendOutcome::Sent => {
-                    state.last_sent_offset = is_exact.then(|| offset.clone());
-                    self.hub.metrics.replayed.inc();
-                }
-                SendOutcome::Closed => return WalkStep::Done(()),
-                SendOutcome::Full => {
-                    drop(state);
-                    self.state = StepState::Sending(events);
-                    return WalkStep::Backlogged {
-                        taken_bytes: Some(taken_bytes),
-                    };
+        };
+        events.pop(done);
+        match outcome {
+            SendOutcome::Sent => {
+                self.state = StepState::Sending(events);
+                WalkStep::sent(done)
+            }
+            SendOutcome::Closed => WalkStep::Done(()),
+            SendOutcome::Full => {
+                self.state = StepState::Sending(events);
+                WalkStep::Backlogged {
+                    taken_bytes: Some(taken_bytes),
                 }
             }
         }
-        state.complete_to_offset = offset;
-        drop(state);
-        events.pop();
-        self.state = StepState::Sending(events);
-        WalkStep::Sent
+    }
+
+    /// Says how many of these events are done with, and what became of the next one. `None`: this replay has no business any more.
+    fn send_together(
+        &self,
+        next: Vec<(Arc<Event>, Offset)>,
+        repeated_to: &Snapshot,
+    ) -> Option<(usize, SendOutcome)> {
+        // Before the lock is taken, for which the broadcast waits.
+        let mut next: Vec<_> = next
+            .into_iter()
+            .map(|(event, offset)| {
+                let outgoing = Outgoing::stored(event.clone(), &offset);
+                (event, Arc::new(offset), outgoing)
+            })
+            .collect();
+        let mut state = self.our_state()?;
+        let (mut wanted, mut last_is_exact) = (Vec::with_capacity(next.len()), Vec::new());
+        for (index, (event, offset, outgoing)) in next.iter_mut().enumerate() {
+            // The subscriber may have left the room meanwhile, and joined it again.
+            if !state.wants(event) {
+                continue;
+            }
+            let is_exact = !state.is_inexact(offset, repeated_to);
+            if !is_exact {
+                *outgoing = Outgoing::stored_if_exact(event.clone(), offset, false);
+            }
+            wanted.push(index);
+            last_is_exact.push(is_exact);
+        }
+        let outgoing: Vec<_> = wanted.iter().map(|index| &next[*index].2).collect();
+        let (taken, outcome) = self.subscriber.transport.send_together(&outgoing);
+        let done = wanted.get(taken).copied().unwrap_or(next.len());
+        if let Some(last) = taken.checked_sub(1) {
+            let offset = &next[wanted[last]].1;
+            state.last_sent_offset = last_is_exact[last].then(|| offset.clone());
+        }
+        if let Some((_, offset, _)) = next[..done].last() {
+            state.complete_to_offset = offset.clone();
+        }
+        self.hub.metrics.replayed.inc_by(taken as u64);
+        Some((done, outcome))
+    }
+
+    /// The same for an event that has rooms reloaded.
+    fn send_reload(
+        &self,
+        next: Vec<(Arc<Event>, Offset)>,
+        reload: &Reload,
+    ) -> Option<(usize, SendOutcome)> {
+        let (event, offset) = next.into_iter().next()?;
+        let offset = Arc::new(offset);
+        let named = {
+            let mut state = self.our_state()?;
+            let named = state.take_reload(&event, reload, &offset, false);
+            state.complete_to_offset = offset;
+            named
+        };
+        self.hub
+            .send_resyncs(&self.subscriber, &named, Reload::REASON);
+        Some((1, SendOutcome::Sent))
+    }
+
+    /// The subscriber's state, for as long as it is this replay that serves it.
+    fn our_state(&self) -> Option<MutexGuard<'_, DeliveryState>> {
+        let state = self.subscriber.state();
+        (state.replay_generation() == Some(self.generation)).then_some(state)
     }
 
     fn give_up(&self, reason: &str) {

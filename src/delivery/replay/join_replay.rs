@@ -11,10 +11,13 @@ use crate::delivery::hub::Hub;
 use crate::delivery::outgoing::Outgoing;
 use crate::delivery::reload::is_of;
 use crate::delivery::rooms::{JoinError, JoinProgress};
-use crate::delivery::subscriber::Subscriber;
+use crate::delivery::subscriber::{DeliveryState, Subscriber};
 use crate::delivery::subscriber_transport::SendOutcome;
-use crate::event::Room;
+use crate::event::{Event, Room};
 use crate::offset::{JoiningRoom, Offset, ReplayPage};
+
+/// Events that are sent in one write at most: their offsets are made under the subscriber's lock, for which the broadcast waits.
+const MAX_TOGETHER: usize = 64;
 
 /// How a join with an offset went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,13 +118,14 @@ impl JoinReplay {
         WalkStep::Done(outcome)
     }
 
-    /// Sends the next event of a step, or finishes the step.
+    /// Sends the next events of a step in one write, or finishes the step.
     fn send_next(&mut self, mut events: StepEvents) -> WalkStep<Outcome> {
-        let Some((event, here)) = events.next() else {
+        let next = events.next(MAX_TOGETHER);
+        let Some((first, here)) = next.first() else {
             self.have = events.end();
             return WalkStep::Sent;
         };
-        if event.room.is_of_reloads() {
+        if first.room.is_of_reloads() {
             return WalkStep::Done(Ok(JoinReplayOutcome::Lost));
         }
         let transport = &*self.subscriber.transport;
@@ -142,35 +146,58 @@ impl JoinReplay {
             }
             return WalkStep::Sent;
         }
-        let joining = JoiningRoom {
-            room: self.room.tag(),
-            seen: here.seen.clone(),
-        };
-        let offset = Offset {
-            joining_room: Some(Box::new(joining)),
-            ..(*state.complete_to_offset).clone()
-        };
-        let is_exact = !state.has_untold_reload();
-        match transport.send(&Outgoing::stored_if_exact(event, &offset, is_exact)) {
+        let (taken, outcome) = self.send_together(&next, &mut state);
+        drop(state);
+        self.hub.metrics.replayed.inc_by(taken as u64);
+        self.replayed += taken as u64;
+        if let Some((_, here)) = next[..taken].last() {
+            self.last_replayed = Some(Arc::new(here.clone()));
+        }
+        events.pop(taken);
+        match outcome {
             SendOutcome::Sent => {
-                state.last_sent_offset = is_exact.then(|| Arc::new(offset));
-            }
-            SendOutcome::Closed => return WalkStep::Done(Ok(JoinReplayOutcome::Gone)),
-            SendOutcome::Full => {
-                drop(state);
                 self.state = StepState::Sending(events);
-                return WalkStep::Backlogged {
+                WalkStep::sent(taken)
+            }
+            SendOutcome::Closed => WalkStep::Done(Ok(JoinReplayOutcome::Gone)),
+            SendOutcome::Full => {
+                self.state = StepState::Sending(events);
+                WalkStep::Backlogged {
                     taken_bytes: Some(taken_bytes),
-                };
+                }
             }
         }
-        drop(state);
-        self.hub.metrics.replayed.inc();
-        self.replayed += 1;
-        self.last_replayed = Some(Arc::new(here));
-        events.pop();
-        self.state = StepState::Sending(events);
-        WalkStep::Sent
+    }
+
+    /// Says how many of these events were sent, and what became of the next one.
+    fn send_together(
+        &self,
+        next: &[(Arc<Event>, Offset)],
+        state: &mut DeliveryState,
+    ) -> (usize, SendOutcome) {
+        let is_exact = !state.has_untold_reload();
+        let offset = |here: &Offset| {
+            let joining = JoiningRoom {
+                room: self.room.tag(),
+                seen: here.seen.clone(),
+            };
+            Offset {
+                joining_room: Some(Box::new(joining)),
+                ..(*state.complete_to_offset).clone()
+            }
+        };
+        let offsets: Vec<_> = next.iter().map(|(_, here)| offset(here)).collect();
+        let outgoing: Vec<_> = next
+            .iter()
+            .zip(&offsets)
+            .map(|((event, _), offset)| Outgoing::stored_if_exact(event.clone(), offset, is_exact))
+            .collect();
+        let outgoing: Vec<_> = outgoing.iter().collect();
+        let (taken, outcome) = self.subscriber.transport.send_together(&outgoing);
+        if let Some(last) = offsets[..taken].last() {
+            state.last_sent_offset = is_exact.then(|| Arc::new(last.clone()));
+        }
+        (taken, outcome)
     }
 }
 

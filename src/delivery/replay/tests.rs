@@ -144,3 +144,33 @@ async fn whoever_is_ahead_wakes_the_reader_and_goes_on_with_the_broadcast() {
     until("the replay", || is_live(&ana)).await;
     assert_eq!((ana.sent_ids(), ana.resyncs()), (vec![], 0));
 }
+
+#[tokio::test]
+async fn few_replays_are_at_work_at_a_time() {
+    let (hub, behind) = hub_at(10);
+    let fakes: Vec<_> = (0..3 * AT_WORK as u64)
+        .map(|id| Fake::behind(&hub, id, 10, &["a"]))
+        .collect();
+    let events: Vec<_> = (1..=100).map(|id| (id, 11, "a")).collect();
+    pass_batch(&hub, &batch(10, 20, &events));
+    let _running = run(&hub, ScriptedSource::default(), behind);
+    for fake in &fakes {
+        hub.start_replay(&fake.subscriber);
+    }
+    let begun = |fake: &&Fake| !fake.sent_ids().is_empty();
+    let mut most = 0;
+    while !fakes.iter().all(is_live) {
+        tokio::task::yield_now().await;
+        let at_work = fakes.iter().filter(|fake| !is_live(fake));
+        most = most.max(at_work.filter(begun).count());
+    }
+    assert!(most > 0 && most <= AT_WORK, "{most} at a time");
+    for fake in &fakes {
+        assert_eq!(fake.sent_ids().len(), 100);
+        assert_eq!(
+            fake.writes(),
+            1,
+            "what is sent together is written together"
+        );
+    }
+}

@@ -1,7 +1,7 @@
 //! What the two kinds of replay have in common: the way from one step to the next, and the sending of a step's events.
 //!
-//! A walk is advanced by one event at a time and holds no lock in between, so that whatever else happens to the subscriber
-//! may happen between any two. It waits for nothing: what it needs is the answer to [`ReplayWalk::advance`].
+//! A walk is advanced by a few events at a time, which are written together, and holds no lock in between, so that whatever else
+//! happens to the subscriber may happen there. It waits for nothing: what it needs is the answer to [`ReplayWalk::advance`].
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,11 +11,19 @@ use crate::delivery::subscriber_transport::SubscriberTransport;
 use crate::event::{Event, Room};
 use crate::offset::{Offset, ReplayPage, RoomRange, Seen, Snapshot};
 
+/// Bytes that are sent together, and what a frame has beside its payload.
+const MAX_BYTES: usize = 128 * 1024;
+const FRAME_BYTES: usize = 100;
+/// From so many events on others come first.
+const MANY: usize = 64;
+
 /// What a walk did, or what it needs to go on.
 #[derive(Debug)]
 pub(in crate::delivery) enum WalkStep<T> {
-    /// An event was sent or left out, or a step was finished: go on.
+    /// Events were sent or left out, or a step was finished: go on.
     Sent,
+    /// So many were sent that others come first.
+    SentMany,
     /// Too much waits for the client. With a number it must also have taken more than so many bytes.
     Backlogged { taken_bytes: Option<u64> },
     /// These ranges are to be read.
@@ -41,6 +49,17 @@ pub(in crate::delivery) trait ReplayWalk {
     fn stays_ahead(&mut self) -> Self::Outcome;
     /// The client has gone.
     fn ended(&mut self) -> Self::Outcome;
+}
+
+impl<T> WalkStep<T> {
+    /// So many events were sent or left out.
+    pub(super) fn sent(events: usize) -> Self {
+        if events < MANY {
+            Self::Sent
+        } else {
+            Self::SentMany
+        }
+    }
 }
 
 /// Where a walk stands.
@@ -119,10 +138,22 @@ impl StepEvents {
         }
     }
 
-    /// The next event, with the offset of whoever has it.
-    pub(super) fn next(&self) -> Option<(Arc<Event>, Offset)> {
-        let (event, seen) = self.events.front()?;
-        Some((event.clone(), self.step.offset(seen.clone())))
+    /// The next events, each with the offset of whoever has it: `most` at most, and no more bytes than may be sent together. One that
+    /// has rooms reloaded comes alone.
+    pub(super) fn next(&self, most: usize) -> Vec<(Arc<Event>, Offset)> {
+        let (mut next, mut bytes) = (Vec::new(), 0);
+        for (event, seen) in self.events.iter().take(most) {
+            bytes += event.payload.get().len() + FRAME_BYTES;
+            let stands_alone = event.room.is_of_reloads();
+            if !next.is_empty() && (stands_alone || bytes > MAX_BYTES) {
+                break;
+            }
+            next.push((event.clone(), self.step.offset(seen.clone())));
+            if stands_alone {
+                break;
+            }
+        }
+        next
     }
 
     /// Events that come again after a crash are none later than this.
@@ -130,9 +161,9 @@ impl StepEvents {
         &self.step.repeated_to
     }
 
-    /// The next event is done with.
-    pub(super) fn pop(&mut self) {
-        self.events.pop_front();
+    /// The next `count` events are done with.
+    pub(super) fn pop(&mut self, count: usize) {
+        self.events.drain(..count);
     }
 
     /// The offset of whoever has them all.
@@ -165,115 +196,4 @@ pub(super) fn is_backlogged(transport: &dyn SubscriberTransport) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::delivery::fakes::{EPOCH, event, replay_page, snapshot};
-    use crate::offset::ReadRange;
-
-    /// From everything below 10 to everything below 20, after the event 1 and up to `upto`.
-    fn step(upto: Option<i64>) -> ReplayStep {
-        ReplayStep {
-            range: ReadRange {
-                before: snapshot(10),
-                batch: snapshot(20),
-                after: 1,
-                upto,
-            },
-            epoch: EPOCH,
-            durable: true,
-            repeated_to: snapshot(0),
-            events: None,
-        }
-    }
-
-    /// The ids that are sent, with how far whoever has them is in this batch; `None` for its end.
-    fn sent(mut events: StepEvents) -> Vec<(i64, Option<i64>)> {
-        let mut sent = Vec::new();
-        while let Some((event, offset)) = events.next() {
-            sent.push((event.id, place(&offset.seen)));
-            events.pop();
-        }
-        sent
-    }
-
-    fn place(seen: &Seen) -> Option<i64> {
-        match seen {
-            Seen::Part { id, .. } => Some(*id),
-            Seen::All(all) => {
-                assert_eq!(*all, snapshot(20));
-                None
-            }
-        }
-    }
-
-    #[test]
-    fn events_at_hand_are_sent_without_a_read() {
-        let mut step = step(None);
-        step.events = Some(vec![event(2, 11, "r")]);
-        let mut state = StepState::default();
-        let begun: WalkStep<()> = state.begin(step, || panic!("nobody reads"));
-        assert!(matches!(begun, WalkStep::Sent));
-        assert!(state.take_reading().is_none());
-    }
-
-    #[test]
-    fn a_read_is_of_the_steps_range_in_each_room() {
-        let mut state = StepState::default();
-        let rooms = || vec!["a".into(), "b".into()];
-        let WalkStep::<()>::NeedsPage(ranges) = state.begin(step(Some(9)), rooms) else {
-            panic!("nothing is at hand");
-        };
-        let range = |room: &str, upto| RoomRange {
-            room: room.into(),
-            before: snapshot(10),
-            batch: Some(snapshot(20)),
-            after: 1,
-            upto,
-        };
-        let reloads = Room::of_reloads();
-        let reloads = reloads.as_str();
-        assert_eq!(ranges, [range("a", 9), range("b", 9), range(reloads, 9)]);
-        assert!(state.take_reading().is_some());
-        assert!(state.take_reading().is_none(), "once");
-        let whole = ranges_of(&step(None), ["a".into()]);
-        assert_eq!(whole, [range("a", i64::MAX), range(reloads, i64::MAX)]);
-    }
-
-    #[test]
-    fn of_a_shared_page_a_step_takes_what_is_its_own() {
-        let events = [
-            (1, 11, "r"),
-            (2, 9, "r"),
-            (3, 12, "r"),
-            (4, 25, "r"),
-            (5, 13, "x"),
-            (6, 14, "r"),
-        ];
-        let page = replay_page(30, &events, None);
-        let of_page =
-            |upto| StepEvents::of_page(step(upto), &page, |event| event.room == "r".into());
-        let whole = of_page(None);
-        assert_eq!(place(&whole.end().seen), None);
-        assert_eq!(sent(whole), [(3, Some(3)), (6, None)]);
-        let until_5 = of_page(Some(5));
-        assert_eq!(place(&until_5.end().seen), Some(5));
-        assert_eq!(sent(until_5), [(3, Some(5))]);
-    }
-
-    #[test]
-    fn a_page_that_ends_early_ends_the_step_there() {
-        let page = replay_page(30, &[(2, 11, "r"), (3, 12, "r")], Some(4));
-        let events = StepEvents::of_page(step(None), &page, |_| true);
-        assert_eq!(place(&events.end().seen), Some(4));
-        assert_eq!(sent(events), [(2, Some(2)), (3, Some(3))]);
-    }
-
-    #[test]
-    fn an_offset_of_a_step_is_of_its_time() {
-        let mut step = step(None);
-        step.durable = false;
-        let events = StepEvents::at_hand(step, vec![event(2, 11, "r")]);
-        let (_, offset) = events.next().expect("an event");
-        assert_eq!((offset.epoch, offset.durable), (EPOCH, false));
-    }
-}
+mod tests;

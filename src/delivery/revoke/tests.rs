@@ -130,8 +130,10 @@ fn a_replay_on_the_way_into_a_room_ends_with_the_right() {
             let events = [(1, 11, "a:1"), (2, 12, "a:1"), (3, 13, "a:1")];
             assert!(walk.take_page(&replay_page(20, &events, None)).is_none());
         }
+        ana.set_capacity(1);
         walk.advance();
         assert_eq!(ana.sent_ids(), [1]);
+        ana.set_capacity(9);
         let revocation = Revocation {
             subject: "ana".to_owned(),
             issuer: None,
@@ -159,7 +161,10 @@ fn a_replay_whose_right_stands_goes_on_when_another_has_ended() {
     let have = offset_at(10);
     let mut walk = JoinReplay::new(hub, ana.subscriber.clone(), "a:1".into(), &have);
     walk.advance();
+    ana.set_capacity(1);
     walk.advance();
+    assert_eq!(ana.sent_ids(), [1]);
+    ana.set_capacity(9);
     ana.subscriber.state().access.renew();
     let outcome = loop {
         if let WalkStep::Done(outcome) = walk.advance() {

@@ -1,6 +1,7 @@
 use super::*;
 use crate::delivery::access::JoinBegun;
 use crate::delivery::fakes::{FakeTransport, Received, broadcast_event, event, offset_at};
+use crate::delivery::subscriber_transport::SendOutcome;
 use crate::offset::Seen;
 
 /// A live subscriber at the broadcast's event 0, with these rooms.

@@ -35,15 +35,21 @@ impl SessionOwners {
         }
     }
 
-    /// A connection has ended. If its resume session belongs to a later one already, nothing changes.
-    pub(crate) fn release(&self, session: &ResumeSession) {
+    /// The connection of this server that a resume session belongs to, if it is one.
+    pub(crate) fn owner(&self, pid: &PidHash) -> Option<i64> {
+        self.owners().get(pid).map(|current| current.owner)
+    }
+
+    /// A connection has ended. False: its resume session belongs to a later one already, and nothing changes.
+    pub(crate) fn release(&self, session: &ResumeSession) -> bool {
         let mut owners = self.owners();
-        if owners
+        let is_ours = owners
             .get(&session.pid)
-            .is_some_and(|current| current.owner == session.owner)
-        {
+            .is_some_and(|current| current.owner == session.owner);
+        if is_ours {
             owners.remove(&session.pid);
         }
+        is_ours
     }
 
     /// The resume session belongs to the connection `owner`, of this or another server. Any other connection that has it here is

@@ -12,11 +12,13 @@ use std::task::{Context, Poll, ready};
 
 use rustls::ServerConfig;
 
-use super::{Connection, MAX_SLICES, Out, Phase};
+use super::{Connection, Out, Phase};
 use crate::transport::tls::Tls;
 
 /// What is encrypted at once: a record's most (RFC 8446, section 5.1).
 const PIECE_BYTES: usize = 16 * 1024;
+/// Of how many frames that is at most.
+const PIECE_SLICES: usize = 64;
 
 impl Connection {
     /// Speaks TLS from the first byte on.
@@ -83,7 +85,7 @@ impl Connection {
     /// Encrypts the next piece of the backlog.
     pub(super) fn seal_backlog(&self, out: &mut Out) {
         let Some(tls) = &mut out.tls else { return };
-        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+        let mut slices = [IoSlice::new(&[]); PIECE_SLICES];
         let (mut count, mut left) = (0, PIECE_BYTES);
         for (slice, bytes) in slices.iter_mut().zip(&out.backlog) {
             let part = &bytes[..bytes.len().min(left)];

@@ -5,6 +5,8 @@ use std::task::Waker;
 
 use bytes::{Buf as _, Bytes};
 
+use super::MAX_BACKLOG_BYTES;
+use crate::delivery::SendOutcome;
 use crate::transport::incoming::Incoming;
 use crate::transport::reading::Reading;
 use crate::transport::tls::Tls;
@@ -57,6 +59,21 @@ impl Out {
     pub(in crate::transport) fn push(&mut self, bytes: Bytes) {
         self.backlog_bytes += bytes.len();
         self.backlog.push_back(bytes);
+    }
+
+    /// Whether a frame may wait, too; a larger one only alone.
+    pub(in crate::transport) fn has_room_for(&self, frame: &Bytes) -> bool {
+        self.backlog_bytes == 0 || self.backlog_bytes + frame.len() <= MAX_BACKLOG_BYTES
+    }
+
+    /// Holds a frame back until CONNECT has passed.
+    pub(in crate::transport) fn hold(&mut self, frame: Bytes) -> SendOutcome {
+        let held: usize = self.held.iter().map(Bytes::len).sum();
+        if held + frame.len() > MAX_BACKLOG_BYTES && held > 0 {
+            return SendOutcome::Full;
+        }
+        self.held.push_back(frame);
+        SendOutcome::Sent
     }
 
     /// Whether anything is accepted and not with the kernel yet.

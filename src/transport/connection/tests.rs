@@ -104,6 +104,42 @@ async fn what_waits_for_a_slow_client_arrives_whole_and_in_order() {
 }
 
 #[tokio::test]
+async fn frames_that_are_sent_together_arrive_whole_and_in_order() {
+    let (connection, mut stream, mut client) = connected().await;
+    let numbered = |n: u32| frame::text(&[n.to_string().as_bytes(), &[b'x'; 2_000]]);
+    let frames: Vec<Bytes> = (0..1_000).map(numbered).collect();
+    let send = |frames: &[Bytes]| connection.send_together(frames.iter().cloned());
+    assert_eq!(send(&frames), (0, SendOutcome::Closed), "HTTP still");
+    connection.open("p");
+    assert_eq!(send(&frames[..10]), (10, SendOutcome::Sent));
+    stream
+        .write_all(&frame::text(&[CONNECT]))
+        .await
+        .expect("written");
+    assert_eq!(send(&frames[10..300]), (290, SendOutcome::Sent));
+    let (taken, outcome) = send(&frames[300..]);
+    assert_eq!(outcome, SendOutcome::Full);
+    assert!(taken > 0 && connection.meter().0 <= MAX_BACKLOG_BYTES);
+    let greeted = frame::text(&[GREETED]);
+    let expected = [&greeted[..], &frames[..300 + taken].concat()].concat();
+    // The task that reads drives what waits; the client sends nothing until it has everything.
+    let driver = async {
+        let mut one = [0];
+        stream.read_exact(&mut one).await.map(|_| ())
+    };
+    let peer = async {
+        let got = read(&mut client, expected.len()).await;
+        client.write_all(b"x").await.expect("written");
+        got
+    };
+    let (driven, got) = tokio::join!(driver, peer);
+    driven.expect("the client's byte");
+    assert!(got == expected, "altered or out of order");
+    connection.cut();
+    assert_eq!(send(&frames), (0, SendOutcome::Closed));
+}
+
+#[tokio::test]
 async fn for_a_client_that_takes_nothing_a_bounded_amount_waits() {
     let (connection, mut stream, _client) = open().await;
     let frame = frame::text(&[&[b'x'; 100_000]]);

@@ -12,7 +12,7 @@ fn catch_up(hub: &Arc<Hub>, fake: &Fake) -> CatchUp {
 fn advance(walk: &mut CatchUp) -> WalkStep<()> {
     loop {
         match walk.advance() {
-            WalkStep::Sent => {}
+            WalkStep::Sent | WalkStep::SentMany => {}
             other => return other,
         }
     }
@@ -68,7 +68,7 @@ fn it_pauses_while_much_waits_for_the_client() {
     let mut walk = catch_up(&hub, &ana);
     for _ in 0..2 {
         let paused = advance(&mut walk);
-        assert!(matches!(paused, WalkStep::Backlogged { taken_bytes: None }));
+        assert!(matches!(paused, WalkStep::Backlogged { .. }));
     }
     assert_eq!(ana.sent_ids(), [1]);
     ana.set_capacity(2);

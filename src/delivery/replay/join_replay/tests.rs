@@ -11,7 +11,7 @@ fn join(hub: &Arc<Hub>, fake: &Fake, have: u64) -> JoinReplay {
 fn advance(walk: &mut JoinReplay) -> WalkStep<Outcome> {
     loop {
         match walk.advance() {
-            WalkStep::Sent => {}
+            WalkStep::Sent | WalkStep::SentMany => {}
             other => return other,
         }
     }
