@@ -594,23 +594,23 @@ begin
   end if;
   insert into rowcast.events (room, event, data, source)
   select case when octet_length(room) between 14 and 513 then room end,
-         event,
+         'message:new',
          case when octet_length(room) between 14 and 513 and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
               else rowcast.unusual(case when octet_length(room) between 14 and 513 then room end, data, origin, 'public.letters', '{id,sent}') end,
          'public.letters'
   from (
-    select e.room, e.event, e.origin,
-           case e.payload
-             when 1 then (select row_to_json(o.*) from (select (select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat' as chat, after -> 'body' as body, replace(after ->> 'sent', '+00:00', 'Z') as sent) o) as message, (after ->> 'chat') as "contactId") o)
-           end as data
+    select after as origin, room_after as room, row_to_json(rowcast_payload.*) as data
     from (
       select after, 'conversation:' || (after ->> 'chat') as room_after
       from (select case when rowcast.is_plain('public_letters') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.careful_row(t.*, tg_relid::text) end as after from new_rows t offset 0) t
       where true
     ) t
     cross join lateral (
-      select 1 as step, room_after as room, 'message:new' as event, after as origin, 1 as payload
-    ) e
+      select after ->> 'id' as id, after ->> 'chat' as chat, after -> 'body' as body, replace(after ->> 'sent', '+00:00', 'Z') as sent
+    ) rowcast_row
+    cross join lateral (
+      select rowcast_row as message, (after ->> 'chat') as "contactId"
+    ) rowcast_payload
     offset 0
   ) e;
   return null;
@@ -726,33 +726,24 @@ CREATE FUNCTION rowcast.capture_public_messages_delete() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET "TimeZone" TO 'UTC'
     SET jit TO 'off'
-    SET "DateStyle" TO 'ISO, MDY'
-    SET "IntervalStyle" TO 'postgres'
-    SET bytea_output TO 'hex'
-    SET extra_float_digits TO '1'
-    SET lc_monetary TO 'C'
-    SET quote_all_identifiers TO 'off'
     AS $$
 begin
   insert into rowcast.events (room, event, data, source)
   select case when octet_length(room) between 14 and 513 then room end,
-         event,
+         'message:deleted',
          case when octet_length(room) between 14 and 513 and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
               else rowcast.unusual(case when octet_length(room) between 14 and 513 then room end, data, origin, 'public.messages', '{id}') end,
          'public.messages'
   from (
-    select e.room, e.event, e.origin,
-           case e.payload
-             when 1 then (select row_to_json(o.*) from (select (before ->> 'contact_id') as "contactId", before ->> 'id' as "messageId") o)
-           end as data
+    select before as origin, room_before as room, row_to_json(rowcast_payload.*) as data
     from (
       select before, 'conversation:' || (before ->> 'contact_id') as room_before
-      from (select case when rowcast.is_plain('public_messages') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.careful_row(t.*, 'public_messages') end as before from old_rows t offset 0) t
+      from (select case when rowcast.is_plain('public_messages') and rowcast.is_unstyled('public_messages') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_messages') end as before from old_rows t offset 0) t
       where true
     ) t
     cross join lateral (
-      select 1 as step, room_before as room, 'message:deleted' as event, before as origin, 1 as payload
-    ) e
+      select (before ->> 'contact_id') as "contactId", before ->> 'id' as "messageId"
+    ) rowcast_payload
     offset 0
   ) e;
   return null;
@@ -777,33 +768,27 @@ CREATE FUNCTION rowcast.capture_public_messages_insert() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET "TimeZone" TO 'UTC'
     SET jit TO 'off'
-    SET "DateStyle" TO 'ISO, MDY'
-    SET "IntervalStyle" TO 'postgres'
-    SET bytea_output TO 'hex'
-    SET extra_float_digits TO '1'
-    SET lc_monetary TO 'C'
-    SET quote_all_identifiers TO 'off'
     AS $$
 begin
   insert into rowcast.events (room, event, data, source)
   select case when octet_length(room) between 14 and 513 then room end,
-         event,
+         'message:new',
          case when octet_length(room) between 14 and 513 and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
               else rowcast.unusual(case when octet_length(room) between 14 and 513 then room end, data, origin, 'public.messages', '{id}') end,
          'public.messages'
   from (
-    select e.room, e.event, e.origin,
-           case e.payload
-             when 1 then (select row_to_json(o.*) from (select (select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'contact_id' as "contactId", after -> 'direction' as direction, after -> 'author' as author, after -> 'body' as body, after -> 'status' as status, after -> 'external_id' as "externalId", after -> 'metadata' as metadata, replace(after ->> 'created_at', '+00:00', 'Z') as "createdAt", replace(after ->> 'updated_at', '+00:00', 'Z') as "updatedAt") o) as message, (after ->> 'contact_id') as "contactId") o)
-           end as data
+    select after as origin, room_after as room, row_to_json(rowcast_payload.*) as data
     from (
       select after, 'conversation:' || (after ->> 'contact_id') as room_after
-      from (select case when rowcast.is_plain('public_messages') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.careful_row(t.*, 'public_messages') end as after from new_rows t offset 0) t
+      from (select case when rowcast.is_plain('public_messages') and rowcast.is_unstyled('public_messages') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_messages') end as after from new_rows t offset 0) t
       where true
     ) t
     cross join lateral (
-      select 1 as step, room_after as room, 'message:new' as event, after as origin, 1 as payload
-    ) e
+      select after ->> 'id' as id, after ->> 'contact_id' as "contactId", after -> 'direction' as direction, after -> 'author' as author, after -> 'body' as body, after -> 'status' as status, after -> 'external_id' as "externalId", after -> 'metadata' as metadata, replace(after ->> 'created_at', '+00:00', 'Z') as "createdAt", replace(after ->> 'updated_at', '+00:00', 'Z') as "updatedAt"
+    ) rowcast_row
+    cross join lateral (
+      select rowcast_row as message, (after ->> 'contact_id') as "contactId"
+    ) rowcast_payload
     offset 0
   ) e;
   return null;
@@ -851,12 +836,6 @@ CREATE FUNCTION rowcast.capture_public_messages_update() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET "TimeZone" TO 'UTC'
     SET jit TO 'off'
-    SET "DateStyle" TO 'ISO, MDY'
-    SET "IntervalStyle" TO 'postgres'
-    SET bytea_output TO 'hex'
-    SET extra_float_digits TO '1'
-    SET lc_monetary TO 'C'
-    SET quote_all_identifiers TO 'off'
     AS $$
 begin
   insert into rowcast.events (room, event, data, source)
@@ -881,8 +860,8 @@ begin
                    'conversation:' || (after ->> 'contact_id') as room_after
       -- One call of the executor fills both tables, so position pairs the rows, even when keys change.
       -- FULL, because a full join never runs as a nested loop, and the plan is kept for updates of any size.
-      from (select row_number() over () as place, case when rowcast.is_plain('public_messages') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.careful_row(t.*, 'public_messages') end as before from old_rows t) b
-      full join (select row_number() over () as place, case when rowcast.is_plain('public_messages') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.careful_row(t.*, 'public_messages') end as after from new_rows t) a using (place)
+      from (select row_number() over () as place, case when rowcast.is_plain('public_messages') and rowcast.is_unstyled('public_messages') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_messages') end as before from old_rows t) b
+      full join (select row_number() over () as place, case when rowcast.is_plain('public_messages') and rowcast.is_unstyled('public_messages') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_messages') end as after from new_rows t) a using (place)
       offset 0) t
     ) t
     cross join lateral (
@@ -939,15 +918,12 @@ CREATE FUNCTION rowcast.capture_public_notes_insert() RETURNS trigger
 begin
   insert into rowcast.events (room, event, data, source)
   select case when octet_length(room) between 7 and 506 then room end,
-         event,
+         'message:new',
          case when octet_length(room) between 7 and 506 and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
               else rowcast.unusual(case when octet_length(room) between 7 and 506 then room end, data, origin, 'public.notes', '{id}') end,
          'public.notes'
   from (
-    select e.room, e.event, e.origin,
-           case e.payload
-             when 1 then (select row_to_json(o.*) from (select (select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat_id' as "chatId", after -> 'body' as body) o) as message, (after -> 'chat' ->> 'jid') as "contactId") o)
-           end as data
+    select after as origin, room_after as room, row_to_json(rowcast_payload.*) as data
     from (
       select after, 'order:' || (after -> 'chat' ->> 'jid') as room_after
       from (with rows_0 as materialized (select case when rowcast.is_plain('public_notes') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.careful_row(t.*, 'public_notes') end as after from new_rows t), found_1 as materialized (
@@ -958,8 +934,11 @@ begin
       where true
     ) t
     cross join lateral (
-      select 1 as step, room_after as room, 'message:new' as event, after as origin, 1 as payload
-    ) e
+      select after ->> 'id' as id, after ->> 'chat_id' as "chatId", after -> 'body' as body
+    ) rowcast_row
+    cross join lateral (
+      select rowcast_row as message, (after -> 'chat' ->> 'jid') as "contactId"
+    ) rowcast_payload
     offset 0
   ) e;
   return null;
@@ -1072,33 +1051,24 @@ CREATE FUNCTION rowcast.capture_public_wa_delete() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET "TimeZone" TO 'UTC'
     SET jit TO 'off'
-    SET "DateStyle" TO 'ISO, MDY'
-    SET "IntervalStyle" TO 'postgres'
-    SET bytea_output TO 'hex'
-    SET extra_float_digits TO '1'
-    SET lc_monetary TO 'C'
-    SET quote_all_identifiers TO 'off'
     AS $$
 begin
   insert into rowcast.events (room, event, data, source)
   select case when octet_length(room) between 14 and 513 then room end,
-         event,
+         'message:deleted',
          case when octet_length(room) between 14 and 513 and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
               else rowcast.unusual(case when octet_length(room) between 14 and 513 then room end, data, origin, 'public.wa', '{wa_id}') end,
          'public.wa'
   from (
-    select e.room, e.event, e.origin,
-           case e.payload
-             when 1 then (select row_to_json(o.*) from (select (before ->> 'chat') as "contactId", before ->> 'wa_id' as "messageId") o)
-           end as data
+    select before as origin, room_before as room, row_to_json(rowcast_payload.*) as data
     from (
       select before, 'conversation:' || (before ->> 'chat') as room_before
-      from (select case when rowcast.is_plain('public_wa') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.careful_row(t.*, 'public_wa') end as before from old_rows t offset 0) t
+      from (select case when rowcast.is_plain('public_wa') and rowcast.is_unstyled('public_wa') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_wa') end as before from old_rows t offset 0) t
       where true
     ) t
     cross join lateral (
-      select 1 as step, room_before as room, 'message:deleted' as event, before as origin, 1 as payload
-    ) e
+      select (before ->> 'chat') as "contactId", before ->> 'wa_id' as "messageId"
+    ) rowcast_payload
     offset 0
   ) e;
   return null;
@@ -1123,33 +1093,27 @@ CREATE FUNCTION rowcast.capture_public_wa_insert() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET "TimeZone" TO 'UTC'
     SET jit TO 'off'
-    SET "DateStyle" TO 'ISO, MDY'
-    SET "IntervalStyle" TO 'postgres'
-    SET bytea_output TO 'hex'
-    SET extra_float_digits TO '1'
-    SET lc_monetary TO 'C'
-    SET quote_all_identifiers TO 'off'
     AS $$
 begin
   insert into rowcast.events (room, event, data, source)
   select case when octet_length(room) between 14 and 513 then room end,
-         event,
+         'message:new',
          case when octet_length(room) between 14 and 513 and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
               else rowcast.unusual(case when octet_length(room) between 14 and 513 then room end, data, origin, 'public.wa', '{wa_id}') end,
          'public.wa'
   from (
-    select e.room, e.event, e.origin,
-           case e.payload
-             when 1 then (select row_to_json(o.*) from (select (select row_to_json(o.*) from (select after ->> 'wa_id' as id, after ->> 'wa_id' as "waId", after ->> 'chat' as chat, coalesce('{"0": "sent", "1": "delivered", "2": "read"}'::jsonb -> (after ->> 'ack'), after -> 'ack') as ack, after -> 'body' as body, rowcast.zoned(after ->> 'sent', 'America/Bogota') as sent) o) as message, (after ->> 'chat') as "contactId") o)
-           end as data
+    select after as origin, room_after as room, row_to_json(rowcast_payload.*) as data
     from (
       select after, 'conversation:' || (after ->> 'chat') as room_after
-      from (select case when rowcast.is_plain('public_wa') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.careful_row(t.*, 'public_wa') end as after from new_rows t offset 0) t
+      from (select case when rowcast.is_plain('public_wa') and rowcast.is_unstyled('public_wa') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_wa') end as after from new_rows t offset 0) t
       where true
     ) t
     cross join lateral (
-      select 1 as step, room_after as room, 'message:new' as event, after as origin, 1 as payload
-    ) e
+      select after ->> 'wa_id' as id, after ->> 'wa_id' as "waId", after ->> 'chat' as chat, coalesce('{"0": "sent", "1": "delivered", "2": "read"}'::jsonb -> (after ->> 'ack'), after -> 'ack') as ack, after -> 'body' as body, rowcast.zoned(after ->> 'sent', 'America/Bogota') as sent
+    ) rowcast_row
+    cross join lateral (
+      select rowcast_row as message, (after ->> 'chat') as "contactId"
+    ) rowcast_payload
     offset 0
   ) e;
   return null;
@@ -1197,12 +1161,6 @@ CREATE FUNCTION rowcast.capture_public_wa_update() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET "TimeZone" TO 'UTC'
     SET jit TO 'off'
-    SET "DateStyle" TO 'ISO, MDY'
-    SET "IntervalStyle" TO 'postgres'
-    SET bytea_output TO 'hex'
-    SET extra_float_digits TO '1'
-    SET lc_monetary TO 'C'
-    SET quote_all_identifiers TO 'off'
     AS $$
 begin
   insert into rowcast.events (room, event, data, source)
@@ -1227,8 +1185,8 @@ begin
                    'conversation:' || (after ->> 'chat') as room_after
       -- One call of the executor fills both tables, so position pairs the rows, even when keys change.
       -- FULL, because a full join never runs as a nested loop, and the plan is kept for updates of any size.
-      from (select row_number() over () as place, case when rowcast.is_plain('public_wa') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.careful_row(t.*, 'public_wa') end as before from old_rows t) b
-      full join (select row_number() over () as place, case when rowcast.is_plain('public_wa') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.careful_row(t.*, 'public_wa') end as after from new_rows t) a using (place)
+      from (select row_number() over () as place, case when rowcast.is_plain('public_wa') and rowcast.is_unstyled('public_wa') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_wa') end as before from old_rows t) b
+      full join (select row_number() over () as place, case when rowcast.is_plain('public_wa') and rowcast.is_unstyled('public_wa') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_wa') end as after from new_rows t) a using (place)
       offset 0) t
     ) t
     cross join lateral (
@@ -1261,7 +1219,7 @@ COMMENT ON FUNCTION rowcast.capture_public_wa_update() IS 'Rowcast: captures eac
 --
 
 CREATE FUNCTION rowcast.capture_sql(definition rowcast.attached, operation text) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE
+    LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 declare
@@ -1274,6 +1232,8 @@ declare
   says_moved boolean := false;
   moved text;
   joinable text := rowcast.joinable_sql(definition);
+  -- The statement where there is one event.
+  one text;
 begin
   for rule in
     select r.room, r.suffix, r.condition, rowcast.keeps_key_sql(definition, r.events) as keeps_key, e as rule, e ->> 'event' as event, e -> 'payload' as payload,
@@ -1288,6 +1248,8 @@ begin
     if payload <> all (payloads) then
       payloads := payloads || payload;
     end if;
+    one := rowcast.one_event_sql(definition, rule.rule, rule.suffix, rule.side,
+      rowcast.cause_sql(operation, rule.rule, rule.suffix, rule.condition, rule.keeps_key), joinable, rows);
     moved := null;
     if operation = 'update' then
       moved := ', false as moved';
@@ -1301,6 +1263,9 @@ begin
         cardinality(events) + 1, rule.side, rule.suffix, rule.event, rule.side, array_position(payloads, payload)) || coalesce(moved, '')
       || coalesce(E'\n      where ' || rowcast.cause_sql(operation, rule.rule, rule.suffix, rule.condition, rule.keeps_key), ''));
   end loop;
+  if operation <> 'update' and cardinality(events) = 1 and one is not null then
+    return one;
+  end if;
 
   return format($sql$  insert into rowcast.events (room, event, data, source)
   select case when %7$s then room end,
@@ -2878,7 +2843,7 @@ ALTER FUNCTION rowcast.found_member_sql(name text) OWNER TO postgres;
 --
 
 CREATE FUNCTION rowcast.found_rows_sql(definition rowcast.attached, operation text) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE
+    LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 declare
@@ -2938,13 +2903,11 @@ ALTER FUNCTION rowcast.found_sql(lookup jsonb) OWNER TO postgres;
 --
 
 CREATE FUNCTION rowcast.function_sql(definition rowcast.attached, operation text) RETURNS text
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE sql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
   select format($sql$create or replace function rowcast.%1$I() returns trigger
-language plpgsql security definer set search_path = pg_catalog, pg_temp set timezone = 'UTC' set jit = off set datestyle = 'ISO, MDY'
-set intervalstyle = 'postgres' set bytea_output = 'hex' set extra_float_digits = 1 set lc_monetary = 'C'
-set quote_all_identifiers = off%6$s as $capture$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set timezone = 'UTC' set jit = off%7$s%6$s as $capture$
 %4$sbegin
 %5$s%2$s
   return null;
@@ -2957,7 +2920,10 @@ comment on function rowcast.%1$I() is %3$L;$sql$,
     case when definition.tree or definition.by_row then E'#variable_conflict use_variable\n' else '' end,
     rowcast.only_of_parts_sql(definition, operation),
     -- Its plan has parameters, and would be made anew for each of the first calls.
-    case when definition.tree or definition.by_row then ' set plan_cache_mode = force_generic_plan' else '' end)
+    case when definition.tree or definition.by_row then ' set plan_cache_mode = force_generic_plan' else '' end,
+    case when rowcast.sets_style(definition) then $settings$ set datestyle = 'ISO, MDY'
+set intervalstyle = 'postgres' set bytea_output = 'hex' set extra_float_digits = 1 set lc_monetary = 'C'
+set quote_all_identifiers = off$settings$ else '' end)
 $_$;
 
 
@@ -3170,6 +3136,49 @@ end $$;
 ALTER FUNCTION rowcast.is_plain(capture text) OWNER TO postgres;
 
 --
+-- Name: is_styled(oid); Type: FUNCTION; Schema: rowcast; Owner: postgres
+--
+
+CREATE FUNCTION rowcast.is_styled(type oid) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+  select not exists (
+    select from pg_type t
+    where t.oid = is_styled.type
+      and case when t.typlen = -1 and t.typelem <> 0 then t.typelem else t.oid end in (
+        'boolean'::regtype, 'smallint'::regtype, 'integer'::regtype, 'bigint'::regtype, 'numeric'::regtype, 'text'::regtype,
+        'varchar'::regtype, 'bpchar'::regtype, 'name'::regtype, 'uuid'::regtype, 'json'::regtype, 'jsonb'::regtype, 'date'::regtype,
+        'timestamp'::regtype, 'timestamptz'::regtype, 'inet'::regtype, 'cidr'::regtype))
+$$;
+
+
+ALTER FUNCTION rowcast.is_styled(type oid) OWNER TO postgres;
+
+--
+-- Name: is_unstyled(text); Type: FUNCTION; Schema: rowcast; Owner: postgres
+--
+
+CREATE FUNCTION rowcast.is_unstyled(capture text) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  return coalesce((
+    select bool_and(not rowcast.is_styled(a.atttypid))
+    from pg_proc p
+    join pg_trigger t on t.tgfoid = p.oid and not t.tgisinternal
+    join pg_attribute a on a.attrelid = t.tgrelid and a.attnum > 0 and not a.attisdropped
+    where p.pronamespace = 'rowcast'::regnamespace
+      and p.proname in ('capture_' || capture || '_insert', 'capture_' || capture || '_update', 'capture_' || capture || '_delete')), false);
+exception when others then
+  return false;
+end $$;
+
+
+ALTER FUNCTION rowcast.is_unstyled(capture text) OWNER TO postgres;
+
+--
 -- Name: joinable_sql(text); Type: FUNCTION; Schema: rowcast; Owner: postgres
 --
 
@@ -3207,12 +3216,15 @@ ALTER FUNCTION rowcast.joinable_sql(definition rowcast.attached) OWNER TO postgr
 --
 
 CREATE FUNCTION rowcast.json_row_sql(definition rowcast.attached) RETURNS text
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE sql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
-  select format('case when rowcast.is_plain(%1$L) and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) '
-                'else rowcast.careful_row(t.*, %2$s) end', definition.capture,
-                case when definition.tree then 'tg_relid::text' else quote_literal(definition.capture) end)
+  select format('case when rowcast.is_plain(%1$L)%3$s and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) '
+                'else rowcast.%4$s(t.*, %2$s) end', definition.capture,
+                case when definition.tree then 'tg_relid::text' else quote_literal(definition.capture) end,
+                case when not sets_style then format(' and rowcast.is_unstyled(%L)', definition.capture) end,
+                case when sets_style then 'careful_row' else 'styled_row' end)
+  from rowcast.sets_style(definition) as sets_style
 $_$;
 
 
@@ -3654,6 +3666,29 @@ $$;
 ALTER FUNCTION rowcast.member_sql(lookup text, col text, side text, is_text boolean) OWNER TO postgres;
 
 --
+-- Name: members_sql(rowcast.attached, jsonb, text, text); Type: FUNCTION; Schema: rowcast; Owner: postgres
+--
+
+CREATE FUNCTION rowcast.members_sql(definition rowcast.attached, template jsonb, side text, row_alias text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  return (
+    select string_agg(
+      format('%s as %I',
+        case when value = '"{row}"' and row_alias is not null then row_alias
+             when key = 'messageId' and jsonb_typeof(value) = 'string' and (select bool_and(alone) from rowcast.placeholders(value))
+                  and exists (select from rowcast.placeholders(value) p where p.name not in ('row', 'room', 'contactId', 'at'))
+             then rowcast.placeholder_text_sql(definition, (select p.name from rowcast.placeholders(value) p), side)
+             else rowcast.payload_sql(definition, value, side) end, key), ', ')
+    from jsonb_each(template));
+end $$;
+
+
+ALTER FUNCTION rowcast.members_sql(definition rowcast.attached, template jsonb, side text, row_alias text) OWNER TO postgres;
+
+--
 -- Name: named_by(rowcast.attached, text); Type: FUNCTION; Schema: rowcast; Owner: postgres
 --
 
@@ -3797,6 +3832,52 @@ end $$;
 ALTER FUNCTION rowcast.note_removal() OWNER TO postgres;
 
 --
+-- Name: one_event_sql(rowcast.attached, jsonb, text, text, text, text, text); Type: FUNCTION; Schema: rowcast; Owner: postgres
+--
+
+CREATE FUNCTION rowcast.one_event_sql(definition rowcast.attached, rule jsonb, suffix text, side text, cause text, joinable text, rows text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+declare
+  template jsonb := rule -> 'payload';
+begin
+  if jsonb_typeof(template) is distinct from 'object' or template = '{}' then
+    return null;
+  end if;
+  if exists (
+    select from (
+      select jsonb_object_keys(template) union all select member from rowcast.row_members(definition, side)
+    ) names (name)
+    where name in ('after', 'before', 'rowcast_row', 'rowcast_payload') or starts_with(name, 'room_')) then
+    return null;
+  end if;
+  return format($sql$  insert into rowcast.events (room, event, data, source)
+  select case when %3$s then room end,
+         %4$L,
+         case when %3$s and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
+              else rowcast.unusual(case when %3$s then room end, data, origin, %1$L, %2$L) end,
+         %1$L
+  from (
+    select %5$s as origin, room_%5$s%6$s as room, row_to_json(rowcast_payload.*) as data
+    from (%7$s
+    ) t%8$s
+    cross join lateral (
+      select %9$s
+    ) rowcast_payload%10$s
+    offset 0
+  ) e;$sql$,
+    definition.source, definition.key_columns, joinable, rule ->> 'event', side, suffix, rows,
+    case when exists (select from jsonb_each(template) where value = '"{row}"') then format(E'\n    cross join lateral (\n      select %s\n    ) rowcast_row', (
+      select string_agg(format('%s as %I', value, member), ', ' order by place) from rowcast.row_members(definition, side))) else '' end,
+    rowcast.members_sql(definition, template, side, 'rowcast_row'),
+    coalesce(E'\n    where ' || cause, ''));
+end $_$;
+
+
+ALTER FUNCTION rowcast.one_event_sql(definition rowcast.attached, rule jsonb, suffix text, side text, cause text, joinable text, rows text) OWNER TO postgres;
+
+--
 -- Name: only_ids(json); Type: FUNCTION; Schema: rowcast; Owner: postgres
 --
 
@@ -3928,14 +4009,7 @@ begin
                                        else quote_literal(template) || '::jsonb' end;
   end if;
   if jsonb_typeof(template) = 'object' then
-    return (
-      select format('(select row_to_json(o.*) from (select %s) o)', string_agg(
-        format('%s as %I',
-          case when key = 'messageId' and jsonb_typeof(value) = 'string' and (select bool_and(alone) from rowcast.placeholders(value))
-                    and exists (select from rowcast.placeholders(value) p where p.name not in ('row', 'room', 'contactId', 'at'))
-               then rowcast.placeholder_text_sql(definition, (select p.name from rowcast.placeholders(value) p), side)
-               else rowcast.payload_sql(definition, value, side) end, key), ', '))
-      from jsonb_each(template));
+    return format('(select row_to_json(o.*) from (select %s) o)', rowcast.members_sql(definition, template, side, null));
   elsif jsonb_typeof(template) = 'array' then
     return (
       select format('to_json(array[%s])', string_agg(
@@ -4782,7 +4856,7 @@ ALTER FUNCTION rowcast.row_sql(definition rowcast.attached, side text) OWNER TO 
 --
 
 CREATE FUNCTION rowcast.rows_sql(definition rowcast.attached, operation text) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE
+    LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 declare
@@ -4857,6 +4931,27 @@ ALTER FUNCTION rowcast.server_secret() OWNER TO postgres;
 
 COMMENT ON FUNCTION rowcast.server_secret() IS 'what the tags of offsets and notifications are made with; for servers alone';
 
+
+--
+-- Name: sets_style(rowcast.attached); Type: FUNCTION; Schema: rowcast; Owner: postgres
+--
+
+CREATE FUNCTION rowcast.sets_style(definition rowcast.attached) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+  select coalesce(definition.tree, true) or coalesce(definition.by_row, true)
+    or exists (select from rowcast.lookups_of(definition))
+    or coalesce((
+      select bool_or(rowcast.is_styled(a.atttypid))
+      from pg_attribute a
+      where a.attnum > 0 and not a.attisdropped and a.attrelid = coalesce(rowcast.relation_of(definition.capture),
+        (select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace
+         where array[nspname, relname]::text[] = parse_ident(definition.source)))), true)
+$$;
+
+
+ALTER FUNCTION rowcast.sets_style(definition rowcast.attached) OWNER TO postgres;
 
 --
 -- Name: shown_members(rowcast.attached, jsonb); Type: FUNCTION; Schema: rowcast; Owner: postgres
@@ -4962,6 +5057,28 @@ end $$;
 
 
 ALTER FUNCTION rowcast.store_whatsapp(request text) OWNER TO postgres;
+
+--
+-- Name: styled_row(record, text); Type: FUNCTION; Schema: rowcast; Owner: postgres
+--
+
+CREATE FUNCTION rowcast.styled_row(source_row record, capture text) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
+    SET "DateStyle" TO 'ISO, MDY'
+    SET "IntervalStyle" TO 'postgres'
+    SET bytea_output TO 'hex'
+    SET extra_float_digits TO '1'
+    SET lc_monetary TO 'C'
+    SET quote_all_identifiers TO 'off'
+    AS $$
+begin
+  return rowcast.careful_row(source_row, capture);
+end $$;
+
+
+ALTER FUNCTION rowcast.styled_row(source_row record, capture text) OWNER TO postgres;
 
 --
 -- Name: tell_sources(); Type: FUNCTION; Schema: rowcast; Owner: postgres
@@ -5134,7 +5251,7 @@ ALTER FUNCTION rowcast.trigger_on_sql(definition rowcast.attached, operation tex
 --
 
 CREATE FUNCTION rowcast.trigger_sql(definition rowcast.attached, operation text) RETURNS text
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE sql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
   select case operation when 'truncate' then rowcast.truncate_function_sql(definition) else rowcast.function_sql(definition, operation) end
@@ -5308,31 +5425,34 @@ ALTER FUNCTION rowcast.unusual(room text, data json, origin jsonb, source text, 
 CREATE FUNCTION rowcast.wake() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
-declare
-  has_room boolean := true;
 begin
+  -- The lock can't be had while a reader sleeps, nor for the moment in which another writer makes these same two calls.
+  if pg_catalog.pg_try_advisory_lock(1919903602, 1) and pg_catalog.pg_advisory_unlock(1919903602, 1) then
+    return null;
+  end if;
   -- This transaction has inserted no event (the count is its own, kept unless track_counts is off): wake nobody.
   if pg_catalog.pg_stat_get_xact_tuples_inserted(tg_relid) operator(pg_catalog.=) 0
      and pg_catalog.current_setting('track_counts')::pg_catalog.bool then
     return null;
   end if;
-  -- The lock can't be had while a reader sleeps, nor for the moment in which another writer makes these same two calls.
-  -- The second try saves a needless NOTIFY in the latter case.
-  if not ((pg_catalog.pg_try_advisory_lock(1919903602, 1) and pg_catalog.pg_advisory_unlock(1919903602, 1))
-       or (pg_catalog.pg_try_advisory_lock(1919903602, 1) and pg_catalog.pg_advisory_unlock(1919903602, 1))) then
-    begin
-      begin
-        has_room := pg_catalog.pg_notification_queue_usage() operator(pg_catalog.<) '0.5'::pg_catalog.float8;
-      exception when others then
-        null; -- Somebody has revoked the function: then nobody knows.
-      end;
-      if has_room then
-        perform pg_catalog.pg_notify('rowcast', '');
-      end if;
-    exception when others then
-      null; -- The poll delivers.
-    end;
+  -- The second try saves a needless NOTIFY where it was another writer.
+  if pg_catalog.pg_try_advisory_lock(1919903602, 1) and pg_catalog.pg_advisory_unlock(1919903602, 1) then
+    return null;
   end if;
+  declare
+    has_room boolean := true;
+  begin
+    begin
+      has_room := pg_catalog.pg_notification_queue_usage() operator(pg_catalog.<) '0.5'::pg_catalog.float8;
+    exception when others then
+      null; -- Somebody has revoked the function: then nobody knows.
+    end;
+    if has_room then
+      perform pg_catalog.pg_notify('rowcast', '');
+    end if;
+  exception when others then
+    null; -- The poll delivers.
+  end;
   return null;
 end $$;
 
@@ -6672,7 +6792,7 @@ COPY public.letters_2026_01 (id, chat, body, sent) FROM stdin;
 --
 
 COPY public.message_statuses (id, message_id, status, error, occurred_at) FROM stdin;
-1	006615ec-5e2c-812b-8f85-81e42ee51ea2	delivered	\N	2026-11-28 23:45:35.053946+00
+1	00661600-f1e8-80d5-893a-7b63539f7830	delivered	\N	2026-11-29 01:17:38.673543+00
 \.
 
 
@@ -6681,8 +6801,8 @@ COPY public.message_statuses (id, message_id, status, error, occurred_at) FROM s
 --
 
 COPY public.messages (id, contact_id, direction, author, body, status, external_id, metadata, created_at, updated_at) FROM stdin;
-006615ec-5e2b-8c2d-88f5-ffea9dea19b7	42	inbound	Ana	of before	sent	\N	{}	2026-11-28 23:45:35.05598+00	2026-11-28 23:45:35.05598+00
-006615ec-5e2c-812b-8f85-81e42ee51ea2	42	outbound	bot	and its answer	delivered	\N	{}	2026-11-28 23:45:35.056186+00	2026-11-28 23:45:35.060856+00
+00661600-f1e7-8b71-a5a3-551b3d4885f6	42	inbound	Ana	of before	sent	\N	{}	2026-11-29 01:17:38.675709+00	2026-11-29 01:17:38.675709+00
+00661600-f1e8-80d5-893a-7b63539f7830	42	outbound	bot	and its answer	delivered	\N	{}	2026-11-29 01:17:38.675941+00	2026-11-29 01:17:38.681315+00
 \.
 
 
@@ -6700,7 +6820,7 @@ COPY public.notes (id, chat_id, body) FROM stdin;
 --
 
 COPY public.wa (wa_id, chat, ack, body, sent) FROM stdin;
-844197938335842305	7	1	of before	2026-11-28 23:45:35.053946
+844197938335842305	7	1	of before	2026-11-29 01:17:38.673543
 \.
 
 
@@ -6717,10 +6837,10 @@ COPY public.webhook_leftovers (id, kind, external_id, reason, item, received_at)
 --
 
 COPY rowcast.attached (source, capture, room, events, condition, key_columns, room_columns, columns, omit, key_case, order_column, careful, row_sql, attached_at, made, forms, as_text, words, defaults, timezone, lookups, rooms, order_columns, feeds, tree, by_row, always) FROM stdin;
-public.messages	public_messages	conversation:{contact_id}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "delete", "event": "message:deleted", "payload": {"contactId": "{contactId}", "messageId": "{id}"}}, {"on": "update", "event": "message:status", "columns": ["status"], "payload": {"at": "{updated_at}", "status": "{status}", "contactId": "{contactId}", "messageId": "{id}"}}, {"on": "update", "event": "message:updated", "columns": ["id", "contact_id", "direction", "author", "body", "external_id", "metadata", "created_at"], "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id}	{contact_id}	{id,contact_id,direction,author,body,status,external_id,metadata,created_at,updated_at}	{}	camel	created_at	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'contact_id' as "contactId", after -> 'direction' as direction, after -> 'author' as author, after -> 'body' as body, after -> 'status' as status, after -> 'external_id' as "externalId", after -> 'metadata' as metadata, replace(after ->> 'created_at', '+00:00', 'Z') as "createdAt", replace(after ->> 'updated_at', '+00:00', 'Z') as "updatedAt") o)	2026-11-28 23:45:34.970361+00	{"code": {"delete": ["774", "bdb7017375cd72fa4780a921427d2218"], "insert": ["774", "8c1f5486157052738ac0e4bfd7c0e88c"], "update": ["774", "a0db7c6be8e5b4a9fe3530212d444cbe"]}, "types": {"id": "2950", "body": "25", "author": "25", "status": "25", "metadata": "3802", "direction": "25", "contact_id": "25", "created_at": "1184", "updated_at": "1184", "external_id": "25"}}	{"created_at": "instant", "updated_at": "instant"}	\N	\N	\N	\N	\N	\N	\N	[{"key": ["id"], "room": "conversation:{contact_id}", "order": ["createdAt", "id"], "columns": [{"column": "contact_id", "lookup": null, "is_plain": true, "placeholder": "contact_id"}], "key_sql": "after ->> 'id'", "lookups": [], "members": ["author", "body", "contactId", "createdAt", "direction", "externalId", "id", "metadata", "status", "updatedAt"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'contact_id' as \\"contactId\\", after -> 'direction' as direction, after -> 'author' as author, after -> 'body' as body, after -> 'status' as status, after -> 'external_id' as \\"externalId\\", after -> 'metadata' as metadata, replace(after ->> 'created_at', '+00:00', 'Z') as \\"createdAt\\", replace(after ->> 'updated_at', '+00:00', 'Z') as \\"updatedAt\\") o)", "room_sql": "'conversation:' || (after ->> 'contact_id')", "id_column": null, "belongs_sql": "true"}]	f	f	f
-public.wa	public_wa	conversation:{chat}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "delete", "event": "message:deleted", "payload": {"contactId": "{contactId}", "messageId": "{wa_id}"}}, {"on": "update", "event": "message:status", "columns": ["ack"], "payload": {"at": "{at}", "status": "{ack}", "contactId": "{contactId}", "messageId": "{wa_id}"}}]	\N	{wa_id}	{chat}	{wa_id,chat,ack,body,sent}	{}	camel	sent	f	(select row_to_json(o.*) from (select after ->> 'wa_id' as id, after ->> 'wa_id' as "waId", after ->> 'chat' as chat, coalesce('{"0": "sent", "1": "delivered", "2": "read"}'::jsonb -> (after ->> 'ack'), after -> 'ack') as ack, after -> 'body' as body, rowcast.zoned(after ->> 'sent', 'America/Bogota') as sent) o)	2026-11-28 23:45:35.053946+00	{"code": {"delete": ["781", "15f3d9d2b212db543248dd0c995d9ea9"], "insert": ["781", "f79d943d02503ed58eef25a811789944"], "update": ["781", "b53a6447911f67204841170acf8be163"]}, "types": {"ack": "23", "body": "25", "chat": "25", "sent": "1114", "wa_id": "20"}}	{"sent": "local", "wa_id": "text"}	\N	{"ack": {"0": "sent", "1": "delivered", "2": "read"}}	\N	America/Bogota	\N	\N	\N	[{"key": ["id"], "room": "conversation:{chat}", "order": ["sent", "waId"], "columns": [{"column": "chat", "lookup": null, "is_plain": true, "placeholder": "chat"}], "key_sql": "after ->> 'wa_id'", "lookups": [], "members": ["ack", "body", "chat", "id", "sent", "waId"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'wa_id' as id, after ->> 'wa_id' as \\"waId\\", after ->> 'chat' as chat, coalesce('{\\"0\\": \\"sent\\", \\"1\\": \\"delivered\\", \\"2\\": \\"read\\"}'::jsonb -> (after ->> 'ack'), after -> 'ack') as ack, after -> 'body' as body, rowcast.zoned(after ->> 'sent', 'America/Bogota') as sent) o)", "room_sql": "'conversation:' || (after ->> 'chat')", "id_column": null, "belongs_sql": "true"}]	f	f	f
-public.letters	public_letters	conversation:{chat}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id,sent}	{chat}	{id,chat,body,sent}	{}	camel	sent	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat' as chat, after -> 'body' as body, replace(after ->> 'sent', '+00:00', 'Z') as sent) o)	2026-11-28 23:45:35.053946+00	{"code": {"insert": ["782", "5133fb0f27ee28ed689c0bf2c16cede5"], "update": ["782", "ab3073f844017e4afa0056284a88e8c9"]}, "types": {"id": "20", "body": "25", "chat": "25", "sent": "1184"}}	{"id": "text", "sent": "instant"}	\N	\N	\N	\N	\N	\N	\N	[{"key": ["id", "sent"], "room": "conversation:{chat}", "order": ["sent", "id"], "columns": [{"column": "chat", "lookup": null, "is_plain": true, "placeholder": "chat"}], "key_sql": "concat_ws(':', after ->> 'id', replace(after ->> 'sent', '+00:00', 'Z'))", "lookups": [], "members": ["body", "chat", "id", "sent"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat' as chat, after -> 'body' as body, replace(after ->> 'sent', '+00:00', 'Z') as sent) o)", "room_sql": "'conversation:' || (after ->> 'chat')", "id_column": "id", "belongs_sql": "true"}]	t	f	f
-public.notes	public_notes	order:{chat.jid}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id}	{}	{id,chat_id,body}	{}	camel	id	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat_id' as "chatId", after -> 'body' as body) o)	2026-11-28 23:45:35.053946+00	{"code": {"insert": ["783", "66eee117dab2d943491b83e90d8cb7fe"], "update": ["783", "8114ba8461141244e5c608b10db345c1"]}, "types": {"id": "20", "body": "25", "chat_id": "20"}}	{"id": "text", "chat_id": "text"}	\N	\N	\N	\N	{"chat": {"key": ["id"], "row": [], "table": "public.chats", "types": ["bigint"], "column": ["chat_id"], "columns": {"jid": null}}}	\N	\N	[{"key": ["id"], "room": "order:{chat.jid}", "order": ["id"], "columns": [{"column": "jid", "lookup": "chat", "is_plain": true, "placeholder": "chat.jid"}], "key_sql": "after ->> 'id'", "lookups": [{"key": ["id"], "own": ["chat_id"], "join": "c.id = (r.after ->> 'chat_id')::bigint", "name": "chat", "table": "public.chats", "types": ["bigint"], "members": {"jid": "case when c.jid is distinct from null and pg_column_size(c.jid) <= 65536 then case when pg_typeof(c.jid)::oid < 16384 and pg_typeof(c.jid)::oid not in ('json'::regtype, 'json[]'::regtype) then to_jsonb(c.jid) else to_jsonb(format('%s', c.jid)) end end"}, "no_code": "c.relkind = 'r' and c.relfilenode = pg_relation_filenode(c.oid) and not exists (\\n      select from pg_attribute a join pg_type t on t.oid = a.atttypid\\n      where a.attrelid = c.oid and a.attname = any ('{id}') and t.oid >= 16384 and not (t.typtype = 'd' and t.typbasetype < 16384))\\n      and rowcast.plans_no_code(c.oid)"}], "members": ["body", "chatId", "id"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat_id' as \\"chatId\\", after -> 'body' as body) o)", "room_sql": "'order:' || (after -> 'chat' ->> 'jid')", "id_column": null, "belongs_sql": "true"}]	f	f	f
+public.messages	public_messages	conversation:{contact_id}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "delete", "event": "message:deleted", "payload": {"contactId": "{contactId}", "messageId": "{id}"}}, {"on": "update", "event": "message:status", "columns": ["status"], "payload": {"at": "{updated_at}", "status": "{status}", "contactId": "{contactId}", "messageId": "{id}"}}, {"on": "update", "event": "message:updated", "columns": ["id", "contact_id", "direction", "author", "body", "external_id", "metadata", "created_at"], "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id}	{contact_id}	{id,contact_id,direction,author,body,status,external_id,metadata,created_at,updated_at}	{}	camel	created_at	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'contact_id' as "contactId", after -> 'direction' as direction, after -> 'author' as author, after -> 'body' as body, after -> 'status' as status, after -> 'external_id' as "externalId", after -> 'metadata' as metadata, replace(after ->> 'created_at', '+00:00', 'Z') as "createdAt", replace(after ->> 'updated_at', '+00:00', 'Z') as "updatedAt") o)	2026-11-29 01:17:38.310171+00	{"code": {"delete": ["774", "67f4051fc7f449e2d17df530b4b43aff"], "insert": ["774", "f821025039cc7f22a2a09f322467b86f"], "update": ["774", "ce42088d6eb3688588334240850f126e"]}, "types": {"id": "2950", "body": "25", "author": "25", "status": "25", "metadata": "3802", "direction": "25", "contact_id": "25", "created_at": "1184", "updated_at": "1184", "external_id": "25"}}	{"created_at": "instant", "updated_at": "instant"}	\N	\N	\N	\N	\N	\N	\N	[{"key": ["id"], "room": "conversation:{contact_id}", "order": ["createdAt", "id"], "columns": [{"column": "contact_id", "lookup": null, "is_plain": true, "placeholder": "contact_id"}], "key_sql": "after ->> 'id'", "lookups": [], "members": ["author", "body", "contactId", "createdAt", "direction", "externalId", "id", "metadata", "status", "updatedAt"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'contact_id' as \\"contactId\\", after -> 'direction' as direction, after -> 'author' as author, after -> 'body' as body, after -> 'status' as status, after -> 'external_id' as \\"externalId\\", after -> 'metadata' as metadata, replace(after ->> 'created_at', '+00:00', 'Z') as \\"createdAt\\", replace(after ->> 'updated_at', '+00:00', 'Z') as \\"updatedAt\\") o)", "room_sql": "'conversation:' || (after ->> 'contact_id')", "id_column": null, "belongs_sql": "true"}]	f	f	f
+public.wa	public_wa	conversation:{chat}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "delete", "event": "message:deleted", "payload": {"contactId": "{contactId}", "messageId": "{wa_id}"}}, {"on": "update", "event": "message:status", "columns": ["ack"], "payload": {"at": "{at}", "status": "{ack}", "contactId": "{contactId}", "messageId": "{wa_id}"}}]	\N	{wa_id}	{chat}	{wa_id,chat,ack,body,sent}	{}	camel	sent	f	(select row_to_json(o.*) from (select after ->> 'wa_id' as id, after ->> 'wa_id' as "waId", after ->> 'chat' as chat, coalesce('{"0": "sent", "1": "delivered", "2": "read"}'::jsonb -> (after ->> 'ack'), after -> 'ack') as ack, after -> 'body' as body, rowcast.zoned(after ->> 'sent', 'America/Bogota') as sent) o)	2026-11-29 01:17:38.673543+00	{"code": {"delete": ["781", "a9516306a152f4addc1c46767398aadd"], "insert": ["781", "202cff9588f6a3cea53cf2c284ca95bc"], "update": ["781", "1f5f6f876803650b267d5f5af356c240"]}, "types": {"ack": "23", "body": "25", "chat": "25", "sent": "1114", "wa_id": "20"}}	{"sent": "local", "wa_id": "text"}	\N	{"ack": {"0": "sent", "1": "delivered", "2": "read"}}	\N	America/Bogota	\N	\N	\N	[{"key": ["id"], "room": "conversation:{chat}", "order": ["sent", "waId"], "columns": [{"column": "chat", "lookup": null, "is_plain": true, "placeholder": "chat"}], "key_sql": "after ->> 'wa_id'", "lookups": [], "members": ["ack", "body", "chat", "id", "sent", "waId"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'wa_id' as id, after ->> 'wa_id' as \\"waId\\", after ->> 'chat' as chat, coalesce('{\\"0\\": \\"sent\\", \\"1\\": \\"delivered\\", \\"2\\": \\"read\\"}'::jsonb -> (after ->> 'ack'), after -> 'ack') as ack, after -> 'body' as body, rowcast.zoned(after ->> 'sent', 'America/Bogota') as sent) o)", "room_sql": "'conversation:' || (after ->> 'chat')", "id_column": null, "belongs_sql": "true"}]	f	f	f
+public.letters	public_letters	conversation:{chat}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id,sent}	{chat}	{id,chat,body,sent}	{}	camel	sent	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat' as chat, after -> 'body' as body, replace(after ->> 'sent', '+00:00', 'Z') as sent) o)	2026-11-29 01:17:38.673543+00	{"code": {"insert": ["782", "1c2e29533d118cb709f869bc3e9687e1"], "update": ["782", "ab3073f844017e4afa0056284a88e8c9"]}, "types": {"id": "20", "body": "25", "chat": "25", "sent": "1184"}}	{"id": "text", "sent": "instant"}	\N	\N	\N	\N	\N	\N	\N	[{"key": ["id", "sent"], "room": "conversation:{chat}", "order": ["sent", "id"], "columns": [{"column": "chat", "lookup": null, "is_plain": true, "placeholder": "chat"}], "key_sql": "concat_ws(':', after ->> 'id', replace(after ->> 'sent', '+00:00', 'Z'))", "lookups": [], "members": ["body", "chat", "id", "sent"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat' as chat, after -> 'body' as body, replace(after ->> 'sent', '+00:00', 'Z') as sent) o)", "room_sql": "'conversation:' || (after ->> 'chat')", "id_column": "id", "belongs_sql": "true"}]	t	f	f
+public.notes	public_notes	order:{chat.jid}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id}	{}	{id,chat_id,body}	{}	camel	id	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat_id' as "chatId", after -> 'body' as body) o)	2026-11-29 01:17:38.673543+00	{"code": {"insert": ["783", "0756dd77493f44a6ef7038eb388c2ece"], "update": ["783", "8114ba8461141244e5c608b10db345c1"]}, "types": {"id": "20", "body": "25", "chat_id": "20"}}	{"id": "text", "chat_id": "text"}	\N	\N	\N	\N	{"chat": {"key": ["id"], "row": [], "table": "public.chats", "types": ["bigint"], "column": ["chat_id"], "columns": {"jid": null}}}	\N	\N	[{"key": ["id"], "room": "order:{chat.jid}", "order": ["id"], "columns": [{"column": "jid", "lookup": "chat", "is_plain": true, "placeholder": "chat.jid"}], "key_sql": "after ->> 'id'", "lookups": [{"key": ["id"], "own": ["chat_id"], "join": "c.id = (r.after ->> 'chat_id')::bigint", "name": "chat", "table": "public.chats", "types": ["bigint"], "members": {"jid": "case when c.jid is distinct from null and pg_column_size(c.jid) <= 65536 then case when pg_typeof(c.jid)::oid < 16384 and pg_typeof(c.jid)::oid not in ('json'::regtype, 'json[]'::regtype) then to_jsonb(c.jid) else to_jsonb(format('%s', c.jid)) end end"}, "no_code": "c.relkind = 'r' and c.relfilenode = pg_relation_filenode(c.oid) and not exists (\\n      select from pg_attribute a join pg_type t on t.oid = a.atttypid\\n      where a.attrelid = c.oid and a.attname = any ('{id}') and t.oid >= 16384 and not (t.typtype = 'd' and t.typbasetype < 16384))\\n      and rowcast.plans_no_code(c.oid)"}], "members": ["body", "chatId", "id"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat_id' as \\"chatId\\", after -> 'body' as body) o)", "room_sql": "'order:' || (after -> 'chat' ->> 'jid')", "id_column": null, "belongs_sql": "true"}]	f	f	f
 \.
 
 
@@ -6729,8 +6849,8 @@ public.notes	public_notes	order:{chat.jid}	[{"on": "insert", "event": "message:n
 --
 
 COPY rowcast.chat_migrations (version, description, installed_on, success, checksum, execution_time) FROM stdin;
-1	chat	2026-11-28 23:45:34.970361+00	t	\\x554460eda90394531867fd411b4151527aef270e1d903f8e0f3e9f3f9f680ce40e498420fc23d78438bb6d62a91e18f2	46276996
-2	webhook	2026-11-28 23:45:35.019173+00	t	\\x04c8e781614571c95f1e2885ca5bd125eb3fd011f43a3ea63837ba4f8d3e90cfbd898cf3d7b1bc8965eaa98a05987774	2057046
+1	chat	2026-11-29 01:17:38.310171+00	t	\\x554460eda90394531867fd411b4151527aef270e1d903f8e0f3e9f3f9f680ce40e498420fc23d78438bb6d62a91e18f2	216376076
+2	webhook	2026-11-29 01:17:38.553283+00	t	\\x04c8e781614571c95f1e2885ca5bd125eb3fd011f43a3ea63837ba4f8d3e90cfbd898cf3d7b1bc8965eaa98a05987774	2523441
 \.
 
 
@@ -6739,7 +6859,7 @@ COPY rowcast.chat_migrations (version, description, installed_on, success, check
 --
 
 COPY rowcast.epoch (only_row, value, system_identifier, timeline, database, recovered, pruned, relation, removed) FROM stdin;
-t	5372702010629639365	7713372717287054533	1	16723	{}	\N	16410	\N
+t	-9151612733906271376	7713396435353234277	1	16729	{}	\N	16410	\N
 \.
 
 
@@ -6748,15 +6868,15 @@ t	5372702010629639365	7713372717287054533	1	16723	{}	\N	16410	\N
 --
 
 COPY rowcast.events (id, xid, at, room, event, data, source, sync, traceparent) FROM stdin;
-1	780	2026-11-28 23:45:35.059842+00	conversation:42	message:new	{"message":{"id":"006615ec-5e2b-8c2d-88f5-ffea9dea19b7","contactId":"42","direction":"inbound","author":"Ana","body":"of before","status":"sent","externalId":null,"metadata":{},"createdAt":"2026-11-28T23:45:35.05598Z","updatedAt":"2026-11-28T23:45:35.05598Z"},"contactId":"42"}	public.messages	f	\N
-2	780	2026-11-28 23:45:35.060016+00	conversation:42	message:new	{"message":{"id":"006615ec-5e2c-812b-8f85-81e42ee51ea2","contactId":"42","direction":"outbound","author":"bot","body":"and its answer","status":"sent","externalId":null,"metadata":{},"createdAt":"2026-11-28T23:45:35.056186Z","updatedAt":"2026-11-28T23:45:35.056186Z"},"contactId":"42"}	public.messages	f	\N
-3	780	2026-11-28 23:45:35.06301+00	conversation:42	message:status	{"at":"2026-11-28T23:45:35.060856Z","status":"delivered","contactId":"42","messageId":"006615ec-5e2c-812b-8f85-81e42ee51ea2"}	public.messages	f	\N
-4	780	2026-11-28 23:45:35.110996+00	conversation:7	message:new	{"message":{"id":"844197938335842305","waId":"844197938335842305","chat":"7","ack":"sent","body":"of before","sent":"2026-11-29T04:45:35.053946Z"},"contactId":"7"}	public.wa	f	\N
-5	780	2026-11-28 23:45:35.112243+00	conversation:7	message:status	{"at":"2026-11-28T23:45:35.112232Z","status":"delivered","contactId":"7","messageId":"844197938335842305"}	public.wa	f	\N
-6	780	2026-11-28 23:45:35.137253+00	conversation:8	message:new	{"message":{"id":"1","chat":"8","body":"of before","sent":"2026-01-02T00:00:00Z"},"contactId":"8"}	public.letters	f	\N
-7	780	2026-11-28 23:45:35.16472+00	order:9	message:new	{"message":{"id":"1","chatId":"1","body":"of before"},"contactId":"9"}	public.notes	f	\N
-8	780	2026-11-28 23:45:35.164995+00	conversation:42	note	{"n": 1}	\N	f	\N
-9	780	2026-11-28 23:45:35.165595+00	rowcast:revocations	revoked	{"subject" : "user-7", "issuer" : null, "room" : "conversation:42", "at" : 1795909535, "reason" : null}	rowcast.revoke	t	\N
+1	780	2026-11-29 01:17:38.680307+00	conversation:42	message:new	{"message":{"id":"00661600-f1e7-8b71-a5a3-551b3d4885f6","contactId":"42","direction":"inbound","author":"Ana","body":"of before","status":"sent","externalId":null,"metadata":{},"createdAt":"2026-11-29T01:17:38.675709Z","updatedAt":"2026-11-29T01:17:38.675709Z"},"contactId":"42"}	public.messages	f	\N
+2	780	2026-11-29 01:17:38.680478+00	conversation:42	message:new	{"message":{"id":"00661600-f1e8-80d5-893a-7b63539f7830","contactId":"42","direction":"outbound","author":"bot","body":"and its answer","status":"sent","externalId":null,"metadata":{},"createdAt":"2026-11-29T01:17:38.675941Z","updatedAt":"2026-11-29T01:17:38.675941Z"},"contactId":"42"}	public.messages	f	\N
+3	780	2026-11-29 01:17:38.688564+00	conversation:42	message:status	{"at":"2026-11-29T01:17:38.681315Z","status":"delivered","contactId":"42","messageId":"00661600-f1e8-80d5-893a-7b63539f7830"}	public.messages	f	\N
+4	780	2026-11-29 01:17:38.799673+00	conversation:7	message:new	{"message":{"id":"844197938335842305","waId":"844197938335842305","chat":"7","ack":"sent","body":"of before","sent":"2026-11-29T06:17:38.673543Z"},"contactId":"7"}	public.wa	f	\N
+5	780	2026-11-29 01:17:38.801784+00	conversation:7	message:status	{"at":"2026-11-29T01:17:38.801771Z","status":"delivered","contactId":"7","messageId":"844197938335842305"}	public.wa	f	\N
+6	780	2026-11-29 01:17:38.844887+00	conversation:8	message:new	{"message":{"id":"1","chat":"8","body":"of before","sent":"2026-01-02T00:00:00Z"},"contactId":"8"}	public.letters	f	\N
+7	780	2026-11-29 01:17:38.901157+00	order:9	message:new	{"message":{"id":"1","chatId":"1","body":"of before"},"contactId":"9"}	public.notes	f	\N
+8	780	2026-11-29 01:17:38.901854+00	conversation:42	note	{"n": 1}	\N	f	\N
+9	780	2026-11-29 01:17:38.903098+00	rowcast:revocations	revoked	{"subject" : "user-7", "issuer" : null, "room" : "conversation:42", "at" : 1795915058, "reason" : null}	rowcast.revoke	t	\N
 \.
 
 
@@ -6765,27 +6885,27 @@ COPY rowcast.events (id, xid, at, room, event, data, source, sync, traceparent) 
 --
 
 COPY rowcast.migrations (version, description, installed_on, success, checksum, execution_time) FROM stdin;
-1	outbox	2026-11-28 23:45:34.906839+00	t	\\x75a971d2f4603775856135201badfc691b27ab5d60ae7d9b0dceb2a5e84e84448682c22aeeeff00fdbda40c0513a6e1b	2486427
-2	epoch	2026-11-28 23:45:34.911824+00	t	\\x7f6049ca7e880b20d0c8b70ccf233afa1c237306e92eb58c6d93272c19d2ae8b2ac8341e231e906bbf019877b944e416	2837740
-3	secret	2026-11-28 23:45:34.915408+00	t	\\x4814df5c13ff08d7b04045bc7bb5db919a3d148441296274280f9466fbae11c78578b8a8b200be847755d106ff4432ed	1837799
-4	sessions	2026-11-28 23:45:34.917845+00	t	\\x7d2fd89eb93642a55a3d6797160b480a1de77dac12b21915b195b428dda6abfc178ce70a12a585814761061539c9ba78	2091138
-5	attached	2026-11-28 23:45:34.92077+00	t	\\xa34bd31e460837c05bce157a503de8dd4fc8a871a995cdaef3b570c167e4135a1e9a219f45519571a1747ca393abbf89	2027182
-6	template	2026-11-28 23:45:34.923458+00	t	\\x4a7bc3f08d88241f891d4e4f3ce74c9e47b3434e5f6958ff217d65d4f087af51fe916d60162883fe6697f9e61913b812	751521
-7	values	2026-11-28 23:45:34.924748+00	t	\\x214d31af2d411d8f580629dbffe78831bca0d4c59e5043c053017adfe6cb0ca3b689019f9e942ef7e079fb91fa81ed15	1686785
-8	unusual	2026-11-28 23:45:34.926981+00	t	\\x3bcf99738d4b5ad716a1c91cc048b76ced06db99e4006446d59608bbab764d6d6387e6c1a905676ca72584337eacf24a	2855597
-9	lookups	2026-11-28 23:45:34.930503+00	t	\\xf7a0301423a0123108a8b0c2e3283e44397369c76a4584f04f45b2f53cd9d5f646e83fd79fb94419e969f2e83e62c113	2000763
-10	rooms	2026-11-28 23:45:34.933456+00	t	\\xb6dd351fe7e1d7de067053cb1700a149a66c0f79368ae99bad3a70037d5f53ac62c32177f739fc23fdfed0d0ba29e6d6	1093330
-11	capture	2026-11-28 23:45:34.935332+00	t	\\xebe3e3ab0744cf736fd044b5e0334c0d7c3142f41c92eeba5e9934cba81ed2e54afda6878266a400203daeda96e81845	1553015
-12	trees	2026-11-28 23:45:34.937763+00	t	\\x1331fe0629a2797db01f1804598aa5e533c85e7a5eec6480ca3a0fe4e1ff3bb2ffc7ddceb3ab73e1b612774397fb02db	1195412
-13	check	2026-11-28 23:45:34.939848+00	t	\\x628d0bb7762aaf98a755b4bb15991349544125cd0ce5d7ce062cc31a128a31ad5bff473a444f4186d50a85232b5d5ac4	1343413
-14	define	2026-11-28 23:45:34.942057+00	t	\\xbdc9bd9a93f5c471d855c548a068bdc76749491b72ed250ac8f0a058c251c7ec600e49e6b9ea437e72d97f70d359947c	1535800
-15	doubts	2026-11-28 23:45:34.94446+00	t	\\xd092817463f2bab89c137265f9cee204fbf740e731a6f0c1af8541b5d63556e8c7bf9ad0eae84c9905d77930561c88b9	1198206
-16	attach	2026-11-28 23:45:34.946546+00	t	\\x89d7e004fa1da1dd4902c0f3bef043957e0f6faa4ef5c3c5871fa62cb9d5edf02ea65fdaeff878d3a0b9612044f91820	1042293
-17	sources	2026-11-28 23:45:34.948479+00	t	\\x2a152b6f849f9d56c7ff1681054aa5518902b4e8d1bcda51e2b89aad077172ecd8c2d59199a1263d960e4004d8e30dfe	11227092
-18	preview	2026-11-28 23:45:34.961015+00	t	\\x5ffd895748f8f2d2e203d964b962ab9fe0bf737bb12e06767daceef17a1ea41e64d102062d03f12b1d956f894fa6a83b	982745
-19	emit	2026-11-28 23:45:34.962975+00	t	\\x462e28576a630c3d906bc50440f2f87633a3e9269b022bb1dab0f50e0879c5f0f960b754f18a811732d0a3f8b7a3b0cf	580315
-20	policy	2026-11-28 23:45:34.964507+00	t	\\x57a727789f34476a188dcb35a7aa2c23a685821b4b633360da43849ee1fdd2044dabddb66de75eef786ba70ca38470dc	2590277
-21	whatsapp	2026-11-28 23:45:34.96809+00	t	\\x1c62d25c7ce77444e01fc40199c877dd550c12d8448baf9cd5516bc6364cbcfa1e249fd2ffdf11c452bb26ad840fe4a2	1094631
+1	outbox	2026-11-29 01:17:37.947797+00	t	\\x7144d351d6ac02252b71eee577ac7b015c1200e73d1129ee395e5593df4392d8684322dfb5c9a5ff58cb340d37676c27	25175579
+2	epoch	2026-11-29 01:17:38.012549+00	t	\\x7f6049ca7e880b20d0c8b70ccf233afa1c237306e92eb58c6d93272c19d2ae8b2ac8341e231e906bbf019877b944e416	39915323
+3	secret	2026-11-29 01:17:38.098795+00	t	\\x4814df5c13ff08d7b04045bc7bb5db919a3d148441296274280f9466fbae11c78578b8a8b200be847755d106ff4432ed	5796661
+4	sessions	2026-11-29 01:17:38.112774+00	t	\\x7d2fd89eb93642a55a3d6797160b480a1de77dac12b21915b195b428dda6abfc178ce70a12a585814761061539c9ba78	14220950
+5	attached	2026-11-29 01:17:38.150634+00	t	\\xa34bd31e460837c05bce157a503de8dd4fc8a871a995cdaef3b570c167e4135a1e9a219f45519571a1747ca393abbf89	7134886
+6	template	2026-11-29 01:17:38.158715+00	t	\\x4a7bc3f08d88241f891d4e4f3ce74c9e47b3434e5f6958ff217d65d4f087af51fe916d60162883fe6697f9e61913b812	2651042
+7	values	2026-11-29 01:17:38.161965+00	t	\\x6397af7869e4abe84cdfd3686632ac171607393d39d0efffcadb98bbba8fae2d289927af41cd3430b9a7865330ecfc4b	4379699
+8	unusual	2026-11-29 01:17:38.166898+00	t	\\xc971ae98ab28a5781973f39cc7579eaaa8b5b9fce4786412f8a9d1c434293872b6adbd47b9121ef400d821da4e69c096	9423989
+9	lookups	2026-11-29 01:17:38.17706+00	t	\\xf7a0301423a0123108a8b0c2e3283e44397369c76a4584f04f45b2f53cd9d5f646e83fd79fb94419e969f2e83e62c113	3361351
+10	rooms	2026-11-29 01:17:38.181761+00	t	\\xb6dd351fe7e1d7de067053cb1700a149a66c0f79368ae99bad3a70037d5f53ac62c32177f739fc23fdfed0d0ba29e6d6	3497784
+11	capture	2026-11-29 01:17:38.185917+00	t	\\x77fbfd60a735d2f90ec0f4176e88fc4e8b8b00d4a80f07567f6638119829127f1df1d61e0cb4c12f656445c8f6a785ad	2122944
+12	trees	2026-11-29 01:17:38.188644+00	t	\\x1331fe0629a2797db01f1804598aa5e533c85e7a5eec6480ca3a0fe4e1ff3bb2ffc7ddceb3ab73e1b612774397fb02db	1312957
+13	check	2026-11-29 01:17:38.190467+00	t	\\x628d0bb7762aaf98a755b4bb15991349544125cd0ce5d7ce062cc31a128a31ad5bff473a444f4186d50a85232b5d5ac4	3102205
+14	define	2026-11-29 01:17:38.194199+00	t	\\xbdc9bd9a93f5c471d855c548a068bdc76749491b72ed250ac8f0a058c251c7ec600e49e6b9ea437e72d97f70d359947c	1725172
+15	doubts	2026-11-29 01:17:38.20162+00	t	\\xd092817463f2bab89c137265f9cee204fbf740e731a6f0c1af8541b5d63556e8c7bf9ad0eae84c9905d77930561c88b9	7906677
+16	attach	2026-11-29 01:17:38.221455+00	t	\\x89d7e004fa1da1dd4902c0f3bef043957e0f6faa4ef5c3c5871fa62cb9d5edf02ea65fdaeff878d3a0b9612044f91820	2633987
+17	sources	2026-11-29 01:17:38.233444+00	t	\\x2a152b6f849f9d56c7ff1681054aa5518902b4e8d1bcda51e2b89aad077172ecd8c2d59199a1263d960e4004d8e30dfe	37568033
+18	preview	2026-11-29 01:17:38.292338+00	t	\\x5ffd895748f8f2d2e203d964b962ab9fe0bf737bb12e06767daceef17a1ea41e64d102062d03f12b1d956f894fa6a83b	5243106
+19	emit	2026-11-29 01:17:38.298324+00	t	\\x462e28576a630c3d906bc50440f2f87633a3e9269b022bb1dab0f50e0879c5f0f960b754f18a811732d0a3f8b7a3b0cf	550070
+20	policy	2026-11-29 01:17:38.299572+00	t	\\x57a727789f34476a188dcb35a7aa2c23a685821b4b633360da43849ee1fdd2044dabddb66de75eef786ba70ca38470dc	4021906
+21	whatsapp	2026-11-29 01:17:38.305965+00	t	\\x1c62d25c7ce77444e01fc40199c877dd550c12d8448baf9cd5516bc6364cbcfa1e249fd2ffdf11c452bb26ad840fe4a2	3199610
 \.
 
 
@@ -6794,7 +6914,7 @@ COPY rowcast.migrations (version, description, installed_on, success, checksum, 
 --
 
 COPY rowcast.revocations (subject, issuer, room, revoked_at, reason) FROM stdin;
-user-7	\N	conversation:42	2026-11-28 23:45:35.165078+00	\N
+user-7	\N	conversation:42	2026-11-29 01:17:38.902147+00	\N
 \.
 
 
@@ -6803,7 +6923,7 @@ user-7	\N	conversation:42	2026-11-28 23:45:35.165078+00	\N
 --
 
 COPY rowcast.sessions (pid_hash, identity, owner, rooms, last_sent_offset, complete_to_offset, updated_at, ended_at, counted_for) FROM stdin;
-\\x8ad19f2664f3339c8c2d03467bdd098d	anonymous	7805150626858374736	{"conversation:42": ["AQIAkwYAnpV2rvHXofY"]}	AQIAkwYAnpV2rvHXofY	AQIAkwYAnpV2rvHXofY	2026-11-28 23:45:35.429089+00	2026-11-28 23:45:35.429089+00	\\xa15c9f518da60f6e69e3d5c2f986dc42
+\\xb30bb7de617423e8c0fd0b9ad7567bc6	anonymous	7055759229110160160	{"conversation:42": ["AQIAkwYA5GlO9s5wl-8"]}	AQIAkwYA5GlO9s5wl-8	AQIAkwYA5GlO9s5wl-8	2026-11-29 01:17:39.563878+00	2026-11-29 01:17:39.563878+00	\\xa15c9f518da60f6e69e3d5c2f986dc42
 \.
 
 
@@ -7906,6 +8026,20 @@ REVOKE ALL ON FUNCTION rowcast.is_plain(capture text) FROM PUBLIC;
 
 
 --
+-- Name: FUNCTION is_styled(type oid); Type: ACL; Schema: rowcast; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION rowcast.is_styled(type oid) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION is_unstyled(capture text); Type: ACL; Schema: rowcast; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION rowcast.is_unstyled(capture text) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION joinable_sql(template text); Type: ACL; Schema: rowcast; Owner: postgres
 --
 
@@ -8054,6 +8188,13 @@ REVOKE ALL ON FUNCTION rowcast.member_sql(lookup text, col text, side text, is_t
 
 
 --
+-- Name: FUNCTION members_sql(definition rowcast.attached, template jsonb, side text, row_alias text); Type: ACL; Schema: rowcast; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION rowcast.members_sql(definition rowcast.attached, template jsonb, side text, row_alias text) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION named_by(definition rowcast.attached, condition text); Type: ACL; Schema: rowcast; Owner: postgres
 --
 
@@ -8093,6 +8234,13 @@ REVOKE ALL ON FUNCTION rowcast.no_code_sql(lookup jsonb) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION rowcast.note_removal() FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION one_event_sql(definition rowcast.attached, rule jsonb, suffix text, side text, cause text, joinable text, rows text); Type: ACL; Schema: rowcast; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION rowcast.one_event_sql(definition rowcast.attached, rule jsonb, suffix text, side text, cause text, joinable text, rows text) FROM PUBLIC;
 
 
 --
@@ -8327,6 +8475,13 @@ REVOKE ALL ON FUNCTION rowcast.server_secret() FROM PUBLIC;
 
 
 --
+-- Name: FUNCTION sets_style(definition rowcast.attached); Type: ACL; Schema: rowcast; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION rowcast.sets_style(definition rowcast.attached) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION shown_members(definition rowcast.attached, template jsonb); Type: ACL; Schema: rowcast; Owner: postgres
 --
 
@@ -8345,6 +8500,13 @@ REVOKE ALL ON FUNCTION rowcast.signed(channel text, payload text) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION rowcast.store_whatsapp(request text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION styled_row(source_row record, capture text); Type: ACL; Schema: rowcast; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION rowcast.styled_row(source_row record, capture text) FROM PUBLIC;
 
 
 --
