@@ -64,34 +64,38 @@ create index events_xid on rowcast.events (xid);
 create index events_room on rowcast.events (room, xid, id);
 
 -- Runs once per statement that inserts events. Its numbers are literals and each of its names is qualified, because a call
--- to another function, or a search_path of its own, would cost every write.
+-- to another function, or a search_path of its own, would cost every write. An expression costs each transaction when it is first
+-- come to, so what is not asked while no reader sleeps stands behind the return.
 create function rowcast.wake() returns trigger
 language plpgsql as $$
-declare
-  has_room boolean := true;
 begin
+  -- The lock can't be had while a reader sleeps, nor for the moment in which another writer makes these same two calls.
+  if pg_catalog.pg_try_advisory_lock(1919903602, 1) and pg_catalog.pg_advisory_unlock(1919903602, 1) then
+    return null;
+  end if;
   -- This transaction has inserted no event (the count is its own, kept unless track_counts is off): wake nobody.
   if pg_catalog.pg_stat_get_xact_tuples_inserted(tg_relid) operator(pg_catalog.=) 0
      and pg_catalog.current_setting('track_counts')::pg_catalog.bool then
     return null;
   end if;
-  -- The lock can't be had while a reader sleeps, nor for the moment in which another writer makes these same two calls.
-  -- The second try saves a needless NOTIFY in the latter case.
-  if not ((pg_catalog.pg_try_advisory_lock(1919903602, 1) and pg_catalog.pg_advisory_unlock(1919903602, 1))
-       or (pg_catalog.pg_try_advisory_lock(1919903602, 1) and pg_catalog.pg_advisory_unlock(1919903602, 1))) then
-    begin
-      begin
-        has_room := pg_catalog.pg_notification_queue_usage() operator(pg_catalog.<) '0.5'::pg_catalog.float8;
-      exception when others then
-        null; -- Somebody has revoked the function: then nobody knows.
-      end;
-      if has_room then
-        perform pg_catalog.pg_notify('rowcast', '');
-      end if;
-    exception when others then
-      null; -- The poll delivers.
-    end;
+  -- The second try saves a needless NOTIFY where it was another writer.
+  if pg_catalog.pg_try_advisory_lock(1919903602, 1) and pg_catalog.pg_advisory_unlock(1919903602, 1) then
+    return null;
   end if;
+  declare
+    has_room boolean := true;
+  begin
+    begin
+      has_room := pg_catalog.pg_notification_queue_usage() operator(pg_catalog.<) '0.5'::pg_catalog.float8;
+    exception when others then
+      null; -- Somebody has revoked the function: then nobody knows.
+    end;
+    if has_room then
+      perform pg_catalog.pg_notify('rowcast', '');
+    end if;
+  exception when others then
+    null; -- The poll delivers.
+  end;
   return null;
 end $$;
 

@@ -39,6 +39,18 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
   where form is not null
 $$;
 
+-- Whether settings decide how a value of the type becomes text, besides the time zone; of a type that is not known to be free of that, too.
+create function rowcast.is_styled(type oid) returns boolean
+language sql stable set search_path = pg_catalog, pg_temp as $$
+  select not exists (
+    select from pg_type t
+    where t.oid = is_styled.type
+      and case when t.typlen = -1 and t.typelem <> 0 then t.typelem else t.oid end in (
+        'boolean'::regtype, 'smallint'::regtype, 'integer'::regtype, 'bigint'::regtype, 'numeric'::regtype, 'text'::regtype,
+        'varchar'::regtype, 'bpchar'::regtype, 'name'::regtype, 'uuid'::regtype, 'json'::regtype, 'jsonb'::regtype, 'date'::regtype,
+        'timestamp'::regtype, 'timestamptz'::regtype, 'inet'::regtype, 'cidr'::regtype))
+$$;
+
 -- The numbers in an array as strings, however many dimensions it has.
 create function rowcast.texts(value jsonb) returns jsonb
 language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
@@ -206,6 +218,21 @@ language sql immutable set search_path = pg_catalog, pg_temp as $$
   end
 $$;
 
+-- The members of a payload that is an object, as a select list. `row_alias` stands for {row}, where it is given.
+create function rowcast.members_sql(definition rowcast.attached, template jsonb, side text, row_alias text) returns text
+language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+begin
+  return (
+    select string_agg(
+      format('%s as %I',
+        case when value = '"{row}"' and row_alias is not null then row_alias
+             when key = 'messageId' and jsonb_typeof(value) = 'string' and (select bool_and(alone) from rowcast.placeholders(value))
+                  and exists (select from rowcast.placeholders(value) p where p.name not in ('row', 'room', 'contactId', 'at'))
+             then rowcast.placeholder_text_sql(definition, (select p.name from rowcast.placeholders(value) p), side)
+             else rowcast.payload_sql(definition, value, side) end, key), ', ')
+    from jsonb_each(template));
+end $$;
+
 -- A payload, or a part of it. A string that is one placeholder becomes that JSON value; in a longer string placeholders are
 -- filled in as text; everything else stays as it is. A messageId is a string, as ids are.
 create function rowcast.payload_sql(definition rowcast.attached, template jsonb, side text) returns text
@@ -218,14 +245,7 @@ begin
                                        else quote_literal(template) || '::jsonb' end;
   end if;
   if jsonb_typeof(template) = 'object' then
-    return (
-      select format('(select row_to_json(o.*) from (select %s) o)', string_agg(
-        format('%s as %I',
-          case when key = 'messageId' and jsonb_typeof(value) = 'string' and (select bool_and(alone) from rowcast.placeholders(value))
-                    and exists (select from rowcast.placeholders(value) p where p.name not in ('row', 'room', 'contactId', 'at'))
-               then rowcast.placeholder_text_sql(definition, (select p.name from rowcast.placeholders(value) p), side)
-               else rowcast.payload_sql(definition, value, side) end, key), ', '))
-      from jsonb_each(template));
+    return format('(select row_to_json(o.*) from (select %s) o)', rowcast.members_sql(definition, template, side, null));
   elsif jsonb_typeof(template) = 'array' then
     return (
       select format('to_json(array[%s])', string_agg(
@@ -305,9 +325,9 @@ language sql immutable set search_path = pg_catalog, pg_temp as $$
     and (named.col is not null or value #>> '{}' = rowcast.key_template(definition))
 $$;
 
-revoke all on function rowcast.form_of, rowcast.forms_of, rowcast.texts, rowcast.zoned, rowcast.member_sql, rowcast.told_sql,
+revoke all on function rowcast.form_of, rowcast.forms_of, rowcast.is_styled, rowcast.texts, rowcast.zoned, rowcast.member_sql, rowcast.told_sql,
   rowcast.text_sql, rowcast.json_sql, rowcast.column_sql, rowcast.placeholder_text_sql, rowcast.key_sql, rowcast.row_members,
-  rowcast.row_sql, rowcast.room_sql, rowcast.contact_sql, rowcast.placeholder_sql, rowcast.payload_sql,
+  rowcast.row_sql, rowcast.room_sql, rowcast.contact_sql, rowcast.placeholder_sql, rowcast.members_sql, rowcast.payload_sql,
   rowcast.default_payload(rowcast.attached, text, text, text[]), rowcast.default_payload(rowcast.attached, text, text, text[], boolean),
   rowcast.shown_members from public;
 

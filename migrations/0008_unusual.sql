@@ -80,6 +80,22 @@ exception when others then
   return false;
 end $$;
 
+-- Whether no column of a source's table is styled, so that its rows read the same whatever the writer has set, besides the time zone. It is
+-- asked beside is_plain, once per plan, and relies on that for a table which was altered after the snapshot of a repeatable read transaction.
+create function rowcast.is_unstyled(capture text) returns boolean
+language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+begin
+  return coalesce((
+    select bool_and(not rowcast.is_styled(a.atttypid))
+    from pg_proc p
+    join pg_trigger t on t.tgfoid = p.oid and not t.tgisinternal
+    join pg_attribute a on a.attrelid = t.tgrelid and a.attnum > 0 and not a.attisdropped
+    where p.pronamespace = 'rowcast'::regnamespace
+      and p.proname in ('capture_' || capture || '_insert', 'capture_' || capture || '_update', 'capture_' || capture || '_delete')), false);
+exception when others then
+  return false;
+end $$;
+
 -- Writes the two functions that run as somebody else. `runs_as` is who: they refuse to work as anybody but that role; null where it
 -- could not be made. Up to Postgres 15 code can end the read-only state of its transaction (RESET), and then alter functions that its
 -- role owns, but not what is written in them: so they look for themselves, and qualify every name.
@@ -225,6 +241,14 @@ begin
   return rowcast.measured_row(source_row, capture, result);
 end $$;
 
+-- The same for a trigger that has not all of the settings itself: it has only those that its table needed when it was attached.
+create function rowcast.styled_row(source_row record, capture text) returns jsonb
+language plpgsql stable set search_path = pg_catalog, pg_temp set timezone = 'UTC' set datestyle = 'ISO, MDY' set intervalstyle = 'postgres'
+set bytea_output = 'hex' set extra_float_digits = 1 set lc_monetary = 'C' set quote_all_identifiers = off as $$
+begin
+  return rowcast.careful_row(source_row, capture);
+end $$;
+
 -- Gives the confined functions to the role rowcast_capture, which it makes where there is none. An error says what is in the way.
 create function rowcast.give_confined_away() returns void
 language plpgsql set search_path = pg_catalog, pg_temp set client_min_messages = warning as $$
@@ -350,7 +374,7 @@ begin
   return rowcast.truncate_payload(data);
 end $$;
 
-revoke all on function rowcast.needs_care, rowcast.is_plain, rowcast.write_confined, rowcast.bounded_row, rowcast.measured_row,
+revoke all on function rowcast.needs_care, rowcast.is_plain, rowcast.is_unstyled, rowcast.styled_row, rowcast.write_confined, rowcast.bounded_row, rowcast.measured_row,
   rowcast.careful_row, rowcast.give_confined_away, rowcast.confine, rowcast.only_ids, rowcast.truncate_payload,
   rowcast.unusual from public;
 

@@ -25,13 +25,11 @@
 --
 --   create or replace function rowcast.capture_public_wa_messages_insert() returns trigger
 --   language plpgsql security definer
---   set search_path = pg_catalog, pg_temp set timezone = 'UTC' set jit = off set datestyle = 'ISO, MDY'
---   set intervalstyle = 'postgres' set bytea_output = 'hex' set extra_float_digits = 1 set lc_monetary = 'C'
---   set quote_all_identifiers = off as $capture$
+--   set search_path = pg_catalog, pg_temp set timezone = 'UTC' set jit = off as $capture$
 --   begin
 --     insert into rowcast.events (room, event, data, source)
 --     select case when octet_length(room) between 14 and 513 then room end,
---            event,
+--            'message:new',
 --            case when octet_length(room) between 14 and 513
 --                      and not origin ? 'rowcast:careful, a member with a name that no column of a table can have'
 --                 then data
@@ -39,28 +37,22 @@
 --                                      data, origin, 'public.wa_messages', '{id}') end,
 --            'public.wa_messages'
 --     from (
---       select e.room, e.event, e.origin,
---              case e.payload
---                when 1 then (
---                  select row_to_json(o.*) from (
---                    select (
---                      select row_to_json(o.*) from (
---                        select after ->> 'id' as id, after ->> 'customer_id' as "customerId", after -> 'body' as body
---                      ) o
---                    ) as message, (after ->> 'customer_id') as "contactId"
---                  ) o)
---              end as data
+--       select after as origin, room_after as room, row_to_json(rowcast_payload.*) as data
 --       from (
 --         select after, 'conversation:' || (after ->> 'customer_id') as room_after
 --         from (
---           select case when rowcast.is_plain('public_wa_messages') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*)
---                       else rowcast.careful_row(t.*, 'public_wa_messages') end as after
+--           select case when rowcast.is_plain('public_wa_messages') and rowcast.is_unstyled('public_wa_messages')
+--                            and pg_column_size(t.*) <= 16384 then to_jsonb(t.*)
+--                       else rowcast.styled_row(t.*, 'public_wa_messages') end as after
 --           from new_rows t offset 0) t
 --         where true
 --       ) t
 --       cross join lateral (
---         select 1 as step, room_after as room, 'message:new' as event, after as origin, 1 as payload
---       ) e
+--         select after ->> 'id' as id, after ->> 'customer_id' as "customerId", after -> 'body' as body
+--       ) rowcast_row
+--       cross join lateral (
+--         select rowcast_row as message, (after ->> 'customer_id') as "contactId"
+--       ) rowcast_payload
 --       offset 0
 --     ) e;
 --     return null;
@@ -72,24 +64,41 @@
 --   referencing new table as new_rows
 --   for each statement execute function rowcast.capture_public_wa_messages_insert();
 --
--- Read it from the inside out: the inserted rows as jsonb, each with its room (rows_sql below); each row joined with the events
--- that it causes, here one (capture_sql); the payload of each event (payload_sql in 0007_values.sql); and, outermost, the
--- events that are unusual (0008_unusual.sql). `offset 0` keeps the planner from computing an expression once per use.
--- The same call writes a trigger for updates, because an update may move a row into a room. That one has each row before
--- and after, and a condition for each event.
+-- Read it from the inside out: the inserted rows as jsonb, each with its room (rows_sql below); {row}, and the payload with it
+-- (row_members and members_sql in 0007_values.sql); and, outermost, the events that are unusual (0008_unusual.sql). `offset 0` keeps
+-- the planner from computing an expression once per use. The same call writes a trigger for updates, because an update may move a row
+-- into a room. That one has each row before and after, and joins each with the events that it may cause, with a condition and a payload
+-- (payload_sql) for each; so has every trigger whose rows may cause more than one event (capture_sql).
 
 -- Names mean Postgres's own things here, whatever is planted in the path of who migrates; the end of this file sets it back.
 select pg_catalog.set_config('rowcast.path'::pg_catalog.text, pg_catalog.current_setting('search_path'::pg_catalog.text), true);
 set local search_path = pg_catalog, pg_temp;
 
+-- Whether the triggers set each setting that decides how a value becomes text. Every one costs each statement about 1 µs, so a table whose
+-- values need none of them but the time zone goes without; when it is given a column that does, rowcast.styled_row sets them for each row.
+create function rowcast.sets_style(definition rowcast.attached) returns boolean
+language sql stable set search_path = pg_catalog, pg_temp as $$
+  select coalesce(definition.tree, true) or coalesce(definition.by_row, true)
+    or exists (select from rowcast.lookups_of(definition))
+    or coalesce((
+      select bool_or(rowcast.is_styled(a.atttypid))
+      from pg_attribute a
+      where a.attnum > 0 and not a.attisdropped and a.attrelid = coalesce(rowcast.relation_of(definition.capture),
+        (select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace
+         where array[nspname, relname]::text[] = parse_ident(definition.source)))), true)
+$$;
+
 -- A row of a transition table as jsonb; the size is explained in 0008_unusual.sql. `t.*` is the whole row even where a
 -- column is called t, which `t` alone would not be. The row of a part has the part's own form, which decides
 -- how it is taken apart.
 create function rowcast.json_row_sql(definition rowcast.attached) returns text
-language sql immutable set search_path = pg_catalog, pg_temp as $$
-  select format('case when rowcast.is_plain(%1$L) and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) '
-                'else rowcast.careful_row(t.*, %2$s) end', definition.capture,
-                case when definition.tree then 'tg_relid::text' else quote_literal(definition.capture) end)
+language sql stable set search_path = pg_catalog, pg_temp as $$
+  select format('case when rowcast.is_plain(%1$L)%3$s and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) '
+                'else rowcast.%4$s(t.*, %2$s) end', definition.capture,
+                case when definition.tree then 'tg_relid::text' else quote_literal(definition.capture) end,
+                case when not sets_style then format(' and rowcast.is_unstyled(%L)', definition.capture) end,
+                case when sets_style then 'careful_row' else 'styled_row' end)
+  from rowcast.sets_style(definition) as sets_style
 $$;
 
 -- The row of a trigger that is called for each, in place of a statement's rows. A plan that names no table is not made anew when the table is
@@ -105,7 +114,7 @@ $$;
 -- The rows of a statement as jsonb, or the one row of a trigger that is called for each: "after", "before", or both with their place; with what
 -- was looked up.
 create function rowcast.found_rows_sql(definition rowcast.attached, operation text) returns text
-language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   json_row text := rowcast.json_row_sql(definition);
   sides text[] := case operation when 'insert' then '{after}' when 'delete' then '{before}' else '{before,after}' end;
@@ -142,7 +151,7 @@ end $$;
 
 -- The rows of a statement that may cause events, with their rooms. An update has each row before and after.
 create function rowcast.rows_sql(definition rowcast.attached, operation text) returns text
-language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   json_row text := rowcast.json_row_sql(definition);
   has_lookups boolean := exists (select from rowcast.lookups_of(definition));
@@ -223,9 +232,50 @@ language sql immutable set search_path = pg_catalog, pg_temp as $$
                     or exists (select from rowcast.pieces(r.room) p where p.name is not null)))
 $$;
 
+-- The statement of a trigger whose rows cause one event each at most, of which all is said in one list of expressions: the planner makes one
+-- scan of it, where a payload of its own would be a plan within the plan, which each statement pays for. Null where a name of a member could
+-- be taken for one of the statement's own.
+create function rowcast.one_event_sql(definition rowcast.attached, rule jsonb, suffix text, side text, cause text, joinable text, rows text)
+returns text
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  template jsonb := rule -> 'payload';
+begin
+  if jsonb_typeof(template) is distinct from 'object' or template = '{}' then
+    return null;
+  end if;
+  if exists (
+    select from (
+      select jsonb_object_keys(template) union all select member from rowcast.row_members(definition, side)
+    ) names (name)
+    where name in ('after', 'before', 'rowcast_row', 'rowcast_payload') or starts_with(name, 'room_')) then
+    return null;
+  end if;
+  return format($sql$  insert into rowcast.events (room, event, data, source)
+  select case when %3$s then room end,
+         %4$L,
+         case when %3$s and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
+              else rowcast.unusual(case when %3$s then room end, data, origin, %1$L, %2$L) end,
+         %1$L
+  from (
+    select %5$s as origin, room_%5$s%6$s as room, row_to_json(rowcast_payload.*) as data
+    from (%7$s
+    ) t%8$s
+    cross join lateral (
+      select %9$s
+    ) rowcast_payload%10$s
+    offset 0
+  ) e;$sql$,
+    definition.source, definition.key_columns, joinable, rule ->> 'event', side, suffix, rows,
+    case when exists (select from jsonb_each(template) where value = '"{row}"') then format(E'\n    cross join lateral (\n      select %s\n    ) rowcast_row', (
+      select string_agg(format('%s as %I', value, member), ', ' order by place) from rowcast.row_members(definition, side))) else '' end,
+    rowcast.members_sql(definition, template, side, 'rowcast_row'),
+    coalesce(E'\n    where ' || cause, ''));
+end $$;
+
 -- The one statement that a trigger runs.
 create function rowcast.capture_sql(definition rowcast.attached, operation text) returns text
-language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   rule record;
   payload text;
@@ -236,6 +286,8 @@ declare
   says_moved boolean := false;
   moved text;
   joinable text := rowcast.joinable_sql(definition);
+  -- The statement where there is one event.
+  one text;
 begin
   for rule in
     select r.room, r.suffix, r.condition, rowcast.keeps_key_sql(definition, r.events) as keeps_key, e as rule, e ->> 'event' as event, e -> 'payload' as payload,
@@ -250,6 +302,8 @@ begin
     if payload <> all (payloads) then
       payloads := payloads || payload;
     end if;
+    one := rowcast.one_event_sql(definition, rule.rule, rule.suffix, rule.side,
+      rowcast.cause_sql(operation, rule.rule, rule.suffix, rule.condition, rule.keeps_key), joinable, rows);
     moved := null;
     if operation = 'update' then
       moved := ', false as moved';
@@ -263,6 +317,9 @@ begin
         cardinality(events) + 1, rule.side, rule.suffix, rule.event, rule.side, array_position(payloads, payload)) || coalesce(moved, '')
       || coalesce(E'\n      where ' || rowcast.cause_sql(operation, rule.rule, rule.suffix, rule.condition, rule.keeps_key), ''));
   end loop;
+  if operation <> 'update' and cardinality(events) = 1 and one is not null then
+    return one;
+  end if;
 
   return format($sql$  insert into rowcast.events (room, event, data, source)
   select case when %7$s then room end,
@@ -317,11 +374,9 @@ $$;
 -- statement every later, small one of the session would be compiled. That of a tree looks first whether the table is still a part. Names that
 -- the trigger itself has win over a table's columns that are called the same.
 create function rowcast.function_sql(definition rowcast.attached, operation text) returns text
-language sql immutable set search_path = pg_catalog, pg_temp as $$
+language sql stable set search_path = pg_catalog, pg_temp as $$
   select format($sql$create or replace function rowcast.%1$I() returns trigger
-language plpgsql security definer set search_path = pg_catalog, pg_temp set timezone = 'UTC' set jit = off set datestyle = 'ISO, MDY'
-set intervalstyle = 'postgres' set bytea_output = 'hex' set extra_float_digits = 1 set lc_monetary = 'C'
-set quote_all_identifiers = off%6$s as $capture$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set timezone = 'UTC' set jit = off%7$s%6$s as $capture$
 %4$sbegin
 %5$s%2$s
   return null;
@@ -334,7 +389,10 @@ comment on function rowcast.%1$I() is %3$L;$sql$,
     case when definition.tree or definition.by_row then E'#variable_conflict use_variable\n' else '' end,
     rowcast.only_of_parts_sql(definition, operation),
     -- Its plan has parameters, and would be made anew for each of the first calls.
-    case when definition.tree or definition.by_row then ' set plan_cache_mode = force_generic_plan' else '' end)
+    case when definition.tree or definition.by_row then ' set plan_cache_mode = force_generic_plan' else '' end,
+    case when rowcast.sets_style(definition) then $settings$ set datestyle = 'ISO, MDY'
+set intervalstyle = 'postgres' set bytea_output = 'hex' set extra_float_digits = 1 set lc_monetary = 'C'
+set quote_all_identifiers = off$settings$ else '' end)
 $$;
 
 -- Stores the event, or moves the one that this transaction has of the source to its end. What there is of rooms in between is sent before it,
@@ -404,13 +462,13 @@ $$;
 
 -- A trigger with its function, as SQL to run.
 create function rowcast.trigger_sql(definition rowcast.attached, operation text) returns text
-language sql immutable set search_path = pg_catalog, pg_temp as $$
+language sql stable set search_path = pg_catalog, pg_temp as $$
   select case operation when 'truncate' then rowcast.truncate_function_sql(definition) else rowcast.function_sql(definition, operation) end
     || E'\n' || rowcast.trigger_on_sql(definition, operation, definition.source, 'rowcast_' || operation)
 $$;
 
-revoke all on function rowcast.json_row_sql, rowcast.own_row_sql, rowcast.found_rows_sql, rowcast.rows_sql, rowcast.keeps_key_sql,
-  rowcast.cause_sql, rowcast.captures, rowcast.capture_sql, rowcast.capture_name, rowcast.only_of_parts_sql, rowcast.function_sql,
+revoke all on function rowcast.sets_style, rowcast.json_row_sql, rowcast.own_row_sql, rowcast.found_rows_sql, rowcast.rows_sql, rowcast.keeps_key_sql,
+  rowcast.cause_sql, rowcast.captures, rowcast.one_event_sql, rowcast.capture_sql, rowcast.capture_name, rowcast.only_of_parts_sql, rowcast.function_sql,
   rowcast.tell_to_reload, rowcast.truncate_function_sql, rowcast.trigger_on_sql, rowcast.trigger_sql from public;
 
 select pg_catalog.set_config('search_path'::pg_catalog.text, pg_catalog.current_setting('rowcast.path'::pg_catalog.text), true);

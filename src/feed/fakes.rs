@@ -59,7 +59,13 @@ impl EventFeed for FakeDatabase {
         may_be_large: bool,
     ) -> BoxStream<'a, Result<ReadPart, &'static str>> {
         let parts = self.at_once(|outbox| outbox.read(from, may_be_large));
-        stream::iter(parts).boxed()
+        let answers_after = self.outbox.borrow().answers_after;
+        stream::once(async move {
+            tokio::time::sleep(answers_after).await;
+            stream::iter(parts)
+        })
+        .flatten()
+        .boxed()
     }
 
     async fn flush_and_find_rooms(

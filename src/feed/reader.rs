@@ -7,18 +7,20 @@
 //!
 //! How it sleeps without missing a wake, and without making busy writers pay for NOTIFY:
 //! - asleep, it holds a key that writers test; whoever finds it held notifies. Few events: it stays in this state.
-//! - many events: it lets go of the key and reads in a loop, and writers notify nobody.
+//! - many events: it lets go of the key and reads in a loop, and writers notify nobody. It pauses for longer where the database
+//!   answers late (`awake`).
 //! - the key is somebody else's for long: it reads when woken, or every 200 ms, and tries again to get the key.
 //! - before it sleeps again it takes the key, then asks whether a writer is still at work, then reads. A writer that
 //!   tested too early was either seen at work, and is waited for, or was over, and the read saw it.
 
+mod awake;
 mod falling_asleep;
 
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
@@ -45,13 +47,6 @@ const CLOSE_WAKES: u32 = 8;
 const CLOSE_GAP: Duration = Duration::from_millis(25);
 /// A crowd counts when it was found so many times in a row: one slow flush gathers one, too.
 const CROWDS: u32 = 2;
-/// The pause between reads while writers are busy.
-const BUSY_PAUSE: Duration = Duration::from_millis(1);
-/// Writers are not busy any more after so many windows in a row without an event, or with few and no crowd. Longer in all
-/// than a flush on a slow disk, or the pause between two groups of commits would pass for the end.
-const QUIET_WINDOWS: u32 = 3;
-const WINDOW: Duration = Duration::from_millis(10);
-const FEW_EVENTS: usize = 5;
 /// Reads events from a feed and hands them to a sink.
 pub(crate) struct Reader<F, K> {
     feed: F,
@@ -61,6 +56,8 @@ pub(crate) struct Reader<F, K> {
     status: watch::Sender<ReaderStatus>,
     outage: Outage,
     metrics: Metrics,
+    /// How long the database took to answer the last read.
+    answered_within: Duration,
 }
 
 impl<F: EventFeed, K: EventSink> Reader<F, K> {
@@ -81,6 +78,7 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
             status,
             outage: Outage::default(),
             metrics,
+            answered_within: Duration::ZERO,
         }
     }
 
@@ -184,7 +182,10 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
         let may_be_large = self.hand_over.may_be_large(position);
         let mut parts = self.feed.read(&position.seen, may_be_large);
         let mut large = None;
+        let asked = Instant::now();
+        let mut answered_within = None;
         while let Some(part) = parts.try_next().await? {
+            answered_within.get_or_insert_with(|| asked.elapsed());
             if part.is_large {
                 large = Some(part);
                 continue;
@@ -199,6 +200,7 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
             });
         }
         drop(parts);
+        self.answered_within = answered_within.unwrap_or_default();
         if let Some(part) = large {
             self.leave_to_replays(&read, part, position).await?;
         }
@@ -270,27 +272,10 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
             }
         }
     }
-
-    /// Reads without being notified, until it has been quiet for a while.
-    async fn stay_awake(
-        &mut self,
-        position: &mut Offset,
-        stop: &CancellationToken,
-    ) -> Result<(), F::Error> {
-        let mut quiet = 0;
-        while quiet < QUIET_WINDOWS && !stop.is_cancelled() {
-            let (begun, mut events) = (Instant::now(), 0);
-            while begun.elapsed() < WINDOW {
-                events += self.read(position).await?;
-                sleep(BUSY_PAUSE).await;
-            }
-            let calm = events == 0 || (events < FEW_EVENTS && self.feed.writers().await? < CROWD);
-            quiet = if calm { quiet + 1 } else { 0 };
-        }
-        Ok(())
-    }
 }
 
+#[cfg(test)]
+use awake::busy_pause;
 #[cfg(test)]
 use falling_asleep::{SHORT_WAITS, WAIT_LONG, WAIT_SHORT, writer_pause};
 #[cfg(test)]

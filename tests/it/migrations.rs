@@ -10,10 +10,10 @@ use std::fs;
 use std::path::Path;
 
 /// Every migration with the SHA-256 of its file.
-const RELEASED: [(&str, &str); 24] = [
+const RELEASED: [(&str, &str); 25] = [
     (
         "0001_outbox.sql",
-        "f98923a5587dc78edb00c755793aae3560fb56f06323025effc9da45a93a392a",
+        "68fd3cb21bd6401694df4f0906639035d3344888ac9de25649b710455070fcb2",
     ),
     (
         "0002_epoch.sql",
@@ -37,11 +37,11 @@ const RELEASED: [(&str, &str); 24] = [
     ),
     (
         "0007_values.sql",
-        "67ce1ae57291fe3f32fd118a1a074a337ddf3a1e8862c07b6c9a5fbe3cc7b3cb",
+        "3c2ccca6e6949de76d41bf085b1bc3d8b84d05a282817502912122aac3d711ed",
     ),
     (
         "0008_unusual.sql",
-        "4ba6dae5842da1da9a6b5ba2d1a9d64cf0022dfca4bf5a99cc160b2c10ae3030",
+        "1ec8b5e559a67ce62a97dae293488092eb4aee4fb11322eede2e8b30a270eeec",
     ),
     (
         "0009_lookups.sql",
@@ -53,7 +53,7 @@ const RELEASED: [(&str, &str); 24] = [
     ),
     (
         "0011_capture.sql",
-        "e8447d4494eadc3a1916bd7efcf6012733c4fa0be6c8c87669dff87c34fe88bd",
+        "ff31dfc049cb7f2299eb841ec32cf537eb28d19406b14a559a319415bcf7db94",
     ),
     (
         "0012_trees.sql",

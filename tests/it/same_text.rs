@@ -126,3 +126,62 @@ async fn an_update_is_seen_whatever_the_writers_settings_hide() {
         "0.3"
     );
 }
+
+/// No value of such a table depends on a setting but the time zone, so its triggers set no other one.
+const UNSTYLED: &str = r#"
+create schema s;
+create table unstyled (
+  id bigint primary key, c text, tz timestamptz, tzs timestamptz[], ts timestamp, d date, nu numeric, nus numeric[], v varchar(9), b bool,
+  u uuid, js jsonb, ip inet);
+select rowcast.attach('unstyled', room => 'conversation:{c}', on_insert => 'message:new', on_update => 'message:updated');
+"#;
+
+const UNSTYLED_ROW: &str = r#"
+insert into unstyled values (
+  1, '42', timestamptz '2026-01-02 03:04:05.6+00', array[timestamptz '2026-01-02 03:04:05+00', 'infinity'], timestamp '2026-01-02 03:04:05',
+  date '2026-01-02', 1.10, array[1.10, 2], 'v', true, '00000000-0000-8000-8000-000000000000', '{"f": 1.10}', '10.0.0.0/8')
+"#;
+
+#[tokio::test]
+async fn a_writers_settings_show_nowhere_where_the_triggers_set_few_of_them() {
+    let database = Database::chat().await;
+    database.run(UNSTYLED).await;
+    let server = Server::on(&database).await;
+    let settings = "select string_agg(split_part(c, '=', 1), ' ' order by c) from pg_proc cross join unnest(proconfig) c
+         where proname = 'capture_public_unstyled_insert'";
+    let set = database.value(settings).await;
+    assert_eq!(set, "TimeZone jit search_path", "few are set");
+    database.run(UNSTYLED_ROW).await;
+    let (plain, history) = both(&database, &server).await;
+    assert_eq!(plain, history, "with every default");
+    let with_all = async |insert: &str, plain: &str| {
+        let settings = SETTINGS.map(|(setting, value)| format!("set {setting} = {value}; "));
+        let mut writer = database.connection().await;
+        let settings = settings.concat();
+        run(
+            &mut writer,
+            &format!("delete from public.unstyled; {settings}{insert}"),
+        )
+        .await;
+        let (event, history) = both(&database, &server).await;
+        assert_eq!((event.as_str(), history.as_str()), (plain, plain));
+    };
+    with_all(UNSTYLED_ROW, &plain).await;
+
+    // A column that needs more, in a session that has written before.
+    let mut writer = database.connection().await;
+    let settings = SETTINGS.map(|(setting, value)| format!("set {setting} = {value}; "));
+    let again = format!("delete from public.unstyled; {UNSTYLED_ROW}");
+    run(&mut writer, &format!("{} {again}", settings.concat())).await;
+    database
+        .run("alter table unstyled alter v type float8 using 0.1::float8 + 0.2, alter ip type interval using '1 day 2 hours'")
+        .await;
+    let update = "update public.unstyled set c = '42', ts = '2026-01-03 03:04:05'";
+    run(&mut writer, update).await;
+    let row = "select concat_ws(' ', data -> 'message' -> 'v', data -> 'message' -> 'ip', data -> 'message' -> 'tz')
+         from rowcast.events where event = 'message:updated' order by id desc limit 1";
+    assert_eq!(
+        database.value(row).await,
+        r#"0.30000000000000004 "1 day 02:00:00" "2026-01-02T03:04:05.6Z""#
+    );
+}

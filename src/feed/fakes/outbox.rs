@@ -68,6 +68,8 @@ pub(in crate::feed) struct Outbox {
     pub(in crate::feed) is_down: bool,
     /// Commits are on disk at once.
     pub(in crate::feed) flushes: bool,
+    /// How long a read's answer takes.
+    pub(in crate::feed) answers_after: Duration,
     pub(in crate::feed) events_in_a_part: usize,
     /// A read of more events is large.
     pub(in crate::feed) large_events: usize,
@@ -102,6 +104,7 @@ impl Outbox {
             lose_wakes: false,
             is_down: false,
             flushes: true,
+            answers_after: Duration::ZERO,
             events_in_a_part: 256,
             large_events: usize::MAX,
             breaks_after_parts: None,

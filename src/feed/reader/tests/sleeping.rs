@@ -196,3 +196,40 @@ fn the_pause_for_a_writer_grows_with_what_was_waited_and_ends_at_the_poll() {
     assert_eq!(pause(4_000, 100), ms(100));
     assert_eq!(pause(4_000, 5), WAIT_LONG, "a poll that is shorter still");
 }
+
+#[tokio::test]
+async fn a_database_that_answers_late_is_read_less_often() {
+    let answer = Duration::from_millis(4);
+    let database = FakeDatabase::new();
+    let running = Running::asleep(&database, NEVER).await;
+    database.at_once(|outbox| {
+        outbox.answers_after = answer;
+        (0..BUSY_EVENTS).for_each(|_| outbox.write("r"));
+    });
+    running.until_delivered(BUSY_EVENTS).await;
+    running
+        .until("the key to be taken again", |outbox| {
+            outbox.count(Call::EnableNotify) == 2
+        })
+        .await;
+    let calls = database.outbox.borrow().calls.clone();
+    let place = |call| calls.iter().rposition(|(made, _)| *made == call);
+    let (from, to) = (place(Call::DisableNotify), place(Call::EnableNotify));
+    let awake = &calls[from.expect("it woke")..to.expect("it falls asleep")];
+    let reads = awake.iter().filter(|(call, _)| *call == Call::Read);
+    let reads: Vec<Instant> = reads.map(|(_, at)| *at).collect();
+    assert!(reads.len() > 1, "{awake:?}");
+    for pair in reads.windows(2) {
+        let apart = pair[1] - pair[0];
+        assert!(apart >= answer + busy_pause(answer), "{apart:?}");
+    }
+    running.end().await;
+}
+
+#[test]
+fn the_pause_of_a_busy_reader_grows_with_the_answer_and_has_bounds() {
+    let us = Duration::from_micros;
+    assert_eq!(busy_pause(us(50)), us(1_000));
+    assert_eq!(busy_pause(us(2_000)), us(6_000));
+    assert_eq!(busy_pause(us(900_000)), us(20_000));
+}
