@@ -579,33 +579,24 @@ CREATE FUNCTION rowcast.capture_public_conversations_delete() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET "TimeZone" TO 'UTC'
     SET jit TO 'off'
-    SET "DateStyle" TO 'ISO, MDY'
-    SET "IntervalStyle" TO 'postgres'
-    SET bytea_output TO 'hex'
-    SET extra_float_digits TO '1'
-    SET lc_monetary TO 'C'
-    SET quote_all_identifiers TO 'off'
     AS $_$
 begin
   insert into rowcast.events (room, event, data, source)
   select case when octet_length(room) between 7 and 506 then room end,
-         event,
+         'message:deleted',
          case when octet_length(room) between 7 and 506 and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
               else rowcast.unusual(case when octet_length(room) between 7 and 506 then room end, data, origin, 'public.conversations', '{contact_id}') end,
          'public.conversations'
   from (
-    select e.room, e.event, e.origin,
-           case e.payload
-             when 1 then (select row_to_json(o.*) from (select 'all' as "contactId", before ->> 'contact_id' as "messageId") o)
-           end as data
+    select before as origin, room_before as room, row_to_json(rowcast_payload.*) as data
     from (
       select before, 'inbox:all' as room_before
-      from (select case when rowcast.is_plain('public_conversations') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.careful_row(t.*, 'public_conversations') end as before from old_rows t offset 0) t
+      from (select case when rowcast.is_plain('public_conversations') and rowcast.is_unstyled('public_conversations') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_conversations') end as before from old_rows t offset 0) t
       where (before @@ '($."last_message_at" != null)') is true
     ) t
     cross join lateral (
-      select 1 as step, room_before as room, 'message:deleted' as event, before as origin, 1 as payload
-    ) e
+      select 'all' as "contactId", before ->> 'contact_id' as "messageId"
+    ) rowcast_payload
     offset 0
   ) e;
   return null;
@@ -630,33 +621,27 @@ CREATE FUNCTION rowcast.capture_public_conversations_insert() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET "TimeZone" TO 'UTC'
     SET jit TO 'off'
-    SET "DateStyle" TO 'ISO, MDY'
-    SET "IntervalStyle" TO 'postgres'
-    SET bytea_output TO 'hex'
-    SET extra_float_digits TO '1'
-    SET lc_monetary TO 'C'
-    SET quote_all_identifiers TO 'off'
     AS $_$
 begin
   insert into rowcast.events (room, event, data, source)
   select case when octet_length(room) between 7 and 506 then room end,
-         event,
+         'message:new',
          case when octet_length(room) between 7 and 506 and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
               else rowcast.unusual(case when octet_length(room) between 7 and 506 then room end, data, origin, 'public.conversations', '{contact_id}') end,
          'public.conversations'
   from (
-    select e.room, e.event, e.origin,
-           case e.payload
-             when 1 then (select row_to_json(o.*) from (select (select row_to_json(o.*) from (select after ->> 'contact_id' as id, after ->> 'contact_id' as "contactId", after -> 'last_message' as "lastMessage", replace(after ->> 'last_message_at', '+00:00', 'Z') as "lastMessageAt", after -> 'unread' as unread, replace(after ->> 'updated_at', '+00:00', 'Z') as "updatedAt") o) as message, 'all' as "contactId") o)
-           end as data
+    select after as origin, room_after as room, row_to_json(rowcast_payload.*) as data
     from (
       select after, 'inbox:all' as room_after
-      from (select case when rowcast.is_plain('public_conversations') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.careful_row(t.*, 'public_conversations') end as after from new_rows t offset 0) t
+      from (select case when rowcast.is_plain('public_conversations') and rowcast.is_unstyled('public_conversations') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_conversations') end as after from new_rows t offset 0) t
       where (after @@ '($."last_message_at" != null)') is true
     ) t
     cross join lateral (
-      select 1 as step, room_after as room, 'message:new' as event, after as origin, 1 as payload
-    ) e
+      select after ->> 'contact_id' as id, after ->> 'contact_id' as "contactId", after -> 'last_message' as "lastMessage", replace(after ->> 'last_message_at', '+00:00', 'Z') as "lastMessageAt", after -> 'unread' as unread, replace(after ->> 'updated_at', '+00:00', 'Z') as "updatedAt"
+    ) rowcast_row
+    cross join lateral (
+      select rowcast_row as message, 'all' as "contactId"
+    ) rowcast_payload
     offset 0
   ) e;
   return null;
@@ -704,12 +689,6 @@ CREATE FUNCTION rowcast.capture_public_conversations_update() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET "TimeZone" TO 'UTC'
     SET jit TO 'off'
-    SET "DateStyle" TO 'ISO, MDY'
-    SET "IntervalStyle" TO 'postgres'
-    SET bytea_output TO 'hex'
-    SET extra_float_digits TO '1'
-    SET lc_monetary TO 'C'
-    SET quote_all_identifiers TO 'off'
     AS $_$
 begin
   insert into rowcast.events (room, event, data, source)
@@ -733,8 +712,8 @@ begin
                    'inbox:all' as room_after
       -- One call of the executor fills both tables, so position pairs the rows, even when keys change.
       -- FULL, because a full join never runs as a nested loop, and the plan is kept for updates of any size.
-      from (select row_number() over () as place, case when rowcast.is_plain('public_conversations') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.careful_row(t.*, 'public_conversations') end as before from old_rows t) b
-      full join (select row_number() over () as place, case when rowcast.is_plain('public_conversations') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.careful_row(t.*, 'public_conversations') end as after from new_rows t) a using (place)
+      from (select row_number() over () as place, case when rowcast.is_plain('public_conversations') and rowcast.is_unstyled('public_conversations') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_conversations') end as before from old_rows t) b
+      full join (select row_number() over () as place, case when rowcast.is_plain('public_conversations') and rowcast.is_unstyled('public_conversations') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_conversations') end as after from new_rows t) a using (place)
       offset 0) t
     ) t
     cross join lateral (
@@ -788,23 +767,23 @@ begin
   end if;
   insert into rowcast.events (room, event, data, source)
   select case when octet_length(room) between 14 and 513 then room end,
-         event,
+         'message:new',
          case when octet_length(room) between 14 and 513 and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
               else rowcast.unusual(case when octet_length(room) between 14 and 513 then room end, data, origin, 'public.letters', '{id,sent}') end,
          'public.letters'
   from (
-    select e.room, e.event, e.origin,
-           case e.payload
-             when 1 then (select row_to_json(o.*) from (select (select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat' as chat, after -> 'body' as body, replace(after ->> 'sent', '+00:00', 'Z') as sent) o) as message, (after ->> 'chat') as "contactId") o)
-           end as data
+    select after as origin, room_after as room, row_to_json(rowcast_payload.*) as data
     from (
       select after, 'conversation:' || (after ->> 'chat') as room_after
       from (select case when rowcast.is_plain('public_letters') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.careful_row(t.*, tg_relid::text) end as after from new_rows t offset 0) t
       where true
     ) t
     cross join lateral (
-      select 1 as step, room_after as room, 'message:new' as event, after as origin, 1 as payload
-    ) e
+      select after ->> 'id' as id, after ->> 'chat' as chat, after -> 'body' as body, replace(after ->> 'sent', '+00:00', 'Z') as sent
+    ) rowcast_row
+    cross join lateral (
+      select rowcast_row as message, (after ->> 'chat') as "contactId"
+    ) rowcast_payload
     offset 0
   ) e;
   return null;
@@ -920,33 +899,24 @@ CREATE FUNCTION rowcast.capture_public_messages_delete() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET "TimeZone" TO 'UTC'
     SET jit TO 'off'
-    SET "DateStyle" TO 'ISO, MDY'
-    SET "IntervalStyle" TO 'postgres'
-    SET bytea_output TO 'hex'
-    SET extra_float_digits TO '1'
-    SET lc_monetary TO 'C'
-    SET quote_all_identifiers TO 'off'
     AS $$
 begin
   insert into rowcast.events (room, event, data, source)
   select case when octet_length(room) between 14 and 513 then room end,
-         event,
+         'message:deleted',
          case when octet_length(room) between 14 and 513 and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
               else rowcast.unusual(case when octet_length(room) between 14 and 513 then room end, data, origin, 'public.messages', '{id}') end,
          'public.messages'
   from (
-    select e.room, e.event, e.origin,
-           case e.payload
-             when 1 then (select row_to_json(o.*) from (select (before ->> 'contact_id') as "contactId", before ->> 'id' as "messageId") o)
-           end as data
+    select before as origin, room_before as room, row_to_json(rowcast_payload.*) as data
     from (
       select before, 'conversation:' || (before ->> 'contact_id') as room_before
-      from (select case when rowcast.is_plain('public_messages') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.careful_row(t.*, 'public_messages') end as before from old_rows t offset 0) t
+      from (select case when rowcast.is_plain('public_messages') and rowcast.is_unstyled('public_messages') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_messages') end as before from old_rows t offset 0) t
       where true
     ) t
     cross join lateral (
-      select 1 as step, room_before as room, 'message:deleted' as event, before as origin, 1 as payload
-    ) e
+      select (before ->> 'contact_id') as "contactId", before ->> 'id' as "messageId"
+    ) rowcast_payload
     offset 0
   ) e;
   return null;
@@ -971,33 +941,27 @@ CREATE FUNCTION rowcast.capture_public_messages_insert() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET "TimeZone" TO 'UTC'
     SET jit TO 'off'
-    SET "DateStyle" TO 'ISO, MDY'
-    SET "IntervalStyle" TO 'postgres'
-    SET bytea_output TO 'hex'
-    SET extra_float_digits TO '1'
-    SET lc_monetary TO 'C'
-    SET quote_all_identifiers TO 'off'
     AS $$
 begin
   insert into rowcast.events (room, event, data, source)
   select case when octet_length(room) between 14 and 513 then room end,
-         event,
+         'message:new',
          case when octet_length(room) between 14 and 513 and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
               else rowcast.unusual(case when octet_length(room) between 14 and 513 then room end, data, origin, 'public.messages', '{id}') end,
          'public.messages'
   from (
-    select e.room, e.event, e.origin,
-           case e.payload
-             when 1 then (select row_to_json(o.*) from (select (select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'contact_id' as "contactId", after -> 'direction' as direction, after -> 'author' as author, after -> 'body' as body, after -> 'status' as status, after -> 'external_id' as "externalId", after -> 'metadata' as metadata, replace(after ->> 'created_at', '+00:00', 'Z') as "createdAt", replace(after ->> 'updated_at', '+00:00', 'Z') as "updatedAt") o) as message, (after ->> 'contact_id') as "contactId") o)
-           end as data
+    select after as origin, room_after as room, row_to_json(rowcast_payload.*) as data
     from (
       select after, 'conversation:' || (after ->> 'contact_id') as room_after
-      from (select case when rowcast.is_plain('public_messages') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.careful_row(t.*, 'public_messages') end as after from new_rows t offset 0) t
+      from (select case when rowcast.is_plain('public_messages') and rowcast.is_unstyled('public_messages') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_messages') end as after from new_rows t offset 0) t
       where true
     ) t
     cross join lateral (
-      select 1 as step, room_after as room, 'message:new' as event, after as origin, 1 as payload
-    ) e
+      select after ->> 'id' as id, after ->> 'contact_id' as "contactId", after -> 'direction' as direction, after -> 'author' as author, after -> 'body' as body, after -> 'status' as status, after -> 'external_id' as "externalId", after -> 'metadata' as metadata, replace(after ->> 'created_at', '+00:00', 'Z') as "createdAt", replace(after ->> 'updated_at', '+00:00', 'Z') as "updatedAt"
+    ) rowcast_row
+    cross join lateral (
+      select rowcast_row as message, (after ->> 'contact_id') as "contactId"
+    ) rowcast_payload
     offset 0
   ) e;
   return null;
@@ -1045,12 +1009,6 @@ CREATE FUNCTION rowcast.capture_public_messages_update() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET "TimeZone" TO 'UTC'
     SET jit TO 'off'
-    SET "DateStyle" TO 'ISO, MDY'
-    SET "IntervalStyle" TO 'postgres'
-    SET bytea_output TO 'hex'
-    SET extra_float_digits TO '1'
-    SET lc_monetary TO 'C'
-    SET quote_all_identifiers TO 'off'
     AS $$
 begin
   insert into rowcast.events (room, event, data, source)
@@ -1075,8 +1033,8 @@ begin
                    'conversation:' || (after ->> 'contact_id') as room_after
       -- One call of the executor fills both tables, so position pairs the rows, even when keys change.
       -- FULL, because a full join never runs as a nested loop, and the plan is kept for updates of any size.
-      from (select row_number() over () as place, case when rowcast.is_plain('public_messages') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.careful_row(t.*, 'public_messages') end as before from old_rows t) b
-      full join (select row_number() over () as place, case when rowcast.is_plain('public_messages') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.careful_row(t.*, 'public_messages') end as after from new_rows t) a using (place)
+      from (select row_number() over () as place, case when rowcast.is_plain('public_messages') and rowcast.is_unstyled('public_messages') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_messages') end as before from old_rows t) b
+      full join (select row_number() over () as place, case when rowcast.is_plain('public_messages') and rowcast.is_unstyled('public_messages') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_messages') end as after from new_rows t) a using (place)
       offset 0) t
     ) t
     cross join lateral (
@@ -1133,15 +1091,12 @@ CREATE FUNCTION rowcast.capture_public_notes_insert() RETURNS trigger
 begin
   insert into rowcast.events (room, event, data, source)
   select case when octet_length(room) between 7 and 506 then room end,
-         event,
+         'message:new',
          case when octet_length(room) between 7 and 506 and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
               else rowcast.unusual(case when octet_length(room) between 7 and 506 then room end, data, origin, 'public.notes', '{id}') end,
          'public.notes'
   from (
-    select e.room, e.event, e.origin,
-           case e.payload
-             when 1 then (select row_to_json(o.*) from (select (select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat_id' as "chatId", after -> 'body' as body) o) as message, (after -> 'chat' ->> 'jid') as "contactId") o)
-           end as data
+    select after as origin, room_after as room, row_to_json(rowcast_payload.*) as data
     from (
       select after, 'order:' || (after -> 'chat' ->> 'jid') as room_after
       from (with rows_0 as materialized (select case when rowcast.is_plain('public_notes') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.careful_row(t.*, 'public_notes') end as after from new_rows t), found_1 as materialized (
@@ -1152,8 +1107,11 @@ begin
       where true
     ) t
     cross join lateral (
-      select 1 as step, room_after as room, 'message:new' as event, after as origin, 1 as payload
-    ) e
+      select after ->> 'id' as id, after ->> 'chat_id' as "chatId", after -> 'body' as body
+    ) rowcast_row
+    cross join lateral (
+      select rowcast_row as message, (after -> 'chat' ->> 'jid') as "contactId"
+    ) rowcast_payload
     offset 0
   ) e;
   return null;
@@ -1266,33 +1224,24 @@ CREATE FUNCTION rowcast.capture_public_wa_delete() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET "TimeZone" TO 'UTC'
     SET jit TO 'off'
-    SET "DateStyle" TO 'ISO, MDY'
-    SET "IntervalStyle" TO 'postgres'
-    SET bytea_output TO 'hex'
-    SET extra_float_digits TO '1'
-    SET lc_monetary TO 'C'
-    SET quote_all_identifiers TO 'off'
     AS $$
 begin
   insert into rowcast.events (room, event, data, source)
   select case when octet_length(room) between 14 and 513 then room end,
-         event,
+         'message:deleted',
          case when octet_length(room) between 14 and 513 and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
               else rowcast.unusual(case when octet_length(room) between 14 and 513 then room end, data, origin, 'public.wa', '{wa_id}') end,
          'public.wa'
   from (
-    select e.room, e.event, e.origin,
-           case e.payload
-             when 1 then (select row_to_json(o.*) from (select (before ->> 'chat') as "contactId", before ->> 'wa_id' as "messageId") o)
-           end as data
+    select before as origin, room_before as room, row_to_json(rowcast_payload.*) as data
     from (
       select before, 'conversation:' || (before ->> 'chat') as room_before
-      from (select case when rowcast.is_plain('public_wa') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.careful_row(t.*, 'public_wa') end as before from old_rows t offset 0) t
+      from (select case when rowcast.is_plain('public_wa') and rowcast.is_unstyled('public_wa') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_wa') end as before from old_rows t offset 0) t
       where true
     ) t
     cross join lateral (
-      select 1 as step, room_before as room, 'message:deleted' as event, before as origin, 1 as payload
-    ) e
+      select (before ->> 'chat') as "contactId", before ->> 'wa_id' as "messageId"
+    ) rowcast_payload
     offset 0
   ) e;
   return null;
@@ -1317,33 +1266,27 @@ CREATE FUNCTION rowcast.capture_public_wa_insert() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET "TimeZone" TO 'UTC'
     SET jit TO 'off'
-    SET "DateStyle" TO 'ISO, MDY'
-    SET "IntervalStyle" TO 'postgres'
-    SET bytea_output TO 'hex'
-    SET extra_float_digits TO '1'
-    SET lc_monetary TO 'C'
-    SET quote_all_identifiers TO 'off'
     AS $$
 begin
   insert into rowcast.events (room, event, data, source)
   select case when octet_length(room) between 14 and 513 then room end,
-         event,
+         'message:new',
          case when octet_length(room) between 14 and 513 and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
               else rowcast.unusual(case when octet_length(room) between 14 and 513 then room end, data, origin, 'public.wa', '{wa_id}') end,
          'public.wa'
   from (
-    select e.room, e.event, e.origin,
-           case e.payload
-             when 1 then (select row_to_json(o.*) from (select (select row_to_json(o.*) from (select after ->> 'wa_id' as id, after ->> 'wa_id' as "waId", after ->> 'chat' as chat, coalesce('{"0": "sent", "1": "delivered", "2": "read"}'::jsonb -> (after ->> 'ack'), after -> 'ack') as ack, after -> 'body' as body, rowcast.zoned(after ->> 'sent', 'America/Bogota') as sent) o) as message, (after ->> 'chat') as "contactId") o)
-           end as data
+    select after as origin, room_after as room, row_to_json(rowcast_payload.*) as data
     from (
       select after, 'conversation:' || (after ->> 'chat') as room_after
-      from (select case when rowcast.is_plain('public_wa') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.careful_row(t.*, 'public_wa') end as after from new_rows t offset 0) t
+      from (select case when rowcast.is_plain('public_wa') and rowcast.is_unstyled('public_wa') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_wa') end as after from new_rows t offset 0) t
       where true
     ) t
     cross join lateral (
-      select 1 as step, room_after as room, 'message:new' as event, after as origin, 1 as payload
-    ) e
+      select after ->> 'wa_id' as id, after ->> 'wa_id' as "waId", after ->> 'chat' as chat, coalesce('{"0": "sent", "1": "delivered", "2": "read"}'::jsonb -> (after ->> 'ack'), after -> 'ack') as ack, after -> 'body' as body, rowcast.zoned(after ->> 'sent', 'America/Bogota') as sent
+    ) rowcast_row
+    cross join lateral (
+      select rowcast_row as message, (after ->> 'chat') as "contactId"
+    ) rowcast_payload
     offset 0
   ) e;
   return null;
@@ -1391,12 +1334,6 @@ CREATE FUNCTION rowcast.capture_public_wa_update() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET "TimeZone" TO 'UTC'
     SET jit TO 'off'
-    SET "DateStyle" TO 'ISO, MDY'
-    SET "IntervalStyle" TO 'postgres'
-    SET bytea_output TO 'hex'
-    SET extra_float_digits TO '1'
-    SET lc_monetary TO 'C'
-    SET quote_all_identifiers TO 'off'
     AS $$
 begin
   insert into rowcast.events (room, event, data, source)
@@ -1421,8 +1358,8 @@ begin
                    'conversation:' || (after ->> 'chat') as room_after
       -- One call of the executor fills both tables, so position pairs the rows, even when keys change.
       -- FULL, because a full join never runs as a nested loop, and the plan is kept for updates of any size.
-      from (select row_number() over () as place, case when rowcast.is_plain('public_wa') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.careful_row(t.*, 'public_wa') end as before from old_rows t) b
-      full join (select row_number() over () as place, case when rowcast.is_plain('public_wa') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.careful_row(t.*, 'public_wa') end as after from new_rows t) a using (place)
+      from (select row_number() over () as place, case when rowcast.is_plain('public_wa') and rowcast.is_unstyled('public_wa') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_wa') end as before from old_rows t) b
+      full join (select row_number() over () as place, case when rowcast.is_plain('public_wa') and rowcast.is_unstyled('public_wa') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_wa') end as after from new_rows t) a using (place)
       offset 0) t
     ) t
     cross join lateral (
@@ -1455,7 +1392,7 @@ COMMENT ON FUNCTION rowcast.capture_public_wa_update() IS 'Rowcast: captures eac
 --
 
 CREATE FUNCTION rowcast.capture_sql(definition rowcast.attached, operation text) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE
+    LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 declare
@@ -1468,6 +1405,8 @@ declare
   says_moved boolean := false;
   moved text;
   joinable text := rowcast.joinable_sql(definition);
+  -- The statement where there is one event.
+  one text;
 begin
   for rule in
     select r.room, r.suffix, r.condition, rowcast.keeps_key_sql(definition, r.events) as keeps_key, e as rule, e ->> 'event' as event, e -> 'payload' as payload,
@@ -1482,6 +1421,8 @@ begin
     if payload <> all (payloads) then
       payloads := payloads || payload;
     end if;
+    one := rowcast.one_event_sql(definition, rule.rule, rule.suffix, rule.side,
+      rowcast.cause_sql(operation, rule.rule, rule.suffix, rule.condition, rule.keeps_key), joinable, rows);
     moved := null;
     if operation = 'update' then
       moved := ', false as moved';
@@ -1495,6 +1436,9 @@ begin
         cardinality(events) + 1, rule.side, rule.suffix, rule.event, rule.side, array_position(payloads, payload)) || coalesce(moved, '')
       || coalesce(E'\n      where ' || rowcast.cause_sql(operation, rule.rule, rule.suffix, rule.condition, rule.keeps_key), ''));
   end loop;
+  if operation <> 'update' and cardinality(events) = 1 and one is not null then
+    return one;
+  end if;
 
   return format($sql$  insert into rowcast.events (room, event, data, source)
   select case when %7$s then room end,
@@ -3290,7 +3234,7 @@ ALTER FUNCTION rowcast.found_member_sql(name text) OWNER TO postgres;
 --
 
 CREATE FUNCTION rowcast.found_rows_sql(definition rowcast.attached, operation text) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE
+    LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 declare
@@ -3350,13 +3294,11 @@ ALTER FUNCTION rowcast.found_sql(lookup jsonb) OWNER TO postgres;
 --
 
 CREATE FUNCTION rowcast.function_sql(definition rowcast.attached, operation text) RETURNS text
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE sql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
   select format($sql$create or replace function rowcast.%1$I() returns trigger
-language plpgsql security definer set search_path = pg_catalog, pg_temp set timezone = 'UTC' set jit = off set datestyle = 'ISO, MDY'
-set intervalstyle = 'postgres' set bytea_output = 'hex' set extra_float_digits = 1 set lc_monetary = 'C'
-set quote_all_identifiers = off%6$s as $capture$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set timezone = 'UTC' set jit = off%7$s%6$s as $capture$
 %4$sbegin
 %5$s%2$s
   return null;
@@ -3369,7 +3311,10 @@ comment on function rowcast.%1$I() is %3$L;$sql$,
     case when definition.tree or definition.by_row then E'#variable_conflict use_variable\n' else '' end,
     rowcast.only_of_parts_sql(definition, operation),
     -- Its plan has parameters, and would be made anew for each of the first calls.
-    case when definition.tree or definition.by_row then ' set plan_cache_mode = force_generic_plan' else '' end)
+    case when definition.tree or definition.by_row then ' set plan_cache_mode = force_generic_plan' else '' end,
+    case when rowcast.sets_style(definition) then $settings$ set datestyle = 'ISO, MDY'
+set intervalstyle = 'postgres' set bytea_output = 'hex' set extra_float_digits = 1 set lc_monetary = 'C'
+set quote_all_identifiers = off$settings$ else '' end)
 $_$;
 
 
@@ -3582,6 +3527,49 @@ end $$;
 ALTER FUNCTION rowcast.is_plain(capture text) OWNER TO postgres;
 
 --
+-- Name: is_styled(oid); Type: FUNCTION; Schema: rowcast; Owner: postgres
+--
+
+CREATE FUNCTION rowcast.is_styled(type oid) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+  select not exists (
+    select from pg_type t
+    where t.oid = is_styled.type
+      and case when t.typlen = -1 and t.typelem <> 0 then t.typelem else t.oid end in (
+        'boolean'::regtype, 'smallint'::regtype, 'integer'::regtype, 'bigint'::regtype, 'numeric'::regtype, 'text'::regtype,
+        'varchar'::regtype, 'bpchar'::regtype, 'name'::regtype, 'uuid'::regtype, 'json'::regtype, 'jsonb'::regtype, 'date'::regtype,
+        'timestamp'::regtype, 'timestamptz'::regtype, 'inet'::regtype, 'cidr'::regtype))
+$$;
+
+
+ALTER FUNCTION rowcast.is_styled(type oid) OWNER TO postgres;
+
+--
+-- Name: is_unstyled(text); Type: FUNCTION; Schema: rowcast; Owner: postgres
+--
+
+CREATE FUNCTION rowcast.is_unstyled(capture text) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  return coalesce((
+    select bool_and(not rowcast.is_styled(a.atttypid))
+    from pg_proc p
+    join pg_trigger t on t.tgfoid = p.oid and not t.tgisinternal
+    join pg_attribute a on a.attrelid = t.tgrelid and a.attnum > 0 and not a.attisdropped
+    where p.pronamespace = 'rowcast'::regnamespace
+      and p.proname in ('capture_' || capture || '_insert', 'capture_' || capture || '_update', 'capture_' || capture || '_delete')), false);
+exception when others then
+  return false;
+end $$;
+
+
+ALTER FUNCTION rowcast.is_unstyled(capture text) OWNER TO postgres;
+
+--
 -- Name: joinable_sql(text); Type: FUNCTION; Schema: rowcast; Owner: postgres
 --
 
@@ -3619,12 +3607,15 @@ ALTER FUNCTION rowcast.joinable_sql(definition rowcast.attached) OWNER TO postgr
 --
 
 CREATE FUNCTION rowcast.json_row_sql(definition rowcast.attached) RETURNS text
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE sql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
-  select format('case when rowcast.is_plain(%1$L) and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) '
-                'else rowcast.careful_row(t.*, %2$s) end', definition.capture,
-                case when definition.tree then 'tg_relid::text' else quote_literal(definition.capture) end)
+  select format('case when rowcast.is_plain(%1$L)%3$s and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) '
+                'else rowcast.%4$s(t.*, %2$s) end', definition.capture,
+                case when definition.tree then 'tg_relid::text' else quote_literal(definition.capture) end,
+                case when not sets_style then format(' and rowcast.is_unstyled(%L)', definition.capture) end,
+                case when sets_style then 'careful_row' else 'styled_row' end)
+  from rowcast.sets_style(definition) as sets_style
 $_$;
 
 
@@ -4066,6 +4057,29 @@ $$;
 ALTER FUNCTION rowcast.member_sql(lookup text, col text, side text, is_text boolean) OWNER TO postgres;
 
 --
+-- Name: members_sql(rowcast.attached, jsonb, text, text); Type: FUNCTION; Schema: rowcast; Owner: postgres
+--
+
+CREATE FUNCTION rowcast.members_sql(definition rowcast.attached, template jsonb, side text, row_alias text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  return (
+    select string_agg(
+      format('%s as %I',
+        case when value = '"{row}"' and row_alias is not null then row_alias
+             when key = 'messageId' and jsonb_typeof(value) = 'string' and (select bool_and(alone) from rowcast.placeholders(value))
+                  and exists (select from rowcast.placeholders(value) p where p.name not in ('row', 'room', 'contactId', 'at'))
+             then rowcast.placeholder_text_sql(definition, (select p.name from rowcast.placeholders(value) p), side)
+             else rowcast.payload_sql(definition, value, side) end, key), ', ')
+    from jsonb_each(template));
+end $$;
+
+
+ALTER FUNCTION rowcast.members_sql(definition rowcast.attached, template jsonb, side text, row_alias text) OWNER TO postgres;
+
+--
 -- Name: named_by(rowcast.attached, text); Type: FUNCTION; Schema: rowcast; Owner: postgres
 --
 
@@ -4209,6 +4223,52 @@ end $$;
 ALTER FUNCTION rowcast.note_removal() OWNER TO postgres;
 
 --
+-- Name: one_event_sql(rowcast.attached, jsonb, text, text, text, text, text); Type: FUNCTION; Schema: rowcast; Owner: postgres
+--
+
+CREATE FUNCTION rowcast.one_event_sql(definition rowcast.attached, rule jsonb, suffix text, side text, cause text, joinable text, rows text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+declare
+  template jsonb := rule -> 'payload';
+begin
+  if jsonb_typeof(template) is distinct from 'object' or template = '{}' then
+    return null;
+  end if;
+  if exists (
+    select from (
+      select jsonb_object_keys(template) union all select member from rowcast.row_members(definition, side)
+    ) names (name)
+    where name in ('after', 'before', 'rowcast_row', 'rowcast_payload') or starts_with(name, 'room_')) then
+    return null;
+  end if;
+  return format($sql$  insert into rowcast.events (room, event, data, source)
+  select case when %3$s then room end,
+         %4$L,
+         case when %3$s and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
+              else rowcast.unusual(case when %3$s then room end, data, origin, %1$L, %2$L) end,
+         %1$L
+  from (
+    select %5$s as origin, room_%5$s%6$s as room, row_to_json(rowcast_payload.*) as data
+    from (%7$s
+    ) t%8$s
+    cross join lateral (
+      select %9$s
+    ) rowcast_payload%10$s
+    offset 0
+  ) e;$sql$,
+    definition.source, definition.key_columns, joinable, rule ->> 'event', side, suffix, rows,
+    case when exists (select from jsonb_each(template) where value = '"{row}"') then format(E'\n    cross join lateral (\n      select %s\n    ) rowcast_row', (
+      select string_agg(format('%s as %I', value, member), ', ' order by place) from rowcast.row_members(definition, side))) else '' end,
+    rowcast.members_sql(definition, template, side, 'rowcast_row'),
+    coalesce(E'\n    where ' || cause, ''));
+end $_$;
+
+
+ALTER FUNCTION rowcast.one_event_sql(definition rowcast.attached, rule jsonb, suffix text, side text, cause text, joinable text, rows text) OWNER TO postgres;
+
+--
 -- Name: only_ids(json); Type: FUNCTION; Schema: rowcast; Owner: postgres
 --
 
@@ -4340,14 +4400,7 @@ begin
                                        else quote_literal(template) || '::jsonb' end;
   end if;
   if jsonb_typeof(template) = 'object' then
-    return (
-      select format('(select row_to_json(o.*) from (select %s) o)', string_agg(
-        format('%s as %I',
-          case when key = 'messageId' and jsonb_typeof(value) = 'string' and (select bool_and(alone) from rowcast.placeholders(value))
-                    and exists (select from rowcast.placeholders(value) p where p.name not in ('row', 'room', 'contactId', 'at'))
-               then rowcast.placeholder_text_sql(definition, (select p.name from rowcast.placeholders(value) p), side)
-               else rowcast.payload_sql(definition, value, side) end, key), ', '))
-      from jsonb_each(template));
+    return format('(select row_to_json(o.*) from (select %s) o)', rowcast.members_sql(definition, template, side, null));
   elsif jsonb_typeof(template) = 'array' then
     return (
       select format('to_json(array[%s])', string_agg(
@@ -5213,7 +5266,7 @@ ALTER FUNCTION rowcast.row_sql(definition rowcast.attached, side text) OWNER TO 
 --
 
 CREATE FUNCTION rowcast.rows_sql(definition rowcast.attached, operation text) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE
+    LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 declare
@@ -5288,6 +5341,27 @@ ALTER FUNCTION rowcast.server_secret() OWNER TO postgres;
 
 COMMENT ON FUNCTION rowcast.server_secret() IS 'what the tags of offsets and notifications are made with; for servers alone';
 
+
+--
+-- Name: sets_style(rowcast.attached); Type: FUNCTION; Schema: rowcast; Owner: postgres
+--
+
+CREATE FUNCTION rowcast.sets_style(definition rowcast.attached) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+  select coalesce(definition.tree, true) or coalesce(definition.by_row, true)
+    or exists (select from rowcast.lookups_of(definition))
+    or coalesce((
+      select bool_or(rowcast.is_styled(a.atttypid))
+      from pg_attribute a
+      where a.attnum > 0 and not a.attisdropped and a.attrelid = coalesce(rowcast.relation_of(definition.capture),
+        (select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace
+         where array[nspname, relname]::text[] = parse_ident(definition.source)))), true)
+$$;
+
+
+ALTER FUNCTION rowcast.sets_style(definition rowcast.attached) OWNER TO postgres;
 
 --
 -- Name: settle_conversations(integer); Type: FUNCTION; Schema: rowcast; Owner: postgres
@@ -5471,6 +5545,28 @@ end $$;
 ALTER FUNCTION rowcast.store_whatsapp(request text) OWNER TO postgres;
 
 --
+-- Name: styled_row(record, text); Type: FUNCTION; Schema: rowcast; Owner: postgres
+--
+
+CREATE FUNCTION rowcast.styled_row(source_row record, capture text) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
+    SET "DateStyle" TO 'ISO, MDY'
+    SET "IntervalStyle" TO 'postgres'
+    SET bytea_output TO 'hex'
+    SET extra_float_digits TO '1'
+    SET lc_monetary TO 'C'
+    SET quote_all_identifiers TO 'off'
+    AS $$
+begin
+  return rowcast.careful_row(source_row, capture);
+end $$;
+
+
+ALTER FUNCTION rowcast.styled_row(source_row record, capture text) OWNER TO postgres;
+
+--
 -- Name: tell_sources(); Type: FUNCTION; Schema: rowcast; Owner: postgres
 --
 
@@ -5641,7 +5737,7 @@ ALTER FUNCTION rowcast.trigger_on_sql(definition rowcast.attached, operation tex
 --
 
 CREATE FUNCTION rowcast.trigger_sql(definition rowcast.attached, operation text) RETURNS text
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE sql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
   select case operation when 'truncate' then rowcast.truncate_function_sql(definition) else rowcast.function_sql(definition, operation) end
@@ -5815,31 +5911,34 @@ ALTER FUNCTION rowcast.unusual(room text, data json, origin jsonb, source text, 
 CREATE FUNCTION rowcast.wake() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
-declare
-  has_room boolean := true;
 begin
+  -- The lock can't be had while a reader sleeps, nor for the moment in which another writer makes these same two calls.
+  if pg_catalog.pg_try_advisory_lock(1919903602, 1) and pg_catalog.pg_advisory_unlock(1919903602, 1) then
+    return null;
+  end if;
   -- This transaction has inserted no event (the count is its own, kept unless track_counts is off): wake nobody.
   if pg_catalog.pg_stat_get_xact_tuples_inserted(tg_relid) operator(pg_catalog.=) 0
      and pg_catalog.current_setting('track_counts')::pg_catalog.bool then
     return null;
   end if;
-  -- The lock can't be had while a reader sleeps, nor for the moment in which another writer makes these same two calls.
-  -- The second try saves a needless NOTIFY in the latter case.
-  if not ((pg_catalog.pg_try_advisory_lock(1919903602, 1) and pg_catalog.pg_advisory_unlock(1919903602, 1))
-       or (pg_catalog.pg_try_advisory_lock(1919903602, 1) and pg_catalog.pg_advisory_unlock(1919903602, 1))) then
-    begin
-      begin
-        has_room := pg_catalog.pg_notification_queue_usage() operator(pg_catalog.<) '0.5'::pg_catalog.float8;
-      exception when others then
-        null; -- Somebody has revoked the function: then nobody knows.
-      end;
-      if has_room then
-        perform pg_catalog.pg_notify('rowcast', '');
-      end if;
-    exception when others then
-      null; -- The poll delivers.
-    end;
+  -- The second try saves a needless NOTIFY where it was another writer.
+  if pg_catalog.pg_try_advisory_lock(1919903602, 1) and pg_catalog.pg_advisory_unlock(1919903602, 1) then
+    return null;
   end if;
+  declare
+    has_room boolean := true;
+  begin
+    begin
+      has_room := pg_catalog.pg_notification_queue_usage() operator(pg_catalog.<) '0.5'::pg_catalog.float8;
+    exception when others then
+      null; -- Somebody has revoked the function: then nobody knows.
+    end;
+    if has_room then
+      perform pg_catalog.pg_notify('rowcast', '');
+    end if;
+  exception when others then
+    null; -- The poll delivers.
+  end;
   return null;
 end $$;
 
@@ -6484,6 +6583,164 @@ CREATE TABLE rowcast.migrations (
 
 
 ALTER TABLE rowcast.migrations OWNER TO postgres;
+
+--
+-- Name: presence_of_servers; Type: TABLE; Schema: rowcast; Owner: postgres
+--
+
+CREATE UNLOGGED TABLE rowcast.presence_of_servers (
+    server bigint NOT NULL,
+    id bigint NOT NULL,
+    room text NOT NULL,
+    subject text NOT NULL,
+    connections integer NOT NULL,
+    since timestamp with time zone NOT NULL,
+    version bigint NOT NULL
+);
+
+
+ALTER TABLE rowcast.presence_of_servers OWNER TO postgres;
+
+--
+-- Name: TABLE presence_of_servers; Type: COMMENT; Schema: rowcast; Owner: postgres
+--
+
+COMMENT ON TABLE rowcast.presence_of_servers IS 'what each server has: a row per room and subject while a connection is there; those of servers that have ended are no presence';
+
+
+--
+-- Name: COLUMN presence_of_servers.id; Type: COMMENT; Schema: rowcast; Owner: postgres
+--
+
+COMMENT ON COLUMN rowcast.presence_of_servers.id IS 'the server''s own number of the row, never used again';
+
+
+--
+-- Name: COLUMN presence_of_servers.subject; Type: COMMENT; Schema: rowcast; Owner: postgres
+--
+
+COMMENT ON COLUMN rowcast.presence_of_servers.subject IS 'the claim sub; without tokens one that stands for the client''s session';
+
+
+--
+-- Name: presence_servers; Type: TABLE; Schema: rowcast; Owner: postgres
+--
+
+CREATE UNLOGGED TABLE rowcast.presence_servers (
+    server bigint NOT NULL,
+    pid integer,
+    alive_until timestamp with time zone,
+    version bigint DEFAULT 0 NOT NULL,
+    complete_from bigint DEFAULT 0 NOT NULL
+);
+
+
+ALTER TABLE rowcast.presence_servers OWNER TO postgres;
+
+--
+-- Name: TABLE presence_servers; Type: COMMENT; Schema: rowcast; Owner: postgres
+--
+
+COMMENT ON TABLE rowcast.presence_servers IS 'the servers that write presence: one row per connection of theirs';
+
+
+--
+-- Name: COLUMN presence_servers.server; Type: COMMENT; Schema: rowcast; Owner: postgres
+--
+
+COMMENT ON COLUMN rowcast.presence_servers.server IS 'drawn anew for each connection; the key of the advisory lock that it holds';
+
+
+--
+-- Name: COLUMN presence_servers.pid; Type: COMMENT; Schema: rowcast; Owner: postgres
+--
+
+COMMENT ON COLUMN rowcast.presence_servers.pid IS 'the backend that holds the lock; null behind a pooler';
+
+
+--
+-- Name: COLUMN presence_servers.alive_until; Type: COMMENT; Schema: rowcast; Owner: postgres
+--
+
+COMMENT ON COLUMN rowcast.presence_servers.alive_until IS 'behind a pooler, until when it lives without another sign; else null';
+
+
+--
+-- Name: COLUMN presence_servers.version; Type: COMMENT; Schema: rowcast; Owner: postgres
+--
+
+COMMENT ON COLUMN rowcast.presence_servers.version IS 'counts its writes: rows and departures carry that of the write that made them';
+
+
+--
+-- Name: COLUMN presence_servers.complete_from; Type: COMMENT; Schema: rowcast; Owner: postgres
+--
+
+COMMENT ON COLUMN rowcast.presence_servers.complete_from IS 'departures up to this version have been forgotten';
+
+
+--
+-- Name: presence; Type: VIEW; Schema: rowcast; Owner: postgres
+--
+
+CREATE VIEW rowcast.presence AS
+ WITH living AS MATERIALIZED (
+         SELECT s.server
+           FROM rowcast.presence_servers s
+          WHERE ((s.alive_until > clock_timestamp()) OR ((s.alive_until IS NULL) AND (NOT (pg_try_advisory_lock_shared(s.server) AND pg_advisory_unlock_shared(s.server)))))
+        )
+ SELECT p.room,
+    p.subject,
+    sum(p.connections) AS connections,
+    min(p.since) AS since
+   FROM rowcast.presence_of_servers p
+  WHERE (p.server IN ( SELECT l.server
+           FROM living l))
+  GROUP BY p.room, p.subject;
+
+
+ALTER TABLE rowcast.presence OWNER TO postgres;
+
+--
+-- Name: VIEW presence; Type: COMMENT; Schema: rowcast; Owner: postgres
+--
+
+COMMENT ON VIEW rowcast.presence IS 'who is in which room, on all servers, while ROWCAST_PRESENCE is on';
+
+
+--
+-- Name: COLUMN presence.connections; Type: COMMENT; Schema: rowcast; Owner: postgres
+--
+
+COMMENT ON COLUMN rowcast.presence.connections IS 'how many connections of the subject are in the room';
+
+
+--
+-- Name: COLUMN presence.since; Type: COMMENT; Schema: rowcast; Owner: postgres
+--
+
+COMMENT ON COLUMN rowcast.presence.since IS 'when the first of them came, by the clock of its server';
+
+
+--
+-- Name: presence_departures; Type: TABLE; Schema: rowcast; Owner: postgres
+--
+
+CREATE UNLOGGED TABLE rowcast.presence_departures (
+    server bigint NOT NULL,
+    version bigint NOT NULL,
+    id bigint NOT NULL
+);
+
+
+ALTER TABLE rowcast.presence_departures OWNER TO postgres;
+
+--
+-- Name: TABLE presence_departures; Type: COMMENT; Schema: rowcast; Owner: postgres
+--
+
+COMMENT ON TABLE rowcast.presence_departures IS 'rows that a server has removed lately, so that others need not read all of its rows again';
+
 
 --
 -- Name: revocations; Type: TABLE; Schema: rowcast; Owner: postgres
@@ -7211,7 +7468,7 @@ COPY public.chats (id, jid) FROM stdin;
 --
 
 COPY public.conversations (contact_id, last_message, last_message_at, unread, updated_at) FROM stdin;
-42	{"id": "006615fa-7071-8b58-a295-d5ad7db397a2", "body": "and its answer", "author": "bot", "status": "delivered", "direction": "outbound"}	2026-11-29 00:48:32.312207+00	1	2026-11-29 00:48:32.935292+00
+42	{"id": "00661606-3953-8d52-b4d4-cf2253db40a9", "body": "and its answer", "author": "bot", "status": "delivered", "direction": "outbound"}	2026-11-29 01:41:15.743585+00	1	2026-11-29 01:41:16.331064+00
 \.
 
 
@@ -7229,7 +7486,7 @@ COPY public.letters_2026_01 (id, chat, body, sent) FROM stdin;
 --
 
 COPY public.message_statuses (id, message_id, status, error, occurred_at) FROM stdin;
-1	006615fa-7071-8b58-a295-d5ad7db397a2	delivered	\N	2026-11-29 00:48:32.30258+00
+1	00661606-3953-8d52-b4d4-cf2253db40a9	delivered	\N	2026-11-29 01:41:15.74186+00
 \.
 
 
@@ -7238,8 +7495,8 @@ COPY public.message_statuses (id, message_id, status, error, occurred_at) FROM s
 --
 
 COPY public.messages (id, contact_id, direction, author, body, status, external_id, metadata, created_at, updated_at) FROM stdin;
-006615fa-706f-8ee1-bea9-04c4f2dfedba	42	inbound	Ana	of before	sent	\N	{}	2026-11-29 00:48:32.311898+00	2026-11-29 00:48:32.311898+00
-006615fa-7071-8b58-a295-d5ad7db397a2	42	outbound	bot	and its answer	delivered	\N	{}	2026-11-29 00:48:32.312207+00	2026-11-29 00:48:32.33252+00
+00661606-3953-88c9-9374-8a8acfeb01fd	42	inbound	Ana	of before	sent	\N	{}	2026-11-29 01:41:15.743392+00	2026-11-29 01:41:15.743392+00
+00661606-3953-8d52-b4d4-cf2253db40a9	42	outbound	bot	and its answer	delivered	\N	{}	2026-11-29 01:41:15.743585+00	2026-11-29 01:41:15.76182+00
 \.
 
 
@@ -7257,7 +7514,7 @@ COPY public.notes (id, chat_id, body) FROM stdin;
 --
 
 COPY public.wa (wa_id, chat, ack, body, sent) FROM stdin;
-844197938335842305	7	1	of before	2026-11-29 00:48:32.30258
+844197938335842305	7	1	of before	2026-11-29 01:41:15.74186
 \.
 
 
@@ -7274,11 +7531,11 @@ COPY public.webhook_leftovers (id, kind, external_id, reason, item, received_at)
 --
 
 COPY rowcast.attached (source, capture, room, events, condition, key_columns, room_columns, columns, omit, key_case, order_column, careful, row_sql, attached_at, made, forms, as_text, words, defaults, timezone, lookups, rooms, order_columns, feeds, tree, by_row, always) FROM stdin;
-public.messages	public_messages	conversation:{contact_id}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "delete", "event": "message:deleted", "payload": {"contactId": "{contactId}", "messageId": "{id}"}}, {"on": "update", "event": "message:status", "columns": ["status"], "payload": {"at": "{updated_at}", "status": "{status}", "contactId": "{contactId}", "messageId": "{id}"}}, {"on": "update", "event": "message:updated", "columns": ["id", "contact_id", "direction", "author", "body", "external_id", "metadata", "created_at"], "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id}	{contact_id}	{id,contact_id,direction,author,body,status,external_id,metadata,created_at,updated_at}	{}	camel	created_at	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'contact_id' as "contactId", after -> 'direction' as direction, after -> 'author' as author, after -> 'body' as body, after -> 'status' as status, after -> 'external_id' as "externalId", after -> 'metadata' as metadata, replace(after ->> 'created_at', '+00:00', 'Z') as "createdAt", replace(after ->> 'updated_at', '+00:00', 'Z') as "updatedAt") o)	2026-11-29 00:48:30.988132+00	{"code": {"delete": ["774", "bdb7017375cd72fa4780a921427d2218"], "insert": ["774", "8c1f5486157052738ac0e4bfd7c0e88c"], "update": ["774", "a0db7c6be8e5b4a9fe3530212d444cbe"]}, "types": {"id": "2950", "body": "25", "author": "25", "status": "25", "metadata": "3802", "direction": "25", "contact_id": "25", "created_at": "1184", "updated_at": "1184", "external_id": "25"}}	{"created_at": "instant", "updated_at": "instant"}	\N	\N	\N	\N	\N	\N	\N	[{"key": ["id"], "room": "conversation:{contact_id}", "order": ["createdAt", "id"], "columns": [{"column": "contact_id", "lookup": null, "is_plain": true, "placeholder": "contact_id"}], "key_sql": "after ->> 'id'", "lookups": [], "members": ["author", "body", "contactId", "createdAt", "direction", "externalId", "id", "metadata", "status", "updatedAt"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'contact_id' as \\"contactId\\", after -> 'direction' as direction, after -> 'author' as author, after -> 'body' as body, after -> 'status' as status, after -> 'external_id' as \\"externalId\\", after -> 'metadata' as metadata, replace(after ->> 'created_at', '+00:00', 'Z') as \\"createdAt\\", replace(after ->> 'updated_at', '+00:00', 'Z') as \\"updatedAt\\") o)", "room_sql": "'conversation:' || (after ->> 'contact_id')", "id_column": null, "belongs_sql": "true"}]	f	f	f
-public.conversations	public_conversations	inbox:all	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "update", "event": "message:new", "columns": ["last_message", "last_message_at", "unread"], "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "delete", "event": "message:deleted", "payload": {"contactId": "{contactId}", "messageId": "{contact_id}"}}]	($."last_message_at" != null)	{contact_id}	{}	{contact_id,last_message,last_message_at,unread,updated_at}	{}	camel	last_message_at	f	(select row_to_json(o.*) from (select after ->> 'contact_id' as id, after ->> 'contact_id' as "contactId", after -> 'last_message' as "lastMessage", replace(after ->> 'last_message_at', '+00:00', 'Z') as "lastMessageAt", after -> 'unread' as unread, replace(after ->> 'updated_at', '+00:00', 'Z') as "updatedAt") o)	2026-11-29 00:48:31.971971+00	{"code": {"delete": ["787", "4e1088e292c8bdbc5080d6702450275d"], "insert": ["787", "61673f64f3a9638ce3fc94431a211a0c"], "update": ["787", "d44a95a31affca38d6b3080fda99c5b5"]}, "types": {"unread": "23", "contact_id": "25", "updated_at": "1184", "last_message": "3802", "last_message_at": "1184"}}	{"updated_at": "instant", "last_message_at": "instant"}	\N	\N	\N	\N	\N	\N	\N	[{"key": ["id"], "room": "inbox:all", "order": ["lastMessageAt", "contactId"], "columns": [], "key_sql": "after ->> 'contact_id'", "lookups": [], "members": ["contactId", "id", "lastMessage", "lastMessageAt", "unread", "updatedAt"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'contact_id' as id, after ->> 'contact_id' as \\"contactId\\", after -> 'last_message' as \\"lastMessage\\", replace(after ->> 'last_message_at', '+00:00', 'Z') as \\"lastMessageAt\\", after -> 'unread' as unread, replace(after ->> 'updated_at', '+00:00', 'Z') as \\"updatedAt\\") o)", "room_sql": "'inbox:all'", "id_column": null, "belongs_sql": "(after @@ '($.\\"last_message_at\\" != null)') is true"}]	f	f	f
-public.wa	public_wa	conversation:{chat}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "delete", "event": "message:deleted", "payload": {"contactId": "{contactId}", "messageId": "{wa_id}"}}, {"on": "update", "event": "message:status", "columns": ["ack"], "payload": {"at": "{at}", "status": "{ack}", "contactId": "{contactId}", "messageId": "{wa_id}"}}]	\N	{wa_id}	{chat}	{wa_id,chat,ack,body,sent}	{}	camel	sent	f	(select row_to_json(o.*) from (select after ->> 'wa_id' as id, after ->> 'wa_id' as "waId", after ->> 'chat' as chat, coalesce('{"0": "sent", "1": "delivered", "2": "read"}'::jsonb -> (after ->> 'ack'), after -> 'ack') as ack, after -> 'body' as body, rowcast.zoned(after ->> 'sent', 'America/Bogota') as sent) o)	2026-11-29 00:48:32.30258+00	{"code": {"delete": ["789", "15f3d9d2b212db543248dd0c995d9ea9"], "insert": ["789", "f79d943d02503ed58eef25a811789944"], "update": ["789", "b53a6447911f67204841170acf8be163"]}, "types": {"ack": "23", "body": "25", "chat": "25", "sent": "1114", "wa_id": "20"}}	{"sent": "local", "wa_id": "text"}	\N	{"ack": {"0": "sent", "1": "delivered", "2": "read"}}	\N	America/Bogota	\N	\N	\N	[{"key": ["id"], "room": "conversation:{chat}", "order": ["sent", "waId"], "columns": [{"column": "chat", "lookup": null, "is_plain": true, "placeholder": "chat"}], "key_sql": "after ->> 'wa_id'", "lookups": [], "members": ["ack", "body", "chat", "id", "sent", "waId"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'wa_id' as id, after ->> 'wa_id' as \\"waId\\", after ->> 'chat' as chat, coalesce('{\\"0\\": \\"sent\\", \\"1\\": \\"delivered\\", \\"2\\": \\"read\\"}'::jsonb -> (after ->> 'ack'), after -> 'ack') as ack, after -> 'body' as body, rowcast.zoned(after ->> 'sent', 'America/Bogota') as sent) o)", "room_sql": "'conversation:' || (after ->> 'chat')", "id_column": null, "belongs_sql": "true"}]	f	f	f
-public.letters	public_letters	conversation:{chat}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id,sent}	{chat}	{id,chat,body,sent}	{}	camel	sent	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat' as chat, after -> 'body' as body, replace(after ->> 'sent', '+00:00', 'Z') as sent) o)	2026-11-29 00:48:32.30258+00	{"code": {"insert": ["790", "5133fb0f27ee28ed689c0bf2c16cede5"], "update": ["790", "ab3073f844017e4afa0056284a88e8c9"]}, "types": {"id": "20", "body": "25", "chat": "25", "sent": "1184"}}	{"id": "text", "sent": "instant"}	\N	\N	\N	\N	\N	\N	\N	[{"key": ["id", "sent"], "room": "conversation:{chat}", "order": ["sent", "id"], "columns": [{"column": "chat", "lookup": null, "is_plain": true, "placeholder": "chat"}], "key_sql": "concat_ws(':', after ->> 'id', replace(after ->> 'sent', '+00:00', 'Z'))", "lookups": [], "members": ["body", "chat", "id", "sent"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat' as chat, after -> 'body' as body, replace(after ->> 'sent', '+00:00', 'Z') as sent) o)", "room_sql": "'conversation:' || (after ->> 'chat')", "id_column": "id", "belongs_sql": "true"}]	t	f	f
-public.notes	public_notes	order:{chat.jid}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id}	{}	{id,chat_id,body}	{}	camel	id	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat_id' as "chatId", after -> 'body' as body) o)	2026-11-29 00:48:32.30258+00	{"code": {"insert": ["791", "66eee117dab2d943491b83e90d8cb7fe"], "update": ["791", "8114ba8461141244e5c608b10db345c1"]}, "types": {"id": "20", "body": "25", "chat_id": "20"}}	{"id": "text", "chat_id": "text"}	\N	\N	\N	\N	{"chat": {"key": ["id"], "row": [], "table": "public.chats", "types": ["bigint"], "column": ["chat_id"], "columns": {"jid": null}}}	\N	\N	[{"key": ["id"], "room": "order:{chat.jid}", "order": ["id"], "columns": [{"column": "jid", "lookup": "chat", "is_plain": true, "placeholder": "chat.jid"}], "key_sql": "after ->> 'id'", "lookups": [{"key": ["id"], "own": ["chat_id"], "join": "c.id = (r.after ->> 'chat_id')::bigint", "name": "chat", "table": "public.chats", "types": ["bigint"], "members": {"jid": "case when c.jid is distinct from null and pg_column_size(c.jid) <= 65536 then case when pg_typeof(c.jid)::oid < 16384 and pg_typeof(c.jid)::oid not in ('json'::regtype, 'json[]'::regtype) then to_jsonb(c.jid) else to_jsonb(format('%s', c.jid)) end end"}, "no_code": "c.relkind = 'r' and c.relfilenode = pg_relation_filenode(c.oid) and not exists (\\n      select from pg_attribute a join pg_type t on t.oid = a.atttypid\\n      where a.attrelid = c.oid and a.attname = any ('{id}') and t.oid >= 16384 and not (t.typtype = 'd' and t.typbasetype < 16384))\\n      and rowcast.plans_no_code(c.oid)"}], "members": ["body", "chatId", "id"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat_id' as \\"chatId\\", after -> 'body' as body) o)", "room_sql": "'order:' || (after -> 'chat' ->> 'jid')", "id_column": null, "belongs_sql": "true"}]	f	f	f
+public.messages	public_messages	conversation:{contact_id}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "delete", "event": "message:deleted", "payload": {"contactId": "{contactId}", "messageId": "{id}"}}, {"on": "update", "event": "message:status", "columns": ["status"], "payload": {"at": "{updated_at}", "status": "{status}", "contactId": "{contactId}", "messageId": "{id}"}}, {"on": "update", "event": "message:updated", "columns": ["id", "contact_id", "direction", "author", "body", "external_id", "metadata", "created_at"], "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id}	{contact_id}	{id,contact_id,direction,author,body,status,external_id,metadata,created_at,updated_at}	{}	camel	created_at	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'contact_id' as "contactId", after -> 'direction' as direction, after -> 'author' as author, after -> 'body' as body, after -> 'status' as status, after -> 'external_id' as "externalId", after -> 'metadata' as metadata, replace(after ->> 'created_at', '+00:00', 'Z') as "createdAt", replace(after ->> 'updated_at', '+00:00', 'Z') as "updatedAt") o)	2026-11-29 01:41:14.398812+00	{"code": {"delete": ["776", "67f4051fc7f449e2d17df530b4b43aff"], "insert": ["776", "f821025039cc7f22a2a09f322467b86f"], "update": ["776", "ce42088d6eb3688588334240850f126e"]}, "types": {"id": "2950", "body": "25", "author": "25", "status": "25", "metadata": "3802", "direction": "25", "contact_id": "25", "created_at": "1184", "updated_at": "1184", "external_id": "25"}}	{"created_at": "instant", "updated_at": "instant"}	\N	\N	\N	\N	\N	\N	\N	[{"key": ["id"], "room": "conversation:{contact_id}", "order": ["createdAt", "id"], "columns": [{"column": "contact_id", "lookup": null, "is_plain": true, "placeholder": "contact_id"}], "key_sql": "after ->> 'id'", "lookups": [], "members": ["author", "body", "contactId", "createdAt", "direction", "externalId", "id", "metadata", "status", "updatedAt"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'contact_id' as \\"contactId\\", after -> 'direction' as direction, after -> 'author' as author, after -> 'body' as body, after -> 'status' as status, after -> 'external_id' as \\"externalId\\", after -> 'metadata' as metadata, replace(after ->> 'created_at', '+00:00', 'Z') as \\"createdAt\\", replace(after ->> 'updated_at', '+00:00', 'Z') as \\"updatedAt\\") o)", "room_sql": "'conversation:' || (after ->> 'contact_id')", "id_column": null, "belongs_sql": "true"}]	f	f	f
+public.conversations	public_conversations	inbox:all	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "update", "event": "message:new", "columns": ["last_message", "last_message_at", "unread"], "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "delete", "event": "message:deleted", "payload": {"contactId": "{contactId}", "messageId": "{contact_id}"}}]	($."last_message_at" != null)	{contact_id}	{}	{contact_id,last_message,last_message_at,unread,updated_at}	{}	camel	last_message_at	f	(select row_to_json(o.*) from (select after ->> 'contact_id' as id, after ->> 'contact_id' as "contactId", after -> 'last_message' as "lastMessage", replace(after ->> 'last_message_at', '+00:00', 'Z') as "lastMessageAt", after -> 'unread' as unread, replace(after ->> 'updated_at', '+00:00', 'Z') as "updatedAt") o)	2026-11-29 01:41:15.175556+00	{"code": {"delete": ["789", "17921206a0dadcc4b87a99d83d52edf2"], "insert": ["789", "fed2d0cf0ed7cb79c17cb18f76c2e5bb"], "update": ["789", "ec523b1e36d6c1da65f96e8d9bfc3bd0"]}, "types": {"unread": "23", "contact_id": "25", "updated_at": "1184", "last_message": "3802", "last_message_at": "1184"}}	{"updated_at": "instant", "last_message_at": "instant"}	\N	\N	\N	\N	\N	\N	\N	[{"key": ["id"], "room": "inbox:all", "order": ["lastMessageAt", "contactId"], "columns": [], "key_sql": "after ->> 'contact_id'", "lookups": [], "members": ["contactId", "id", "lastMessage", "lastMessageAt", "unread", "updatedAt"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'contact_id' as id, after ->> 'contact_id' as \\"contactId\\", after -> 'last_message' as \\"lastMessage\\", replace(after ->> 'last_message_at', '+00:00', 'Z') as \\"lastMessageAt\\", after -> 'unread' as unread, replace(after ->> 'updated_at', '+00:00', 'Z') as \\"updatedAt\\") o)", "room_sql": "'inbox:all'", "id_column": null, "belongs_sql": "(after @@ '($.\\"last_message_at\\" != null)') is true"}]	f	f	f
+public.wa	public_wa	conversation:{chat}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "delete", "event": "message:deleted", "payload": {"contactId": "{contactId}", "messageId": "{wa_id}"}}, {"on": "update", "event": "message:status", "columns": ["ack"], "payload": {"at": "{at}", "status": "{ack}", "contactId": "{contactId}", "messageId": "{wa_id}"}}]	\N	{wa_id}	{chat}	{wa_id,chat,ack,body,sent}	{}	camel	sent	f	(select row_to_json(o.*) from (select after ->> 'wa_id' as id, after ->> 'wa_id' as "waId", after ->> 'chat' as chat, coalesce('{"0": "sent", "1": "delivered", "2": "read"}'::jsonb -> (after ->> 'ack'), after -> 'ack') as ack, after -> 'body' as body, rowcast.zoned(after ->> 'sent', 'America/Bogota') as sent) o)	2026-11-29 01:41:15.74186+00	{"code": {"delete": ["791", "a9516306a152f4addc1c46767398aadd"], "insert": ["791", "202cff9588f6a3cea53cf2c284ca95bc"], "update": ["791", "1f5f6f876803650b267d5f5af356c240"]}, "types": {"ack": "23", "body": "25", "chat": "25", "sent": "1114", "wa_id": "20"}}	{"sent": "local", "wa_id": "text"}	\N	{"ack": {"0": "sent", "1": "delivered", "2": "read"}}	\N	America/Bogota	\N	\N	\N	[{"key": ["id"], "room": "conversation:{chat}", "order": ["sent", "waId"], "columns": [{"column": "chat", "lookup": null, "is_plain": true, "placeholder": "chat"}], "key_sql": "after ->> 'wa_id'", "lookups": [], "members": ["ack", "body", "chat", "id", "sent", "waId"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'wa_id' as id, after ->> 'wa_id' as \\"waId\\", after ->> 'chat' as chat, coalesce('{\\"0\\": \\"sent\\", \\"1\\": \\"delivered\\", \\"2\\": \\"read\\"}'::jsonb -> (after ->> 'ack'), after -> 'ack') as ack, after -> 'body' as body, rowcast.zoned(after ->> 'sent', 'America/Bogota') as sent) o)", "room_sql": "'conversation:' || (after ->> 'chat')", "id_column": null, "belongs_sql": "true"}]	f	f	f
+public.letters	public_letters	conversation:{chat}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id,sent}	{chat}	{id,chat,body,sent}	{}	camel	sent	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat' as chat, after -> 'body' as body, replace(after ->> 'sent', '+00:00', 'Z') as sent) o)	2026-11-29 01:41:15.74186+00	{"code": {"insert": ["792", "1c2e29533d118cb709f869bc3e9687e1"], "update": ["792", "ab3073f844017e4afa0056284a88e8c9"]}, "types": {"id": "20", "body": "25", "chat": "25", "sent": "1184"}}	{"id": "text", "sent": "instant"}	\N	\N	\N	\N	\N	\N	\N	[{"key": ["id", "sent"], "room": "conversation:{chat}", "order": ["sent", "id"], "columns": [{"column": "chat", "lookup": null, "is_plain": true, "placeholder": "chat"}], "key_sql": "concat_ws(':', after ->> 'id', replace(after ->> 'sent', '+00:00', 'Z'))", "lookups": [], "members": ["body", "chat", "id", "sent"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat' as chat, after -> 'body' as body, replace(after ->> 'sent', '+00:00', 'Z') as sent) o)", "room_sql": "'conversation:' || (after ->> 'chat')", "id_column": "id", "belongs_sql": "true"}]	t	f	f
+public.notes	public_notes	order:{chat.jid}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id}	{}	{id,chat_id,body}	{}	camel	id	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat_id' as "chatId", after -> 'body' as body) o)	2026-11-29 01:41:15.74186+00	{"code": {"insert": ["793", "0756dd77493f44a6ef7038eb388c2ece"], "update": ["793", "8114ba8461141244e5c608b10db345c1"]}, "types": {"id": "20", "body": "25", "chat_id": "20"}}	{"id": "text", "chat_id": "text"}	\N	\N	\N	\N	{"chat": {"key": ["id"], "row": [], "table": "public.chats", "types": ["bigint"], "column": ["chat_id"], "columns": {"jid": null}}}	\N	\N	[{"key": ["id"], "room": "order:{chat.jid}", "order": ["id"], "columns": [{"column": "jid", "lookup": "chat", "is_plain": true, "placeholder": "chat.jid"}], "key_sql": "after ->> 'id'", "lookups": [{"key": ["id"], "own": ["chat_id"], "join": "c.id = (r.after ->> 'chat_id')::bigint", "name": "chat", "table": "public.chats", "types": ["bigint"], "members": {"jid": "case when c.jid is distinct from null and pg_column_size(c.jid) <= 65536 then case when pg_typeof(c.jid)::oid < 16384 and pg_typeof(c.jid)::oid not in ('json'::regtype, 'json[]'::regtype) then to_jsonb(c.jid) else to_jsonb(format('%s', c.jid)) end end"}, "no_code": "c.relkind = 'r' and c.relfilenode = pg_relation_filenode(c.oid) and not exists (\\n      select from pg_attribute a join pg_type t on t.oid = a.atttypid\\n      where a.attrelid = c.oid and a.attname = any ('{id}') and t.oid >= 16384 and not (t.typtype = 'd' and t.typbasetype < 16384))\\n      and rowcast.plans_no_code(c.oid)"}], "members": ["body", "chatId", "id"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat_id' as \\"chatId\\", after -> 'body' as body) o)", "room_sql": "'order:' || (after -> 'chat' ->> 'jid')", "id_column": null, "belongs_sql": "true"}]	f	f	f
 \.
 
 
@@ -7287,9 +7544,9 @@ public.notes	public_notes	order:{chat.jid}	[{"on": "insert", "event": "message:n
 --
 
 COPY rowcast.chat_migrations (version, description, installed_on, success, checksum, execution_time) FROM stdin;
-1	chat	2026-11-29 00:48:30.988132+00	t	\\xaa2624294df928a1685fef32bdb1b3bb37ffa407d1ef1747a71495d2ac089f104789e320ae2579279a57723eaafe2cbb	380107292
-2	webhook	2026-11-29 00:48:31.393705+00	t	\\x04c8e781614571c95f1e2885ca5bd125eb3fd011f43a3ea63837ba4f8d3e90cfbd898cf3d7b1bc8965eaa98a05987774	25909664
-3	inbox	2026-11-29 00:48:31.442698+00	t	\\x856573c27b2539e71d9b4cf38413606bf20a817b7d4b8cf74df11a960e1e9a814e4f21d076858ec9809ca0ea8f87c0d3	194056203
+1	chat	2026-11-29 01:41:14.398812+00	t	\\xaa2624294df928a1685fef32bdb1b3bb37ffa407d1ef1747a71495d2ac089f104789e320ae2579279a57723eaafe2cbb	388383560
+2	webhook	2026-11-29 01:41:14.792561+00	t	\\x04c8e781614571c95f1e2885ca5bd125eb3fd011f43a3ea63837ba4f8d3e90cfbd898cf3d7b1bc8965eaa98a05987774	4115806
+3	inbox	2026-11-29 01:41:14.797821+00	t	\\x856573c27b2539e71d9b4cf38413606bf20a817b7d4b8cf74df11a960e1e9a814e4f21d076858ec9809ca0ea8f87c0d3	74488582
 \.
 
 
@@ -7298,7 +7555,7 @@ COPY rowcast.chat_migrations (version, description, installed_on, success, check
 --
 
 COPY rowcast.epoch (only_row, value, system_identifier, timeline, database, recovered, pruned, relation, removed) FROM stdin;
-t	-5393691768985468459	7713388928117525251	1	16766	{}	\N	16410	\N
+t	-1450503509945268025	7713402516856833706	1	16799	{}	\N	16410	\N
 \.
 
 
@@ -7307,16 +7564,16 @@ t	-5393691768985468459	7713388928117525251	1	16766	{}	\N	16410	\N
 --
 
 COPY rowcast.events (id, xid, at, room, event, data, source, sync, traceparent) FROM stdin;
-1	788	2026-11-29 00:48:32.331343+00	conversation:42	message:new	{"message":{"id":"006615fa-706f-8ee1-bea9-04c4f2dfedba","contactId":"42","direction":"inbound","author":"Ana","body":"of before","status":"sent","externalId":null,"metadata":{},"createdAt":"2026-11-29T00:48:32.311898Z","updatedAt":"2026-11-29T00:48:32.311898Z"},"contactId":"42"}	public.messages	f	\N
-2	788	2026-11-29 00:48:32.33154+00	conversation:42	message:new	{"message":{"id":"006615fa-7071-8b58-a295-d5ad7db397a2","contactId":"42","direction":"outbound","author":"bot","body":"and its answer","status":"sent","externalId":null,"metadata":{},"createdAt":"2026-11-29T00:48:32.312207Z","updatedAt":"2026-11-29T00:48:32.312207Z"},"contactId":"42"}	public.messages	f	\N
-3	788	2026-11-29 00:48:32.344502+00	conversation:42	message:status	{"at":"2026-11-29T00:48:32.33252Z","status":"delivered","contactId":"42","messageId":"006615fa-7071-8b58-a295-d5ad7db397a2"}	public.messages	f	\N
-4	788	2026-11-29 00:48:32.626519+00	conversation:7	message:new	{"message":{"id":"844197938335842305","waId":"844197938335842305","chat":"7","ack":"sent","body":"of before","sent":"2026-11-29T05:48:32.30258Z"},"contactId":"7"}	public.wa	f	\N
-5	788	2026-11-29 00:48:32.628193+00	conversation:7	message:status	{"at":"2026-11-29T00:48:32.628181Z","status":"delivered","contactId":"7","messageId":"844197938335842305"}	public.wa	f	\N
-6	788	2026-11-29 00:48:32.790296+00	conversation:8	message:new	{"message":{"id":"1","chat":"8","body":"of before","sent":"2026-01-02T00:00:00Z"},"contactId":"8"}	public.letters	f	\N
-7	788	2026-11-29 00:48:32.927902+00	order:9	message:new	{"message":{"id":"1","chatId":"1","body":"of before"},"contactId":"9"}	public.notes	f	\N
-8	788	2026-11-29 00:48:32.928316+00	conversation:42	note	{"n": 1}	\N	f	\N
-9	788	2026-11-29 00:48:32.929017+00	rowcast:revocations	revoked	{"subject" : "user-7", "issuer" : null, "room" : "conversation:42", "at" : 1795913312, "reason" : null}	rowcast.revoke	t	\N
-10	788	2026-11-29 00:48:32.93614+00	inbox:all	message:new	{"message":{"id":"42","contactId":"42","lastMessage":{"id": "006615fa-7071-8b58-a295-d5ad7db397a2", "body": "and its answer", "author": "bot", "status": "delivered", "direction": "outbound"},"lastMessageAt":"2026-11-29T00:48:32.312207Z","unread":1,"updatedAt":"2026-11-29T00:48:32.935292Z"},"contactId":"all"}	public.conversations	t	\N
+1	790	2026-11-29 01:41:15.752746+00	conversation:42	message:new	{"message":{"id":"00661606-3953-88c9-9374-8a8acfeb01fd","contactId":"42","direction":"inbound","author":"Ana","body":"of before","status":"sent","externalId":null,"metadata":{},"createdAt":"2026-11-29T01:41:15.743392Z","updatedAt":"2026-11-29T01:41:15.743392Z"},"contactId":"42"}	public.messages	f	\N
+2	790	2026-11-29 01:41:15.752906+00	conversation:42	message:new	{"message":{"id":"00661606-3953-8d52-b4d4-cf2253db40a9","contactId":"42","direction":"outbound","author":"bot","body":"and its answer","status":"sent","externalId":null,"metadata":{},"createdAt":"2026-11-29T01:41:15.743585Z","updatedAt":"2026-11-29T01:41:15.743585Z"},"contactId":"42"}	public.messages	f	\N
+3	790	2026-11-29 01:41:15.765057+00	conversation:42	message:status	{"at":"2026-11-29T01:41:15.76182Z","status":"delivered","contactId":"42","messageId":"00661606-3953-8d52-b4d4-cf2253db40a9"}	public.messages	f	\N
+4	790	2026-11-29 01:41:16.026448+00	conversation:7	message:new	{"message":{"id":"844197938335842305","waId":"844197938335842305","chat":"7","ack":"sent","body":"of before","sent":"2026-11-29T06:41:15.74186Z"},"contactId":"7"}	public.wa	f	\N
+5	790	2026-11-29 01:41:16.028383+00	conversation:7	message:status	{"at":"2026-11-29T01:41:16.028371Z","status":"delivered","contactId":"7","messageId":"844197938335842305"}	public.wa	f	\N
+6	790	2026-11-29 01:41:16.170185+00	conversation:8	message:new	{"message":{"id":"1","chat":"8","body":"of before","sent":"2026-01-02T00:00:00Z"},"contactId":"8"}	public.letters	f	\N
+7	790	2026-11-29 01:41:16.316076+00	order:9	message:new	{"message":{"id":"1","chatId":"1","body":"of before"},"contactId":"9"}	public.notes	f	\N
+8	790	2026-11-29 01:41:16.316417+00	conversation:42	note	{"n": 1}	\N	f	\N
+9	790	2026-11-29 01:41:16.31704+00	rowcast:revocations	revoked	{"subject" : "user-7", "issuer" : null, "room" : "conversation:42", "at" : 1795916476, "reason" : null}	rowcast.revoke	t	\N
+10	790	2026-11-29 01:41:16.33216+00	inbox:all	message:new	{"message":{"id":"42","contactId":"42","lastMessage":{"id": "00661606-3953-8d52-b4d4-cf2253db40a9", "body": "and its answer", "author": "bot", "status": "delivered", "direction": "outbound"},"lastMessageAt":"2026-11-29T01:41:15.743585Z","unread":1,"updatedAt":"2026-11-29T01:41:16.331064Z"},"contactId":"all"}	public.conversations	t	\N
 \.
 
 
@@ -7341,27 +7598,52 @@ COPY rowcast.inbox_uncounted (contact_id) FROM stdin;
 --
 
 COPY rowcast.migrations (version, description, installed_on, success, checksum, execution_time) FROM stdin;
-1	outbox	2026-11-29 00:48:30.436951+00	t	\\x75a971d2f4603775856135201badfc691b27ab5d60ae7d9b0dceb2a5e84e84448682c22aeeeff00fdbda40c0513a6e1b	14716728
-2	epoch	2026-11-29 00:48:30.482821+00	t	\\x7f6049ca7e880b20d0c8b70ccf233afa1c237306e92eb58c6d93272c19d2ae8b2ac8341e231e906bbf019877b944e416	14212356
-3	secret	2026-11-29 00:48:30.511121+00	t	\\x4814df5c13ff08d7b04045bc7bb5db919a3d148441296274280f9466fbae11c78578b8a8b200be847755d106ff4432ed	17949658
-4	sessions	2026-11-29 00:48:30.550441+00	t	\\x7d2fd89eb93642a55a3d6797160b480a1de77dac12b21915b195b428dda6abfc178ce70a12a585814761061539c9ba78	22661422
-5	attached	2026-11-29 00:48:30.599021+00	t	\\xa34bd31e460837c05bce157a503de8dd4fc8a871a995cdaef3b570c167e4135a1e9a219f45519571a1747ca393abbf89	23175549
-6	template	2026-11-29 00:48:30.626936+00	t	\\x4a7bc3f08d88241f891d4e4f3ce74c9e47b3434e5f6958ff217d65d4f087af51fe916d60162883fe6697f9e61913b812	9497668
-7	values	2026-11-29 00:48:30.660133+00	t	\\x214d31af2d411d8f580629dbffe78831bca0d4c59e5043c053017adfe6cb0ca3b689019f9e942ef7e079fb91fa81ed15	6394823
-8	unusual	2026-11-29 00:48:30.685757+00	t	\\x3bcf99738d4b5ad716a1c91cc048b76ced06db99e4006446d59608bbab764d6d6387e6c1a905676ca72584337eacf24a	24237101
-9	lookups	2026-11-29 00:48:30.717219+00	t	\\xf7a0301423a0123108a8b0c2e3283e44397369c76a4584f04f45b2f53cd9d5f646e83fd79fb94419e969f2e83e62c113	19351918
-10	rooms	2026-11-29 00:48:30.748038+00	t	\\xb6dd351fe7e1d7de067053cb1700a149a66c0f79368ae99bad3a70037d5f53ac62c32177f739fc23fdfed0d0ba29e6d6	5393880
-11	capture	2026-11-29 00:48:30.75938+00	t	\\xebe3e3ab0744cf736fd044b5e0334c0d7c3142f41c92eeba5e9934cba81ed2e54afda6878266a400203daeda96e81845	2424814
-12	trees	2026-11-29 00:48:30.766748+00	t	\\x1331fe0629a2797db01f1804598aa5e533c85e7a5eec6480ca3a0fe4e1ff3bb2ffc7ddceb3ab73e1b612774397fb02db	6112161
-13	check	2026-11-29 00:48:30.777041+00	t	\\x628d0bb7762aaf98a755b4bb15991349544125cd0ce5d7ce062cc31a128a31ad5bff473a444f4186d50a85232b5d5ac4	3074814
-14	define	2026-11-29 00:48:30.783032+00	t	\\xbdc9bd9a93f5c471d855c548a068bdc76749491b72ed250ac8f0a058c251c7ec600e49e6b9ea437e72d97f70d359947c	24636345
-15	doubts	2026-11-29 00:48:30.813001+00	t	\\xd092817463f2bab89c137265f9cee204fbf740e731a6f0c1af8541b5d63556e8c7bf9ad0eae84c9905d77930561c88b9	2927204
-16	attach	2026-11-29 00:48:30.823717+00	t	\\x89d7e004fa1da1dd4902c0f3bef043957e0f6faa4ef5c3c5871fa62cb9d5edf02ea65fdaeff878d3a0b9612044f91820	2244255
-17	sources	2026-11-29 00:48:30.830672+00	t	\\x2a152b6f849f9d56c7ff1681054aa5518902b4e8d1bcda51e2b89aad077172ecd8c2d59199a1263d960e4004d8e30dfe	89616412
-18	preview	2026-11-29 00:48:30.923734+00	t	\\x5ffd895748f8f2d2e203d964b962ab9fe0bf737bb12e06767daceef17a1ea41e64d102062d03f12b1d956f894fa6a83b	9803123
-19	emit	2026-11-29 00:48:30.948288+00	t	\\x462e28576a630c3d906bc50440f2f87633a3e9269b022bb1dab0f50e0879c5f0f960b754f18a811732d0a3f8b7a3b0cf	1489500
-20	policy	2026-11-29 00:48:30.95164+00	t	\\x57a727789f34476a188dcb35a7aa2c23a685821b4b633360da43849ee1fdd2044dabddb66de75eef786ba70ca38470dc	23015009
-21	whatsapp	2026-11-29 00:48:30.980758+00	t	\\x1c62d25c7ce77444e01fc40199c877dd550c12d8448baf9cd5516bc6364cbcfa1e249fd2ffdf11c452bb26ad840fe4a2	4564434
+1	outbox	2026-11-29 01:41:14.092251+00	t	\\x7144d351d6ac02252b71eee577ac7b015c1200e73d1129ee395e5593df4392d8684322dfb5c9a5ff58cb340d37676c27	17254412
+2	epoch	2026-11-29 01:41:14.127083+00	t	\\x7f6049ca7e880b20d0c8b70ccf233afa1c237306e92eb58c6d93272c19d2ae8b2ac8341e231e906bbf019877b944e416	7753559
+3	secret	2026-11-29 01:41:14.137071+00	t	\\x4814df5c13ff08d7b04045bc7bb5db919a3d148441296274280f9466fbae11c78578b8a8b200be847755d106ff4432ed	6459950
+4	sessions	2026-11-29 01:41:14.144274+00	t	\\x7d2fd89eb93642a55a3d6797160b480a1de77dac12b21915b195b428dda6abfc178ce70a12a585814761061539c9ba78	7295506
+5	attached	2026-11-29 01:41:14.152512+00	t	\\xa34bd31e460837c05bce157a503de8dd4fc8a871a995cdaef3b570c167e4135a1e9a219f45519571a1747ca393abbf89	5639497
+6	template	2026-11-29 01:41:14.163107+00	t	\\x4a7bc3f08d88241f891d4e4f3ce74c9e47b3434e5f6958ff217d65d4f087af51fe916d60162883fe6697f9e61913b812	982575
+7	values	2026-11-29 01:41:14.165061+00	t	\\x6397af7869e4abe84cdfd3686632ac171607393d39d0efffcadb98bbba8fae2d289927af41cd3430b9a7865330ecfc4b	6992123
+8	unusual	2026-11-29 01:41:14.173492+00	t	\\xc971ae98ab28a5781973f39cc7579eaaa8b5b9fce4786412f8a9d1c434293872b6adbd47b9121ef400d821da4e69c096	21578608
+9	lookups	2026-11-29 01:41:14.199513+00	t	\\xf7a0301423a0123108a8b0c2e3283e44397369c76a4584f04f45b2f53cd9d5f646e83fd79fb94419e969f2e83e62c113	11173386
+10	rooms	2026-11-29 01:41:14.213486+00	t	\\xb6dd351fe7e1d7de067053cb1700a149a66c0f79368ae99bad3a70037d5f53ac62c32177f739fc23fdfed0d0ba29e6d6	10125404
+11	capture	2026-11-29 01:41:14.224508+00	t	\\x77fbfd60a735d2f90ec0f4176e88fc4e8b8b00d4a80f07567f6638119829127f1df1d61e0cb4c12f656445c8f6a785ad	27404703
+12	trees	2026-11-29 01:41:14.252916+00	t	\\x1331fe0629a2797db01f1804598aa5e533c85e7a5eec6480ca3a0fe4e1ff3bb2ffc7ddceb3ab73e1b612774397fb02db	2640626
+13	check	2026-11-29 01:41:14.256517+00	t	\\x628d0bb7762aaf98a755b4bb15991349544125cd0ce5d7ce062cc31a128a31ad5bff473a444f4186d50a85232b5d5ac4	1445545
+14	define	2026-11-29 01:41:14.258679+00	t	\\xbdc9bd9a93f5c471d855c548a068bdc76749491b72ed250ac8f0a058c251c7ec600e49e6b9ea437e72d97f70d359947c	1520016
+15	doubts	2026-11-29 01:41:14.260804+00	t	\\xd092817463f2bab89c137265f9cee204fbf740e731a6f0c1af8541b5d63556e8c7bf9ad0eae84c9905d77930561c88b9	1270073
+16	attach	2026-11-29 01:41:14.26287+00	t	\\x89d7e004fa1da1dd4902c0f3bef043957e0f6faa4ef5c3c5871fa62cb9d5edf02ea65fdaeff878d3a0b9612044f91820	929445
+17	sources	2026-11-29 01:41:14.264393+00	t	\\x2a152b6f849f9d56c7ff1681054aa5518902b4e8d1bcda51e2b89aad077172ecd8c2d59199a1263d960e4004d8e30dfe	52478220
+18	preview	2026-11-29 01:41:14.318978+00	t	\\x5ffd895748f8f2d2e203d964b962ab9fe0bf737bb12e06767daceef17a1ea41e64d102062d03f12b1d956f894fa6a83b	5757263
+19	emit	2026-11-29 01:41:14.32637+00	t	\\x462e28576a630c3d906bc50440f2f87633a3e9269b022bb1dab0f50e0879c5f0f960b754f18a811732d0a3f8b7a3b0cf	8147936
+20	policy	2026-11-29 01:41:14.340961+00	t	\\x57a727789f34476a188dcb35a7aa2c23a685821b4b633360da43849ee1fdd2044dabddb66de75eef786ba70ca38470dc	22020977
+21	whatsapp	2026-11-29 01:41:14.364659+00	t	\\x1c62d25c7ce77444e01fc40199c877dd550c12d8448baf9cd5516bc6364cbcfa1e249fd2ffdf11c452bb26ad840fe4a2	19723912
+22	presence	2026-11-29 01:41:14.385581+00	t	\\xc482830592e1df21c0f53780f986314d973b07af0a28b4b9a05c2fa5e6591551e28748472c640a62922453b1e18f7be5	11847811
+\.
+
+
+--
+-- Data for Name: presence_departures; Type: TABLE DATA; Schema: rowcast; Owner: postgres
+--
+
+COPY rowcast.presence_departures (server, version, id) FROM stdin;
+\.
+
+
+--
+-- Data for Name: presence_of_servers; Type: TABLE DATA; Schema: rowcast; Owner: postgres
+--
+
+COPY rowcast.presence_of_servers (server, id, room, subject, connections, since, version) FROM stdin;
+\.
+
+
+--
+-- Data for Name: presence_servers; Type: TABLE DATA; Schema: rowcast; Owner: postgres
+--
+
+COPY rowcast.presence_servers (server, pid, alive_until, version, complete_from) FROM stdin;
 \.
 
 
@@ -7370,7 +7652,7 @@ COPY rowcast.migrations (version, description, installed_on, success, checksum, 
 --
 
 COPY rowcast.revocations (subject, issuer, room, revoked_at, reason) FROM stdin;
-user-7	\N	conversation:42	2026-11-29 00:48:32.928424+00	\N
+user-7	\N	conversation:42	2026-11-29 01:41:16.316515+00	\N
 \.
 
 
@@ -7379,7 +7661,7 @@ user-7	\N	conversation:42	2026-11-29 00:48:32.928424+00	\N
 --
 
 COPY rowcast.sessions (pid_hash, identity, owner, rooms, last_sent_offset, complete_to_offset, updated_at, ended_at, counted_for) FROM stdin;
-\\x7b1cbef11c44ebba4cb2e0d50525189e	anonymous	826294719181988180	{"conversation:42": ["AQIAnwYAXSUuExXGjTA"]}	AQIAnwYAXSUuExXGjTA	AQIAnwYAXSUuExXGjTA	2026-11-29 00:48:35.031803+00	2026-11-29 00:48:35.031803+00	\\xa15c9f518da60f6e69e3d5c2f986dc42
+\\xd981f3e9fdd4d200f27393ee8b483cd3	anonymous	0	{"conversation:42": ["AQIAngYA5EBxQmZWdV4"]}	AQIAngYA5EBxQmZWdV4	AQIAngYA5EBxQmZWdV4	2026-11-29 01:41:16.865539+00	2026-11-29 01:41:16.865539+00	\\xa15c9f518da60f6e69e3d5c2f986dc42
 \.
 
 
@@ -7551,6 +7833,30 @@ ALTER TABLE ONLY rowcast.migrations
 
 
 --
+-- Name: presence_departures presence_departures_pkey; Type: CONSTRAINT; Schema: rowcast; Owner: postgres
+--
+
+ALTER TABLE ONLY rowcast.presence_departures
+    ADD CONSTRAINT presence_departures_pkey PRIMARY KEY (server, version, id);
+
+
+--
+-- Name: presence_of_servers presence_of_servers_pkey; Type: CONSTRAINT; Schema: rowcast; Owner: postgres
+--
+
+ALTER TABLE ONLY rowcast.presence_of_servers
+    ADD CONSTRAINT presence_of_servers_pkey PRIMARY KEY (server, id);
+
+
+--
+-- Name: presence_servers presence_servers_pkey; Type: CONSTRAINT; Schema: rowcast; Owner: postgres
+--
+
+ALTER TABLE ONLY rowcast.presence_servers
+    ADD CONSTRAINT presence_servers_pkey PRIMARY KEY (server);
+
+
+--
 -- Name: sessions sessions_pkey; Type: CONSTRAINT; Schema: rowcast; Owner: postgres
 --
 
@@ -7663,6 +7969,27 @@ CREATE INDEX events_xid ON rowcast.events USING btree (xid);
 --
 
 CREATE INDEX inbox_due_xid ON rowcast.inbox_due USING btree (xid);
+
+
+--
+-- Name: presence_of_servers_room; Type: INDEX; Schema: rowcast; Owner: postgres
+--
+
+CREATE INDEX presence_of_servers_room ON rowcast.presence_of_servers USING hash (room);
+
+
+--
+-- Name: presence_of_servers_subject; Type: INDEX; Schema: rowcast; Owner: postgres
+--
+
+CREATE INDEX presence_of_servers_subject ON rowcast.presence_of_servers USING hash (subject);
+
+
+--
+-- Name: presence_of_servers_version; Type: INDEX; Schema: rowcast; Owner: postgres
+--
+
+CREATE INDEX presence_of_servers_version ON rowcast.presence_of_servers USING btree (server, version);
 
 
 --
@@ -8637,6 +8964,20 @@ REVOKE ALL ON FUNCTION rowcast.is_plain(capture text) FROM PUBLIC;
 
 
 --
+-- Name: FUNCTION is_styled(type oid); Type: ACL; Schema: rowcast; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION rowcast.is_styled(type oid) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION is_unstyled(capture text); Type: ACL; Schema: rowcast; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION rowcast.is_unstyled(capture text) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION joinable_sql(template text); Type: ACL; Schema: rowcast; Owner: postgres
 --
 
@@ -8785,6 +9126,13 @@ REVOKE ALL ON FUNCTION rowcast.member_sql(lookup text, col text, side text, is_t
 
 
 --
+-- Name: FUNCTION members_sql(definition rowcast.attached, template jsonb, side text, row_alias text); Type: ACL; Schema: rowcast; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION rowcast.members_sql(definition rowcast.attached, template jsonb, side text, row_alias text) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION named_by(definition rowcast.attached, condition text); Type: ACL; Schema: rowcast; Owner: postgres
 --
 
@@ -8824,6 +9172,13 @@ REVOKE ALL ON FUNCTION rowcast.no_code_sql(lookup jsonb) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION rowcast.note_removal() FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION one_event_sql(definition rowcast.attached, rule jsonb, suffix text, side text, cause text, joinable text, rows text); Type: ACL; Schema: rowcast; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION rowcast.one_event_sql(definition rowcast.attached, rule jsonb, suffix text, side text, cause text, joinable text, rows text) FROM PUBLIC;
 
 
 --
@@ -9065,6 +9420,13 @@ REVOKE ALL ON FUNCTION rowcast.server_secret() FROM PUBLIC;
 
 
 --
+-- Name: FUNCTION sets_style(definition rowcast.attached); Type: ACL; Schema: rowcast; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION rowcast.sets_style(definition rowcast.attached) FROM PUBLIC;
+
+
+--
 -- Name: FUNCTION settle_conversations(most integer, OUT settled bigint, OUT failed bigint, OUT problem text); Type: ACL; Schema: rowcast; Owner: postgres
 --
 
@@ -9090,6 +9452,13 @@ REVOKE ALL ON FUNCTION rowcast.signed(channel text, payload text) FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION rowcast.store_whatsapp(request text) FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION styled_row(source_row record, capture text); Type: ACL; Schema: rowcast; Owner: postgres
+--
+
+REVOKE ALL ON FUNCTION rowcast.styled_row(source_row record, capture text) FROM PUBLIC;
 
 
 --
