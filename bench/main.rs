@@ -42,7 +42,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use clap::{Parser, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -156,6 +156,14 @@ struct Options {
 }
 
 impl Options {
+    /// A smoke that has shown what it looks for is over: what never comes is waited for long.
+    fn stop_when_broken(&self, report: &Report) -> Result<()> {
+        if self.smoke {
+            report.ensure_whole()?;
+        }
+        Ok(())
+    }
+
     /// To what takes less than a minute in a debug build.
     fn shrink(&mut self) {
         self.parts = vec![
@@ -241,6 +249,7 @@ async fn run(options: &Options) -> Result<()> {
                         .with_context(|| format!("{} with {contender}", shape.name))?;
                 eprintln!("{} round {} {contender}: {outcome}", shape.name, round + 1);
                 report.delivery(&shape, contender, outcome);
+                options.stop_when_broken(&report)?;
             }
         }
     }
@@ -298,13 +307,7 @@ async fn run(options: &Options) -> Result<()> {
             path.display()
         );
     }
-    let broken = lines.iter().filter(|line| line.is_broken());
-    let broken = broken.map(ToString::to_string).collect::<Vec<_>>();
-    ensure!(
-        broken.is_empty(),
-        "what must hold does not:\n{}",
-        broken.join("\n")
-    );
+    report.ensure_whole()?;
     Ok(())
 }
 
@@ -369,6 +372,7 @@ async fn alone(
             .context("rates")?;
         eprintln!("rates round {round}: {outcome}");
         report.alone(outcome.figures());
+        options.stop_when_broken(report)?;
     }
     if wanted(Part::Crowded) {
         for sockets in &options.sockets {
@@ -377,6 +381,7 @@ async fn alone(
                 .context("crowded")?;
             eprintln!("crowded round {round}: {outcome}");
             report.alone(outcome.figures());
+            options.stop_when_broken(report)?;
         }
     }
     if wanted(Part::Bulk) {
@@ -385,6 +390,7 @@ async fn alone(
             .context("bulk")?;
         eprintln!("bulk round {round}: {outcome}");
         report.alone(outcome.figures());
+        options.stop_when_broken(report)?;
     }
     if wanted(Part::Storm) {
         for clients in &options.clients {
@@ -393,6 +399,7 @@ async fn alone(
                 .context("storm")?;
             eprintln!("storm round {round}: {outcome}");
             report.alone(outcome.figures());
+            options.stop_when_broken(report)?;
         }
     }
     if wanted(Part::Replay) {
@@ -400,6 +407,7 @@ async fn alone(
             let outcome = absence.measure(cluster, programs).await.context("replay")?;
             eprintln!("round {round}: {outcome}");
             report.alone(outcome.figures());
+            options.stop_when_broken(report)?;
         }
     }
     if wanted(Part::Deep) {
@@ -408,6 +416,7 @@ async fn alone(
             .context("deep replay")?;
         eprintln!("round {round}: {outcome}");
         report.alone(outcome.figures());
+        options.stop_when_broken(report)?;
     }
     if wanted(Part::Rights) {
         for is_guarded in [round.is_multiple_of(2), !round.is_multiple_of(2)] {
@@ -416,6 +425,7 @@ async fn alone(
                 .context("rights")?;
             eprintln!("rights round {round}: {outcome}");
             report.alone(outcome.figures());
+            options.stop_when_broken(report)?;
         }
     }
     if wanted(Part::Attack) {
@@ -424,6 +434,7 @@ async fn alone(
             .context("attack")?;
         eprintln!("attack round {round}: {outcome}");
         report.alone(outcome.figures());
+        options.stop_when_broken(report)?;
     }
     if wanted(Part::Stuck) {
         for beside_stuck in [false, true] {
@@ -432,6 +443,7 @@ async fn alone(
                 .context("stuck")?;
             eprintln!("stuck round {round}: {outcome}");
             report.alone(outcome.figures());
+            options.stop_when_broken(report)?;
         }
     }
     Ok(())

@@ -6,6 +6,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use anyhow::{Result, ensure};
+
 use crate::delivery::{Outcome, Shape};
 use crate::figures::median;
 use crate::server::Contender;
@@ -167,6 +169,19 @@ impl Report {
             .chain(self.alone_lines())
             .filter(Line::is_measured)
             .collect()
+    }
+
+    /// Fails where a count that has to be none is not, or memory is not bounded.
+    pub(crate) fn ensure_whole(&self) -> Result<()> {
+        let lines = self.lines();
+        let broken = lines.iter().filter(|line| line.is_broken());
+        let broken = broken.map(ToString::to_string).collect::<Vec<_>>();
+        ensure!(
+            broken.is_empty(),
+            "what must hold does not:\n{}",
+            broken.join("\n")
+        );
+        Ok(())
     }
 
     fn delivery_lines(&self, shape: &Shape) -> Vec<Line> {

@@ -114,6 +114,8 @@ async function run(options) {
     process.exit(status);
   };
   for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => end(1));
+  // Whoever read what is printed has gone, as `head` does.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => end(1));
   const results = [];
   try {
     for (let round = 0; round < options.rounds; round += 1) {
