@@ -6486,6 +6486,164 @@ CREATE TABLE rowcast.migrations (
 ALTER TABLE rowcast.migrations OWNER TO postgres;
 
 --
+-- Name: presence_of_servers; Type: TABLE; Schema: rowcast; Owner: postgres
+--
+
+CREATE UNLOGGED TABLE rowcast.presence_of_servers (
+    server bigint NOT NULL,
+    id bigint NOT NULL,
+    room text NOT NULL,
+    subject text NOT NULL,
+    connections integer NOT NULL,
+    since timestamp with time zone NOT NULL,
+    version bigint NOT NULL
+);
+
+
+ALTER TABLE rowcast.presence_of_servers OWNER TO postgres;
+
+--
+-- Name: TABLE presence_of_servers; Type: COMMENT; Schema: rowcast; Owner: postgres
+--
+
+COMMENT ON TABLE rowcast.presence_of_servers IS 'what each server has: a row per room and subject while a connection is there; those of servers that have ended are no presence';
+
+
+--
+-- Name: COLUMN presence_of_servers.id; Type: COMMENT; Schema: rowcast; Owner: postgres
+--
+
+COMMENT ON COLUMN rowcast.presence_of_servers.id IS 'the server''s own number of the row, never used again';
+
+
+--
+-- Name: COLUMN presence_of_servers.subject; Type: COMMENT; Schema: rowcast; Owner: postgres
+--
+
+COMMENT ON COLUMN rowcast.presence_of_servers.subject IS 'the claim sub; without tokens one that stands for the client''s session';
+
+
+--
+-- Name: presence_servers; Type: TABLE; Schema: rowcast; Owner: postgres
+--
+
+CREATE UNLOGGED TABLE rowcast.presence_servers (
+    server bigint NOT NULL,
+    pid integer,
+    alive_until timestamp with time zone,
+    version bigint DEFAULT 0 NOT NULL,
+    complete_from bigint DEFAULT 0 NOT NULL
+);
+
+
+ALTER TABLE rowcast.presence_servers OWNER TO postgres;
+
+--
+-- Name: TABLE presence_servers; Type: COMMENT; Schema: rowcast; Owner: postgres
+--
+
+COMMENT ON TABLE rowcast.presence_servers IS 'the servers that write presence: one row per connection of theirs';
+
+
+--
+-- Name: COLUMN presence_servers.server; Type: COMMENT; Schema: rowcast; Owner: postgres
+--
+
+COMMENT ON COLUMN rowcast.presence_servers.server IS 'drawn anew for each connection; the key of the advisory lock that it holds';
+
+
+--
+-- Name: COLUMN presence_servers.pid; Type: COMMENT; Schema: rowcast; Owner: postgres
+--
+
+COMMENT ON COLUMN rowcast.presence_servers.pid IS 'the backend that holds the lock; null behind a pooler';
+
+
+--
+-- Name: COLUMN presence_servers.alive_until; Type: COMMENT; Schema: rowcast; Owner: postgres
+--
+
+COMMENT ON COLUMN rowcast.presence_servers.alive_until IS 'behind a pooler, until when it lives without another sign; else null';
+
+
+--
+-- Name: COLUMN presence_servers.version; Type: COMMENT; Schema: rowcast; Owner: postgres
+--
+
+COMMENT ON COLUMN rowcast.presence_servers.version IS 'counts its writes: rows and departures carry that of the write that made them';
+
+
+--
+-- Name: COLUMN presence_servers.complete_from; Type: COMMENT; Schema: rowcast; Owner: postgres
+--
+
+COMMENT ON COLUMN rowcast.presence_servers.complete_from IS 'departures up to this version have been forgotten';
+
+
+--
+-- Name: presence; Type: VIEW; Schema: rowcast; Owner: postgres
+--
+
+CREATE VIEW rowcast.presence AS
+ WITH living AS MATERIALIZED (
+         SELECT s.server
+           FROM rowcast.presence_servers s
+          WHERE ((s.alive_until > clock_timestamp()) OR ((s.alive_until IS NULL) AND (NOT (pg_try_advisory_lock_shared(s.server) AND pg_advisory_unlock_shared(s.server)))))
+        )
+ SELECT p.room,
+    p.subject,
+    sum(p.connections) AS connections,
+    min(p.since) AS since
+   FROM rowcast.presence_of_servers p
+  WHERE (p.server IN ( SELECT l.server
+           FROM living l))
+  GROUP BY p.room, p.subject;
+
+
+ALTER TABLE rowcast.presence OWNER TO postgres;
+
+--
+-- Name: VIEW presence; Type: COMMENT; Schema: rowcast; Owner: postgres
+--
+
+COMMENT ON VIEW rowcast.presence IS 'who is in which room, on all servers, while ROWCAST_PRESENCE is on';
+
+
+--
+-- Name: COLUMN presence.connections; Type: COMMENT; Schema: rowcast; Owner: postgres
+--
+
+COMMENT ON COLUMN rowcast.presence.connections IS 'how many connections of the subject are in the room';
+
+
+--
+-- Name: COLUMN presence.since; Type: COMMENT; Schema: rowcast; Owner: postgres
+--
+
+COMMENT ON COLUMN rowcast.presence.since IS 'when the first of them came, by the clock of its server';
+
+
+--
+-- Name: presence_departures; Type: TABLE; Schema: rowcast; Owner: postgres
+--
+
+CREATE UNLOGGED TABLE rowcast.presence_departures (
+    server bigint NOT NULL,
+    version bigint NOT NULL,
+    id bigint NOT NULL
+);
+
+
+ALTER TABLE rowcast.presence_departures OWNER TO postgres;
+
+--
+-- Name: TABLE presence_departures; Type: COMMENT; Schema: rowcast; Owner: postgres
+--
+
+COMMENT ON TABLE rowcast.presence_departures IS 'rows that a server has removed lately, so that others need not read all of its rows again';
+
+
+--
 -- Name: revocations; Type: TABLE; Schema: rowcast; Owner: postgres
 --
 
@@ -7211,7 +7369,7 @@ COPY public.chats (id, jid) FROM stdin;
 --
 
 COPY public.conversations (contact_id, last_message, last_message_at, unread, updated_at) FROM stdin;
-42	{"id": "006615fa-7071-8b58-a295-d5ad7db397a2", "body": "and its answer", "author": "bot", "status": "delivered", "direction": "outbound"}	2026-11-29 00:48:32.312207+00	1	2026-11-29 00:48:32.935292+00
+42	{"id": "00661605-3c68-8d3c-b3c8-40e354ff8370", "body": "and its answer", "author": "bot", "status": "delivered", "direction": "outbound"}	2026-11-29 01:36:50.539854+00	1	2026-11-29 01:36:51.065177+00
 \.
 
 
@@ -7229,7 +7387,7 @@ COPY public.letters_2026_01 (id, chat, body, sent) FROM stdin;
 --
 
 COPY public.message_statuses (id, message_id, status, error, occurred_at) FROM stdin;
-1	006615fa-7071-8b58-a295-d5ad7db397a2	delivered	\N	2026-11-29 00:48:32.30258+00
+1	00661605-3c68-8d3c-b3c8-40e354ff8370	delivered	\N	2026-11-29 01:36:50.537982+00
 \.
 
 
@@ -7238,8 +7396,8 @@ COPY public.message_statuses (id, message_id, status, error, occurred_at) FROM s
 --
 
 COPY public.messages (id, contact_id, direction, author, body, status, external_id, metadata, created_at, updated_at) FROM stdin;
-006615fa-706f-8ee1-bea9-04c4f2dfedba	42	inbound	Ana	of before	sent	\N	{}	2026-11-29 00:48:32.311898+00	2026-11-29 00:48:32.311898+00
-006615fa-7071-8b58-a295-d5ad7db397a2	42	outbound	bot	and its answer	delivered	\N	{}	2026-11-29 00:48:32.312207+00	2026-11-29 00:48:32.33252+00
+00661605-3c68-887e-9bd9-ca273af69caf	42	inbound	Ana	of before	sent	\N	{}	2026-11-29 01:36:50.539655+00	2026-11-29 01:36:50.539655+00
+00661605-3c68-8d3c-b3c8-40e354ff8370	42	outbound	bot	and its answer	delivered	\N	{}	2026-11-29 01:36:50.539854+00	2026-11-29 01:36:50.565326+00
 \.
 
 
@@ -7257,7 +7415,7 @@ COPY public.notes (id, chat_id, body) FROM stdin;
 --
 
 COPY public.wa (wa_id, chat, ack, body, sent) FROM stdin;
-844197938335842305	7	1	of before	2026-11-29 00:48:32.30258
+844197938335842305	7	1	of before	2026-11-29 01:36:50.537982
 \.
 
 
@@ -7274,11 +7432,11 @@ COPY public.webhook_leftovers (id, kind, external_id, reason, item, received_at)
 --
 
 COPY rowcast.attached (source, capture, room, events, condition, key_columns, room_columns, columns, omit, key_case, order_column, careful, row_sql, attached_at, made, forms, as_text, words, defaults, timezone, lookups, rooms, order_columns, feeds, tree, by_row, always) FROM stdin;
-public.messages	public_messages	conversation:{contact_id}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "delete", "event": "message:deleted", "payload": {"contactId": "{contactId}", "messageId": "{id}"}}, {"on": "update", "event": "message:status", "columns": ["status"], "payload": {"at": "{updated_at}", "status": "{status}", "contactId": "{contactId}", "messageId": "{id}"}}, {"on": "update", "event": "message:updated", "columns": ["id", "contact_id", "direction", "author", "body", "external_id", "metadata", "created_at"], "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id}	{contact_id}	{id,contact_id,direction,author,body,status,external_id,metadata,created_at,updated_at}	{}	camel	created_at	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'contact_id' as "contactId", after -> 'direction' as direction, after -> 'author' as author, after -> 'body' as body, after -> 'status' as status, after -> 'external_id' as "externalId", after -> 'metadata' as metadata, replace(after ->> 'created_at', '+00:00', 'Z') as "createdAt", replace(after ->> 'updated_at', '+00:00', 'Z') as "updatedAt") o)	2026-11-29 00:48:30.988132+00	{"code": {"delete": ["774", "bdb7017375cd72fa4780a921427d2218"], "insert": ["774", "8c1f5486157052738ac0e4bfd7c0e88c"], "update": ["774", "a0db7c6be8e5b4a9fe3530212d444cbe"]}, "types": {"id": "2950", "body": "25", "author": "25", "status": "25", "metadata": "3802", "direction": "25", "contact_id": "25", "created_at": "1184", "updated_at": "1184", "external_id": "25"}}	{"created_at": "instant", "updated_at": "instant"}	\N	\N	\N	\N	\N	\N	\N	[{"key": ["id"], "room": "conversation:{contact_id}", "order": ["createdAt", "id"], "columns": [{"column": "contact_id", "lookup": null, "is_plain": true, "placeholder": "contact_id"}], "key_sql": "after ->> 'id'", "lookups": [], "members": ["author", "body", "contactId", "createdAt", "direction", "externalId", "id", "metadata", "status", "updatedAt"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'contact_id' as \\"contactId\\", after -> 'direction' as direction, after -> 'author' as author, after -> 'body' as body, after -> 'status' as status, after -> 'external_id' as \\"externalId\\", after -> 'metadata' as metadata, replace(after ->> 'created_at', '+00:00', 'Z') as \\"createdAt\\", replace(after ->> 'updated_at', '+00:00', 'Z') as \\"updatedAt\\") o)", "room_sql": "'conversation:' || (after ->> 'contact_id')", "id_column": null, "belongs_sql": "true"}]	f	f	f
-public.conversations	public_conversations	inbox:all	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "update", "event": "message:new", "columns": ["last_message", "last_message_at", "unread"], "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "delete", "event": "message:deleted", "payload": {"contactId": "{contactId}", "messageId": "{contact_id}"}}]	($."last_message_at" != null)	{contact_id}	{}	{contact_id,last_message,last_message_at,unread,updated_at}	{}	camel	last_message_at	f	(select row_to_json(o.*) from (select after ->> 'contact_id' as id, after ->> 'contact_id' as "contactId", after -> 'last_message' as "lastMessage", replace(after ->> 'last_message_at', '+00:00', 'Z') as "lastMessageAt", after -> 'unread' as unread, replace(after ->> 'updated_at', '+00:00', 'Z') as "updatedAt") o)	2026-11-29 00:48:31.971971+00	{"code": {"delete": ["787", "4e1088e292c8bdbc5080d6702450275d"], "insert": ["787", "61673f64f3a9638ce3fc94431a211a0c"], "update": ["787", "d44a95a31affca38d6b3080fda99c5b5"]}, "types": {"unread": "23", "contact_id": "25", "updated_at": "1184", "last_message": "3802", "last_message_at": "1184"}}	{"updated_at": "instant", "last_message_at": "instant"}	\N	\N	\N	\N	\N	\N	\N	[{"key": ["id"], "room": "inbox:all", "order": ["lastMessageAt", "contactId"], "columns": [], "key_sql": "after ->> 'contact_id'", "lookups": [], "members": ["contactId", "id", "lastMessage", "lastMessageAt", "unread", "updatedAt"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'contact_id' as id, after ->> 'contact_id' as \\"contactId\\", after -> 'last_message' as \\"lastMessage\\", replace(after ->> 'last_message_at', '+00:00', 'Z') as \\"lastMessageAt\\", after -> 'unread' as unread, replace(after ->> 'updated_at', '+00:00', 'Z') as \\"updatedAt\\") o)", "room_sql": "'inbox:all'", "id_column": null, "belongs_sql": "(after @@ '($.\\"last_message_at\\" != null)') is true"}]	f	f	f
-public.wa	public_wa	conversation:{chat}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "delete", "event": "message:deleted", "payload": {"contactId": "{contactId}", "messageId": "{wa_id}"}}, {"on": "update", "event": "message:status", "columns": ["ack"], "payload": {"at": "{at}", "status": "{ack}", "contactId": "{contactId}", "messageId": "{wa_id}"}}]	\N	{wa_id}	{chat}	{wa_id,chat,ack,body,sent}	{}	camel	sent	f	(select row_to_json(o.*) from (select after ->> 'wa_id' as id, after ->> 'wa_id' as "waId", after ->> 'chat' as chat, coalesce('{"0": "sent", "1": "delivered", "2": "read"}'::jsonb -> (after ->> 'ack'), after -> 'ack') as ack, after -> 'body' as body, rowcast.zoned(after ->> 'sent', 'America/Bogota') as sent) o)	2026-11-29 00:48:32.30258+00	{"code": {"delete": ["789", "15f3d9d2b212db543248dd0c995d9ea9"], "insert": ["789", "f79d943d02503ed58eef25a811789944"], "update": ["789", "b53a6447911f67204841170acf8be163"]}, "types": {"ack": "23", "body": "25", "chat": "25", "sent": "1114", "wa_id": "20"}}	{"sent": "local", "wa_id": "text"}	\N	{"ack": {"0": "sent", "1": "delivered", "2": "read"}}	\N	America/Bogota	\N	\N	\N	[{"key": ["id"], "room": "conversation:{chat}", "order": ["sent", "waId"], "columns": [{"column": "chat", "lookup": null, "is_plain": true, "placeholder": "chat"}], "key_sql": "after ->> 'wa_id'", "lookups": [], "members": ["ack", "body", "chat", "id", "sent", "waId"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'wa_id' as id, after ->> 'wa_id' as \\"waId\\", after ->> 'chat' as chat, coalesce('{\\"0\\": \\"sent\\", \\"1\\": \\"delivered\\", \\"2\\": \\"read\\"}'::jsonb -> (after ->> 'ack'), after -> 'ack') as ack, after -> 'body' as body, rowcast.zoned(after ->> 'sent', 'America/Bogota') as sent) o)", "room_sql": "'conversation:' || (after ->> 'chat')", "id_column": null, "belongs_sql": "true"}]	f	f	f
-public.letters	public_letters	conversation:{chat}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id,sent}	{chat}	{id,chat,body,sent}	{}	camel	sent	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat' as chat, after -> 'body' as body, replace(after ->> 'sent', '+00:00', 'Z') as sent) o)	2026-11-29 00:48:32.30258+00	{"code": {"insert": ["790", "5133fb0f27ee28ed689c0bf2c16cede5"], "update": ["790", "ab3073f844017e4afa0056284a88e8c9"]}, "types": {"id": "20", "body": "25", "chat": "25", "sent": "1184"}}	{"id": "text", "sent": "instant"}	\N	\N	\N	\N	\N	\N	\N	[{"key": ["id", "sent"], "room": "conversation:{chat}", "order": ["sent", "id"], "columns": [{"column": "chat", "lookup": null, "is_plain": true, "placeholder": "chat"}], "key_sql": "concat_ws(':', after ->> 'id', replace(after ->> 'sent', '+00:00', 'Z'))", "lookups": [], "members": ["body", "chat", "id", "sent"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat' as chat, after -> 'body' as body, replace(after ->> 'sent', '+00:00', 'Z') as sent) o)", "room_sql": "'conversation:' || (after ->> 'chat')", "id_column": "id", "belongs_sql": "true"}]	t	f	f
-public.notes	public_notes	order:{chat.jid}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id}	{}	{id,chat_id,body}	{}	camel	id	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat_id' as "chatId", after -> 'body' as body) o)	2026-11-29 00:48:32.30258+00	{"code": {"insert": ["791", "66eee117dab2d943491b83e90d8cb7fe"], "update": ["791", "8114ba8461141244e5c608b10db345c1"]}, "types": {"id": "20", "body": "25", "chat_id": "20"}}	{"id": "text", "chat_id": "text"}	\N	\N	\N	\N	{"chat": {"key": ["id"], "row": [], "table": "public.chats", "types": ["bigint"], "column": ["chat_id"], "columns": {"jid": null}}}	\N	\N	[{"key": ["id"], "room": "order:{chat.jid}", "order": ["id"], "columns": [{"column": "jid", "lookup": "chat", "is_plain": true, "placeholder": "chat.jid"}], "key_sql": "after ->> 'id'", "lookups": [{"key": ["id"], "own": ["chat_id"], "join": "c.id = (r.after ->> 'chat_id')::bigint", "name": "chat", "table": "public.chats", "types": ["bigint"], "members": {"jid": "case when c.jid is distinct from null and pg_column_size(c.jid) <= 65536 then case when pg_typeof(c.jid)::oid < 16384 and pg_typeof(c.jid)::oid not in ('json'::regtype, 'json[]'::regtype) then to_jsonb(c.jid) else to_jsonb(format('%s', c.jid)) end end"}, "no_code": "c.relkind = 'r' and c.relfilenode = pg_relation_filenode(c.oid) and not exists (\\n      select from pg_attribute a join pg_type t on t.oid = a.atttypid\\n      where a.attrelid = c.oid and a.attname = any ('{id}') and t.oid >= 16384 and not (t.typtype = 'd' and t.typbasetype < 16384))\\n      and rowcast.plans_no_code(c.oid)"}], "members": ["body", "chatId", "id"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat_id' as \\"chatId\\", after -> 'body' as body) o)", "room_sql": "'order:' || (after -> 'chat' ->> 'jid')", "id_column": null, "belongs_sql": "true"}]	f	f	f
+public.messages	public_messages	conversation:{contact_id}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "delete", "event": "message:deleted", "payload": {"contactId": "{contactId}", "messageId": "{id}"}}, {"on": "update", "event": "message:status", "columns": ["status"], "payload": {"at": "{updated_at}", "status": "{status}", "contactId": "{contactId}", "messageId": "{id}"}}, {"on": "update", "event": "message:updated", "columns": ["id", "contact_id", "direction", "author", "body", "external_id", "metadata", "created_at"], "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id}	{contact_id}	{id,contact_id,direction,author,body,status,external_id,metadata,created_at,updated_at}	{}	camel	created_at	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'contact_id' as "contactId", after -> 'direction' as direction, after -> 'author' as author, after -> 'body' as body, after -> 'status' as status, after -> 'external_id' as "externalId", after -> 'metadata' as metadata, replace(after ->> 'created_at', '+00:00', 'Z') as "createdAt", replace(after ->> 'updated_at', '+00:00', 'Z') as "updatedAt") o)	2026-11-29 01:36:49.56898+00	{"code": {"delete": ["776", "bdb7017375cd72fa4780a921427d2218"], "insert": ["776", "8c1f5486157052738ac0e4bfd7c0e88c"], "update": ["776", "a0db7c6be8e5b4a9fe3530212d444cbe"]}, "types": {"id": "2950", "body": "25", "author": "25", "status": "25", "metadata": "3802", "direction": "25", "contact_id": "25", "created_at": "1184", "updated_at": "1184", "external_id": "25"}}	{"created_at": "instant", "updated_at": "instant"}	\N	\N	\N	\N	\N	\N	\N	[{"key": ["id"], "room": "conversation:{contact_id}", "order": ["createdAt", "id"], "columns": [{"column": "contact_id", "lookup": null, "is_plain": true, "placeholder": "contact_id"}], "key_sql": "after ->> 'id'", "lookups": [], "members": ["author", "body", "contactId", "createdAt", "direction", "externalId", "id", "metadata", "status", "updatedAt"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'contact_id' as \\"contactId\\", after -> 'direction' as direction, after -> 'author' as author, after -> 'body' as body, after -> 'status' as status, after -> 'external_id' as \\"externalId\\", after -> 'metadata' as metadata, replace(after ->> 'created_at', '+00:00', 'Z') as \\"createdAt\\", replace(after ->> 'updated_at', '+00:00', 'Z') as \\"updatedAt\\") o)", "room_sql": "'conversation:' || (after ->> 'contact_id')", "id_column": null, "belongs_sql": "true"}]	f	f	f
+public.conversations	public_conversations	inbox:all	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "update", "event": "message:new", "columns": ["last_message", "last_message_at", "unread"], "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "delete", "event": "message:deleted", "payload": {"contactId": "{contactId}", "messageId": "{contact_id}"}}]	($."last_message_at" != null)	{contact_id}	{}	{contact_id,last_message,last_message_at,unread,updated_at}	{}	camel	last_message_at	f	(select row_to_json(o.*) from (select after ->> 'contact_id' as id, after ->> 'contact_id' as "contactId", after -> 'last_message' as "lastMessage", replace(after ->> 'last_message_at', '+00:00', 'Z') as "lastMessageAt", after -> 'unread' as unread, replace(after ->> 'updated_at', '+00:00', 'Z') as "updatedAt") o)	2026-11-29 01:36:50.296631+00	{"code": {"delete": ["789", "4e1088e292c8bdbc5080d6702450275d"], "insert": ["789", "61673f64f3a9638ce3fc94431a211a0c"], "update": ["789", "d44a95a31affca38d6b3080fda99c5b5"]}, "types": {"unread": "23", "contact_id": "25", "updated_at": "1184", "last_message": "3802", "last_message_at": "1184"}}	{"updated_at": "instant", "last_message_at": "instant"}	\N	\N	\N	\N	\N	\N	\N	[{"key": ["id"], "room": "inbox:all", "order": ["lastMessageAt", "contactId"], "columns": [], "key_sql": "after ->> 'contact_id'", "lookups": [], "members": ["contactId", "id", "lastMessage", "lastMessageAt", "unread", "updatedAt"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'contact_id' as id, after ->> 'contact_id' as \\"contactId\\", after -> 'last_message' as \\"lastMessage\\", replace(after ->> 'last_message_at', '+00:00', 'Z') as \\"lastMessageAt\\", after -> 'unread' as unread, replace(after ->> 'updated_at', '+00:00', 'Z') as \\"updatedAt\\") o)", "room_sql": "'inbox:all'", "id_column": null, "belongs_sql": "(after @@ '($.\\"last_message_at\\" != null)') is true"}]	f	f	f
+public.wa	public_wa	conversation:{chat}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "delete", "event": "message:deleted", "payload": {"contactId": "{contactId}", "messageId": "{wa_id}"}}, {"on": "update", "event": "message:status", "columns": ["ack"], "payload": {"at": "{at}", "status": "{ack}", "contactId": "{contactId}", "messageId": "{wa_id}"}}]	\N	{wa_id}	{chat}	{wa_id,chat,ack,body,sent}	{}	camel	sent	f	(select row_to_json(o.*) from (select after ->> 'wa_id' as id, after ->> 'wa_id' as "waId", after ->> 'chat' as chat, coalesce('{"0": "sent", "1": "delivered", "2": "read"}'::jsonb -> (after ->> 'ack'), after -> 'ack') as ack, after -> 'body' as body, rowcast.zoned(after ->> 'sent', 'America/Bogota') as sent) o)	2026-11-29 01:36:50.537982+00	{"code": {"delete": ["791", "15f3d9d2b212db543248dd0c995d9ea9"], "insert": ["791", "f79d943d02503ed58eef25a811789944"], "update": ["791", "b53a6447911f67204841170acf8be163"]}, "types": {"ack": "23", "body": "25", "chat": "25", "sent": "1114", "wa_id": "20"}}	{"sent": "local", "wa_id": "text"}	\N	{"ack": {"0": "sent", "1": "delivered", "2": "read"}}	\N	America/Bogota	\N	\N	\N	[{"key": ["id"], "room": "conversation:{chat}", "order": ["sent", "waId"], "columns": [{"column": "chat", "lookup": null, "is_plain": true, "placeholder": "chat"}], "key_sql": "after ->> 'wa_id'", "lookups": [], "members": ["ack", "body", "chat", "id", "sent", "waId"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'wa_id' as id, after ->> 'wa_id' as \\"waId\\", after ->> 'chat' as chat, coalesce('{\\"0\\": \\"sent\\", \\"1\\": \\"delivered\\", \\"2\\": \\"read\\"}'::jsonb -> (after ->> 'ack'), after -> 'ack') as ack, after -> 'body' as body, rowcast.zoned(after ->> 'sent', 'America/Bogota') as sent) o)", "room_sql": "'conversation:' || (after ->> 'chat')", "id_column": null, "belongs_sql": "true"}]	f	f	f
+public.letters	public_letters	conversation:{chat}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id,sent}	{chat}	{id,chat,body,sent}	{}	camel	sent	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat' as chat, after -> 'body' as body, replace(after ->> 'sent', '+00:00', 'Z') as sent) o)	2026-11-29 01:36:50.537982+00	{"code": {"insert": ["792", "5133fb0f27ee28ed689c0bf2c16cede5"], "update": ["792", "ab3073f844017e4afa0056284a88e8c9"]}, "types": {"id": "20", "body": "25", "chat": "25", "sent": "1184"}}	{"id": "text", "sent": "instant"}	\N	\N	\N	\N	\N	\N	\N	[{"key": ["id", "sent"], "room": "conversation:{chat}", "order": ["sent", "id"], "columns": [{"column": "chat", "lookup": null, "is_plain": true, "placeholder": "chat"}], "key_sql": "concat_ws(':', after ->> 'id', replace(after ->> 'sent', '+00:00', 'Z'))", "lookups": [], "members": ["body", "chat", "id", "sent"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat' as chat, after -> 'body' as body, replace(after ->> 'sent', '+00:00', 'Z') as sent) o)", "room_sql": "'conversation:' || (after ->> 'chat')", "id_column": "id", "belongs_sql": "true"}]	t	f	f
+public.notes	public_notes	order:{chat.jid}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id}	{}	{id,chat_id,body}	{}	camel	id	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat_id' as "chatId", after -> 'body' as body) o)	2026-11-29 01:36:50.537982+00	{"code": {"insert": ["793", "66eee117dab2d943491b83e90d8cb7fe"], "update": ["793", "8114ba8461141244e5c608b10db345c1"]}, "types": {"id": "20", "body": "25", "chat_id": "20"}}	{"id": "text", "chat_id": "text"}	\N	\N	\N	\N	{"chat": {"key": ["id"], "row": [], "table": "public.chats", "types": ["bigint"], "column": ["chat_id"], "columns": {"jid": null}}}	\N	\N	[{"key": ["id"], "room": "order:{chat.jid}", "order": ["id"], "columns": [{"column": "jid", "lookup": "chat", "is_plain": true, "placeholder": "chat.jid"}], "key_sql": "after ->> 'id'", "lookups": [{"key": ["id"], "own": ["chat_id"], "join": "c.id = (r.after ->> 'chat_id')::bigint", "name": "chat", "table": "public.chats", "types": ["bigint"], "members": {"jid": "case when c.jid is distinct from null and pg_column_size(c.jid) <= 65536 then case when pg_typeof(c.jid)::oid < 16384 and pg_typeof(c.jid)::oid not in ('json'::regtype, 'json[]'::regtype) then to_jsonb(c.jid) else to_jsonb(format('%s', c.jid)) end end"}, "no_code": "c.relkind = 'r' and c.relfilenode = pg_relation_filenode(c.oid) and not exists (\\n      select from pg_attribute a join pg_type t on t.oid = a.atttypid\\n      where a.attrelid = c.oid and a.attname = any ('{id}') and t.oid >= 16384 and not (t.typtype = 'd' and t.typbasetype < 16384))\\n      and rowcast.plans_no_code(c.oid)"}], "members": ["body", "chatId", "id"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat_id' as \\"chatId\\", after -> 'body' as body) o)", "room_sql": "'order:' || (after -> 'chat' ->> 'jid')", "id_column": null, "belongs_sql": "true"}]	f	f	f
 \.
 
 
@@ -7287,9 +7445,9 @@ public.notes	public_notes	order:{chat.jid}	[{"on": "insert", "event": "message:n
 --
 
 COPY rowcast.chat_migrations (version, description, installed_on, success, checksum, execution_time) FROM stdin;
-1	chat	2026-11-29 00:48:30.988132+00	t	\\xaa2624294df928a1685fef32bdb1b3bb37ffa407d1ef1747a71495d2ac089f104789e320ae2579279a57723eaafe2cbb	380107292
-2	webhook	2026-11-29 00:48:31.393705+00	t	\\x04c8e781614571c95f1e2885ca5bd125eb3fd011f43a3ea63837ba4f8d3e90cfbd898cf3d7b1bc8965eaa98a05987774	25909664
-3	inbox	2026-11-29 00:48:31.442698+00	t	\\x856573c27b2539e71d9b4cf38413606bf20a817b7d4b8cf74df11a960e1e9a814e4f21d076858ec9809ca0ea8f87c0d3	194056203
+1	chat	2026-11-29 01:36:49.56898+00	t	\\xaa2624294df928a1685fef32bdb1b3bb37ffa407d1ef1747a71495d2ac089f104789e320ae2579279a57723eaafe2cbb	210887463
+2	webhook	2026-11-29 01:36:49.785784+00	t	\\x04c8e781614571c95f1e2885ca5bd125eb3fd011f43a3ea63837ba4f8d3e90cfbd898cf3d7b1bc8965eaa98a05987774	6205020
+3	inbox	2026-11-29 01:36:49.795784+00	t	\\x856573c27b2539e71d9b4cf38413606bf20a817b7d4b8cf74df11a960e1e9a814e4f21d076858ec9809ca0ea8f87c0d3	225500788
 \.
 
 
@@ -7298,7 +7456,7 @@ COPY rowcast.chat_migrations (version, description, installed_on, success, check
 --
 
 COPY rowcast.epoch (only_row, value, system_identifier, timeline, database, recovered, pruned, relation, removed) FROM stdin;
-t	-5393691768985468459	7713388928117525251	1	16766	{}	\N	16410	\N
+t	8821259640401184930	7713401377187685692	1	16793	{}	\N	16410	\N
 \.
 
 
@@ -7307,16 +7465,16 @@ t	-5393691768985468459	7713388928117525251	1	16766	{}	\N	16410	\N
 --
 
 COPY rowcast.events (id, xid, at, room, event, data, source, sync, traceparent) FROM stdin;
-1	788	2026-11-29 00:48:32.331343+00	conversation:42	message:new	{"message":{"id":"006615fa-706f-8ee1-bea9-04c4f2dfedba","contactId":"42","direction":"inbound","author":"Ana","body":"of before","status":"sent","externalId":null,"metadata":{},"createdAt":"2026-11-29T00:48:32.311898Z","updatedAt":"2026-11-29T00:48:32.311898Z"},"contactId":"42"}	public.messages	f	\N
-2	788	2026-11-29 00:48:32.33154+00	conversation:42	message:new	{"message":{"id":"006615fa-7071-8b58-a295-d5ad7db397a2","contactId":"42","direction":"outbound","author":"bot","body":"and its answer","status":"sent","externalId":null,"metadata":{},"createdAt":"2026-11-29T00:48:32.312207Z","updatedAt":"2026-11-29T00:48:32.312207Z"},"contactId":"42"}	public.messages	f	\N
-3	788	2026-11-29 00:48:32.344502+00	conversation:42	message:status	{"at":"2026-11-29T00:48:32.33252Z","status":"delivered","contactId":"42","messageId":"006615fa-7071-8b58-a295-d5ad7db397a2"}	public.messages	f	\N
-4	788	2026-11-29 00:48:32.626519+00	conversation:7	message:new	{"message":{"id":"844197938335842305","waId":"844197938335842305","chat":"7","ack":"sent","body":"of before","sent":"2026-11-29T05:48:32.30258Z"},"contactId":"7"}	public.wa	f	\N
-5	788	2026-11-29 00:48:32.628193+00	conversation:7	message:status	{"at":"2026-11-29T00:48:32.628181Z","status":"delivered","contactId":"7","messageId":"844197938335842305"}	public.wa	f	\N
-6	788	2026-11-29 00:48:32.790296+00	conversation:8	message:new	{"message":{"id":"1","chat":"8","body":"of before","sent":"2026-01-02T00:00:00Z"},"contactId":"8"}	public.letters	f	\N
-7	788	2026-11-29 00:48:32.927902+00	order:9	message:new	{"message":{"id":"1","chatId":"1","body":"of before"},"contactId":"9"}	public.notes	f	\N
-8	788	2026-11-29 00:48:32.928316+00	conversation:42	note	{"n": 1}	\N	f	\N
-9	788	2026-11-29 00:48:32.929017+00	rowcast:revocations	revoked	{"subject" : "user-7", "issuer" : null, "room" : "conversation:42", "at" : 1795913312, "reason" : null}	rowcast.revoke	t	\N
-10	788	2026-11-29 00:48:32.93614+00	inbox:all	message:new	{"message":{"id":"42","contactId":"42","lastMessage":{"id": "006615fa-7071-8b58-a295-d5ad7db397a2", "body": "and its answer", "author": "bot", "status": "delivered", "direction": "outbound"},"lastMessageAt":"2026-11-29T00:48:32.312207Z","unread":1,"updatedAt":"2026-11-29T00:48:32.935292Z"},"contactId":"all"}	public.conversations	t	\N
+1	790	2026-11-29 01:36:50.564096+00	conversation:42	message:new	{"message":{"id":"00661605-3c68-887e-9bd9-ca273af69caf","contactId":"42","direction":"inbound","author":"Ana","body":"of before","status":"sent","externalId":null,"metadata":{},"createdAt":"2026-11-29T01:36:50.539655Z","updatedAt":"2026-11-29T01:36:50.539655Z"},"contactId":"42"}	public.messages	f	\N
+2	790	2026-11-29 01:36:50.564293+00	conversation:42	message:new	{"message":{"id":"00661605-3c68-8d3c-b3c8-40e354ff8370","contactId":"42","direction":"outbound","author":"bot","body":"and its answer","status":"sent","externalId":null,"metadata":{},"createdAt":"2026-11-29T01:36:50.539854Z","updatedAt":"2026-11-29T01:36:50.539854Z"},"contactId":"42"}	public.messages	f	\N
+3	790	2026-11-29 01:36:50.567925+00	conversation:42	message:status	{"at":"2026-11-29T01:36:50.565326Z","status":"delivered","contactId":"42","messageId":"00661605-3c68-8d3c-b3c8-40e354ff8370"}	public.messages	f	\N
+4	790	2026-11-29 01:36:50.774964+00	conversation:7	message:new	{"message":{"id":"844197938335842305","waId":"844197938335842305","chat":"7","ack":"sent","body":"of before","sent":"2026-11-29T06:36:50.537982Z"},"contactId":"7"}	public.wa	f	\N
+5	790	2026-11-29 01:36:50.776436+00	conversation:7	message:status	{"at":"2026-11-29T01:36:50.776424Z","status":"delivered","contactId":"7","messageId":"844197938335842305"}	public.wa	f	\N
+6	790	2026-11-29 01:36:50.915777+00	conversation:8	message:new	{"message":{"id":"1","chat":"8","body":"of before","sent":"2026-01-02T00:00:00Z"},"contactId":"8"}	public.letters	f	\N
+7	790	2026-11-29 01:36:51.062341+00	order:9	message:new	{"message":{"id":"1","chatId":"1","body":"of before"},"contactId":"9"}	public.notes	f	\N
+8	790	2026-11-29 01:36:51.062766+00	conversation:42	note	{"n": 1}	\N	f	\N
+9	790	2026-11-29 01:36:51.063463+00	rowcast:revocations	revoked	{"subject" : "user-7", "issuer" : null, "room" : "conversation:42", "at" : 1795916211, "reason" : null}	rowcast.revoke	t	\N
+10	790	2026-11-29 01:36:51.078989+00	inbox:all	message:new	{"message":{"id":"42","contactId":"42","lastMessage":{"id": "00661605-3c68-8d3c-b3c8-40e354ff8370", "body": "and its answer", "author": "bot", "status": "delivered", "direction": "outbound"},"lastMessageAt":"2026-11-29T01:36:50.539854Z","unread":1,"updatedAt":"2026-11-29T01:36:51.065177Z"},"contactId":"all"}	public.conversations	t	\N
 \.
 
 
@@ -7341,27 +7499,52 @@ COPY rowcast.inbox_uncounted (contact_id) FROM stdin;
 --
 
 COPY rowcast.migrations (version, description, installed_on, success, checksum, execution_time) FROM stdin;
-1	outbox	2026-11-29 00:48:30.436951+00	t	\\x75a971d2f4603775856135201badfc691b27ab5d60ae7d9b0dceb2a5e84e84448682c22aeeeff00fdbda40c0513a6e1b	14716728
-2	epoch	2026-11-29 00:48:30.482821+00	t	\\x7f6049ca7e880b20d0c8b70ccf233afa1c237306e92eb58c6d93272c19d2ae8b2ac8341e231e906bbf019877b944e416	14212356
-3	secret	2026-11-29 00:48:30.511121+00	t	\\x4814df5c13ff08d7b04045bc7bb5db919a3d148441296274280f9466fbae11c78578b8a8b200be847755d106ff4432ed	17949658
-4	sessions	2026-11-29 00:48:30.550441+00	t	\\x7d2fd89eb93642a55a3d6797160b480a1de77dac12b21915b195b428dda6abfc178ce70a12a585814761061539c9ba78	22661422
-5	attached	2026-11-29 00:48:30.599021+00	t	\\xa34bd31e460837c05bce157a503de8dd4fc8a871a995cdaef3b570c167e4135a1e9a219f45519571a1747ca393abbf89	23175549
-6	template	2026-11-29 00:48:30.626936+00	t	\\x4a7bc3f08d88241f891d4e4f3ce74c9e47b3434e5f6958ff217d65d4f087af51fe916d60162883fe6697f9e61913b812	9497668
-7	values	2026-11-29 00:48:30.660133+00	t	\\x214d31af2d411d8f580629dbffe78831bca0d4c59e5043c053017adfe6cb0ca3b689019f9e942ef7e079fb91fa81ed15	6394823
-8	unusual	2026-11-29 00:48:30.685757+00	t	\\x3bcf99738d4b5ad716a1c91cc048b76ced06db99e4006446d59608bbab764d6d6387e6c1a905676ca72584337eacf24a	24237101
-9	lookups	2026-11-29 00:48:30.717219+00	t	\\xf7a0301423a0123108a8b0c2e3283e44397369c76a4584f04f45b2f53cd9d5f646e83fd79fb94419e969f2e83e62c113	19351918
-10	rooms	2026-11-29 00:48:30.748038+00	t	\\xb6dd351fe7e1d7de067053cb1700a149a66c0f79368ae99bad3a70037d5f53ac62c32177f739fc23fdfed0d0ba29e6d6	5393880
-11	capture	2026-11-29 00:48:30.75938+00	t	\\xebe3e3ab0744cf736fd044b5e0334c0d7c3142f41c92eeba5e9934cba81ed2e54afda6878266a400203daeda96e81845	2424814
-12	trees	2026-11-29 00:48:30.766748+00	t	\\x1331fe0629a2797db01f1804598aa5e533c85e7a5eec6480ca3a0fe4e1ff3bb2ffc7ddceb3ab73e1b612774397fb02db	6112161
-13	check	2026-11-29 00:48:30.777041+00	t	\\x628d0bb7762aaf98a755b4bb15991349544125cd0ce5d7ce062cc31a128a31ad5bff473a444f4186d50a85232b5d5ac4	3074814
-14	define	2026-11-29 00:48:30.783032+00	t	\\xbdc9bd9a93f5c471d855c548a068bdc76749491b72ed250ac8f0a058c251c7ec600e49e6b9ea437e72d97f70d359947c	24636345
-15	doubts	2026-11-29 00:48:30.813001+00	t	\\xd092817463f2bab89c137265f9cee204fbf740e731a6f0c1af8541b5d63556e8c7bf9ad0eae84c9905d77930561c88b9	2927204
-16	attach	2026-11-29 00:48:30.823717+00	t	\\x89d7e004fa1da1dd4902c0f3bef043957e0f6faa4ef5c3c5871fa62cb9d5edf02ea65fdaeff878d3a0b9612044f91820	2244255
-17	sources	2026-11-29 00:48:30.830672+00	t	\\x2a152b6f849f9d56c7ff1681054aa5518902b4e8d1bcda51e2b89aad077172ecd8c2d59199a1263d960e4004d8e30dfe	89616412
-18	preview	2026-11-29 00:48:30.923734+00	t	\\x5ffd895748f8f2d2e203d964b962ab9fe0bf737bb12e06767daceef17a1ea41e64d102062d03f12b1d956f894fa6a83b	9803123
-19	emit	2026-11-29 00:48:30.948288+00	t	\\x462e28576a630c3d906bc50440f2f87633a3e9269b022bb1dab0f50e0879c5f0f960b754f18a811732d0a3f8b7a3b0cf	1489500
-20	policy	2026-11-29 00:48:30.95164+00	t	\\x57a727789f34476a188dcb35a7aa2c23a685821b4b633360da43849ee1fdd2044dabddb66de75eef786ba70ca38470dc	23015009
-21	whatsapp	2026-11-29 00:48:30.980758+00	t	\\x1c62d25c7ce77444e01fc40199c877dd550c12d8448baf9cd5516bc6364cbcfa1e249fd2ffdf11c452bb26ad840fe4a2	4564434
+1	outbox	2026-11-29 01:36:49.437713+00	t	\\x75a971d2f4603775856135201badfc691b27ab5d60ae7d9b0dceb2a5e84e84448682c22aeeeff00fdbda40c0513a6e1b	11745469
+2	epoch	2026-11-29 01:36:49.456204+00	t	\\x7f6049ca7e880b20d0c8b70ccf233afa1c237306e92eb58c6d93272c19d2ae8b2ac8341e231e906bbf019877b944e416	16228172
+3	secret	2026-11-29 01:36:49.473526+00	t	\\x4814df5c13ff08d7b04045bc7bb5db919a3d148441296274280f9466fbae11c78578b8a8b200be847755d106ff4432ed	11759199
+4	sessions	2026-11-29 01:36:49.486485+00	t	\\x7d2fd89eb93642a55a3d6797160b480a1de77dac12b21915b195b428dda6abfc178ce70a12a585814761061539c9ba78	2840744
+5	attached	2026-11-29 01:36:49.490389+00	t	\\xa34bd31e460837c05bce157a503de8dd4fc8a871a995cdaef3b570c167e4135a1e9a219f45519571a1747ca393abbf89	2276955
+6	template	2026-11-29 01:36:49.493469+00	t	\\x4a7bc3f08d88241f891d4e4f3ce74c9e47b3434e5f6958ff217d65d4f087af51fe916d60162883fe6697f9e61913b812	809907
+7	values	2026-11-29 01:36:49.494848+00	t	\\x214d31af2d411d8f580629dbffe78831bca0d4c59e5043c053017adfe6cb0ca3b689019f9e942ef7e079fb91fa81ed15	1694226
+8	unusual	2026-11-29 01:36:49.4971+00	t	\\x3bcf99738d4b5ad716a1c91cc048b76ced06db99e4006446d59608bbab764d6d6387e6c1a905676ca72584337eacf24a	3022396
+9	lookups	2026-11-29 01:36:49.500762+00	t	\\xf7a0301423a0123108a8b0c2e3283e44397369c76a4584f04f45b2f53cd9d5f646e83fd79fb94419e969f2e83e62c113	2158448
+10	rooms	2026-11-29 01:36:49.503561+00	t	\\xb6dd351fe7e1d7de067053cb1700a149a66c0f79368ae99bad3a70037d5f53ac62c32177f739fc23fdfed0d0ba29e6d6	1100471
+11	capture	2026-11-29 01:36:49.505265+00	t	\\xebe3e3ab0744cf736fd044b5e0334c0d7c3142f41c92eeba5e9934cba81ed2e54afda6878266a400203daeda96e81845	1514999
+12	trees	2026-11-29 01:36:49.507454+00	t	\\x1331fe0629a2797db01f1804598aa5e533c85e7a5eec6480ca3a0fe4e1ff3bb2ffc7ddceb3ab73e1b612774397fb02db	1220420
+13	check	2026-11-29 01:36:49.50926+00	t	\\x628d0bb7762aaf98a755b4bb15991349544125cd0ce5d7ce062cc31a128a31ad5bff473a444f4186d50a85232b5d5ac4	1447547
+14	define	2026-11-29 01:36:49.511521+00	t	\\xbdc9bd9a93f5c471d855c548a068bdc76749491b72ed250ac8f0a058c251c7ec600e49e6b9ea437e72d97f70d359947c	1640496
+15	doubts	2026-11-29 01:36:49.51382+00	t	\\xd092817463f2bab89c137265f9cee204fbf740e731a6f0c1af8541b5d63556e8c7bf9ad0eae84c9905d77930561c88b9	2491734
+16	attach	2026-11-29 01:36:49.517002+00	t	\\x89d7e004fa1da1dd4902c0f3bef043957e0f6faa4ef5c3c5871fa62cb9d5edf02ea65fdaeff878d3a0b9612044f91820	1032089
+17	sources	2026-11-29 01:36:49.518622+00	t	\\x2a152b6f849f9d56c7ff1681054aa5518902b4e8d1bcda51e2b89aad077172ecd8c2d59199a1263d960e4004d8e30dfe	26993470
+18	preview	2026-11-29 01:36:49.546817+00	t	\\x5ffd895748f8f2d2e203d964b962ab9fe0bf737bb12e06767daceef17a1ea41e64d102062d03f12b1d956f894fa6a83b	10365432
+19	emit	2026-11-29 01:36:49.558295+00	t	\\x462e28576a630c3d906bc50440f2f87633a3e9269b022bb1dab0f50e0879c5f0f960b754f18a811732d0a3f8b7a3b0cf	701816
+20	policy	2026-11-29 01:36:49.559791+00	t	\\x57a727789f34476a188dcb35a7aa2c23a685821b4b633360da43849ee1fdd2044dabddb66de75eef786ba70ca38470dc	3012181
+21	whatsapp	2026-11-29 01:36:49.563614+00	t	\\x1c62d25c7ce77444e01fc40199c877dd550c12d8448baf9cd5516bc6364cbcfa1e249fd2ffdf11c452bb26ad840fe4a2	1110756
+22	presence	2026-11-29 01:36:49.56548+00	t	\\xc482830592e1df21c0f53780f986314d973b07af0a28b4b9a05c2fa5e6591551e28748472c640a62922453b1e18f7be5	2255762
+\.
+
+
+--
+-- Data for Name: presence_departures; Type: TABLE DATA; Schema: rowcast; Owner: postgres
+--
+
+COPY rowcast.presence_departures (server, version, id) FROM stdin;
+\.
+
+
+--
+-- Data for Name: presence_of_servers; Type: TABLE DATA; Schema: rowcast; Owner: postgres
+--
+
+COPY rowcast.presence_of_servers (server, id, room, subject, connections, since, version) FROM stdin;
+\.
+
+
+--
+-- Data for Name: presence_servers; Type: TABLE DATA; Schema: rowcast; Owner: postgres
+--
+
+COPY rowcast.presence_servers (server, pid, alive_until, version, complete_from) FROM stdin;
 \.
 
 
@@ -7370,7 +7553,7 @@ COPY rowcast.migrations (version, description, installed_on, success, checksum, 
 --
 
 COPY rowcast.revocations (subject, issuer, room, revoked_at, reason) FROM stdin;
-user-7	\N	conversation:42	2026-11-29 00:48:32.928424+00	\N
+user-7	\N	conversation:42	2026-11-29 01:36:51.062869+00	\N
 \.
 
 
@@ -7379,7 +7562,7 @@ user-7	\N	conversation:42	2026-11-29 00:48:32.928424+00	\N
 --
 
 COPY rowcast.sessions (pid_hash, identity, owner, rooms, last_sent_offset, complete_to_offset, updated_at, ended_at, counted_for) FROM stdin;
-\\x7b1cbef11c44ebba4cb2e0d50525189e	anonymous	826294719181988180	{"conversation:42": ["AQIAnwYAXSUuExXGjTA"]}	AQIAnwYAXSUuExXGjTA	AQIAnwYAXSUuExXGjTA	2026-11-29 00:48:35.031803+00	2026-11-29 00:48:35.031803+00	\\xa15c9f518da60f6e69e3d5c2f986dc42
+\\x5a173d887293139e7ab05ca3bfc9e171	anonymous	-4193528006225986699	{"conversation:42": ["AQIAoAYAGA24k-0uNt0"]}	AQIAoAYAGA24k-0uNt0	AQIAoAYAGA24k-0uNt0	2026-11-29 01:36:52.41697+00	2026-11-29 01:36:52.41697+00	\\xa15c9f518da60f6e69e3d5c2f986dc42
 \.
 
 
@@ -7551,6 +7734,30 @@ ALTER TABLE ONLY rowcast.migrations
 
 
 --
+-- Name: presence_departures presence_departures_pkey; Type: CONSTRAINT; Schema: rowcast; Owner: postgres
+--
+
+ALTER TABLE ONLY rowcast.presence_departures
+    ADD CONSTRAINT presence_departures_pkey PRIMARY KEY (server, version, id);
+
+
+--
+-- Name: presence_of_servers presence_of_servers_pkey; Type: CONSTRAINT; Schema: rowcast; Owner: postgres
+--
+
+ALTER TABLE ONLY rowcast.presence_of_servers
+    ADD CONSTRAINT presence_of_servers_pkey PRIMARY KEY (server, id);
+
+
+--
+-- Name: presence_servers presence_servers_pkey; Type: CONSTRAINT; Schema: rowcast; Owner: postgres
+--
+
+ALTER TABLE ONLY rowcast.presence_servers
+    ADD CONSTRAINT presence_servers_pkey PRIMARY KEY (server);
+
+
+--
 -- Name: sessions sessions_pkey; Type: CONSTRAINT; Schema: rowcast; Owner: postgres
 --
 
@@ -7663,6 +7870,27 @@ CREATE INDEX events_xid ON rowcast.events USING btree (xid);
 --
 
 CREATE INDEX inbox_due_xid ON rowcast.inbox_due USING btree (xid);
+
+
+--
+-- Name: presence_of_servers_room; Type: INDEX; Schema: rowcast; Owner: postgres
+--
+
+CREATE INDEX presence_of_servers_room ON rowcast.presence_of_servers USING hash (room);
+
+
+--
+-- Name: presence_of_servers_subject; Type: INDEX; Schema: rowcast; Owner: postgres
+--
+
+CREATE INDEX presence_of_servers_subject ON rowcast.presence_of_servers USING hash (subject);
+
+
+--
+-- Name: presence_of_servers_version; Type: INDEX; Schema: rowcast; Owner: postgres
+--
+
+CREATE INDEX presence_of_servers_version ON rowcast.presence_of_servers USING btree (server, version);
 
 
 --
