@@ -4,6 +4,7 @@ use rustix::process::Signal;
 
 use super::*;
 use crate::harness::{Pooler, Postgres, Proxy};
+use crate::pooler::TOLERANT;
 
 const BACKEND: &str = "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'rowcast presence'";
 const STORED: &str = "select coalesce(string_agg(subject, ', ' order by subject), '') from rowcast.presence_of_servers";
@@ -154,7 +155,7 @@ async fn a_lock_that_a_stranger_holds_keeps_nobody() {
 #[tokio::test]
 async fn behind_a_pooler_a_server_lives_by_its_word() {
     let (postgres, database) = Postgres::with_chat().await;
-    let pooler = Pooler::start(&postgres, "transaction", 8, "").await;
+    let pooler = Pooler::start(&postgres, "transaction", 8, TOLERANT).await;
     let on_pooler = Database::at(pooler.url());
     let first = Server::with(&on_pooler, &guarded()).await;
     let second = Server::with(&on_pooler, &guarded()).await;
