@@ -175,7 +175,7 @@ export abstract class Carrier<M extends Row> extends Source<M> {
     if (!this.#live) {
       this.#busy = true;
       if (!this.offset) await this.load(signal);
-      refusal = await joinRoom(this.socket, this.room, this.offset, this.presence, signal, (live) => (this.#live = live));
+      refusal = await joinRoom(this.socket, this.room, this.offset, this, signal, (live) => (this.#live = live));
       this.#busy = false;
       if (this.#live as boolean) return null;
     }

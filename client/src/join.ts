@@ -11,14 +11,14 @@ const TRIES = 4;
  * Joins a room after the event with that offset. Returns the code by which the server refuses it; throws where the room is forbidden, where
  * the server can't go on from that offset, and where no answer came.
  *
- * @param presence whether the page shows who is here
+ * @param wishes whether the page shows who is here, when the join is sent
  * @param setLive is told before the server may send the first event, and again where it refuses
  */
 export async function joinRoom<M extends Row>(
   socket: Connection<M>,
   room: string,
   after: string | undefined,
-  presence: boolean | undefined,
+  wishes: { presence?: boolean | undefined },
   signal: AbortSignal,
   setLive: (live: boolean) => void,
 ): Promise<string | null> {
@@ -29,7 +29,7 @@ export async function joinRoom<M extends Row>(
     throwIfAborted(signal);
     if (!socket.connected) return null;
     setLive(true);
-    const answer = await socket.ask(`join:${word}`, { [word === "room" ? word : "contactId"]: name, after, presence });
+    const answer = await socket.ask(`join:${word}`, { [word === "room" ? word : "contactId"]: name, after, presence: wishes.presence });
     debug(room, "join", after, answer);
     throwIfAborted(signal);
     if (answer.ok) {

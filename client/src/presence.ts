@@ -22,6 +22,9 @@ export interface PresenceState {
 /** @internal */
 export const NOBODY: PresenceState = { members: [], count: 0, typist: null };
 
+/** How long the list may take after a join that may have asked for it, until it is asked for again. */
+const LATE_MS = 1_000;
+
 const known = new WeakMap<object, Presence<never>>();
 
 /** The presence of a conversation, or of a room of another kind. The server is asked for it while somebody subscribes. */
@@ -52,25 +55,32 @@ export class Presence<M extends Row> {
     if (!this.#offs.length) this.#watch();
     return () => {
       this.#subscribers.delete(own);
-      if (this.#subscribers.size) return;
-      this.conversation.presence = undefined;
-      this.#offs.splice(0).forEach((off) => off());
-      this.#state = NOBODY;
+      // After the current task, because React's strict mode subscribes again within one.
+      queueMicrotask(() => {
+        if (this.#subscribers.size) return;
+        this.conversation.presence = undefined;
+        this.#offs.splice(0).forEach((off) => off());
+        this.#state = NOBODY;
+      });
     };
   }
 
   #watch(): void {
     const { conversation } = this;
     const { room, socket, offset } = conversation;
-    // Where the history is there, a join may be on its way already, which does not ask.
+    // Where the history is there, a join may have been sent already, which did not ask.
     let isToAsk = offset !== undefined;
-    const look = () => {
-      const { status, typing } = conversation.state;
-      if (!typing) this.#set({ typist: null });
-      if (!isToAsk || status !== "connected") return;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const ask = () => {
+      if (!isToAsk || conversation.state.status !== "connected") return;
       isToAsk = false;
       const [word, name] = nameOf(room);
       void socket.ask(`join:${word}`, { [word === "room" ? word : "contactId"]: name, presence: true }).catch(() => {});
+    };
+    const look = () => {
+      const { status, typing } = conversation.state;
+      if (!typing) this.#set({ typist: null });
+      if (isToAsk && status === "connected") timer ??= setTimeout(ask, LATE_MS);
     };
     const on = <E extends keyof ServerEvents>(event: E, changed: (payload: Parameters<ServerEvents[E]>[0]) => Partial<PresenceState>) =>
       socket.on(event, ((payload: { room?: string; contactId?: string }) => {
@@ -90,9 +100,10 @@ export class Presence<M extends Row> {
       on("presence:leave", ({ subject }) => list(without(subject))),
       on("typing:start", ({ subject }) => ({ typist: subject ?? null })),
       conversation.subscribe(look),
+      () => clearTimeout(timer),
     ];
     conversation.presence = true;
-    look();
+    ask();
   }
 
   #set(change: Partial<PresenceState>): void {

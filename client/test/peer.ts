@@ -223,8 +223,12 @@ export class Peer {
       const isRefused = isTooMuch();
       inTurn("join", id, (done) => {
         const answer = isRefused ? refused : this.#join(socket, id, after);
-        if (presence) this.#tellPresence(socket, id);
-        this.#pass("joined", id, () => (ack(answer), done()));
+        this.#pass("joined", id, () => {
+          ack(answer);
+          // It comes later, because it takes the database.
+          if (presence) setTimeout(() => this.#tellPresence(socket, id), 20);
+          done();
+        });
       });
     };
     const leave = (id: string, ack?: Ack) => {

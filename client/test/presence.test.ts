@@ -2,7 +2,7 @@
 
 import { expect, onTestFinished, test } from "vitest";
 import { presenceOf, type Presence } from "../src/presence.js";
-import { connected, open, settled, startPeer, until } from "./harness.js";
+import { connected, open, settled, shelf, startPeer, until } from "./harness.js";
 
 const names = (presence: Presence<never> | ReturnType<typeof presenceOf>) => presence.state.members.map(({ subject }) => subject).join(" ");
 const shows = (presence: ReturnType<typeof presenceOf>, wanted: string) =>
@@ -62,7 +62,13 @@ test("who subscribes later asks then, once; a page that shows nobody asks for no
   offs[0]!();
   peer.setPresent("42", "ben", true);
   await shows(presence, "ana ben");
+  // As React's strict mode does.
   offs[1]!();
+  offs[1] = presence.subscribe(() => {});
+  await settled();
+  expect([names(presence), peer.presenceAsks]).toEqual(["ana ben", 1]);
+  offs[1]!();
+  await settled();
   expect(names(presence)).toBe("");
   peer.drop();
   await until("it has joined again", () => peer.asked.filter((what) => what === "join 42").length === 3);
@@ -94,6 +100,22 @@ test("a join that was on its way without the question is followed by another", a
   expect(peer.presenceAsks).toBe(0);
   join.open();
   await shows(presence, "ana");
+});
+
+test("a conversation that is opened again, with what was kept of it, asks with its join", async () => {
+  const peer = await startPeer();
+  peer.setPresent("42", "ana", true);
+  const storage = shelf();
+  const socket = open(peer, { storage });
+  await connected(socket.join("42"));
+  socket.leave("42");
+  await until("it is kept", () => storage.length);
+  const again = presenceOf(socket.join("42"));
+  onTestFinished(again.subscribe(() => {}));
+  await shows(again, "ana");
+  // Longer than it waits for a list that is late.
+  await new Promise((done) => setTimeout(done, 1_100));
+  expect([peer.presenceAsks, peer.asked.filter((what) => what === "join 42").length]).toEqual([1, 2]);
 });
 
 test("a room of another kind has its own", async () => {

@@ -1,4 +1,4 @@
-import { useConversationSocket, ConnectionBadge, TypingBadge } from "@rowcast/client/react";
+import { ConnectionBadge, TypingBadge, useConversationSocket, usePresence } from "@rowcast/client/react";
 import type { ErrorCode } from "@rowcast/client";
 import { useEffect, useState } from "react";
 import type { About } from "./api";
@@ -27,6 +27,7 @@ export function ConversationPane({ contactId, unread, about }: Props) {
   const { conversation, messages, more, earlier, loading, status, typing, error, startTyping, stopTyping } = chat;
   const [problem, setProblem] = useState<string | null>(null);
   const { items, send } = useOutgoing(contactId, conversation);
+  const { count, typist } = usePresence(conversation);
   useRead(contactId, messages, unread);
   useEscape();
 
@@ -44,7 +45,12 @@ export function ConversationPane({ contactId, unread, about }: Props) {
         </h2>
         <p className="badges">
           <ConnectionBadge className="connection" status={status} texts={texts.kit} />
-          <TypingBadge className="typing" typing={typing} texts={texts.kit} />
+          {count > 0 && (
+            <span className="here" data-here={count}>
+              {texts.here(count)}
+            </span>
+          )}
+          <TypingBadge className="typing" typing={typing} typist={typist} texts={texts.kit} />
         </p>
         <BotButton contactId={contactId} onProblem={setProblem} />
       </header>

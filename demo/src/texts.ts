@@ -19,6 +19,8 @@ interface Texts {
   back: string;
   messages: string;
   loading: string;
+  /** This page's own visitor among them. */
+  here: (count: number) => string;
   emptyConversation: string;
   hint: string;
   sqlHint: string;
@@ -70,6 +72,7 @@ const es: Texts = {
   back: "Conversaciones",
   messages: "Mensajes",
   loading: "Cargando...",
+  here: (count) => (count === 1 ? "1 persona aquí" : `${count} personas aquí`),
   emptyConversation: "Todavía no hay mensajes aquí.",
   hint: "Inserta una fila y la verás llegar. En una terminal:",
   sqlHint: "Inserta una fila y la verás llegar. En la base de datos:",
@@ -132,6 +135,7 @@ const en: Texts = {
   back: "Conversations",
   messages: "Messages",
   loading: "Loading...",
+  here: (count) => (count === 1 ? "1 person here" : `${count} people here`),
   emptyConversation: "No messages here yet.",
   hint: "Insert a row and see it arrive. In a terminal:",
   sqlHint: "Insert a row and see it arrive. In the database:",

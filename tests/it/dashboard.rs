@@ -15,6 +15,7 @@ mod live;
 mod long_list;
 mod looks;
 mod phone;
+mod presence;
 mod psql;
 mod record;
 mod reload;

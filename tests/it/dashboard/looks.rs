@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::Stage;
-use crate::harness::Look;
+use crate::harness::{Database, Look};
 
 /// Whose conversation has a bit of everything.
 const BUSY: &str = "+34 600 123 123";
@@ -39,7 +39,8 @@ async fn it_looks_as_the_screenshots_show() {
 /// What comes late, and what is sent and what is not.
 #[tokio::test]
 async fn late_messages_and_drafts_look_as_the_screenshots_show() {
-    let stage = Stage::new().await;
+    let presence = [("ROWCAST_PRESENCE", "on")];
+    let stage = Stage::with(Database::inbox().await, &presence).await;
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("screenshots");
     std::fs::create_dir_all(&folder).expect("a folder for them");
     for (device, look) in [("desktop", Look::DESKTOP), ("small", Look::SMALL)] {
@@ -75,7 +76,7 @@ async fn late_messages_and_drafts_look_as_the_screenshots_show() {
                 from messages, unnest('{{3,19}}'::int[]) n where contact_id = '{contact}' and body = 'Mensaje número ' || n"
             );
             stage.database.run(&late).await;
-            let told = "() => document.querySelector('.earlier') && document.querySelectorAll('li:not([data-id])').length > 1";
+            let told = "() => document.querySelector('.earlier') && document.querySelector('[data-here]') && document.querySelectorAll('li:not([data-id])').length > 1";
             view.page.until("all of it", told, Value::Null).await;
             let file = folder.join(format!("{device}-{scheme}-sending.png"));
             let bytes = view.page.screenshot(&file).await;
