@@ -18,12 +18,14 @@ use crate::db::read_error::ReadError;
 use crate::db::retry::within;
 use crate::offset::DatabaseState;
 
-/// `$1` to `$4` are one row each: the pid's hash, the identity, the new owner, and the one that is known here or 0. The notification is split, because the
+/// Of connections that ask for one session, the last has it: the client of the others has gone on to that one. `$1` to `$4` are one row each: the pid's hash, the identity, the new owner, and the one that is known here or 0. The notification is split, because the
 /// payload of one is limited to 8,000 bytes; it is left out where the queue is filling up, which would fail the takeover. The state of the database is in every row, also where no session was found.
 const TAKE_OVER: &str = concat!(
     "
 with asked as (
-    select * from unnest($1::bytea[], $2::text[], $3::int8[], $4::int8[]) as a (pid_hash, identity, owner, known_owner)
+    select distinct on (pid_hash, identity) pid_hash, identity, owner, known_owner
+    from unnest($1::bytea[], $2::text[], $3::int8[], $4::int8[]) with ordinality as a (pid_hash, identity, owner, known_owner, place)
+    order by pid_hash, identity, place desc
 ), mine as (
     select s.pid_hash, a.owner, s.owner not in (0, a.known_owner) as is_elsewhere
     from rowcast.sessions s join asked a using (pid_hash)
