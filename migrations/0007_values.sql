@@ -39,7 +39,8 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
   where form is not null
 $$;
 
--- Whether settings decide how a value of the type becomes text, besides the time zone; of a type that is not known to be free of that, too.
+-- Whether settings decide how a value of the type becomes text, besides the time zone; of a type that is not known to be free of that, too. A
+-- json column is never plain (0008_unusual.sql, which has this list, too).
 create function rowcast.is_styled(type oid) returns boolean
 language sql stable set search_path = pg_catalog, pg_temp as $$
   select not exists (
@@ -47,7 +48,7 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
     where t.oid = is_styled.type
       and case when t.typlen = -1 and t.typelem <> 0 then t.typelem else t.oid end in (
         'boolean'::regtype, 'smallint'::regtype, 'integer'::regtype, 'bigint'::regtype, 'numeric'::regtype, 'text'::regtype,
-        'varchar'::regtype, 'bpchar'::regtype, 'name'::regtype, 'uuid'::regtype, 'json'::regtype, 'jsonb'::regtype, 'date'::regtype,
+        'varchar'::regtype, 'bpchar'::regtype, 'name'::regtype, 'uuid'::regtype, 'jsonb'::regtype, 'date'::regtype,
         'timestamp'::regtype, 'timestamptz'::regtype, 'inet'::regtype, 'cidr'::regtype))
 $$;
 

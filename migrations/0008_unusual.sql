@@ -46,21 +46,25 @@ $$;
 
 -- Whether each row of a source's table becomes jsonb without an error, and without code of anybody's. A type that is not Postgres's own, whose
 -- oid is below 16384, is never plain: it can be given a cast to json at any time, and no plan is made anew for that. A partition has the types of
--- its parent, what inherits may have more.
+-- its parent, what inherits may have more. Where `may_be_styled` is false, no column may have a type with values of which settings decide,
+-- besides the time zone, how they become text: one whose elements, or which itself, is not in the list.
 --
 -- IMMUTABLE lets the planner ask once per plan, so that a writer pays nothing. It is true enough: the answer depends on the
 -- table's columns, and Postgres makes a new plan after any change of those, because the plan reads rows of that table.
 -- A repeatable read transaction may write rows of a table that was altered after its snapshot, which it can't see here. So it
 -- also asks what is not read by a snapshot: whether there is one column more, and whether the table was rewritten.
-create function rowcast.is_plain(capture text) returns boolean
+create function rowcast.is_plain(capture text, may_be_styled boolean default true) returns boolean
 language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 declare
+  unstyled constant oid[] := array['boolean', 'smallint', 'integer', 'bigint', 'numeric', 'text', 'varchar', 'bpchar', 'name', 'uuid', 'jsonb',
+    'date', 'timestamp', 'timestamptz', 'inet', 'cidr']::regtype[];
   relation oid;
   is_one boolean;
   plain boolean;
 begin
   select max(t.tgrelid), count(distinct t.tgrelid) = 1 and bool_and(t.kind = 'r'),
-         bool_and(a.atttypid < 16384 and a.atttypid not in ('json'::regtype, 'json[]'::regtype))
+         bool_and(a.atttypid < 16384 and a.atttypid not in ('json'::regtype, 'json[]'::regtype)
+           and (may_be_styled or case when y.typlen = -1 and y.typelem <> 0 then y.typelem else y.oid end = any (unstyled)))
   into relation, is_one, plain
   from (
     select distinct t.tgrelid, c.relkind as kind
@@ -71,27 +75,12 @@ begin
       and p.proname in ('capture_' || capture || '_insert', 'capture_' || capture || '_update', 'capture_' || capture || '_delete')
       and not (c.relispartition and (t.tgparentid <> 0 or starts_with(t.tgname, 'rowcast_part_')))
   ) t
-  join pg_attribute a on a.attrelid = t.tgrelid and a.attnum > 0 and not a.attisdropped;
+  join pg_attribute a on a.attrelid = t.tgrelid and a.attnum > 0 and not a.attisdropped
+  join pg_type y on y.oid = a.atttypid;
   return plain is true and (current_setting('transaction_isolation') = 'read committed' or is_one and exists (
     select from pg_class c
     where c.oid = relation and c.relfilenode = pg_relation_filenode(c.oid)
       and has_column_privilege(c.oid, (c.relnatts + 1)::smallint, 'select') is null));
-exception when others then
-  return false;
-end $$;
-
--- Whether no column of a source's table is styled, so that its rows read the same whatever the writer has set, besides the time zone. It is
--- asked beside is_plain, once per plan, and relies on that for a table which was altered after the snapshot of a repeatable read transaction.
-create function rowcast.is_unstyled(capture text) returns boolean
-language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
-begin
-  return coalesce((
-    select bool_and(not rowcast.is_styled(a.atttypid))
-    from pg_proc p
-    join pg_trigger t on t.tgfoid = p.oid and not t.tgisinternal
-    join pg_attribute a on a.attrelid = t.tgrelid and a.attnum > 0 and not a.attisdropped
-    where p.pronamespace = 'rowcast'::regnamespace
-      and p.proname in ('capture_' || capture || '_insert', 'capture_' || capture || '_update', 'capture_' || capture || '_delete')), false);
 exception when others then
   return false;
 end $$;
@@ -309,7 +298,7 @@ begin
     where p.oid = 'rowcast.careful_row(record, text)'::regprocedure and a.grantee <> 0 and a.privilege_type = 'EXECUTE'
   loop
     execute format('grant execute on function rowcast.confined_row(record), rowcast.measured_row(record, text, jsonb), '
-                   'rowcast.bounded_value(anyelement), rowcast.is_plain(text) to %s', role);
+                   'rowcast.bounded_value(anyelement), rowcast.is_plain(text, boolean) to %s', role);
   end loop;
   return obstacle;
 end $$;
@@ -374,7 +363,7 @@ begin
   return rowcast.truncate_payload(data);
 end $$;
 
-revoke all on function rowcast.needs_care, rowcast.is_plain, rowcast.is_unstyled, rowcast.styled_row, rowcast.write_confined, rowcast.bounded_row, rowcast.measured_row,
+revoke all on function rowcast.needs_care, rowcast.is_plain, rowcast.styled_row, rowcast.write_confined, rowcast.bounded_row, rowcast.measured_row,
   rowcast.careful_row, rowcast.give_confined_away, rowcast.confine, rowcast.only_ids, rowcast.truncate_payload,
   rowcast.unusual from public;
 

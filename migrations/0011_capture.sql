@@ -28,21 +28,20 @@
 --   set search_path = pg_catalog, pg_temp set timezone = 'UTC' set jit = off as $capture$
 --   begin
 --     insert into rowcast.events (room, event, data, source)
---     select case when octet_length(room) between 14 and 513 then room end,
+--     select room,
 --            'message:new',
---            case when octet_length(room) between 14 and 513
+--            case when room is not null
 --                      and not origin ? 'rowcast:careful, a member with a name that no column of a table can have'
 --                 then data
---                 else rowcast.unusual(case when octet_length(room) between 14 and 513 then room end,
---                                      data, origin, 'public.wa_messages', '{id}') end,
+--                 else rowcast.unusual(room, data, origin, 'public.wa_messages', '{id}') end,
 --            'public.wa_messages'
 --     from (
---       select after as origin, room_after as room, row_to_json(rowcast_payload.*) as data
+--       select after as origin, case when octet_length(room_after) between 14 and 513 then room_after end as room,
+--              row_to_json(rowcast_payload.*) as data
 --       from (
 --         select after, 'conversation:' || (after ->> 'customer_id') as room_after
 --         from (
---           select case when rowcast.is_plain('public_wa_messages') and rowcast.is_unstyled('public_wa_messages')
---                            and pg_column_size(t.*) <= 16384 then to_jsonb(t.*)
+--           select case when rowcast.is_plain('public_wa_messages', false) and pg_column_size(t.*) <= 16384 then to_jsonb(t.*)
 --                       else rowcast.styled_row(t.*, 'public_wa_messages') end as after
 --           from new_rows t offset 0) t
 --         where true
@@ -93,10 +92,10 @@ $$;
 -- how it is taken apart.
 create function rowcast.json_row_sql(definition rowcast.attached) returns text
 language sql stable set search_path = pg_catalog, pg_temp as $$
-  select format('case when rowcast.is_plain(%1$L)%3$s and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) '
+  select format('case when rowcast.is_plain(%1$L%3$s) and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) '
                 'else rowcast.%4$s(t.*, %2$s) end', definition.capture,
                 case when definition.tree then 'tg_relid::text' else quote_literal(definition.capture) end,
-                case when not sets_style then format(' and rowcast.is_unstyled(%L)', definition.capture) end,
+                case when not sets_style then ', false' end,
                 case when sets_style then 'careful_row' else 'styled_row' end)
   from rowcast.sets_style(definition) as sets_style
 $$;
@@ -252,13 +251,13 @@ begin
     return null;
   end if;
   return format($sql$  insert into rowcast.events (room, event, data, source)
-  select case when %3$s then room end,
+  select room,
          %4$L,
-         case when %3$s and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
-              else rowcast.unusual(case when %3$s then room end, data, origin, %1$L, %2$L) end,
+         case when room is not null and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
+              else rowcast.unusual(room, data, origin, %1$L, %2$L) end,
          %1$L
   from (
-    select %5$s as origin, room_%5$s%6$s as room, row_to_json(rowcast_payload.*) as data
+    select %5$s as origin, case when %3$s then room_%5$s%6$s end as room, row_to_json(rowcast_payload.*) as data
     from (%7$s
     ) t%8$s
     cross join lateral (
@@ -266,7 +265,8 @@ begin
     ) rowcast_payload%10$s
     offset 0
   ) e;$sql$,
-    definition.source, definition.key_columns, joinable, rule ->> 'event', side, suffix, rows,
+    definition.source, definition.key_columns, regexp_replace(joinable, '\mroom\M', format('room_%s%s', side, suffix), 'g'), rule ->> 'event',
+    side, suffix, rows,
     case when exists (select from jsonb_each(template) where value = '"{row}"') then format(E'\n    cross join lateral (\n      select %s\n    ) rowcast_row', (
       select string_agg(format('%s as %I', value, member), ', ' order by place) from rowcast.row_members(definition, side))) else '' end,
     rowcast.members_sql(definition, template, side, 'rowcast_row'),
@@ -322,13 +322,13 @@ begin
   end if;
 
   return format($sql$  insert into rowcast.events (room, event, data, source)
-  select case when %7$s then room end,
+  select room,
          event,
-         case when %7$s and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
-              else rowcast.unusual(case when %7$s then room end, data, origin, %1$L, %2$L) end,
+         case when room is not null and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
+              else rowcast.unusual(room, data, origin, %1$L, %2$L) end,
          %1$L
   from (%8$s
-    select e.room, e.event, e.origin,%9$s
+    select case when %7$s then e.room end as room, e.event, e.origin,%9$s
            case e.payload
 %3$s
            end as data
@@ -347,7 +347,7 @@ begin
     replace(array_to_string(events, E'\n      union all\n'), case when says_moved then '' else ', false as moved' end, ''),
     -- The full join of an update may return its rows in another order. Inserted and deleted rows come as they were written.
     case operation when 'update' then 'order by t.place, e.step' else 'offset 0' end,
-    joinable,
+    regexp_replace(joinable, '\mroom\M', 'e.room', 'g'),
     case when says_moved then E'\n    select room, event, origin, '
       || E'case when moved then (left(data::text, -1) || \',"moved":true}\')::json else data end as data\n    from (' else '' end,
     case when says_moved then ' e.moved,' else '' end,

@@ -37,11 +37,11 @@ const RELEASED: [(&str, &str); 25] = [
     ),
     (
         "0007_values.sql",
-        "3c2ccca6e6949de76d41bf085b1bc3d8b84d05a282817502912122aac3d711ed",
+        "aa05ef9d306ca0491c4c8552fcf3d1968dc850caff7f7669606cfbaafebda922",
     ),
     (
         "0008_unusual.sql",
-        "1ec8b5e559a67ce62a97dae293488092eb4aee4fb11322eede2e8b30a270eeec",
+        "4b13b0a0cff590ad76256c4ad22b6f30ef189e9f7a0d574e8eab0180700ceaca",
     ),
     (
         "0009_lookups.sql",
@@ -53,7 +53,7 @@ const RELEASED: [(&str, &str); 25] = [
     ),
     (
         "0011_capture.sql",
-        "ff31dfc049cb7f2299eb841ec32cf537eb28d19406b14a559a319415bcf7db94",
+        "0e4f132d3aca3bb63a0c2a40542a55efc8fe817ee2ada11e6603e3fc82b79b80",
     ),
     (
         "0012_trees.sql",

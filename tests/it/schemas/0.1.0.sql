@@ -848,15 +848,15 @@ begin
     return null;
   end if;
   insert into rowcast.events (room, event, data, source)
-  select case when octet_length(room) between 14 and 513 then room end,
+  select room,
          event,
-         case when octet_length(room) between 14 and 513 and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
-              else rowcast.unusual(case when octet_length(room) between 14 and 513 then room end, data, origin, 'public.letters', '{id,sent}') end,
+         case when room is not null and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
+              else rowcast.unusual(room, data, origin, 'public.letters', '{id,sent}') end,
          'public.letters'
   from (
     select room, event, origin, case when moved then (left(data::text, -1) || ',"moved":true}')::json else data end as data
     from (
-    select e.room, e.event, e.origin, e.moved,
+    select case when octet_length(e.room) between 14 and 513 then e.room end as room, e.event, e.origin, e.moved,
            case e.payload
              when 1 then (select row_to_json(o.*) from (select (select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat' as chat, after -> 'body' as body, replace(after ->> 'sent', '+00:00', 'Z') as sent) o) as message, (after ->> 'chat') as "contactId") o)
            end as data
@@ -1012,15 +1012,15 @@ CREATE FUNCTION rowcast.capture_public_messages_update() RETURNS trigger
     AS $$
 begin
   insert into rowcast.events (room, event, data, source)
-  select case when octet_length(room) between 14 and 513 then room end,
+  select room,
          event,
-         case when octet_length(room) between 14 and 513 and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
-              else rowcast.unusual(case when octet_length(room) between 14 and 513 then room end, data, origin, 'public.messages', '{id}') end,
+         case when room is not null and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
+              else rowcast.unusual(room, data, origin, 'public.messages', '{id}') end,
          'public.messages'
   from (
     select room, event, origin, case when moved then (left(data::text, -1) || ',"moved":true}')::json else data end as data
     from (
-    select e.room, e.event, e.origin, e.moved,
+    select case when octet_length(e.room) between 14 and 513 then e.room end as room, e.event, e.origin, e.moved,
            case e.payload
              when 1 then (select row_to_json(o.*) from (select (before ->> 'contact_id') as "contactId", before ->> 'id' as "messageId") o)
              when 2 then (select row_to_json(o.*) from (select (select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'contact_id' as "contactId", after -> 'direction' as direction, after -> 'author' as author, after -> 'body' as body, after -> 'status' as status, after -> 'external_id' as "externalId", after -> 'metadata' as metadata, replace(after ->> 'created_at', '+00:00', 'Z') as "createdAt", replace(after ->> 'updated_at', '+00:00', 'Z') as "updatedAt") o) as message, (after ->> 'contact_id') as "contactId") o)
@@ -1168,15 +1168,15 @@ CREATE FUNCTION rowcast.capture_public_notes_update() RETURNS trigger
     AS $$
 begin
   insert into rowcast.events (room, event, data, source)
-  select case when octet_length(room) between 7 and 506 then room end,
+  select room,
          event,
-         case when octet_length(room) between 7 and 506 and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
-              else rowcast.unusual(case when octet_length(room) between 7 and 506 then room end, data, origin, 'public.notes', '{id}') end,
+         case when room is not null and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
+              else rowcast.unusual(room, data, origin, 'public.notes', '{id}') end,
          'public.notes'
   from (
     select room, event, origin, case when moved then (left(data::text, -1) || ',"moved":true}')::json else data end as data
     from (
-    select e.room, e.event, e.origin, e.moved,
+    select case when octet_length(e.room) between 7 and 506 then e.room end as room, e.event, e.origin, e.moved,
            case e.payload
              when 1 then (select row_to_json(o.*) from (select (select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat_id' as "chatId", after -> 'body' as body) o) as message, (after -> 'chat' ->> 'jid') as "contactId") o)
            end as data
@@ -1337,15 +1337,15 @@ CREATE FUNCTION rowcast.capture_public_wa_update() RETURNS trigger
     AS $$
 begin
   insert into rowcast.events (room, event, data, source)
-  select case when octet_length(room) between 14 and 513 then room end,
+  select room,
          event,
-         case when octet_length(room) between 14 and 513 and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
-              else rowcast.unusual(case when octet_length(room) between 14 and 513 then room end, data, origin, 'public.wa', '{wa_id}') end,
+         case when room is not null and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
+              else rowcast.unusual(room, data, origin, 'public.wa', '{wa_id}') end,
          'public.wa'
   from (
     select room, event, origin, case when moved then (left(data::text, -1) || ',"moved":true}')::json else data end as data
     from (
-    select e.room, e.event, e.origin, e.moved,
+    select case when octet_length(e.room) between 14 and 513 then e.room end as room, e.event, e.origin, e.moved,
            case e.payload
              when 1 then (select row_to_json(o.*) from (select (before ->> 'chat') as "contactId", before ->> 'wa_id' as "messageId") o)
              when 2 then (select row_to_json(o.*) from (select (select row_to_json(o.*) from (select after ->> 'wa_id' as id, after ->> 'wa_id' as "waId", after ->> 'chat' as chat, coalesce('{"0": "sent", "1": "delivered", "2": "read"}'::jsonb -> (after ->> 'ack'), after -> 'ack') as ack, after -> 'body' as body, rowcast.zoned(after ->> 'sent', 'America/Bogota') as sent) o) as message, (after ->> 'chat') as "contactId") o)
@@ -1441,13 +1441,13 @@ begin
   end if;
 
   return format($sql$  insert into rowcast.events (room, event, data, source)
-  select case when %7$s then room end,
+  select room,
          event,
-         case when %7$s and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
-              else rowcast.unusual(case when %7$s then room end, data, origin, %1$L, %2$L) end,
+         case when room is not null and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
+              else rowcast.unusual(room, data, origin, %1$L, %2$L) end,
          %1$L
   from (%8$s
-    select e.room, e.event, e.origin,%9$s
+    select case when %7$s then e.room end as room, e.event, e.origin,%9$s
            case e.payload
 %3$s
            end as data
@@ -1466,7 +1466,7 @@ begin
     replace(array_to_string(events, E'\n      union all\n'), case when says_moved then '' else ', false as moved' end, ''),
     -- The full join of an update may return its rows in another order. Inserted and deleted rows come as they were written.
     case operation when 'update' then 'order by t.place, e.step' else 'offset 0' end,
-    joinable,
+    regexp_replace(joinable, '\mroom\M', 'e.room', 'g'),
     case when says_moved then E'\n    select room, event, origin, '
       || E'case when moved then (left(data::text, -1) || \',"moved":true}\')::json else data end as data\n    from (' else '' end,
     case when says_moved then ' e.moved,' else '' end,
@@ -2211,7 +2211,7 @@ begin
     where p.oid = 'rowcast.careful_row(record, text)'::regprocedure and a.grantee <> 0 and a.privilege_type = 'EXECUTE'
   loop
     execute format('grant execute on function rowcast.confined_row(record), rowcast.measured_row(record, text, jsonb), '
-                   'rowcast.bounded_value(anyelement), rowcast.is_plain(text) to %s', role);
+                   'rowcast.bounded_value(anyelement), rowcast.is_plain(text, boolean) to %s', role);
   end loop;
   return obstacle;
 end $$;
@@ -3490,20 +3490,23 @@ end $$;
 ALTER FUNCTION rowcast.is_part(relation oid, function oid) OWNER TO postgres;
 
 --
--- Name: is_plain(text); Type: FUNCTION; Schema: rowcast; Owner: postgres
+-- Name: is_plain(text, boolean); Type: FUNCTION; Schema: rowcast; Owner: postgres
 --
 
-CREATE FUNCTION rowcast.is_plain(capture text) RETURNS boolean
+CREATE FUNCTION rowcast.is_plain(capture text, may_be_styled boolean DEFAULT true) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
+  unstyled constant oid[] := array['boolean', 'smallint', 'integer', 'bigint', 'numeric', 'text', 'varchar', 'bpchar', 'name', 'uuid', 'jsonb',
+    'date', 'timestamp', 'timestamptz', 'inet', 'cidr']::regtype[];
   relation oid;
   is_one boolean;
   plain boolean;
 begin
   select max(t.tgrelid), count(distinct t.tgrelid) = 1 and bool_and(t.kind = 'r'),
-         bool_and(a.atttypid < 16384 and a.atttypid not in ('json'::regtype, 'json[]'::regtype))
+         bool_and(a.atttypid < 16384 and a.atttypid not in ('json'::regtype, 'json[]'::regtype)
+           and (may_be_styled or case when y.typlen = -1 and y.typelem <> 0 then y.typelem else y.oid end = any (unstyled)))
   into relation, is_one, plain
   from (
     select distinct t.tgrelid, c.relkind as kind
@@ -3514,7 +3517,8 @@ begin
       and p.proname in ('capture_' || capture || '_insert', 'capture_' || capture || '_update', 'capture_' || capture || '_delete')
       and not (c.relispartition and (t.tgparentid <> 0 or starts_with(t.tgname, 'rowcast_part_')))
   ) t
-  join pg_attribute a on a.attrelid = t.tgrelid and a.attnum > 0 and not a.attisdropped;
+  join pg_attribute a on a.attrelid = t.tgrelid and a.attnum > 0 and not a.attisdropped
+  join pg_type y on y.oid = a.atttypid;
   return plain is true and (current_setting('transaction_isolation') = 'read committed' or is_one and exists (
     select from pg_class c
     where c.oid = relation and c.relfilenode = pg_relation_filenode(c.oid)
@@ -3524,7 +3528,7 @@ exception when others then
 end $$;
 
 
-ALTER FUNCTION rowcast.is_plain(capture text) OWNER TO postgres;
+ALTER FUNCTION rowcast.is_plain(capture text, may_be_styled boolean) OWNER TO postgres;
 
 --
 -- Name: is_styled(oid); Type: FUNCTION; Schema: rowcast; Owner: postgres
@@ -8957,10 +8961,10 @@ REVOKE ALL ON FUNCTION rowcast.is_part(relation oid, function oid) FROM PUBLIC;
 
 
 --
--- Name: FUNCTION is_plain(capture text); Type: ACL; Schema: rowcast; Owner: postgres
+-- Name: FUNCTION is_plain(capture text, may_be_styled boolean); Type: ACL; Schema: rowcast; Owner: postgres
 --
 
-REVOKE ALL ON FUNCTION rowcast.is_plain(capture text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION rowcast.is_plain(capture text, may_be_styled boolean) FROM PUBLIC;
 
 
 --
