@@ -46,6 +46,8 @@ pub(crate) enum Check {
     Keys,
     /// The keys that tokens are verified with can be read again.
     KeyRefresh,
+    /// Servers tell each other what was committed, over the relay that is configured.
+    Relay,
     /// The TLS certificate that is served is good for some time yet, and what lies in its files can be used.
     Certificate,
 }
@@ -77,6 +79,7 @@ impl Check {
         Self::Presence,
         Self::Keys,
         Self::KeyRefresh,
+        Self::Relay,
         Self::Certificate,
     ];
 
@@ -98,6 +101,7 @@ impl Check {
             Self::Presence => "presence",
             Self::Keys => "keys",
             Self::KeyRefresh => "key_refresh",
+            Self::Relay => "relay",
             Self::Certificate => "certificate",
         }
     }
@@ -119,6 +123,7 @@ impl Check {
             | Self::Vacuum
             | Self::Presence
             | Self::KeyRefresh
+            | Self::Relay
             | Self::Certificate
             | Self::ReaderKey => Severity::Degraded,
         }
