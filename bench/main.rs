@@ -22,6 +22,7 @@ mod idle;
 mod insert;
 mod process;
 mod rates;
+mod relay;
 mod replay;
 mod report;
 mod rights;
@@ -87,6 +88,8 @@ enum Part {
     Stuck,
     /// What tokens and the shipped policy add to a join, and to 2,000 clients that come back with 20 rooms each.
     Rights,
+    /// 1, 8 and 16 servers on one database, each reading by itself, and over a relay. Only where it is named.
+    Relay,
     /// 200 clients beside 10,000 strangers that say nothing, 10,000 that only open the engine, and 1,000 that flood at the limit.
     Attack,
 }
@@ -435,6 +438,18 @@ async fn alone(
         eprintln!("attack round {round}: {outcome}");
         report.alone(outcome.figures());
         options.stop_when_broken(report)?;
+    }
+    if options.parts.contains(&Part::Relay) {
+        for servers in [1, 8, 16] {
+            for is_relayed in [round.is_multiple_of(2), !round.is_multiple_of(2)] {
+                let outcome =
+                    relay::measure(cluster, programs, servers, is_relayed, options.seconds)
+                        .await
+                        .context("relay")?;
+                eprintln!("relay round {round}: {outcome}");
+                report.alone(outcome.figures());
+            }
+        }
     }
     if wanted(Part::Stuck) {
         for beside_stuck in [false, true] {

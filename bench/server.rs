@@ -113,6 +113,17 @@ impl Programs {
         self.start_at(contender, database, 0, &[]).await
     }
 
+    /// Rowcast beside others of its kind, with these variables set and a log of that name.
+    pub(crate) async fn start_beside(
+        &self,
+        name: &str,
+        database: &Database,
+        variables: &[(&str, &str)],
+    ) -> Result<Server> {
+        self.launch(name, Contender::Rowcast, database, 0, variables)
+            .await
+    }
+
     /// The same at that port, with these variables set.
     pub(crate) async fn start_at(
         &self,

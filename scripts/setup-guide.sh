@@ -1,9 +1,9 @@
 # A part of scripts/setup: what docs/INTEGRATION.md shows, so that its tests can run it.
 #
-# Owns:     .cache/guide: bin (nginx, caddy, prometheus, promtool), python (a venv), next and tables (npm packages of tests/guide-next
+# Owns:     .cache/guide: bin (nginx, caddy, prometheus, promtool, nats-server), python (a venv), next and tables (npm packages of tests/guide-next
 #           and tests/guide-tables).
 # Order:    what PATH has comes first; the tests look in the same order.
-# Refuses:  to install nginx, Caddy or Prometheus: their packages start a service. They are unpacked.
+# Refuses:  to install nginx, Caddy, Prometheus or NATS: their packages start a service. They are unpacked.
 guide=$here/.cache/guide
 
 # The first of $2... that is a package with program $1 in it.
@@ -79,6 +79,7 @@ ensure_guide() {
     ensure_program caddy version caddy
     ensure_program prometheus --version prometheus
     ensure_program promtool --version prometheus
+    ensure_program nats-server --version nats-server
     for program in openssl curl; do
         has $program && continue
         as=$(apt_rights) || die "$program is missing and may not be installed: install it"
@@ -88,6 +89,11 @@ ensure_guide() {
     ensure_python
     ensure_packages next Next.js
     ensure_packages tables 'knex, Sequelize and TypeORM'
+}
+
+ensure_relay() {
+    PATH=$PATH:/usr/sbin:/sbin:$guide/bin
+    ensure_program nats-server --version nats-server
 }
 
 # PgBouncer's package starts a service, so it is unpacked, and only the libraries that it needs are installed.

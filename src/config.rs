@@ -30,6 +30,7 @@ mod passed_sockets;
 mod policy_rules;
 mod problem;
 mod quantity;
+mod relay;
 mod settings;
 mod shown;
 mod tls;
@@ -58,6 +59,7 @@ pub(crate) use origins::Origins;
 pub(crate) use passed_sockets::PassedSockets;
 pub(crate) use policy_rules::PolicyRules;
 pub(crate) use problem::ConfigError;
+pub(crate) use relay::{Login, RelayUrl};
 pub(crate) use shown::Shown;
 pub(crate) use tls::Tls;
 pub(crate) use traces::Traces;
@@ -120,6 +122,8 @@ pub(crate) struct Config {
     pub poll: Duration,
     /// `ROWCAST_PRESENCE`: whether it is kept who is in which room.
     pub presence: bool,
+    /// `ROWCAST_RELAY`: by what servers tell each other what was committed; `None`: each reads by itself.
+    pub relay: Option<RelayUrl>,
     /// `ROWCAST_MIGRATE`: what `serve` does with migrations that are missing.
     pub migrate: Migrate,
     /// `ROWCAST_DRAIN`: the deadline of an orderly stop.
@@ -220,6 +224,7 @@ impl Config {
             retention: within(&mut read, "ROWCAST_RETENTION", quantity::RETENTION),
             poll: within(&mut read, "ROWCAST_POLL", quantity::POLL),
             presence: read.value("ROWCAST_PRESENCE", switch),
+            relay: relay::resolve(&mut read),
             migrate: read.value("ROWCAST_MIGRATE", Migrate::parse),
             drain: within(&mut read, "ROWCAST_DRAIN", quantity::DRAIN),
             max_payload_bytes: read.value("ROWCAST_MAX_PAYLOAD", quantity::bytes),

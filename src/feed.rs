@@ -2,6 +2,7 @@
 //!
 //! - `listener`: hears notifications, and wakes the reader
 //! - `reader`: decides when to read; pulls what an [`EventFeed`](event_feed::EventFeed) yields; `hand_over` gives it to delivery
+//! - `relay`: stands between the reader and the outbox where one server reads for many
 //! - `crash_guard`: what a crash of Postgres can undo of what was delivered
 //! - `source_watch`: what is wrong with the attached tables; `presence_keeper`: who is in which room, here and at other servers
 //! - `inbox`: brings the chat tables' list of conversations up to date where commits could not
@@ -19,6 +20,7 @@ mod outage;
 mod presence_keeper;
 mod probe;
 mod reader;
+mod relay;
 mod retention;
 mod self_check;
 mod source_watch;
@@ -32,6 +34,7 @@ pub(crate) use listener::Listener;
 pub(crate) use presence_keeper::PresenceKeeper;
 pub(crate) use probe::{Probe, Probes};
 pub(crate) use reader::Reader;
+pub(crate) use relay::{LinkEnds, Relay};
 pub(crate) use retention::run as run_retention;
 pub(crate) use self_check::run as run_self_check;
 pub(crate) use source_watch::SourceWatch;

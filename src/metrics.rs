@@ -19,14 +19,15 @@ mod limit;
 mod pools;
 mod process;
 mod quantiles;
+mod relay;
 mod sources;
 mod tokens;
 
 use labels::{
-    CheckLabels, ConnectLabels, HttpLabels, JoinLabels, ReasonLabels, TlsReloadLabels,
-    TransportLabels, WakeLabels,
+    CheckLabels, ConnectLabels, HttpLabels, JoinLabels, ReasonLabels, RelayLabels, RelayRoleLabels,
+    TlsReloadLabels, TransportLabels, WakeLabels,
 };
-pub(crate) use labels::{Connect, Join, TlsReload, Transport, WakeSource};
+pub(crate) use labels::{Connect, Join, RelayOutcome, RelayRole, TlsReload, Transport, WakeSource};
 pub(crate) use limit::Limit;
 use limit::{LimitLabels, LimitLog};
 pub(crate) use pools::PoolFigures;
@@ -116,6 +117,10 @@ meters! {
     pub listener_reconnects: Counter = "listener_reconnects", "Times the LISTEN connection was lost";
     /// Notifications of typing or of takeovers that no server has sent.
     pub forged_notifications: Counter = "forged_notifications", "Notifications that were not heeded, for want of a genuine tag";
+    /// What this server is on the relay.
+    relay_role: Family<RelayRoleLabels, Gauge> = "relay_role", "What the server is on the relay: 1 for one of leader, edge and alone";
+    /// Messages of the relay.
+    relay_messages: Family<RelayLabels, Counter> = "relay_messages", "Messages of the relay by outcome";
     /// How full the cluster's NOTIFY queue is, from 0 to 1.
     pub notify_queue: FloatGauge = "notify_queue_usage_ratio", "How full the NOTIFY queue is";
     /// Rows of the outbox, as the planner estimates them.

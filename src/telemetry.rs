@@ -38,6 +38,8 @@ pub(crate) use export::SpanExport;
 const QUIET: &[(&str, LevelFilter)] = &[
     ("socketioxide", LevelFilter::INFO),
     ("engineioxide", LevelFilter::INFO),
+    // It says each attempt to connect, with the address, password and all; what is wrong is told by the relay's check.
+    ("async_nats", LevelFilter::OFF),
     ("sqlx", LevelFilter::WARN),
     ("hyper", LevelFilter::INFO),
     ("tungstenite", LevelFilter::INFO),

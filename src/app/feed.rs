@@ -12,10 +12,12 @@ use tokio::time::timeout;
 use super::database::Served;
 use super::delivery::FeedEnds;
 use super::tasks::{StopPhase, Tasks};
-use crate::config::Config;
+use crate::config::{Config, RelayUrl};
 use crate::db::{Follow, Pruner, SelfCheck};
+use crate::delivery::Broadcast;
 use crate::feed::{
-    Listener, Probe, Probes, Reader, SourceWatch, run_inbox, run_retention, run_self_check,
+    LinkEnds, Listener, Probe, Probes, Reader, Relay, SourceWatch, run_inbox, run_retention,
+    run_self_check,
 };
 use crate::metrics::Metrics;
 use crate::status::{Checks, ListenerStatus, ReaderStatus, SourcesStatus, StartStatus};
@@ -24,6 +26,8 @@ use crate::status::{Checks, ListenerStatus, ReaderStatus, SourcesStatus, StartSt
 const LISTEN_PATIENCE: Duration = Duration::from_secs(5);
 
 const NO_THREAD: &str = "cannot start the thread that reads the outbox";
+/// The longest pause between two reads of a server that may lead others.
+const LEADERS_POLL: Duration = Duration::from_secs(1);
 
 /// What the listener and the reader say of themselves, and what is seen of the attached tables.
 pub(super) struct Feed {
@@ -43,6 +47,7 @@ pub(super) async fn start(
     checks: &Checks,
     tasks: &mut Tasks,
 ) -> anyhow::Result<Feed> {
+    let (notified, reading) = reading(config, &ends, metrics);
     let (listener_status, mut listener_state) = watch::channel(ListenerStatus::default());
     let (sources_changed, changed) = watch::channel(());
     let (reader_status, mut reader_state) = watch::channel(ReaderStatus::default());
@@ -52,7 +57,7 @@ pub(super) async fn start(
         Probe::new(main, probes.clone(), checks.clone(), metrics.clone());
     let listener = Listener {
         database: served.database.clone(),
-        wake: ends.wake,
+        wake: notified,
         typing: ends.typing,
         takeovers: ends.takeovers,
         presence: ends.presence,
@@ -70,22 +75,16 @@ pub(super) async fn start(
         tracing::warn!("LISTEN is not in force yet: events are delivered by the poll meanwhile");
     }
 
-    let outbox = Follow::new(
-        served.database.clone(),
-        config.max_payload_bytes,
-        metrics.clone(),
-    );
-    let reader = Reader::new(
-        outbox,
-        ends.broadcast,
-        ends.woken,
-        config.poll,
-        reader_status,
-        metrics.clone(),
-    );
-    tasks
-        .start_apart("reader", StopPhase::Reader, |stop| reader.run(stop))
-        .context(NO_THREAD)?;
+    let listener = listener_state.clone();
+    start_reader(
+        config,
+        served,
+        (ends.broadcast, reading, reader_status),
+        listener,
+        metrics,
+        checks,
+        tasks,
+    )?;
     wait_for_reader(&mut reader_state, waiting).await?;
 
     start_keeping(config, served, probes, metrics, checks, tasks).await;
@@ -97,6 +96,85 @@ pub(super) async fn start(
         sources,
         checks: checks.clone(),
     })
+}
+
+/// What wakes the reader, and what stands between.
+enum Reading {
+    /// Whoever wakes it, at once.
+    Direct(watch::Receiver<()>),
+    /// The relay, which is woken by those who ask, and by writers.
+    Relayed {
+        relay: Relay,
+        url: RelayUrl,
+        woken: watch::Receiver<()>,
+        asked: watch::Receiver<()>,
+        notified: watch::Receiver<()>,
+    },
+}
+
+/// How the reader is woken, and what the listener wakes.
+fn reading(config: &Config, ends: &FeedEnds, metrics: &Metrics) -> (watch::Sender<()>, Reading) {
+    let Some(url) = config.relay.clone() else {
+        return (ends.wake.clone(), Reading::Direct(ends.woken.clone()));
+    };
+    let (notified, heard) = watch::channel(());
+    let (relay, woken) = Relay::new(config.max_payload_bytes, metrics.clone());
+    let relayed = Reading::Relayed {
+        relay,
+        url,
+        woken,
+        asked: ends.woken.clone(),
+        notified: heard,
+    };
+    (notified, relayed)
+}
+
+fn start_reader(
+    config: &Config,
+    served: &Served,
+    (broadcast, reading, status): (Broadcast, Reading, watch::Sender<ReaderStatus>),
+    listener: watch::Receiver<ListenerStatus>,
+    metrics: &Metrics,
+    checks: &Checks,
+    tasks: &mut Tasks,
+) -> anyhow::Result<()> {
+    let outbox = Follow::new(
+        served.database.clone(),
+        config.max_payload_bytes,
+        metrics.clone(),
+    );
+    let (poll, metrics) = (config.poll, metrics.clone());
+    match reading {
+        Reading::Direct(woken) => {
+            let reader = Reader::new(outbox, broadcast, woken, poll, status, metrics);
+            tasks
+                .start_apart("reader", StopPhase::Reader, |stop| reader.run(stop))
+                .context(NO_THREAD)
+        }
+        Reading::Relayed {
+            relay,
+            url,
+            woken,
+            asked,
+            notified,
+        } => {
+            // Others wait for what a leader reads.
+            let poll = poll.min(LEADERS_POLL);
+            let feed = relay.feed(outbox);
+            let reader = Reader::new(feed, broadcast, woken, poll, status, metrics);
+            let link = relay.link(LinkEnds {
+                servers: url,
+                asked,
+                notified,
+                listener,
+                checks: checks.clone(),
+            });
+            tasks.start("relay", StopPhase::Rest, |stop| link.run(stop));
+            tasks
+                .start_apart("reader", StopPhase::Reader, |stop| reader.run(stop))
+                .context(NO_THREAD)
+        }
+    }
 }
 
 /// Starts what looks after the database and after the server itself.

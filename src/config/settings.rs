@@ -96,6 +96,11 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("ROWCAST_RETENTION", "DURATION", Value("24h"), "How long events stay replayable"),
     setting("ROWCAST_POLL", "DURATION", Value("1s"), "How often the outbox is read when nothing wakes the reader"),
     setting("ROWCAST_PRESENCE", "SWITCH", Value("off"), "Whether it is kept who is in which room, in rowcast.presence and for clients that ask: on or off"),
+    Setting {
+        secret: true,
+        ..setting("ROWCAST_RELAY", "URL", Words("off: each server reads the outbox by itself"), "NATS, by which one server tells the others what was committed, as nats://user:password@host:4222 or tls://..; several, comma separated")
+    },
+    setting("ROWCAST_RELAY_FILE", "FILE", Words("none"), "A file that holds ROWCAST_RELAY"),
     setting("ROWCAST_MIGRATE", "MODE", Value("auto"), "Migrations that the database lacks: auto has serve apply them, off has it say so and end"),
     setting("ROWCAST_DRAIN", "DURATION", Value("10s"), "Deadline of an orderly stop"),
     setting("ROWCAST_MAX_PAYLOAD", "SIZE", Value("1MB"), "Largest payload of an event; a larger one goes out truncated to its ids"),

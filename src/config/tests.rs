@@ -288,6 +288,7 @@ fn every_setting_refuses_in_one_line() {
         "ROWCAST_ADMIN_TOKEN",
         "ROWCAST_JWT_SECRET",
         "ROWCAST_JWT_SECRET_PREVIOUS",
+        "ROWCAST_RELAY",
     ]);
     for line in REFUSALS.trim().lines() {
         let (name, rest) = line.split_once("=\"").expect("a name");
@@ -329,6 +330,7 @@ ROWCAST_MAX_TOKEN_AGE="forever" is not accepted; give a duration from 1s to 365d
 ROWCAST_DEMO="yes" is not accepted; give on or off
 ROWCAST_RETENTION="10ms" is not accepted; give a duration from 1s to 365d with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
 ROWCAST_POLL="2h" is not accepted; give a duration from 10ms to 1h with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
+ROWCAST_RELAY_FILE="/nowhere/relay" is not accepted: No such file or directory (os error 2); give a file with the value of the setting, and nothing else
 ROWCAST_MIGRATE="on" is not accepted; give auto or off
 ROWCAST_DRAIN="10" is not accepted; give a duration from 0ms to 1h with its unit (ms, s, m, h or d), such as 500ms or 1h 30m
 ROWCAST_MAX_PAYLOAD="1GB" is not accepted; give a size from 1KB to 16MiB in bytes, KB, MB, KiB or MiB, such as 64KB
@@ -493,6 +495,7 @@ fn an_open_host_needs_the_word_none() {
     }
 }
 
+mod relay;
 mod tokens;
 
 #[test]

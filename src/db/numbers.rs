@@ -10,6 +10,13 @@ macro_rules! sleeping_reader_key {
     };
 }
 
+/// The same of the lock that the one server holds which tells others over the relay. SQL does not know it.
+macro_rules! leader_key {
+    () => {
+        "1919903602, 4"
+    };
+}
+
 /// Bytes of a stored row that becomes jsonb without being tried first: unpacked, it can't reach jsonb's limit.
 pub(super) const UNTRIED_ROW_BYTES: u32 = 16_384;
 /// Bytes of a payload that is sent whole at most, out of a row that is whole.
@@ -34,7 +41,7 @@ macro_rules! pin_names {
     };
 }
 
-pub(super) use {notify_queue_limit, pin_names, sleeping_reader_key};
+pub(super) use {leader_key, notify_queue_limit, pin_names, sleeping_reader_key};
 
 #[cfg(test)]
 mod tests {

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use futures_util::future::ready;
 use futures_util::stream::BoxStream;
 
 use crate::db::{Follow, FollowError, Head, ReadPart};
@@ -38,6 +39,18 @@ pub(crate) trait EventFeed: Send {
     fn disable_notify(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send;
     /// How many writers are at work. Each of them may have written before they were asked to notify.
     fn writers(&mut self) -> impl Future<Output = Result<i64, Self::Error>> + Send;
+    /// Whether the reader is to fall asleep anew, because another server takes over from this one, or this one from another.
+    fn turns(&self) -> bool {
+        false
+    }
+    /// Tries to take the lock of the one server that tells others; the number of its term, which is higher than any before.
+    fn try_to_lead(&mut self) -> impl Future<Output = Result<Option<u64>, Self::Error>> + Send {
+        ready(Ok(None))
+    }
+    /// Gives that lock up.
+    fn stop_leading(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        ready(Ok(()))
+    }
     /// Ends the connection.
     fn close(&mut self) -> impl Future<Output = ()> + Send;
 }
@@ -79,6 +92,14 @@ impl EventFeed for Follow {
 
     async fn writers(&mut self) -> Result<i64, FollowError> {
         Self::writers(self).await
+    }
+
+    async fn try_to_lead(&mut self) -> Result<Option<u64>, FollowError> {
+        Self::try_to_lead(self).await
+    }
+
+    async fn stop_leading(&mut self) -> Result<(), FollowError> {
+        Self::stop_leading(self).await
     }
 
     async fn close(&mut self) {

@@ -256,6 +256,9 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
             };
             self.metrics.wakes(source);
             let events = self.read(position).await?;
+            if self.feed.turns() {
+                return Ok(());
+            }
             if last.elapsed() >= CLOSE_GAP {
                 (near, crowds) = (0, 0);
             }

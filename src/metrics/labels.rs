@@ -68,6 +68,38 @@ label! {
     } as outcome in TlsReloadLabels
 }
 label! {
+    /// What became of a message of the relay.
+    RelayOutcome {
+        /// The leader told a batch of events.
+        Told = "told",
+        /// The leader told that there are events, and none of them: too many for a message.
+        Announced = "announced",
+        /// The engine did not take it.
+        Untold = "untold",
+        /// It was applied.
+        Applied = "applied",
+        /// The server knew it already.
+        Known = "known",
+        /// It did not follow on what the server has, which read the outbox instead.
+        Gap = "gap",
+        /// Of a server whose settings, or whose knowledge of crashes, differ.
+        Foreign = "foreign",
+        /// Of nobody who knows the database's secret, or of another version.
+        Refused = "refused",
+    } as outcome in RelayLabels
+}
+label! {
+    /// What a server is on the relay.
+    RelayRole {
+        /// It reads by itself.
+        Alone = "alone",
+        /// It is told by the leader.
+        Edge = "edge",
+        /// It reads, and tells the others.
+        Leader = "leader",
+    } as role in RelayRoleLabels
+}
+label! {
     /// A transport of Engine.IO.
     Transport {
         /// HTTP long-polling.

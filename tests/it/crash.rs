@@ -6,6 +6,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use sqlx::Connection as _;
 use tokio::task::JoinSet;
 
+use crate::harness::nats::Nats;
 use crate::harness::wait::{until, until_for};
 use crate::harness::{Database, Postgres, Server, Stock, database, say};
 
@@ -19,19 +20,38 @@ enum Crash {
 
 #[tokio::test]
 async fn what_a_crash_undoes_is_told_and_nothing_that_follows_is_hidden() {
-    what_was_undone_is_told(Crash::Whole).await;
+    what_was_undone_is_told(Crash::Whole, None).await;
 }
 
 #[tokio::test]
 async fn what_a_killed_process_undoes_is_told_and_nothing_that_follows_is_hidden() {
-    what_was_undone_is_told(Crash::OneProcess).await;
+    what_was_undone_is_told(Crash::OneProcess, None).await;
+}
+
+/// The client is at an edge: what was undone it had been told by a leader.
+#[tokio::test]
+async fn what_a_crash_undoes_is_told_by_an_edge_of_a_relay() {
+    let nats = Nats::start().await;
+    what_was_undone_is_told(Crash::Whole, Some(&nats)).await;
 }
 
 /// A commit that does not wait for its flush can be seen, delivered, and then undone by a crash; its ids are handed out
 /// again (Postgres manual, "Asynchronous Commit").
-async fn what_was_undone_is_told(crash: Crash) {
+async fn what_was_undone_is_told(crash: Crash, relay: Option<&Nats>) {
     let (mut postgres, database) = Postgres::with_chat().await;
-    let server = Server::on(&database).await;
+    let url = relay.map(Nats::url).unwrap_or_default();
+    let relayed = [("ROWCAST_RELAY", url.as_str())];
+    let leader = if relay.is_some() {
+        let leader = Server::with(&database, &relayed).await;
+        leader.counted("rowcast_relay_role", &["leader"], 1.0).await;
+        Some(leader)
+    } else {
+        None
+    };
+    let server = Server::with(&database, &relayed).await;
+    if leader.is_some() {
+        server.counted("rowcast_relay_role", &["edge"], 1.0).await;
+    }
     let stock = Stock::start();
     let mut client = stock.joined(&server, "42").await;
     let mut bystander = stock.joined(&server, "43").await;
@@ -44,6 +64,10 @@ async fn what_was_undone_is_told(crash: Crash) {
     for number in 0..20 {
         say(&mut careless, "42", &format!("undone {number}")).await;
         assert_eq!(client.next().await.body(), format!("undone {number}"));
+    }
+    if leader.is_some() {
+        let applied = server.metric("rowcast_relay_messages_total", &["applied"]);
+        assert!(applied.await >= 20.0, "it was told");
     }
     match crash {
         Crash::Whole => {

@@ -20,6 +20,7 @@ pub(crate) mod key_server;
 pub(crate) mod launch;
 pub(crate) mod ledger;
 pub(crate) mod line;
+pub(crate) mod nats;
 pub(crate) mod page;
 pub(crate) mod pooler;
 pub(crate) mod postgres;

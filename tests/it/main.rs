@@ -83,6 +83,7 @@ mod proxied;
 mod reads;
 mod recipes;
 mod regenerate;
+mod relay;
 mod reserved;
 mod restored;
 mod resume;

@@ -63,6 +63,7 @@ export const en: Texts = {
       name: "The NOTIFY queue",
       remedy: "A session that listens sits in a transaction. End it: the doctor says which one. A full queue fails commits.",
     },
+    relay: { name: "The relay", remedy: "Nothing is lost: the server reads the outbox by itself meanwhile. Look after NATS, or correct ROWCAST_RELAY." },
     disk: {
       name: "Room on the disk of Postgres",
       remedy: "Make room where Postgres runs: `df -h` says which disk. Never remove anything in pg_wal. Once there is room, all goes on by itself.",

@@ -66,6 +66,7 @@ export const es: Texts = {
       name: "La cola NOTIFY",
       remedy: "Una sesión que escucha sigue en una transacción. Acaba con ella: el diagnóstico dice cuál. Una cola llena hace fallar los commits.",
     },
+    relay: { name: "El relevo", remedy: "No se pierde nada: el servidor lee la bandeja de salida por sí mismo mientras tanto. Cuida de NATS, o corrige ROWCAST_RELAY." },
     disk: {
       name: "Sitio en el disco de Postgres",
       remedy: "Haz sitio donde corre Postgres: `df -h` dice en qué disco. No borres nunca nada de pg_wal. En cuanto haya sitio, todo sigue por sí mismo.",

@@ -8,6 +8,7 @@
 
 mod connected;
 mod large;
+mod leading;
 mod reading;
 mod revocations;
 mod skipped;

@@ -191,6 +191,20 @@ impl Outbox {
         self.lose_connection();
     }
 
+    /// Identities of what is committed, in the order of the ids.
+    pub(in crate::feed) fn committed(&self) -> Vec<(i64, i64)> {
+        let rows = self.rows.iter().filter(|row| row.committed.is_some());
+        rows.map(|row| (row.event.id, row.event.at_us)).collect()
+    }
+
+    /// The events with which a crash may find the log's end: the last whose commit is known to be on disk, and those since.
+    pub(in crate::feed) fn possible_ends(&self) -> Vec<i64> {
+        let rows = self.rows.iter();
+        rows.filter(|row| row.committed.is_some_and(|at| at >= self.log.flushed))
+            .map(|row| row.event.id)
+            .collect()
+    }
+
     pub(in crate::feed) fn lose_connection(&mut self) {
         self.connection = Connection::Lost;
         self.key_held = false;

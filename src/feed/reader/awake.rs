@@ -34,7 +34,7 @@ impl<F: EventFeed, K: EventSink> Reader<F, K> {
         stop: &CancellationToken,
     ) -> Result<(), F::Error> {
         let mut quiet = 0;
-        while quiet < QUIET_WINDOWS && !stop.is_cancelled() {
+        while quiet < QUIET_WINDOWS && !stop.is_cancelled() && !self.feed.turns() {
             let (begun, mut events) = (Instant::now(), 0);
             while begun.elapsed() < WINDOW {
                 events += self.read(position).await?;

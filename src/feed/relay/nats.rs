@@ -1,0 +1,69 @@
+//! The client of NATS: how it connects, and what it says of that.
+//!
+//! It connects by itself, for ever.
+
+use std::time::Duration;
+
+use async_nats::{Client, ConnectOptions, Event, ServerAddr};
+use tokio::sync::watch;
+
+use crate::config::{Login, RelayUrl};
+
+const CONNECT_PATIENCE: Duration = Duration::from_secs(2);
+/// Two pings that are not answered end the connection.
+const PING_PAUSE: Duration = Duration::from_secs(1);
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// Messages that may wait to be heard.
+const MOST_WAITING: usize = 4_096;
+
+/// A client that connects to one of these servers. `failure` is what NATS last said that was no good.
+///
+/// # Errors
+/// Why there is none, which is for addresses that it does not take.
+pub(super) async fn connect(
+    servers: &RelayUrl,
+    failure: watch::Sender<Option<String>>,
+) -> Result<Client, String> {
+    let options = ConnectOptions::new()
+        .name("rowcast")
+        .retry_on_initial_connect()
+        .connection_timeout(CONNECT_PATIENCE)
+        .ping_interval(PING_PAUSE)
+        .subscription_capacity(MOST_WAITING)
+        .reconnect_delay_callback(|attempts| {
+            let doublings = attempts.min(8) as u32;
+            let most = (FIRST_PAUSE * 2_u32.saturating_pow(doublings)).min(LONGEST_PAUSE);
+            rand::random_range(most / 2..=most)
+        })
+        .event_callback(move |event| {
+            let failure = failure.clone();
+            async move { note(&failure, &event) }
+        });
+    // The client heeds no login in an address.
+    let options = match servers.login() {
+        Some(Login::User(user, password)) => {
+            options.user_and_password(user.clone(), password.clone())
+        }
+        Some(Login::Token(token)) => options.token(token.clone()),
+        None => options,
+    };
+    let addresses: Result<Vec<ServerAddr>, _> = servers.servers().map(str::parse).collect();
+    match addresses {
+        Ok(addresses) => {
+            let connected = options.connect(addresses).await;
+            connected.map_err(|error| error.to_string())
+        }
+        Err(_) => Err("ROWCAST_RELAY has an address that the client of NATS does not take".into()),
+    }
+}
+
+fn note(failure: &watch::Sender<Option<String>>, event: &Event) {
+    match event {
+        Event::Connected => drop(failure.send_replace(None)),
+        Event::ServerError(_) | Event::ClientError(_) => {
+            failure.send_replace(Some(event.to_string()));
+        }
+        _ => {}
+    }
+}
