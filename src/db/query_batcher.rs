@@ -1,26 +1,20 @@
 //! Many questions, one statement: questions that arrive while statements are under way go into the next one.
 //!
 //! A single question is asked at once. When thousands of clients come back together, each statement carries the questions that
-//! have gathered meanwhile, and at most `concurrency` statements run at a time. Where a pause is wanted between the beginnings of two
-//! statements ([`QueryBatcher::with_pause`]), questions gather also while the database is quicker than they come.
+//! have gathered meanwhile, and at most `concurrency` statements run at a time.
 //! There is no task behind this: one of the callers runs the statement for all. If that caller is dropped, its statement is
 //! lost, and the others ask again.
 
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
-use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
-use tokio::time::{Instant, sleep_until};
+use tokio::sync::{Semaphore, oneshot};
 
 /// Puts questions of one kind together into statements.
 pub(super) struct QueryBatcher<Q, A> {
     waiting: Mutex<Vec<(Q, oneshot::Sender<A>)>>,
     concurrency: Semaphore,
     max_batch: usize,
-    pause: Duration,
-    /// When the next statement may begin.
-    not_before: Mutex<Option<Instant>>,
 }
 
 impl<Q: Clone, A> QueryBatcher<Q, A> {
@@ -30,35 +24,6 @@ impl<Q: Clone, A> QueryBatcher<Q, A> {
             waiting: Mutex::default(),
             concurrency: Semaphore::new(concurrency as usize),
             max_batch,
-            pause: Duration::ZERO,
-            not_before: Mutex::default(),
-        }
-    }
-
-    /// A statement begins so long after the one before it, or later.
-    pub(super) fn with_pause(self, pause: Duration) -> Self {
-        Self { pause, ..self }
-    }
-
-    /// Waits until a statement may begin.
-    async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        let turn = self.concurrency.acquire().await.ok()?;
-        loop {
-            let wait_until = {
-                let mut not_before = self
-                    .not_before
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner);
-                let now = Instant::now();
-                match *not_before {
-                    Some(begin) if begin > now => begin,
-                    _ => {
-                        *not_before = Some(now + self.pause);
-                        return Some(turn);
-                    }
-                }
-            };
-            sleep_until(wait_until).await;
         }
     }
 
@@ -79,7 +44,7 @@ impl<Q: Clone, A> QueryBatcher<Q, A> {
                         // The caller that asked for us was dropped half-way.
                         Err(_) => break,
                     },
-                    turn = self.turn() => turn,
+                    turn = self.concurrency.acquire() => turn,
                 };
                 let (questions, senders) = self.take_batch();
                 if questions.is_empty() {
@@ -145,24 +110,5 @@ mod tests {
         assert!(futures_util::poll!(&mut other).is_pending());
         drop(never);
         assert_eq!(other.await, 2);
-    }
-
-    #[tokio::test]
-    async fn questions_that_come_one_after_another_share_a_statement_where_there_is_a_pause() {
-        let batcher = QueryBatcher::new(2, 1_000).with_pause(Duration::from_secs(3_600));
-        let statements = AtomicUsize::new(0);
-        let same = async |questions: Vec<u32>| {
-            statements.fetch_add(1, Ordering::Relaxed);
-            questions
-        };
-        assert_eq!(batcher.ask(1, same).await, 1, "one is asked at once");
-        let mut second = Box::pin(batcher.ask(2, same));
-        assert!(futures_util::poll!(&mut second).is_pending());
-        assert_eq!(statements.load(Ordering::Relaxed), 1, "in the pause");
-        // The pause ends.
-        *batcher.not_before.lock().expect("no panic") = None;
-        assert_eq!(batcher.ask(3, same).await, 3);
-        assert_eq!(second.await, 2);
-        assert_eq!(statements.load(Ordering::Relaxed), 2);
     }
 }

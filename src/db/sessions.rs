@@ -38,13 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const CONCURRENCY: u32 = 2;
 /// Sessions of one statement at most.
 const MAX_BATCH: usize = 1_000;
-/// From one statement to the next, so that clients who come back one after another share some. A client waits for its takeover, and
-/// nobody for the end of a session.
-const TAKEOVER_PAUSE: Duration = Duration::from_millis(2);
-const END_PAUSE: Duration = Duration::from_millis(20);
 
-/// The owner of a session whose connection has ended.
-const NOBODY: i64 = 0;
 const FORGET: &str = "delete from rowcast.sessions where pid_hash = $1 and owner = $2";
 const TOUCH: &str = "
 update rowcast.sessions s
@@ -96,7 +90,7 @@ pub(crate) struct StoredSession {
 pub(crate) struct Sessions {
     pool: Pool,
     checks: Checks,
-    takeovers: QueryBatcher<takeover::Request, Result<Takeover, Arc<ReadError>>>,
+    takeovers: QueryBatcher<ResumeSession, Result<Takeover, Arc<ReadError>>>,
     stores: QueryBatcher<(ResumeSession, StoredSession), Result<bool, Arc<sqlx::Error>>>,
     ends: QueryBatcher<(ResumeSession, SessionProgress), Result<Option<u64>, Arc<sqlx::Error>>>,
     ended_shares: EndedShares,
@@ -114,34 +108,31 @@ impl Sessions {
         Self {
             pool,
             checks,
-            takeovers: QueryBatcher::new(CONCURRENCY, MAX_BATCH).with_pause(TAKEOVER_PAUSE),
+            takeovers: QueryBatcher::new(CONCURRENCY, MAX_BATCH),
             stores: QueryBatcher::new(CONCURRENCY, MAX_BATCH),
-            ends: QueryBatcher::new(CONCURRENCY, MAX_BATCH).with_pause(END_PAUSE),
+            ends: QueryBatcher::new(CONCURRENCY, MAX_BATCH),
             ended_shares: EndedShares::default(),
             share_bytes: share_bytes as u64,
         }
     }
 
     /// Makes the connection in `session.owner` the owner of the session, and reads what it holds. The session of another
-    /// identity is treated as one that does not exist. No server is notified where the session was nobody's, or that of
-    /// `known_owner`, which the caller closes.
+    /// identity is treated as one that does not exist.
     ///
     /// # Errors
     /// The database's own; or the database has recovered from a crash that the reader has not recorded yet.
     pub(crate) async fn take_over(
         &self,
         session: ResumeSession,
-        known_owner: Option<i64>,
     ) -> Result<Takeover, Arc<ReadError>> {
-        let together = async |requests: Vec<takeover::Request>| match takeover::take_over(
-            &self.pool, &requests,
-        )
-        .await
-        {
-            Ok(takeovers) => takeovers.into_iter().map(Ok).collect(),
-            Err(error) => same(&requests, error),
-        };
-        let taken = self.takeovers.ask((session, known_owner), together).await;
+        let together =
+            async |requests: Vec<ResumeSession>| match takeover::take_over(&self.pool, &requests)
+                .await
+            {
+                Ok(takeovers) => takeovers.into_iter().map(Ok).collect(),
+                Err(error) => same(&requests, error),
+            };
+        let taken = self.takeovers.ask(session, together).await;
         if let Err(error) = &taken
             && let ReadError::Database(error) = &**error
         {

@@ -1,4 +1,4 @@
-//! The statement by which a session is told that its connection has ended, and so has no owner any more.
+//! The statement by which a session is told that its connection has ended.
 //!
 //! Owns the row's size: what is counted against a share ([`super::ended_share`]) is what Postgres keeps of the row, compressed.
 
@@ -19,10 +19,10 @@ pub(super) use row_bytes;
 const END: &str = concat!(
     "
 update rowcast.sessions s
-set last_sent_offset = e.last_sent, complete_to_offset = e.complete_to, updated_at = now(), ended_at = now(), owner = 0
+set last_sent_offset = e.last_sent, complete_to_offset = e.complete_to, updated_at = now(), ended_at = now()
 from unnest($1::bytea[], $2::int8[], $3::text[], $4::text[]) as e (hash, owner, last_sent, complete_to)
 where s.pid_hash = e.hash and s.owner = e.owner
-returning s.pid_hash, e.owner, ",
+returning s.pid_hash, s.owner, ",
     row_bytes!(),
     "::int8"
 );

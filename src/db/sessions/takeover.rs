@@ -2,15 +2,13 @@
 //!
 //! A takeover makes the asking connection the owner of the row and reads what the row holds, in one statement, so that two
 //! connections which ask at once can't both have the session. The same statement notifies every server: the connection that
-//! owned the session before, wherever it is, is closed by the server that it is connected to. A session whose connection has ended
-//! has no owner, and one whose owner is here is closed by whoever asks; nobody is notified of these. A commit with a notification holds
-//! up all others of that kind, in the whole cluster.
+//! owned the session before, wherever it is, is closed by the server that it is connected to.
 
 use std::collections::HashMap;
 
 use sqlx::{Row as _, postgres::PgRow};
 
-use super::{NOBODY, PATIENCE, ResumeSession, SessionProgress, StoredSession, column, hashes};
+use super::{PATIENCE, ResumeSession, SessionProgress, StoredSession, column, hashes};
 use crate::db::numbers::notify_queue_limit;
 use crate::db::outbox::{database_state, database_state_columns};
 use crate::db::pools::Pool;
@@ -18,26 +16,26 @@ use crate::db::read_error::ReadError;
 use crate::db::retry::within;
 use crate::offset::DatabaseState;
 
-/// Of connections that ask for one session, the last has it: the client of the others has gone on to that one. `$1` to `$4` are one row each: the pid's hash, the identity, the new owner, and the one that is known here or 0. The notification is split, because the
+/// Of connections that ask for one session, the last has it: the client of the others has gone on to that one.
+/// `$1`, `$2` and `$3` are one row each: the pid's hash, the identity and the new owner. The notification is split, because the
 /// payload of one is limited to 8,000 bytes; it is left out where the queue is filling up, which would fail the takeover. The state of the database is in every row, also where no session was found.
 const TAKE_OVER: &str = concat!(
     "
 with asked as (
-    select distinct on (pid_hash, identity) pid_hash, identity, owner, known_owner
-    from unnest($1::bytea[], $2::text[], $3::int8[], $4::int8[]) with ordinality as a (pid_hash, identity, owner, known_owner, place)
+    select distinct on (pid_hash, identity) pid_hash, identity, owner
+    from unnest($1::bytea[], $2::text[], $3::int8[]) with ordinality as a (pid_hash, identity, owner, place)
     order by pid_hash, identity, place desc
 ), mine as (
-    select s.pid_hash, a.owner, s.owner not in (0, a.known_owner) as is_elsewhere
-    from rowcast.sessions s join asked a using (pid_hash)
+    select s.pid_hash, a.owner from rowcast.sessions s join asked a using (pid_hash)
     where s.identity = a.identity order by s.pid_hash for update of s
 ), taken as (
     update rowcast.sessions s set owner = mine.owner, updated_at = now(), ended_at = now() from mine
     where s.pid_hash = mine.pid_hash
-    returning s.pid_hash, s.rooms::text as rooms, s.last_sent_offset, s.complete_to_offset, mine.owner, mine.is_elsewhere
+    returning s.pid_hash, s.rooms::text as rooms, s.last_sent_offset, s.complete_to_offset, mine.owner
 ), notified as (
     select count(pg_notify('rowcast_session', rowcast.signed('rowcast_session', entries))) from (
         select string_agg(encode(pid_hash, 'hex') || ':' || owner, ',') as entries
-        from (select *, row_number() over () / 100 as page from taken where is_elsewhere) t group by page
+        from (select *, row_number() over () / 100 as page from taken) t group by page
     ) pages
     where pg_notification_queue_usage() < ",
     notify_queue_limit!(),
@@ -47,9 +45,6 @@ with asked as (
     ")
 select present.*, taken.*, (select count from notified) as notified from present left join taken on true"
 );
-
-/// A session, and its owner as far as it is known here.
-pub(super) type Request = (ResumeSession, Option<i64>);
 
 /// The outcome of one connection's request for a resume session.
 #[derive(Clone, Debug)]
@@ -63,15 +58,12 @@ pub(crate) struct Takeover {
 /// Answers the requests in their order.
 pub(super) async fn take_over(
     pool: &Pool,
-    requests: &[Request],
+    requests: &[ResumeSession],
 ) -> Result<Vec<Takeover>, ReadError> {
-    let (sessions, known): (Vec<ResumeSession>, Vec<Option<i64>>) =
-        requests.iter().cloned().unzip();
     let query = sqlx::query(TAKE_OVER)
-        .bind(hashes(&sessions))
-        .bind(column(&sessions, |session| session.identity.to_string()))
-        .bind(column(&sessions, |session| session.owner))
-        .bind(column(&known, |known| known.unwrap_or(NOBODY)));
+        .bind(hashes(requests))
+        .bind(column(requests, |session| session.identity.to_string()))
+        .bind(column(requests, |session| session.owner));
     let rows = within(pool, PATIENCE, async |connection| {
         query.fetch_all(connection).await
     })
@@ -88,7 +80,7 @@ pub(super) async fn take_over(
         stored: found.get(&(session.pid.0.to_vec(), session.owner)).cloned(),
         state: state.clone(),
     };
-    Ok(sessions.iter().map(takeover).collect())
+    Ok(requests.iter().map(takeover).collect())
 }
 
 fn stored_session(row: &PgRow) -> sqlx::Result<StoredSession> {

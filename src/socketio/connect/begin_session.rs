@@ -81,8 +81,7 @@ impl<S: ReplaySource> Connector<S> {
         let (begun, mut backoff) = (Instant::now(), Backoff::default());
         let late = self.limits.handshake_timeout + Duration::from_secs(1);
         loop {
-            let known_owner = self.requests.clients.owner(&session.pid);
-            match sessions.take_over(session.clone(), known_owner).await {
+            match sessions.take_over(session.clone()).await {
                 Ok(takeover) => {
                     return match resume::evaluate(takeover, request) {
                         ResumeOutcome::Resumed(resumed) => {

@@ -10,7 +10,7 @@ impl<S: ReplaySource> Connector<S> {
     /// A socket has ended. Its resume session stays, unless the client disconnected on purpose, or may
     /// not come back to it.
     pub(super) async fn see_off(&self, id: u64, reason: DisconnectReason) {
-        let Some((client, is_owner)) = self.requests.clients.remove(id) else {
+        let Some(client) = self.requests.clients.remove(id) else {
             return;
         };
         client.inbox.close();
@@ -32,8 +32,7 @@ impl<S: ReplaySource> Connector<S> {
             return;
         };
         self.metrics.disconnects(reason_label(reason));
-        // A later connection that has taken the session over writes to it alone.
-        if !is_owner || !client.has_stored_session() {
+        if !client.has_stored_session() {
             return;
         }
         let (sessions, session) = (&self.requests.sessions, client.session.clone());

@@ -45,19 +45,14 @@ impl Clients {
         }
     }
 
-    /// The connection of this server that a resume session belongs to, if it is one.
-    pub(in crate::socketio) fn owner(&self, pid: &PidHash) -> Option<i64> {
-        self.owners.owner(pid)
-    }
-
-    /// Removes a client, and says whether its resume session was its own until now, as far as this server knows.
-    pub(in crate::socketio) fn remove(&self, id: u64) -> Option<(Arc<Client>, bool)> {
+    /// Removes a client.
+    pub(in crate::socketio) fn remove(&self, id: u64) -> Option<Arc<Client>> {
         let client = self.by_id().remove(&id)?;
-        let is_owner = self.owners.release(&client.session);
+        self.owners.release(&client.session);
         if let Some(at) = client.set_cut_at(None) {
             self.expiries.remove(at, id);
         }
-        Some((client, is_owner))
+        Some(client)
     }
 
     /// A resume session was taken over, perhaps on another server: the connection that had it here is closed.

@@ -35,21 +35,15 @@ impl SessionOwners {
         }
     }
 
-    /// The connection of this server that a resume session belongs to, if it is one.
-    pub(crate) fn owner(&self, pid: &PidHash) -> Option<i64> {
-        self.owners().get(pid).map(|current| current.owner)
-    }
-
-    /// A connection has ended. False: its resume session belongs to a later one already, and nothing changes.
-    pub(crate) fn release(&self, session: &ResumeSession) -> bool {
+    /// A connection has ended. If its resume session belongs to a later one already, nothing changes.
+    pub(crate) fn release(&self, session: &ResumeSession) {
         let mut owners = self.owners();
-        let is_ours = owners
+        if owners
             .get(&session.pid)
-            .is_some_and(|current| current.owner == session.owner);
-        if is_ours {
+            .is_some_and(|current| current.owner == session.owner)
+        {
             owners.remove(&session.pid);
         }
-        is_ours
     }
 
     /// The resume session belongs to the connection `owner`, of this or another server. Any other connection that has it here is
