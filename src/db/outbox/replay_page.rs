@@ -26,7 +26,7 @@ pub(super) const MAX_EVENTS: usize = 4_000;
 const MAX_BYTES: i64 = 2 * 1024 * 1024;
 
 /// Transactions that are looked up one by one at most.
-const MAX_TRANSACTIONS: i64 = 1_000;
+const MAX_TRANSACTIONS: i64 = 16;
 
 /// Of each range, transactions that were in progress at its beginning are looked up one by one, later ones as a range of the
 /// same index. Where a range has more than a page's events (`is_long`), of few transactions (`xids`), these are looked up one by one, too: each
