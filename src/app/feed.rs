@@ -67,13 +67,7 @@ pub(super) async fn start(
         server_name: probes.server_name().to_owned(),
         metrics: metrics.clone(),
     };
-    tasks
-        .start_apart("listener", StopPhase::Rest, |stop| listener.run(stop))
-        .context(NO_THREAD)?;
-    let bound = listener_state.wait_for(|status| status.bound || status.pooled);
-    if timeout(LISTEN_PATIENCE, bound).await.is_err() {
-        tracing::warn!("LISTEN is not in force yet: events are delivered by the poll meanwhile");
-    }
+    start_listener(listener, &mut listener_state, tasks).await?;
 
     let listener = listener_state.clone();
     start_reader(
@@ -113,6 +107,21 @@ enum Reading {
 }
 
 /// How the reader is woken, and what the listener wakes.
+async fn start_listener(
+    listener: Listener,
+    state: &mut watch::Receiver<ListenerStatus>,
+    tasks: &mut Tasks,
+) -> anyhow::Result<()> {
+    tasks
+        .start_apart("listener", StopPhase::Rest, |stop| listener.run(stop))
+        .context(NO_THREAD)?;
+    let bound = state.wait_for(|status| status.bound || status.pooled);
+    if timeout(LISTEN_PATIENCE, bound).await.is_err() {
+        tracing::warn!("LISTEN is not in force yet: events are delivered by the poll meanwhile");
+    }
+    Ok(())
+}
+
 fn reading(config: &Config, ends: &FeedEnds, metrics: &Metrics) -> (watch::Sender<()>, Reading) {
     let Some(url) = config.relay.clone() else {
         return (ends.wake.clone(), Reading::Direct(ends.woken.clone()));

@@ -8,7 +8,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::long_ranges::{LongRanges, LongRead, Segment};
 use super::replay_page::{MAX_EVENTS, Read, read_page};
@@ -19,8 +18,6 @@ use crate::offset::{RoomRange, Snapshot};
 
 /// Clients that share a read, and rooms of one read.
 const MAX_CLIENTS: usize = 500;
-/// From one statement to the next, so that clients who come back one after another share some.
-const PAUSE: Duration = Duration::from_millis(2);
 
 /// Reads what was missed, for many clients by one statement.
 pub(crate) struct SharedReads {
@@ -37,7 +34,7 @@ impl SharedReads {
             long: LongRanges::new(pool.clone(), max_payload),
             pool,
             max_payload,
-            batcher: QueryBatcher::new(REPLAY_CONNECTIONS - 1, MAX_CLIENTS).with_pause(PAUSE),
+            batcher: QueryBatcher::new(REPLAY_CONNECTIONS - 1, MAX_CLIENTS),
         }
     }
 
