@@ -582,16 +582,16 @@ CREATE FUNCTION rowcast.capture_public_conversations_delete() RETURNS trigger
     AS $_$
 begin
   insert into rowcast.events (room, event, data, source)
-  select case when octet_length(room) between 7 and 506 then room end,
+  select room,
          'message:deleted',
-         case when octet_length(room) between 7 and 506 and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
-              else rowcast.unusual(case when octet_length(room) between 7 and 506 then room end, data, origin, 'public.conversations', '{contact_id}') end,
+         case when room is not null and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
+              else rowcast.unusual(room, data, origin, 'public.conversations', '{contact_id}') end,
          'public.conversations'
   from (
-    select before as origin, room_before as room, row_to_json(rowcast_payload.*) as data
+    select before as origin, case when octet_length(room_before) between 7 and 506 then room_before end as room, row_to_json(rowcast_payload.*) as data
     from (
       select before, 'inbox:all' as room_before
-      from (select case when rowcast.is_plain('public_conversations') and rowcast.is_unstyled('public_conversations') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_conversations') end as before from old_rows t offset 0) t
+      from (select case when rowcast.is_plain('public_conversations', false) and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_conversations') end as before from old_rows t offset 0) t
       where (before @@ '($."last_message_at" != null)') is true
     ) t
     cross join lateral (
@@ -624,16 +624,16 @@ CREATE FUNCTION rowcast.capture_public_conversations_insert() RETURNS trigger
     AS $_$
 begin
   insert into rowcast.events (room, event, data, source)
-  select case when octet_length(room) between 7 and 506 then room end,
+  select room,
          'message:new',
-         case when octet_length(room) between 7 and 506 and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
-              else rowcast.unusual(case when octet_length(room) between 7 and 506 then room end, data, origin, 'public.conversations', '{contact_id}') end,
+         case when room is not null and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
+              else rowcast.unusual(room, data, origin, 'public.conversations', '{contact_id}') end,
          'public.conversations'
   from (
-    select after as origin, room_after as room, row_to_json(rowcast_payload.*) as data
+    select after as origin, case when octet_length(room_after) between 7 and 506 then room_after end as room, row_to_json(rowcast_payload.*) as data
     from (
       select after, 'inbox:all' as room_after
-      from (select case when rowcast.is_plain('public_conversations') and rowcast.is_unstyled('public_conversations') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_conversations') end as after from new_rows t offset 0) t
+      from (select case when rowcast.is_plain('public_conversations', false) and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_conversations') end as after from new_rows t offset 0) t
       where (after @@ '($."last_message_at" != null)') is true
     ) t
     cross join lateral (
@@ -692,15 +692,15 @@ CREATE FUNCTION rowcast.capture_public_conversations_update() RETURNS trigger
     AS $_$
 begin
   insert into rowcast.events (room, event, data, source)
-  select case when octet_length(room) between 7 and 506 then room end,
+  select room,
          event,
-         case when octet_length(room) between 7 and 506 and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
-              else rowcast.unusual(case when octet_length(room) between 7 and 506 then room end, data, origin, 'public.conversations', '{contact_id}') end,
+         case when room is not null and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
+              else rowcast.unusual(room, data, origin, 'public.conversations', '{contact_id}') end,
          'public.conversations'
   from (
     select room, event, origin, case when moved then (left(data::text, -1) || ',"moved":true}')::json else data end as data
     from (
-    select e.room, e.event, e.origin, e.moved,
+    select case when octet_length(e.room) between 7 and 506 then e.room end as room, e.event, e.origin, e.moved,
            case e.payload
              when 1 then (select row_to_json(o.*) from (select 'all' as "contactId", before ->> 'contact_id' as "messageId") o)
              when 2 then (select row_to_json(o.*) from (select (select row_to_json(o.*) from (select after ->> 'contact_id' as id, after ->> 'contact_id' as "contactId", after -> 'last_message' as "lastMessage", replace(after ->> 'last_message_at', '+00:00', 'Z') as "lastMessageAt", after -> 'unread' as unread, replace(after ->> 'updated_at', '+00:00', 'Z') as "updatedAt") o) as message, 'all' as "contactId") o)
@@ -712,8 +712,8 @@ begin
                    'inbox:all' as room_after
       -- One call of the executor fills both tables, so position pairs the rows, even when keys change.
       -- FULL, because a full join never runs as a nested loop, and the plan is kept for updates of any size.
-      from (select row_number() over () as place, case when rowcast.is_plain('public_conversations') and rowcast.is_unstyled('public_conversations') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_conversations') end as before from old_rows t) b
-      full join (select row_number() over () as place, case when rowcast.is_plain('public_conversations') and rowcast.is_unstyled('public_conversations') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_conversations') end as after from new_rows t) a using (place)
+      from (select row_number() over () as place, case when rowcast.is_plain('public_conversations', false) and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_conversations') end as before from old_rows t) b
+      full join (select row_number() over () as place, case when rowcast.is_plain('public_conversations', false) and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_conversations') end as after from new_rows t) a using (place)
       offset 0) t
     ) t
     cross join lateral (
@@ -766,13 +766,13 @@ begin
     return null;
   end if;
   insert into rowcast.events (room, event, data, source)
-  select case when octet_length(room) between 14 and 513 then room end,
+  select room,
          'message:new',
-         case when octet_length(room) between 14 and 513 and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
-              else rowcast.unusual(case when octet_length(room) between 14 and 513 then room end, data, origin, 'public.letters', '{id,sent}') end,
+         case when room is not null and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
+              else rowcast.unusual(room, data, origin, 'public.letters', '{id,sent}') end,
          'public.letters'
   from (
-    select after as origin, room_after as room, row_to_json(rowcast_payload.*) as data
+    select after as origin, case when octet_length(room_after) between 14 and 513 then room_after end as room, row_to_json(rowcast_payload.*) as data
     from (
       select after, 'conversation:' || (after ->> 'chat') as room_after
       from (select case when rowcast.is_plain('public_letters') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.careful_row(t.*, tg_relid::text) end as after from new_rows t offset 0) t
@@ -902,16 +902,16 @@ CREATE FUNCTION rowcast.capture_public_messages_delete() RETURNS trigger
     AS $$
 begin
   insert into rowcast.events (room, event, data, source)
-  select case when octet_length(room) between 14 and 513 then room end,
+  select room,
          'message:deleted',
-         case when octet_length(room) between 14 and 513 and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
-              else rowcast.unusual(case when octet_length(room) between 14 and 513 then room end, data, origin, 'public.messages', '{id}') end,
+         case when room is not null and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
+              else rowcast.unusual(room, data, origin, 'public.messages', '{id}') end,
          'public.messages'
   from (
-    select before as origin, room_before as room, row_to_json(rowcast_payload.*) as data
+    select before as origin, case when octet_length(room_before) between 14 and 513 then room_before end as room, row_to_json(rowcast_payload.*) as data
     from (
       select before, 'conversation:' || (before ->> 'contact_id') as room_before
-      from (select case when rowcast.is_plain('public_messages') and rowcast.is_unstyled('public_messages') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_messages') end as before from old_rows t offset 0) t
+      from (select case when rowcast.is_plain('public_messages', false) and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_messages') end as before from old_rows t offset 0) t
       where true
     ) t
     cross join lateral (
@@ -944,16 +944,16 @@ CREATE FUNCTION rowcast.capture_public_messages_insert() RETURNS trigger
     AS $$
 begin
   insert into rowcast.events (room, event, data, source)
-  select case when octet_length(room) between 14 and 513 then room end,
+  select room,
          'message:new',
-         case when octet_length(room) between 14 and 513 and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
-              else rowcast.unusual(case when octet_length(room) between 14 and 513 then room end, data, origin, 'public.messages', '{id}') end,
+         case when room is not null and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
+              else rowcast.unusual(room, data, origin, 'public.messages', '{id}') end,
          'public.messages'
   from (
-    select after as origin, room_after as room, row_to_json(rowcast_payload.*) as data
+    select after as origin, case when octet_length(room_after) between 14 and 513 then room_after end as room, row_to_json(rowcast_payload.*) as data
     from (
       select after, 'conversation:' || (after ->> 'contact_id') as room_after
-      from (select case when rowcast.is_plain('public_messages') and rowcast.is_unstyled('public_messages') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_messages') end as after from new_rows t offset 0) t
+      from (select case when rowcast.is_plain('public_messages', false) and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_messages') end as after from new_rows t offset 0) t
       where true
     ) t
     cross join lateral (
@@ -1033,8 +1033,8 @@ begin
                    'conversation:' || (after ->> 'contact_id') as room_after
       -- One call of the executor fills both tables, so position pairs the rows, even when keys change.
       -- FULL, because a full join never runs as a nested loop, and the plan is kept for updates of any size.
-      from (select row_number() over () as place, case when rowcast.is_plain('public_messages') and rowcast.is_unstyled('public_messages') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_messages') end as before from old_rows t) b
-      full join (select row_number() over () as place, case when rowcast.is_plain('public_messages') and rowcast.is_unstyled('public_messages') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_messages') end as after from new_rows t) a using (place)
+      from (select row_number() over () as place, case when rowcast.is_plain('public_messages', false) and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_messages') end as before from old_rows t) b
+      full join (select row_number() over () as place, case when rowcast.is_plain('public_messages', false) and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_messages') end as after from new_rows t) a using (place)
       offset 0) t
     ) t
     cross join lateral (
@@ -1090,13 +1090,13 @@ CREATE FUNCTION rowcast.capture_public_notes_insert() RETURNS trigger
     AS $$
 begin
   insert into rowcast.events (room, event, data, source)
-  select case when octet_length(room) between 7 and 506 then room end,
+  select room,
          'message:new',
-         case when octet_length(room) between 7 and 506 and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
-              else rowcast.unusual(case when octet_length(room) between 7 and 506 then room end, data, origin, 'public.notes', '{id}') end,
+         case when room is not null and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
+              else rowcast.unusual(room, data, origin, 'public.notes', '{id}') end,
          'public.notes'
   from (
-    select after as origin, room_after as room, row_to_json(rowcast_payload.*) as data
+    select after as origin, case when octet_length(room_after) between 7 and 506 then room_after end as room, row_to_json(rowcast_payload.*) as data
     from (
       select after, 'order:' || (after -> 'chat' ->> 'jid') as room_after
       from (with rows_0 as materialized (select case when rowcast.is_plain('public_notes') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.careful_row(t.*, 'public_notes') end as after from new_rows t), found_1 as materialized (
@@ -1227,16 +1227,16 @@ CREATE FUNCTION rowcast.capture_public_wa_delete() RETURNS trigger
     AS $$
 begin
   insert into rowcast.events (room, event, data, source)
-  select case when octet_length(room) between 14 and 513 then room end,
+  select room,
          'message:deleted',
-         case when octet_length(room) between 14 and 513 and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
-              else rowcast.unusual(case when octet_length(room) between 14 and 513 then room end, data, origin, 'public.wa', '{wa_id}') end,
+         case when room is not null and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
+              else rowcast.unusual(room, data, origin, 'public.wa', '{wa_id}') end,
          'public.wa'
   from (
-    select before as origin, room_before as room, row_to_json(rowcast_payload.*) as data
+    select before as origin, case when octet_length(room_before) between 14 and 513 then room_before end as room, row_to_json(rowcast_payload.*) as data
     from (
       select before, 'conversation:' || (before ->> 'chat') as room_before
-      from (select case when rowcast.is_plain('public_wa') and rowcast.is_unstyled('public_wa') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_wa') end as before from old_rows t offset 0) t
+      from (select case when rowcast.is_plain('public_wa', false) and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_wa') end as before from old_rows t offset 0) t
       where true
     ) t
     cross join lateral (
@@ -1269,16 +1269,16 @@ CREATE FUNCTION rowcast.capture_public_wa_insert() RETURNS trigger
     AS $$
 begin
   insert into rowcast.events (room, event, data, source)
-  select case when octet_length(room) between 14 and 513 then room end,
+  select room,
          'message:new',
-         case when octet_length(room) between 14 and 513 and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
-              else rowcast.unusual(case when octet_length(room) between 14 and 513 then room end, data, origin, 'public.wa', '{wa_id}') end,
+         case when room is not null and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
+              else rowcast.unusual(room, data, origin, 'public.wa', '{wa_id}') end,
          'public.wa'
   from (
-    select after as origin, room_after as room, row_to_json(rowcast_payload.*) as data
+    select after as origin, case when octet_length(room_after) between 14 and 513 then room_after end as room, row_to_json(rowcast_payload.*) as data
     from (
       select after, 'conversation:' || (after ->> 'chat') as room_after
-      from (select case when rowcast.is_plain('public_wa') and rowcast.is_unstyled('public_wa') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_wa') end as after from new_rows t offset 0) t
+      from (select case when rowcast.is_plain('public_wa', false) and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_wa') end as after from new_rows t offset 0) t
       where true
     ) t
     cross join lateral (
@@ -1358,8 +1358,8 @@ begin
                    'conversation:' || (after ->> 'chat') as room_after
       -- One call of the executor fills both tables, so position pairs the rows, even when keys change.
       -- FULL, because a full join never runs as a nested loop, and the plan is kept for updates of any size.
-      from (select row_number() over () as place, case when rowcast.is_plain('public_wa') and rowcast.is_unstyled('public_wa') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_wa') end as before from old_rows t) b
-      full join (select row_number() over () as place, case when rowcast.is_plain('public_wa') and rowcast.is_unstyled('public_wa') and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_wa') end as after from new_rows t) a using (place)
+      from (select row_number() over () as place, case when rowcast.is_plain('public_wa', false) and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_wa') end as before from old_rows t) b
+      full join (select row_number() over () as place, case when rowcast.is_plain('public_wa', false) and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) else rowcast.styled_row(t.*, 'public_wa') end as after from new_rows t) a using (place)
       offset 0) t
     ) t
     cross join lateral (
@@ -3543,35 +3543,12 @@ CREATE FUNCTION rowcast.is_styled(type oid) RETURNS boolean
     where t.oid = is_styled.type
       and case when t.typlen = -1 and t.typelem <> 0 then t.typelem else t.oid end in (
         'boolean'::regtype, 'smallint'::regtype, 'integer'::regtype, 'bigint'::regtype, 'numeric'::regtype, 'text'::regtype,
-        'varchar'::regtype, 'bpchar'::regtype, 'name'::regtype, 'uuid'::regtype, 'json'::regtype, 'jsonb'::regtype, 'date'::regtype,
+        'varchar'::regtype, 'bpchar'::regtype, 'name'::regtype, 'uuid'::regtype, 'jsonb'::regtype, 'date'::regtype,
         'timestamp'::regtype, 'timestamptz'::regtype, 'inet'::regtype, 'cidr'::regtype))
 $$;
 
 
 ALTER FUNCTION rowcast.is_styled(type oid) OWNER TO postgres;
-
---
--- Name: is_unstyled(text); Type: FUNCTION; Schema: rowcast; Owner: postgres
---
-
-CREATE FUNCTION rowcast.is_unstyled(capture text) RETURNS boolean
-    LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-begin
-  return coalesce((
-    select bool_and(not rowcast.is_styled(a.atttypid))
-    from pg_proc p
-    join pg_trigger t on t.tgfoid = p.oid and not t.tgisinternal
-    join pg_attribute a on a.attrelid = t.tgrelid and a.attnum > 0 and not a.attisdropped
-    where p.pronamespace = 'rowcast'::regnamespace
-      and p.proname in ('capture_' || capture || '_insert', 'capture_' || capture || '_update', 'capture_' || capture || '_delete')), false);
-exception when others then
-  return false;
-end $$;
-
-
-ALTER FUNCTION rowcast.is_unstyled(capture text) OWNER TO postgres;
 
 --
 -- Name: joinable_sql(text); Type: FUNCTION; Schema: rowcast; Owner: postgres
@@ -3614,10 +3591,10 @@ CREATE FUNCTION rowcast.json_row_sql(definition rowcast.attached) RETURNS text
     LANGUAGE sql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
-  select format('case when rowcast.is_plain(%1$L)%3$s and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) '
+  select format('case when rowcast.is_plain(%1$L%3$s) and pg_column_size(t.*) <= 16384 then to_jsonb(t.*) '
                 'else rowcast.%4$s(t.*, %2$s) end', definition.capture,
                 case when definition.tree then 'tg_relid::text' else quote_literal(definition.capture) end,
-                case when not sets_style then format(' and rowcast.is_unstyled(%L)', definition.capture) end,
+                case when not sets_style then ', false' end,
                 case when sets_style then 'careful_row' else 'styled_row' end)
   from rowcast.sets_style(definition) as sets_style
 $_$;
@@ -4248,13 +4225,13 @@ begin
     return null;
   end if;
   return format($sql$  insert into rowcast.events (room, event, data, source)
-  select case when %3$s then room end,
+  select room,
          %4$L,
-         case when %3$s and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
-              else rowcast.unusual(case when %3$s then room end, data, origin, %1$L, %2$L) end,
+         case when room is not null and not origin ? 'rowcast:careful, a member with a name that no column of a table can have' then data
+              else rowcast.unusual(room, data, origin, %1$L, %2$L) end,
          %1$L
   from (
-    select %5$s as origin, room_%5$s%6$s as room, row_to_json(rowcast_payload.*) as data
+    select %5$s as origin, case when %3$s then room_%5$s%6$s end as room, row_to_json(rowcast_payload.*) as data
     from (%7$s
     ) t%8$s
     cross join lateral (
@@ -4262,7 +4239,8 @@ begin
     ) rowcast_payload%10$s
     offset 0
   ) e;$sql$,
-    definition.source, definition.key_columns, joinable, rule ->> 'event', side, suffix, rows,
+    definition.source, definition.key_columns, regexp_replace(joinable, '\mroom\M', format('room_%s%s', side, suffix), 'g'), rule ->> 'event',
+    side, suffix, rows,
     case when exists (select from jsonb_each(template) where value = '"{row}"') then format(E'\n    cross join lateral (\n      select %s\n    ) rowcast_row', (
       select string_agg(format('%s as %I', value, member), ', ' order by place) from rowcast.row_members(definition, side))) else '' end,
     rowcast.members_sql(definition, template, side, 'rowcast_row'),
@@ -7472,7 +7450,7 @@ COPY public.chats (id, jid) FROM stdin;
 --
 
 COPY public.conversations (contact_id, last_message, last_message_at, unread, updated_at) FROM stdin;
-42	{"id": "00661606-3953-8d52-b4d4-cf2253db40a9", "body": "and its answer", "author": "bot", "status": "delivered", "direction": "outbound"}	2026-11-29 01:41:15.743585+00	1	2026-11-29 01:41:16.331064+00
+42	{"id": "00661609-f265-83de-bdc9-15e30127cee1", "body": "and its answer", "author": "bot", "status": "delivered", "direction": "outbound"}	2026-11-29 01:57:55.10782+00	1	2026-11-29 01:57:55.233915+00
 \.
 
 
@@ -7490,7 +7468,7 @@ COPY public.letters_2026_01 (id, chat, body, sent) FROM stdin;
 --
 
 COPY public.message_statuses (id, message_id, status, error, occurred_at) FROM stdin;
-1	00661606-3953-8d52-b4d4-cf2253db40a9	delivered	\N	2026-11-29 01:41:15.74186+00
+1	00661609-f265-83de-bdc9-15e30127cee1	delivered	\N	2026-11-29 01:57:55.106212+00
 \.
 
 
@@ -7499,8 +7477,8 @@ COPY public.message_statuses (id, message_id, status, error, occurred_at) FROM s
 --
 
 COPY public.messages (id, contact_id, direction, author, body, status, external_id, metadata, created_at, updated_at) FROM stdin;
-00661606-3953-88c9-9374-8a8acfeb01fd	42	inbound	Ana	of before	sent	\N	{}	2026-11-29 01:41:15.743392+00	2026-11-29 01:41:15.743392+00
-00661606-3953-8d52-b4d4-cf2253db40a9	42	outbound	bot	and its answer	delivered	\N	{}	2026-11-29 01:41:15.743585+00	2026-11-29 01:41:15.76182+00
+00661609-f264-8fa4-921e-240e24ef0a56	42	inbound	Ana	of before	sent	\N	{}	2026-11-29 01:57:55.107637+00	2026-11-29 01:57:55.107637+00
+00661609-f265-83de-bdc9-15e30127cee1	42	outbound	bot	and its answer	delivered	\N	{}	2026-11-29 01:57:55.10782+00	2026-11-29 01:57:55.112032+00
 \.
 
 
@@ -7518,7 +7496,7 @@ COPY public.notes (id, chat_id, body) FROM stdin;
 --
 
 COPY public.wa (wa_id, chat, ack, body, sent) FROM stdin;
-844197938335842305	7	1	of before	2026-11-29 01:41:15.74186
+844197938335842305	7	1	of before	2026-11-29 01:57:55.106212
 \.
 
 
@@ -7535,11 +7513,11 @@ COPY public.webhook_leftovers (id, kind, external_id, reason, item, received_at)
 --
 
 COPY rowcast.attached (source, capture, room, events, condition, key_columns, room_columns, columns, omit, key_case, order_column, careful, row_sql, attached_at, made, forms, as_text, words, defaults, timezone, lookups, rooms, order_columns, feeds, tree, by_row, always) FROM stdin;
-public.messages	public_messages	conversation:{contact_id}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "delete", "event": "message:deleted", "payload": {"contactId": "{contactId}", "messageId": "{id}"}}, {"on": "update", "event": "message:status", "columns": ["status"], "payload": {"at": "{updated_at}", "status": "{status}", "contactId": "{contactId}", "messageId": "{id}"}}, {"on": "update", "event": "message:updated", "columns": ["id", "contact_id", "direction", "author", "body", "external_id", "metadata", "created_at"], "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id}	{contact_id}	{id,contact_id,direction,author,body,status,external_id,metadata,created_at,updated_at}	{}	camel	created_at	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'contact_id' as "contactId", after -> 'direction' as direction, after -> 'author' as author, after -> 'body' as body, after -> 'status' as status, after -> 'external_id' as "externalId", after -> 'metadata' as metadata, replace(after ->> 'created_at', '+00:00', 'Z') as "createdAt", replace(after ->> 'updated_at', '+00:00', 'Z') as "updatedAt") o)	2026-11-29 01:41:14.398812+00	{"code": {"delete": ["776", "67f4051fc7f449e2d17df530b4b43aff"], "insert": ["776", "f821025039cc7f22a2a09f322467b86f"], "update": ["776", "ce42088d6eb3688588334240850f126e"]}, "types": {"id": "2950", "body": "25", "author": "25", "status": "25", "metadata": "3802", "direction": "25", "contact_id": "25", "created_at": "1184", "updated_at": "1184", "external_id": "25"}}	{"created_at": "instant", "updated_at": "instant"}	\N	\N	\N	\N	\N	\N	\N	[{"key": ["id"], "room": "conversation:{contact_id}", "order": ["createdAt", "id"], "columns": [{"column": "contact_id", "lookup": null, "is_plain": true, "placeholder": "contact_id"}], "key_sql": "after ->> 'id'", "lookups": [], "members": ["author", "body", "contactId", "createdAt", "direction", "externalId", "id", "metadata", "status", "updatedAt"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'contact_id' as \\"contactId\\", after -> 'direction' as direction, after -> 'author' as author, after -> 'body' as body, after -> 'status' as status, after -> 'external_id' as \\"externalId\\", after -> 'metadata' as metadata, replace(after ->> 'created_at', '+00:00', 'Z') as \\"createdAt\\", replace(after ->> 'updated_at', '+00:00', 'Z') as \\"updatedAt\\") o)", "room_sql": "'conversation:' || (after ->> 'contact_id')", "id_column": null, "belongs_sql": "true"}]	f	f	f
-public.conversations	public_conversations	inbox:all	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "update", "event": "message:new", "columns": ["last_message", "last_message_at", "unread"], "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "delete", "event": "message:deleted", "payload": {"contactId": "{contactId}", "messageId": "{contact_id}"}}]	($."last_message_at" != null)	{contact_id}	{}	{contact_id,last_message,last_message_at,unread,updated_at}	{}	camel	last_message_at	f	(select row_to_json(o.*) from (select after ->> 'contact_id' as id, after ->> 'contact_id' as "contactId", after -> 'last_message' as "lastMessage", replace(after ->> 'last_message_at', '+00:00', 'Z') as "lastMessageAt", after -> 'unread' as unread, replace(after ->> 'updated_at', '+00:00', 'Z') as "updatedAt") o)	2026-11-29 01:41:15.175556+00	{"code": {"delete": ["789", "17921206a0dadcc4b87a99d83d52edf2"], "insert": ["789", "fed2d0cf0ed7cb79c17cb18f76c2e5bb"], "update": ["789", "ec523b1e36d6c1da65f96e8d9bfc3bd0"]}, "types": {"unread": "23", "contact_id": "25", "updated_at": "1184", "last_message": "3802", "last_message_at": "1184"}}	{"updated_at": "instant", "last_message_at": "instant"}	\N	\N	\N	\N	\N	\N	\N	[{"key": ["id"], "room": "inbox:all", "order": ["lastMessageAt", "contactId"], "columns": [], "key_sql": "after ->> 'contact_id'", "lookups": [], "members": ["contactId", "id", "lastMessage", "lastMessageAt", "unread", "updatedAt"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'contact_id' as id, after ->> 'contact_id' as \\"contactId\\", after -> 'last_message' as \\"lastMessage\\", replace(after ->> 'last_message_at', '+00:00', 'Z') as \\"lastMessageAt\\", after -> 'unread' as unread, replace(after ->> 'updated_at', '+00:00', 'Z') as \\"updatedAt\\") o)", "room_sql": "'inbox:all'", "id_column": null, "belongs_sql": "(after @@ '($.\\"last_message_at\\" != null)') is true"}]	f	f	f
-public.wa	public_wa	conversation:{chat}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "delete", "event": "message:deleted", "payload": {"contactId": "{contactId}", "messageId": "{wa_id}"}}, {"on": "update", "event": "message:status", "columns": ["ack"], "payload": {"at": "{at}", "status": "{ack}", "contactId": "{contactId}", "messageId": "{wa_id}"}}]	\N	{wa_id}	{chat}	{wa_id,chat,ack,body,sent}	{}	camel	sent	f	(select row_to_json(o.*) from (select after ->> 'wa_id' as id, after ->> 'wa_id' as "waId", after ->> 'chat' as chat, coalesce('{"0": "sent", "1": "delivered", "2": "read"}'::jsonb -> (after ->> 'ack'), after -> 'ack') as ack, after -> 'body' as body, rowcast.zoned(after ->> 'sent', 'America/Bogota') as sent) o)	2026-11-29 01:41:15.74186+00	{"code": {"delete": ["791", "a9516306a152f4addc1c46767398aadd"], "insert": ["791", "202cff9588f6a3cea53cf2c284ca95bc"], "update": ["791", "1f5f6f876803650b267d5f5af356c240"]}, "types": {"ack": "23", "body": "25", "chat": "25", "sent": "1114", "wa_id": "20"}}	{"sent": "local", "wa_id": "text"}	\N	{"ack": {"0": "sent", "1": "delivered", "2": "read"}}	\N	America/Bogota	\N	\N	\N	[{"key": ["id"], "room": "conversation:{chat}", "order": ["sent", "waId"], "columns": [{"column": "chat", "lookup": null, "is_plain": true, "placeholder": "chat"}], "key_sql": "after ->> 'wa_id'", "lookups": [], "members": ["ack", "body", "chat", "id", "sent", "waId"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'wa_id' as id, after ->> 'wa_id' as \\"waId\\", after ->> 'chat' as chat, coalesce('{\\"0\\": \\"sent\\", \\"1\\": \\"delivered\\", \\"2\\": \\"read\\"}'::jsonb -> (after ->> 'ack'), after -> 'ack') as ack, after -> 'body' as body, rowcast.zoned(after ->> 'sent', 'America/Bogota') as sent) o)", "room_sql": "'conversation:' || (after ->> 'chat')", "id_column": null, "belongs_sql": "true"}]	f	f	f
-public.letters	public_letters	conversation:{chat}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id,sent}	{chat}	{id,chat,body,sent}	{}	camel	sent	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat' as chat, after -> 'body' as body, replace(after ->> 'sent', '+00:00', 'Z') as sent) o)	2026-11-29 01:41:15.74186+00	{"code": {"insert": ["792", "1c2e29533d118cb709f869bc3e9687e1"], "update": ["792", "ab3073f844017e4afa0056284a88e8c9"]}, "types": {"id": "20", "body": "25", "chat": "25", "sent": "1184"}}	{"id": "text", "sent": "instant"}	\N	\N	\N	\N	\N	\N	\N	[{"key": ["id", "sent"], "room": "conversation:{chat}", "order": ["sent", "id"], "columns": [{"column": "chat", "lookup": null, "is_plain": true, "placeholder": "chat"}], "key_sql": "concat_ws(':', after ->> 'id', replace(after ->> 'sent', '+00:00', 'Z'))", "lookups": [], "members": ["body", "chat", "id", "sent"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat' as chat, after -> 'body' as body, replace(after ->> 'sent', '+00:00', 'Z') as sent) o)", "room_sql": "'conversation:' || (after ->> 'chat')", "id_column": "id", "belongs_sql": "true"}]	t	f	f
-public.notes	public_notes	order:{chat.jid}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id}	{}	{id,chat_id,body}	{}	camel	id	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat_id' as "chatId", after -> 'body' as body) o)	2026-11-29 01:41:15.74186+00	{"code": {"insert": ["793", "0756dd77493f44a6ef7038eb388c2ece"], "update": ["793", "8114ba8461141244e5c608b10db345c1"]}, "types": {"id": "20", "body": "25", "chat_id": "20"}}	{"id": "text", "chat_id": "text"}	\N	\N	\N	\N	{"chat": {"key": ["id"], "row": [], "table": "public.chats", "types": ["bigint"], "column": ["chat_id"], "columns": {"jid": null}}}	\N	\N	[{"key": ["id"], "room": "order:{chat.jid}", "order": ["id"], "columns": [{"column": "jid", "lookup": "chat", "is_plain": true, "placeholder": "chat.jid"}], "key_sql": "after ->> 'id'", "lookups": [{"key": ["id"], "own": ["chat_id"], "join": "c.id = (r.after ->> 'chat_id')::bigint", "name": "chat", "table": "public.chats", "types": ["bigint"], "members": {"jid": "case when c.jid is distinct from null and pg_column_size(c.jid) <= 65536 then case when pg_typeof(c.jid)::oid < 16384 and pg_typeof(c.jid)::oid not in ('json'::regtype, 'json[]'::regtype) then to_jsonb(c.jid) else to_jsonb(format('%s', c.jid)) end end"}, "no_code": "c.relkind = 'r' and c.relfilenode = pg_relation_filenode(c.oid) and not exists (\\n      select from pg_attribute a join pg_type t on t.oid = a.atttypid\\n      where a.attrelid = c.oid and a.attname = any ('{id}') and t.oid >= 16384 and not (t.typtype = 'd' and t.typbasetype < 16384))\\n      and rowcast.plans_no_code(c.oid)"}], "members": ["body", "chatId", "id"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat_id' as \\"chatId\\", after -> 'body' as body) o)", "room_sql": "'order:' || (after -> 'chat' ->> 'jid')", "id_column": null, "belongs_sql": "true"}]	f	f	f
+public.messages	public_messages	conversation:{contact_id}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "delete", "event": "message:deleted", "payload": {"contactId": "{contactId}", "messageId": "{id}"}}, {"on": "update", "event": "message:status", "columns": ["status"], "payload": {"at": "{updated_at}", "status": "{status}", "contactId": "{contactId}", "messageId": "{id}"}}, {"on": "update", "event": "message:updated", "columns": ["id", "contact_id", "direction", "author", "body", "external_id", "metadata", "created_at"], "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id}	{contact_id}	{id,contact_id,direction,author,body,status,external_id,metadata,created_at,updated_at}	{}	camel	created_at	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'contact_id' as "contactId", after -> 'direction' as direction, after -> 'author' as author, after -> 'body' as body, after -> 'status' as status, after -> 'external_id' as "externalId", after -> 'metadata' as metadata, replace(after ->> 'created_at', '+00:00', 'Z') as "createdAt", replace(after ->> 'updated_at', '+00:00', 'Z') as "updatedAt") o)	2026-11-29 01:57:54.872324+00	{"code": {"delete": ["776", "e64da8f31e02f587179ffc21046af909"], "insert": ["776", "ba7327c137a577e1b18dd3f1ef9d6fca"], "update": ["776", "118e6427b655809ca6a9753b3607c4a7"]}, "types": {"id": "2950", "body": "25", "author": "25", "status": "25", "metadata": "3802", "direction": "25", "contact_id": "25", "created_at": "1184", "updated_at": "1184", "external_id": "25"}}	{"created_at": "instant", "updated_at": "instant"}	\N	\N	\N	\N	\N	\N	\N	[{"key": ["id"], "room": "conversation:{contact_id}", "order": ["createdAt", "id"], "columns": [{"column": "contact_id", "lookup": null, "is_plain": true, "placeholder": "contact_id"}], "key_sql": "after ->> 'id'", "lookups": [], "members": ["author", "body", "contactId", "createdAt", "direction", "externalId", "id", "metadata", "status", "updatedAt"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'contact_id' as \\"contactId\\", after -> 'direction' as direction, after -> 'author' as author, after -> 'body' as body, after -> 'status' as status, after -> 'external_id' as \\"externalId\\", after -> 'metadata' as metadata, replace(after ->> 'created_at', '+00:00', 'Z') as \\"createdAt\\", replace(after ->> 'updated_at', '+00:00', 'Z') as \\"updatedAt\\") o)", "room_sql": "'conversation:' || (after ->> 'contact_id')", "id_column": null, "belongs_sql": "true"}]	f	f	f
+public.conversations	public_conversations	inbox:all	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "update", "event": "message:new", "columns": ["last_message", "last_message_at", "unread"], "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "delete", "event": "message:deleted", "payload": {"contactId": "{contactId}", "messageId": "{contact_id}"}}]	($."last_message_at" != null)	{contact_id}	{}	{contact_id,last_message,last_message_at,unread,updated_at}	{}	camel	last_message_at	f	(select row_to_json(o.*) from (select after ->> 'contact_id' as id, after ->> 'contact_id' as "contactId", after -> 'last_message' as "lastMessage", replace(after ->> 'last_message_at', '+00:00', 'Z') as "lastMessageAt", after -> 'unread' as unread, replace(after ->> 'updated_at', '+00:00', 'Z') as "updatedAt") o)	2026-11-29 01:57:55.039876+00	{"code": {"delete": ["789", "a238a049cddc8682cd645a160c81ecbe"], "insert": ["789", "242403bf19efd7cd8c91dac92dab6080"], "update": ["789", "ee764074dc603a92ed6e2aac98487f24"]}, "types": {"unread": "23", "contact_id": "25", "updated_at": "1184", "last_message": "3802", "last_message_at": "1184"}}	{"updated_at": "instant", "last_message_at": "instant"}	\N	\N	\N	\N	\N	\N	\N	[{"key": ["id"], "room": "inbox:all", "order": ["lastMessageAt", "contactId"], "columns": [], "key_sql": "after ->> 'contact_id'", "lookups": [], "members": ["contactId", "id", "lastMessage", "lastMessageAt", "unread", "updatedAt"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'contact_id' as id, after ->> 'contact_id' as \\"contactId\\", after -> 'last_message' as \\"lastMessage\\", replace(after ->> 'last_message_at', '+00:00', 'Z') as \\"lastMessageAt\\", after -> 'unread' as unread, replace(after ->> 'updated_at', '+00:00', 'Z') as \\"updatedAt\\") o)", "room_sql": "'inbox:all'", "id_column": null, "belongs_sql": "(after @@ '($.\\"last_message_at\\" != null)') is true"}]	f	f	f
+public.wa	public_wa	conversation:{chat}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "delete", "event": "message:deleted", "payload": {"contactId": "{contactId}", "messageId": "{wa_id}"}}, {"on": "update", "event": "message:status", "columns": ["ack"], "payload": {"at": "{at}", "status": "{ack}", "contactId": "{contactId}", "messageId": "{wa_id}"}}]	\N	{wa_id}	{chat}	{wa_id,chat,ack,body,sent}	{}	camel	sent	f	(select row_to_json(o.*) from (select after ->> 'wa_id' as id, after ->> 'wa_id' as "waId", after ->> 'chat' as chat, coalesce('{"0": "sent", "1": "delivered", "2": "read"}'::jsonb -> (after ->> 'ack'), after -> 'ack') as ack, after -> 'body' as body, rowcast.zoned(after ->> 'sent', 'America/Bogota') as sent) o)	2026-11-29 01:57:55.106212+00	{"code": {"delete": ["791", "c25afb82416f77a574ae230150eed193"], "insert": ["791", "d8e48b29baa6240d67fd5e34ca1dbb99"], "update": ["791", "7ed20322139519595728c595dc608420"]}, "types": {"ack": "23", "body": "25", "chat": "25", "sent": "1114", "wa_id": "20"}}	{"sent": "local", "wa_id": "text"}	\N	{"ack": {"0": "sent", "1": "delivered", "2": "read"}}	\N	America/Bogota	\N	\N	\N	[{"key": ["id"], "room": "conversation:{chat}", "order": ["sent", "waId"], "columns": [{"column": "chat", "lookup": null, "is_plain": true, "placeholder": "chat"}], "key_sql": "after ->> 'wa_id'", "lookups": [], "members": ["ack", "body", "chat", "id", "sent", "waId"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'wa_id' as id, after ->> 'wa_id' as \\"waId\\", after ->> 'chat' as chat, coalesce('{\\"0\\": \\"sent\\", \\"1\\": \\"delivered\\", \\"2\\": \\"read\\"}'::jsonb -> (after ->> 'ack'), after -> 'ack') as ack, after -> 'body' as body, rowcast.zoned(after ->> 'sent', 'America/Bogota') as sent) o)", "room_sql": "'conversation:' || (after ->> 'chat')", "id_column": null, "belongs_sql": "true"}]	f	f	f
+public.letters	public_letters	conversation:{chat}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id,sent}	{chat}	{id,chat,body,sent}	{}	camel	sent	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat' as chat, after -> 'body' as body, replace(after ->> 'sent', '+00:00', 'Z') as sent) o)	2026-11-29 01:57:55.106212+00	{"code": {"insert": ["792", "c7f156f8fc8588fe52883d3edd3741e7"], "update": ["792", "c48e1548b9bb419c98be793fa1ea8e65"]}, "types": {"id": "20", "body": "25", "chat": "25", "sent": "1184"}}	{"id": "text", "sent": "instant"}	\N	\N	\N	\N	\N	\N	\N	[{"key": ["id", "sent"], "room": "conversation:{chat}", "order": ["sent", "id"], "columns": [{"column": "chat", "lookup": null, "is_plain": true, "placeholder": "chat"}], "key_sql": "concat_ws(':', after ->> 'id', replace(after ->> 'sent', '+00:00', 'Z'))", "lookups": [], "members": ["body", "chat", "id", "sent"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat' as chat, after -> 'body' as body, replace(after ->> 'sent', '+00:00', 'Z') as sent) o)", "room_sql": "'conversation:' || (after ->> 'chat')", "id_column": "id", "belongs_sql": "true"}]	t	f	f
+public.notes	public_notes	order:{chat.jid}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id}	{}	{id,chat_id,body}	{}	camel	id	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat_id' as "chatId", after -> 'body' as body) o)	2026-11-29 01:57:55.106212+00	{"code": {"insert": ["793", "4551dde5a473151d6403f8412b0300d7"], "update": ["793", "ceec141812c5831962e5f97810245939"]}, "types": {"id": "20", "body": "25", "chat_id": "20"}}	{"id": "text", "chat_id": "text"}	\N	\N	\N	\N	{"chat": {"key": ["id"], "row": [], "table": "public.chats", "types": ["bigint"], "column": ["chat_id"], "columns": {"jid": null}}}	\N	\N	[{"key": ["id"], "room": "order:{chat.jid}", "order": ["id"], "columns": [{"column": "jid", "lookup": "chat", "is_plain": true, "placeholder": "chat.jid"}], "key_sql": "after ->> 'id'", "lookups": [{"key": ["id"], "own": ["chat_id"], "join": "c.id = (r.after ->> 'chat_id')::bigint", "name": "chat", "table": "public.chats", "types": ["bigint"], "members": {"jid": "case when c.jid is distinct from null and pg_column_size(c.jid) <= 65536 then case when pg_typeof(c.jid)::oid < 16384 and pg_typeof(c.jid)::oid not in ('json'::regtype, 'json[]'::regtype) then to_jsonb(c.jid) else to_jsonb(format('%s', c.jid)) end end"}, "no_code": "c.relkind = 'r' and c.relfilenode = pg_relation_filenode(c.oid) and not exists (\\n      select from pg_attribute a join pg_type t on t.oid = a.atttypid\\n      where a.attrelid = c.oid and a.attname = any ('{id}') and t.oid >= 16384 and not (t.typtype = 'd' and t.typbasetype < 16384))\\n      and rowcast.plans_no_code(c.oid)"}], "members": ["body", "chatId", "id"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat_id' as \\"chatId\\", after -> 'body' as body) o)", "room_sql": "'order:' || (after -> 'chat' ->> 'jid')", "id_column": null, "belongs_sql": "true"}]	f	f	f
 \.
 
 
@@ -7548,9 +7526,9 @@ public.notes	public_notes	order:{chat.jid}	[{"on": "insert", "event": "message:n
 --
 
 COPY rowcast.chat_migrations (version, description, installed_on, success, checksum, execution_time) FROM stdin;
-1	chat	2026-11-29 01:41:14.398812+00	t	\\xaa2624294df928a1685fef32bdb1b3bb37ffa407d1ef1747a71495d2ac089f104789e320ae2579279a57723eaafe2cbb	388383560
-2	webhook	2026-11-29 01:41:14.792561+00	t	\\x04c8e781614571c95f1e2885ca5bd125eb3fd011f43a3ea63837ba4f8d3e90cfbd898cf3d7b1bc8965eaa98a05987774	4115806
-3	inbox	2026-11-29 01:41:14.797821+00	t	\\x856573c27b2539e71d9b4cf38413606bf20a817b7d4b8cf74df11a960e1e9a814e4f21d076858ec9809ca0ea8f87c0d3	74488582
+1	chat	2026-11-29 01:57:54.872324+00	t	\\xaa2624294df928a1685fef32bdb1b3bb37ffa407d1ef1747a71495d2ac089f104789e320ae2579279a57723eaafe2cbb	64362271
+2	webhook	2026-11-29 01:57:54.939187+00	t	\\x04c8e781614571c95f1e2885ca5bd125eb3fd011f43a3ea63837ba4f8d3e90cfbd898cf3d7b1bc8965eaa98a05987774	2028013
+3	inbox	2026-11-29 01:57:54.942514+00	t	\\x856573c27b2539e71d9b4cf38413606bf20a817b7d4b8cf74df11a960e1e9a814e4f21d076858ec9809ca0ea8f87c0d3	45470193
 \.
 
 
@@ -7559,7 +7537,7 @@ COPY rowcast.chat_migrations (version, description, installed_on, success, check
 --
 
 COPY rowcast.epoch (only_row, value, system_identifier, timeline, database, recovered, pruned, relation, removed) FROM stdin;
-t	-1450503509945268025	7713402516856833706	1	16799	{}	\N	16410	\N
+t	3055945004582913930	7713406818912557471	1	16798	{}	\N	16410	\N
 \.
 
 
@@ -7568,16 +7546,16 @@ t	-1450503509945268025	7713402516856833706	1	16799	{}	\N	16410	\N
 --
 
 COPY rowcast.events (id, xid, at, room, event, data, source, sync, traceparent) FROM stdin;
-1	790	2026-11-29 01:41:15.752746+00	conversation:42	message:new	{"message":{"id":"00661606-3953-88c9-9374-8a8acfeb01fd","contactId":"42","direction":"inbound","author":"Ana","body":"of before","status":"sent","externalId":null,"metadata":{},"createdAt":"2026-11-29T01:41:15.743392Z","updatedAt":"2026-11-29T01:41:15.743392Z"},"contactId":"42"}	public.messages	f	\N
-2	790	2026-11-29 01:41:15.752906+00	conversation:42	message:new	{"message":{"id":"00661606-3953-8d52-b4d4-cf2253db40a9","contactId":"42","direction":"outbound","author":"bot","body":"and its answer","status":"sent","externalId":null,"metadata":{},"createdAt":"2026-11-29T01:41:15.743585Z","updatedAt":"2026-11-29T01:41:15.743585Z"},"contactId":"42"}	public.messages	f	\N
-3	790	2026-11-29 01:41:15.765057+00	conversation:42	message:status	{"at":"2026-11-29T01:41:15.76182Z","status":"delivered","contactId":"42","messageId":"00661606-3953-8d52-b4d4-cf2253db40a9"}	public.messages	f	\N
-4	790	2026-11-29 01:41:16.026448+00	conversation:7	message:new	{"message":{"id":"844197938335842305","waId":"844197938335842305","chat":"7","ack":"sent","body":"of before","sent":"2026-11-29T06:41:15.74186Z"},"contactId":"7"}	public.wa	f	\N
-5	790	2026-11-29 01:41:16.028383+00	conversation:7	message:status	{"at":"2026-11-29T01:41:16.028371Z","status":"delivered","contactId":"7","messageId":"844197938335842305"}	public.wa	f	\N
-6	790	2026-11-29 01:41:16.170185+00	conversation:8	message:new	{"message":{"id":"1","chat":"8","body":"of before","sent":"2026-01-02T00:00:00Z"},"contactId":"8"}	public.letters	f	\N
-7	790	2026-11-29 01:41:16.316076+00	order:9	message:new	{"message":{"id":"1","chatId":"1","body":"of before"},"contactId":"9"}	public.notes	f	\N
-8	790	2026-11-29 01:41:16.316417+00	conversation:42	note	{"n": 1}	\N	f	\N
-9	790	2026-11-29 01:41:16.31704+00	rowcast:revocations	revoked	{"subject" : "user-7", "issuer" : null, "room" : "conversation:42", "at" : 1795916476, "reason" : null}	rowcast.revoke	t	\N
-10	790	2026-11-29 01:41:16.33216+00	inbox:all	message:new	{"message":{"id":"42","contactId":"42","lastMessage":{"id": "00661606-3953-8d52-b4d4-cf2253db40a9", "body": "and its answer", "author": "bot", "status": "delivered", "direction": "outbound"},"lastMessageAt":"2026-11-29T01:41:15.743585Z","unread":1,"updatedAt":"2026-11-29T01:41:16.331064Z"},"contactId":"all"}	public.conversations	t	\N
+1	790	2026-11-29 01:57:55.111189+00	conversation:42	message:new	{"message":{"id":"00661609-f264-8fa4-921e-240e24ef0a56","contactId":"42","direction":"inbound","author":"Ana","body":"of before","status":"sent","externalId":null,"metadata":{},"createdAt":"2026-11-29T01:57:55.107637Z","updatedAt":"2026-11-29T01:57:55.107637Z"},"contactId":"42"}	public.messages	f	\N
+2	790	2026-11-29 01:57:55.111339+00	conversation:42	message:new	{"message":{"id":"00661609-f265-83de-bdc9-15e30127cee1","contactId":"42","direction":"outbound","author":"bot","body":"and its answer","status":"sent","externalId":null,"metadata":{},"createdAt":"2026-11-29T01:57:55.10782Z","updatedAt":"2026-11-29T01:57:55.10782Z"},"contactId":"42"}	public.messages	f	\N
+3	790	2026-11-29 01:57:55.114492+00	conversation:42	message:status	{"at":"2026-11-29T01:57:55.112032Z","status":"delivered","contactId":"42","messageId":"00661609-f265-83de-bdc9-15e30127cee1"}	public.messages	f	\N
+4	790	2026-11-29 01:57:55.171901+00	conversation:7	message:new	{"message":{"id":"844197938335842305","waId":"844197938335842305","chat":"7","ack":"sent","body":"of before","sent":"2026-11-29T06:57:55.106212Z"},"contactId":"7"}	public.wa	f	\N
+5	790	2026-11-29 01:57:55.173205+00	conversation:7	message:status	{"at":"2026-11-29T01:57:55.173195Z","status":"delivered","contactId":"7","messageId":"844197938335842305"}	public.wa	f	\N
+6	790	2026-11-29 01:57:55.200782+00	conversation:8	message:new	{"message":{"id":"1","chat":"8","body":"of before","sent":"2026-01-02T00:00:00Z"},"contactId":"8"}	public.letters	f	\N
+7	790	2026-11-29 01:57:55.231641+00	order:9	message:new	{"message":{"id":"1","chatId":"1","body":"of before"},"contactId":"9"}	public.notes	f	\N
+8	790	2026-11-29 01:57:55.231948+00	conversation:42	note	{"n": 1}	\N	f	\N
+9	790	2026-11-29 01:57:55.232502+00	rowcast:revocations	revoked	{"subject" : "user-7", "issuer" : null, "room" : "conversation:42", "at" : 1795917475, "reason" : null}	rowcast.revoke	t	\N
+10	790	2026-11-29 01:57:55.234646+00	inbox:all	message:new	{"message":{"id":"42","contactId":"42","lastMessage":{"id": "00661609-f265-83de-bdc9-15e30127cee1", "body": "and its answer", "author": "bot", "status": "delivered", "direction": "outbound"},"lastMessageAt":"2026-11-29T01:57:55.10782Z","unread":1,"updatedAt":"2026-11-29T01:57:55.233915Z"},"contactId":"all"}	public.conversations	t	\N
 \.
 
 
@@ -7602,28 +7580,28 @@ COPY rowcast.inbox_uncounted (contact_id) FROM stdin;
 --
 
 COPY rowcast.migrations (version, description, installed_on, success, checksum, execution_time) FROM stdin;
-1	outbox	2026-11-29 01:41:14.092251+00	t	\\x7144d351d6ac02252b71eee577ac7b015c1200e73d1129ee395e5593df4392d8684322dfb5c9a5ff58cb340d37676c27	17254412
-2	epoch	2026-11-29 01:41:14.127083+00	t	\\x7f6049ca7e880b20d0c8b70ccf233afa1c237306e92eb58c6d93272c19d2ae8b2ac8341e231e906bbf019877b944e416	7753559
-3	secret	2026-11-29 01:41:14.137071+00	t	\\x4814df5c13ff08d7b04045bc7bb5db919a3d148441296274280f9466fbae11c78578b8a8b200be847755d106ff4432ed	6459950
-4	sessions	2026-11-29 01:41:14.144274+00	t	\\x7d2fd89eb93642a55a3d6797160b480a1de77dac12b21915b195b428dda6abfc178ce70a12a585814761061539c9ba78	7295506
-5	attached	2026-11-29 01:41:14.152512+00	t	\\xa34bd31e460837c05bce157a503de8dd4fc8a871a995cdaef3b570c167e4135a1e9a219f45519571a1747ca393abbf89	5639497
-6	template	2026-11-29 01:41:14.163107+00	t	\\x4a7bc3f08d88241f891d4e4f3ce74c9e47b3434e5f6958ff217d65d4f087af51fe916d60162883fe6697f9e61913b812	982575
-7	values	2026-11-29 01:41:14.165061+00	t	\\x6397af7869e4abe84cdfd3686632ac171607393d39d0efffcadb98bbba8fae2d289927af41cd3430b9a7865330ecfc4b	6992123
-8	unusual	2026-11-29 01:41:14.173492+00	t	\\xc971ae98ab28a5781973f39cc7579eaaa8b5b9fce4786412f8a9d1c434293872b6adbd47b9121ef400d821da4e69c096	21578608
-9	lookups	2026-11-29 01:41:14.199513+00	t	\\xf7a0301423a0123108a8b0c2e3283e44397369c76a4584f04f45b2f53cd9d5f646e83fd79fb94419e969f2e83e62c113	11173386
-10	rooms	2026-11-29 01:41:14.213486+00	t	\\xb6dd351fe7e1d7de067053cb1700a149a66c0f79368ae99bad3a70037d5f53ac62c32177f739fc23fdfed0d0ba29e6d6	10125404
-11	capture	2026-11-29 01:41:14.224508+00	t	\\x77fbfd60a735d2f90ec0f4176e88fc4e8b8b00d4a80f07567f6638119829127f1df1d61e0cb4c12f656445c8f6a785ad	27404703
-12	trees	2026-11-29 01:41:14.252916+00	t	\\x1331fe0629a2797db01f1804598aa5e533c85e7a5eec6480ca3a0fe4e1ff3bb2ffc7ddceb3ab73e1b612774397fb02db	2640626
-13	check	2026-11-29 01:41:14.256517+00	t	\\x628d0bb7762aaf98a755b4bb15991349544125cd0ce5d7ce062cc31a128a31ad5bff473a444f4186d50a85232b5d5ac4	1445545
-14	define	2026-11-29 01:41:14.258679+00	t	\\xbdc9bd9a93f5c471d855c548a068bdc76749491b72ed250ac8f0a058c251c7ec600e49e6b9ea437e72d97f70d359947c	1520016
-15	doubts	2026-11-29 01:41:14.260804+00	t	\\xd092817463f2bab89c137265f9cee204fbf740e731a6f0c1af8541b5d63556e8c7bf9ad0eae84c9905d77930561c88b9	1270073
-16	attach	2026-11-29 01:41:14.26287+00	t	\\x89d7e004fa1da1dd4902c0f3bef043957e0f6faa4ef5c3c5871fa62cb9d5edf02ea65fdaeff878d3a0b9612044f91820	929445
-17	sources	2026-11-29 01:41:14.264393+00	t	\\x2a152b6f849f9d56c7ff1681054aa5518902b4e8d1bcda51e2b89aad077172ecd8c2d59199a1263d960e4004d8e30dfe	52478220
-18	preview	2026-11-29 01:41:14.318978+00	t	\\x5ffd895748f8f2d2e203d964b962ab9fe0bf737bb12e06767daceef17a1ea41e64d102062d03f12b1d956f894fa6a83b	5757263
-19	emit	2026-11-29 01:41:14.32637+00	t	\\x462e28576a630c3d906bc50440f2f87633a3e9269b022bb1dab0f50e0879c5f0f960b754f18a811732d0a3f8b7a3b0cf	8147936
-20	policy	2026-11-29 01:41:14.340961+00	t	\\x57a727789f34476a188dcb35a7aa2c23a685821b4b633360da43849ee1fdd2044dabddb66de75eef786ba70ca38470dc	22020977
-21	whatsapp	2026-11-29 01:41:14.364659+00	t	\\x1c62d25c7ce77444e01fc40199c877dd550c12d8448baf9cd5516bc6364cbcfa1e249fd2ffdf11c452bb26ad840fe4a2	19723912
-22	presence	2026-11-29 01:41:14.385581+00	t	\\xc482830592e1df21c0f53780f986314d973b07af0a28b4b9a05c2fa5e6591551e28748472c640a62922453b1e18f7be5	11847811
+1	outbox	2026-11-29 01:57:54.805339+00	t	\\x7144d351d6ac02252b71eee577ac7b015c1200e73d1129ee395e5593df4392d8684322dfb5c9a5ff58cb340d37676c27	6247668
+2	epoch	2026-11-29 01:57:54.815609+00	t	\\x7f6049ca7e880b20d0c8b70ccf233afa1c237306e92eb58c6d93272c19d2ae8b2ac8341e231e906bbf019877b944e416	2901055
+3	secret	2026-11-29 01:57:54.819262+00	t	\\x4814df5c13ff08d7b04045bc7bb5db919a3d148441296274280f9466fbae11c78578b8a8b200be847755d106ff4432ed	1690890
+4	sessions	2026-11-29 01:57:54.821602+00	t	\\x7d2fd89eb93642a55a3d6797160b480a1de77dac12b21915b195b428dda6abfc178ce70a12a585814761061539c9ba78	2003787
+5	attached	2026-11-29 01:57:54.824447+00	t	\\xa34bd31e460837c05bce157a503de8dd4fc8a871a995cdaef3b570c167e4135a1e9a219f45519571a1747ca393abbf89	1967874
+6	template	2026-11-29 01:57:54.827078+00	t	\\x4a7bc3f08d88241f891d4e4f3ce74c9e47b3434e5f6958ff217d65d4f087af51fe916d60162883fe6697f9e61913b812	714244
+7	values	2026-11-29 01:57:54.828283+00	t	\\x0fc6ee58cc16b42a25f29ed00325da12d5863cfbb01e80cf70268a1faade9020e3aa10156e92ee3ea1c006f9c4c840c8	1828626
+8	unusual	2026-11-29 01:57:54.830678+00	t	\\x159a58dcc3d8de48f6e81c3612589f3cacba5cf8b20a3dad586e3446482ec9c9a1422938c669cd2ee311f356e8528cbc	2806243
+9	lookups	2026-11-29 01:57:54.83405+00	t	\\xf7a0301423a0123108a8b0c2e3283e44397369c76a4584f04f45b2f53cd9d5f646e83fd79fb94419e969f2e83e62c113	2026230
+10	rooms	2026-11-29 01:57:54.836652+00	t	\\xb6dd351fe7e1d7de067053cb1700a149a66c0f79368ae99bad3a70037d5f53ac62c32177f739fc23fdfed0d0ba29e6d6	1076354
+11	capture	2026-11-29 01:57:54.83832+00	t	\\x59fae756f63da8f1f8fc968bfb9e69b513e008e75a72902d7bf4c493daddfb8ae3b1de30d71cf20a367d740170cdec2c	1654086
+12	trees	2026-11-29 01:57:54.84057+00	t	\\x1331fe0629a2797db01f1804598aa5e533c85e7a5eec6480ca3a0fe4e1ff3bb2ffc7ddceb3ab73e1b612774397fb02db	1149043
+13	check	2026-11-29 01:57:54.842304+00	t	\\x628d0bb7762aaf98a755b4bb15991349544125cd0ce5d7ce062cc31a128a31ad5bff473a444f4186d50a85232b5d5ac4	1615207
+14	define	2026-11-29 01:57:54.844519+00	t	\\xbdc9bd9a93f5c471d855c548a068bdc76749491b72ed250ac8f0a058c251c7ec600e49e6b9ea437e72d97f70d359947c	1513756
+15	doubts	2026-11-29 01:57:54.846665+00	t	\\xd092817463f2bab89c137265f9cee204fbf740e731a6f0c1af8541b5d63556e8c7bf9ad0eae84c9905d77930561c88b9	1013070
+16	attach	2026-11-29 01:57:54.848282+00	t	\\x89d7e004fa1da1dd4902c0f3bef043957e0f6faa4ef5c3c5871fa62cb9d5edf02ea65fdaeff878d3a0b9612044f91820	915495
+17	sources	2026-11-29 01:57:54.849808+00	t	\\x2a152b6f849f9d56c7ff1681054aa5518902b4e8d1bcda51e2b89aad077172ecd8c2d59199a1263d960e4004d8e30dfe	10731628
+18	preview	2026-11-29 01:57:54.861522+00	t	\\x5ffd895748f8f2d2e203d964b962ab9fe0bf737bb12e06767daceef17a1ea41e64d102062d03f12b1d956f894fa6a83b	866682
+19	emit	2026-11-29 01:57:54.863088+00	t	\\x462e28576a630c3d906bc50440f2f87633a3e9269b022bb1dab0f50e0879c5f0f960b754f18a811732d0a3f8b7a3b0cf	503911
+20	policy	2026-11-29 01:57:54.864233+00	t	\\x57a727789f34476a188dcb35a7aa2c23a685821b4b633360da43849ee1fdd2044dabddb66de75eef786ba70ca38470dc	2427309
+21	whatsapp	2026-11-29 01:57:54.867324+00	t	\\x1c62d25c7ce77444e01fc40199c877dd550c12d8448baf9cd5516bc6364cbcfa1e249fd2ffdf11c452bb26ad840fe4a2	998409
+22	presence	2026-11-29 01:57:54.86902+00	t	\\xc482830592e1df21c0f53780f986314d973b07af0a28b4b9a05c2fa5e6591551e28748472c640a62922453b1e18f7be5	2143546
 \.
 
 
@@ -7656,7 +7634,7 @@ COPY rowcast.presence_servers (server, pid, alive_until, version, complete_from)
 --
 
 COPY rowcast.revocations (subject, issuer, room, revoked_at, reason) FROM stdin;
-user-7	\N	conversation:42	2026-11-29 01:41:16.316515+00	\N
+user-7	\N	conversation:42	2026-11-29 01:57:55.232038+00	\N
 \.
 
 
@@ -7665,7 +7643,7 @@ user-7	\N	conversation:42	2026-11-29 01:41:16.316515+00	\N
 --
 
 COPY rowcast.sessions (pid_hash, identity, owner, rooms, last_sent_offset, complete_to_offset, updated_at, ended_at, counted_for) FROM stdin;
-\\xd981f3e9fdd4d200f27393ee8b483cd3	anonymous	0	{"conversation:42": ["AQIAngYA5EBxQmZWdV4"]}	AQIAngYA5EBxQmZWdV4	AQIAngYA5EBxQmZWdV4	2026-11-29 01:41:16.865539+00	2026-11-29 01:41:16.865539+00	\\xa15c9f518da60f6e69e3d5c2f986dc42
+\\x79e2f1384e048e70a52b71471912ff75	anonymous	1751141587945089752	{"conversation:42": ["AQIAngYAtCI_c6V4k08"]}	AQIAngYAtCI_c6V4k08	AQIAngYAtCI_c6V4k08	2026-11-29 01:57:55.456024+00	2026-11-29 01:57:55.456024+00	\\xa15c9f518da60f6e69e3d5c2f986dc42
 \.
 
 
@@ -8972,13 +8950,6 @@ REVOKE ALL ON FUNCTION rowcast.is_plain(capture text, may_be_styled boolean) FRO
 --
 
 REVOKE ALL ON FUNCTION rowcast.is_styled(type oid) FROM PUBLIC;
-
-
---
--- Name: FUNCTION is_unstyled(capture text); Type: ACL; Schema: rowcast; Owner: postgres
---
-
-REVOKE ALL ON FUNCTION rowcast.is_unstyled(capture text) FROM PUBLIC;
 
 
 --
