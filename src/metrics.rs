@@ -226,6 +226,7 @@ impl Metrics {
             limit_log: LimitLog::default(),
         }));
         metrics.show_at_zero();
+        metrics.show_relay_at_zero();
         metrics.tell_build();
         (metrics, registry)
     }

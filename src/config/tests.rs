@@ -303,6 +303,7 @@ fn every_setting_refuses_in_one_line() {
 const REFUSALS: &str = r#"
 HOST="localhost:80" is not accepted; give an IP address or a host name, such as 127.0.0.1, ::1, 0.0.0.0 or localhost; the port has a variable of its own, PORT
 ROWCAST_REUSEPORT="yes" is not accepted; give on or off
+ROWCAST_PRESENCE="yes" is not accepted; give on or off
 PORT="70000" is not accepted; give a port from 0 to 65535 (0 picks a free one)
 FRONTEND_URL="http://a,localhost:3000" is not accepted: "localhost:3000" has no scheme; give origins as scheme://host or scheme://host:port, comma separated, such as https://app.example.com,https://*.preview.example,http://localhost:3000, or * alone
 ROWCAST_ALLOWED_HOSTS="https://a.example" is not accepted: "https://a.example" is no host; give host names without scheme and port, comma separated, such as chat.example.com,*.internal.example, or * for any

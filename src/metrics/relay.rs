@@ -1,9 +1,21 @@
-//! The metrics of the relay, which are there where one is configured.
+//! The metrics of the relay. Where none is configured they stay at zero.
 
 use prometheus_client::metrics::counter::Counter;
 
 use super::labels::{RelayLabels, RelayRoleLabels};
 use super::{Metrics, RelayOutcome, RelayRole};
+
+const ROLES: [RelayRole; 3] = [RelayRole::Alone, RelayRole::Edge, RelayRole::Leader];
+const OUTCOMES: [RelayOutcome; 8] = [
+    RelayOutcome::Told,
+    RelayOutcome::Announced,
+    RelayOutcome::Untold,
+    RelayOutcome::Applied,
+    RelayOutcome::Known,
+    RelayOutcome::Gap,
+    RelayOutcome::Foreign,
+    RelayOutcome::Refused,
+];
 
 impl Metrics {
     /// A message of the relay was dealt with.
@@ -17,9 +29,18 @@ impl Metrics {
             .get_or_create_owned(&RelayLabels { outcome })
     }
 
+    pub(super) fn show_relay_at_zero(&self) {
+        for role in ROLES {
+            self.relay_role.get_or_create(&RelayRoleLabels { role });
+        }
+        for outcome in OUTCOMES {
+            self.relay_count(outcome);
+        }
+    }
+
     /// What this server is on the relay.
     pub(crate) fn relay_role(&self, is: RelayRole) {
-        for role in [RelayRole::Alone, RelayRole::Edge, RelayRole::Leader] {
+        for role in ROLES {
             let gauge = self.relay_role.get_or_create(&RelayRoleLabels { role });
             gauge.set((role == is).into());
         }

@@ -40,15 +40,14 @@ async fn a_page_reloaded_in_the_middle_of_a_burst_shows_each_row_once() {
         1,
         "the history was loaded again: {history:#?}"
     );
+    // The page asks once more who is there, of a server that keeps no presence. That join of a room in which it is loads nothing.
     let joins = record.joins();
+    let placed = joins.iter().filter(|join| join["after"].is_string());
     assert!(
-        joins.len() >= 4,
+        placed.count() >= 4,
         "one for each time it was loaded: {joins:?}"
     );
-    assert!(
-        joins.iter().all(|join| join["after"].is_string()),
-        "{joins:?}"
-    );
+    assert!(joins[0]["after"].is_string(), "{joins:?}");
     view.settles_to_the_oldest(&stage.database, "42").await;
     view.clean().await;
 }

@@ -183,7 +183,7 @@ fn whatever_becomes_of_messages_each_server_has_each_event_once() {
             told += server.shared.metrics.relay_count(applied).get();
         }
     }
-    assert!(told > 2_000, "and edges were told of most: {told}");
+    assert!(told > 1_000, "and edges were told of many: {told}");
 }
 
 /// What was delivered and undone is told (`resync`, or a new beginning); what was not undone is delivered once.
