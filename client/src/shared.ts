@@ -73,7 +73,7 @@ export function showRoom<M extends Row>(room: string, options: Options<M>, chang
 /** A page whose server's address is wrong has its fetcher, if anything, and says so where a developer looks. */
 function open<M extends Row>(options: Options<M>): ConversationSocket<M> {
   try {
-    if (!options.url && !options.fetcher) throw "no NEXT_PUBLIC_WEBHOOK_WS_URL";
+    if (!options.url && !options.fetcher) throw "no url, no NEXT_PUBLIC_WEBHOOK_WS_URL";
     return new ConversationSocket<M>(options);
   } catch (error) {
     console.error(error);

@@ -70,7 +70,7 @@ async function compile(files: Snippet[]): Promise<string> {
 
 test("every snippet of the README type-checks, and so do the declarations", async () => {
   expect(snippets.length).toBeGreaterThan(4);
-  expect(scripts).toHaveLength(2);
+  expect(scripts).toHaveLength(3);
   expect(await compile([...snippets, ...scripts])).toBe("");
 });
 
