@@ -126,7 +126,7 @@ end $$;
 
 -- Settles what commits have left, and counts what is uncounted: some conversations at a time, so that no writer waits for long. Says what it
 -- could not settle, which is noted still. Nothing is left when `settled` and `failed` are 0.
-create function rowcast.settle_conversations(most int default 500, out settled bigint, out failed bigint, out problem text)
+create or replace function rowcast.settle_conversations(most int default 500) returns table (settled bigint, failed bigint, problem text)
 language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off set lock_timeout = '100ms' as $$
 declare
   due record;
@@ -135,6 +135,7 @@ begin
   failed := 0;
   -- A look that finds nothing writes nothing.
   if not exists (select from rowcast.inbox_due) and not exists (select from rowcast.inbox_uncounted) then
+    return next;
     return;
   end if;
   -- What it notes itself is for the next call, and not for its commit.
@@ -142,6 +143,7 @@ begin
   if to_regclass('public.conversations_inbox') is null then
     delete from rowcast.inbox_due;
     delete from rowcast.inbox_uncounted;
+    return next;
     return;
   end if;
   delete from rowcast.inbox_uncounted u where u.contact_id is null;
@@ -181,6 +183,7 @@ begin
       insert into rowcast.inbox_uncounted select due.contact_id where due.is_uncounted;
     end;
   end loop;
+  return next;
 end $$;
 comment on function rowcast.settle_conversations is
   'brings public.conversations up to date with messages whose commit could not; servers call it, and it can be called until it returns 0, 0';
@@ -199,13 +202,13 @@ exception when others then
   return null;
 end $$;
 
-create function rowcast.recount_conversations() returns void
+create or replace function rowcast.recount_conversations() returns void
 language sql security definer set search_path = pg_catalog, pg_temp as 'insert into rowcast.inbox_uncounted values (null)';
 comment on function rowcast.recount_conversations is
   'has all of public.conversations compared with the messages, after writes that fired no triggers: by a server, or by rowcast.settle_conversations';
 
 -- Makes the inbox, unless there is another table of its name; says which.
-create function rowcast.create_inbox() returns text
+create or replace function rowcast.create_inbox() returns text
 language plpgsql set search_path = pg_catalog, pg_temp set client_min_messages = warning as $$
 declare
   ours constant text[] := array['contact_id text!', 'last_message jsonb', 'last_message_at timestamp with time zone', 'unread integer',

@@ -202,7 +202,9 @@ async fn start_keeping(
         run_self_check(self_check, checks.clone(), probes, stop)
     });
     let main = served.pools.main.clone();
-    tasks.start("inbox", StopPhase::Rest, |stop| run_inbox(main, stop));
+    tasks.start("inbox", StopPhase::Rest, |stop| {
+        run_inbox(main, metrics.clone(), stop)
+    });
     let pruner = Pruner::new(served.pools.main.clone(), config.retention);
     tasks.start("retention", StopPhase::Rest, |stop| {
         run_retention(

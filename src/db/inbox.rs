@@ -57,10 +57,17 @@ pub(crate) async fn settle_conversations(database: &Database) -> sqlx::Result<()
     connection.close().await
 }
 
+// Not kept prepared: behind a pooler it would be left to others.
 async fn is_there<'c, E: Executor<'c, Database = Postgres>>(connection: E) -> sqlx::Result<bool> {
-    sqlx::query_scalar(IS_THERE).fetch_one(connection).await
+    sqlx::query_scalar(IS_THERE)
+        .persistent(false)
+        .fetch_one(connection)
+        .await
 }
 
 async fn settle<'c, E: Executor<'c, Database = Postgres>>(connection: E) -> sqlx::Result<Settled> {
-    sqlx::query_as(SETTLE).fetch_one(connection).await
+    sqlx::query_as(SETTLE)
+        .persistent(false)
+        .fetch_one(connection)
+        .await
 }

@@ -109,7 +109,7 @@ const RELEASED: [(&str, &str); 25] = [
     ),
     (
         "chat/0003_inbox.sql",
-        "a6afaddca35ebaf104918ca8dcc2b2744cc9761846ae2a5a1eb1a5283df900e6",
+        "90610e7032fb1e446d868515f19bcaad764a3681b293288e4d17a4994c16dac8",
     ),
 ];
 

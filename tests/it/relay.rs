@@ -56,17 +56,30 @@ impl Relayed {
 
 /// Waits until a server is that.
 async fn becomes(server: &Server, role: &str) {
-    let label = format!("role=\"{role}\"");
-    let labels = [label.as_str()];
-    until_for(
-        Duration::from_secs(30),
-        format!("a server to be {role}"),
-        async || {
-            let is = server.metric("rowcast_relay_role", &labels).await;
-            (is > 0.5).then_some(())
-        },
-    )
+    let what = format!("a server to be {role}");
+    until_for(Duration::from_secs(30), what, async || {
+        is(server, role).await.then_some(())
+    })
     .await;
+}
+
+/// Waits until a server leads or is led, and says which.
+async fn takes_part(server: &Server) -> &'static str {
+    let what = "a server to be on the relay";
+    until_for(Duration::from_secs(30), what, async || {
+        for role in ["edge", "leader"] {
+            if is(server, role).await {
+                return Some(role);
+            }
+        }
+        None
+    })
+    .await
+}
+
+async fn is(server: &Server, role: &str) -> bool {
+    let label = format!("role=\"{role}\"");
+    server.metric("rowcast_relay_role", &[&label]).await > 0.5
 }
 
 /// Waits until a server that is ready says that the relay is not well, and returns how.

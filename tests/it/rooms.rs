@@ -141,7 +141,10 @@ async fn a_name_that_is_no_room_is_refused_with_what_is_accepted() {
     for (wrong, accepted) in [
         (json!(["lobby"]), "<kind>:<id>"),
         (json!([7]), "<kind>:<id>"),
-        (json!([{ "contactId": "7" }]), "room and after are accepted"),
+        (
+            json!([{ "contactId": "7" }]),
+            "room, after and presence are accepted",
+        ),
         (json!(["inbox:"]), "1 to 500 bytes"),
         (
             json!([format!("inbox:{}", "x".repeat(501))]),
