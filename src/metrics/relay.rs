@@ -31,7 +31,9 @@ impl Metrics {
 
     pub(super) fn show_relay_at_zero(&self) {
         for role in ROLES {
-            self.relay_role.get_or_create(&RelayRoleLabels { role });
+            self.relay_role
+                .get_or_create(&RelayRoleLabels { role })
+                .set(0);
         }
         for outcome in OUTCOMES {
             self.relay_count(outcome);

@@ -1,2 +1,2 @@
-// The lock file of the repository around this folder is not the application's.
-export default { turbopack: { root: import.meta.dirname } };
+// The lock file of the repository around this folder is not the application's. cacheComponents is what create-next-app switches on.
+export default { cacheComponents: true, turbopack: { root: import.meta.dirname } };
