@@ -5349,7 +5349,7 @@ ALTER FUNCTION rowcast.sets_style(definition rowcast.attached) OWNER TO postgres
 -- Name: settle_conversations(integer); Type: FUNCTION; Schema: rowcast; Owner: postgres
 --
 
-CREATE FUNCTION rowcast.settle_conversations(most integer DEFAULT 500, OUT settled bigint, OUT failed bigint, OUT problem text) RETURNS record
+CREATE FUNCTION rowcast.settle_conversations(most integer DEFAULT 500) RETURNS TABLE(settled bigint, failed bigint, problem text)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -5363,6 +5363,7 @@ begin
   failed := 0;
   -- A look that finds nothing writes nothing.
   if not exists (select from rowcast.inbox_due) and not exists (select from rowcast.inbox_uncounted) then
+    return next;
     return;
   end if;
   -- What it notes itself is for the next call, and not for its commit.
@@ -5370,6 +5371,7 @@ begin
   if to_regclass('public.conversations_inbox') is null then
     delete from rowcast.inbox_due;
     delete from rowcast.inbox_uncounted;
+    return next;
     return;
   end if;
   delete from rowcast.inbox_uncounted u where u.contact_id is null;
@@ -5409,16 +5411,17 @@ begin
       insert into rowcast.inbox_uncounted select due.contact_id where due.is_uncounted;
     end;
   end loop;
+  return next;
 end $$;
 
 
-ALTER FUNCTION rowcast.settle_conversations(most integer, OUT settled bigint, OUT failed bigint, OUT problem text) OWNER TO postgres;
+ALTER FUNCTION rowcast.settle_conversations(most integer) OWNER TO postgres;
 
 --
--- Name: FUNCTION settle_conversations(most integer, OUT settled bigint, OUT failed bigint, OUT problem text); Type: COMMENT; Schema: rowcast; Owner: postgres
+-- Name: FUNCTION settle_conversations(most integer); Type: COMMENT; Schema: rowcast; Owner: postgres
 --
 
-COMMENT ON FUNCTION rowcast.settle_conversations(most integer, OUT settled bigint, OUT failed bigint, OUT problem text) IS 'brings public.conversations up to date with messages whose commit could not; servers call it, and it can be called until it returns 0, 0';
+COMMENT ON FUNCTION rowcast.settle_conversations(most integer) IS 'brings public.conversations up to date with messages whose commit could not; servers call it, and it can be called until it returns 0, 0';
 
 
 --
@@ -7450,7 +7453,7 @@ COPY public.chats (id, jid) FROM stdin;
 --
 
 COPY public.conversations (contact_id, last_message, last_message_at, unread, updated_at) FROM stdin;
-42	{"id": "00661609-f265-83de-bdc9-15e30127cee1", "body": "and its answer", "author": "bot", "status": "delivered", "direction": "outbound"}	2026-11-29 01:57:55.10782+00	1	2026-11-29 01:57:55.233915+00
+42	{"id": "0066160d-fd25-8f38-8519-2877d51c1791", "body": "and its answer", "author": "bot", "status": "delivered", "direction": "outbound"}	2026-11-29 02:16:00.124757+00	1	2026-11-29 02:16:00.256124+00
 \.
 
 
@@ -7468,7 +7471,7 @@ COPY public.letters_2026_01 (id, chat, body, sent) FROM stdin;
 --
 
 COPY public.message_statuses (id, message_id, status, error, occurred_at) FROM stdin;
-1	00661609-f265-83de-bdc9-15e30127cee1	delivered	\N	2026-11-29 01:57:55.106212+00
+1	0066160d-fd25-8f38-8519-2877d51c1791	delivered	\N	2026-11-29 02:16:00.122286+00
 \.
 
 
@@ -7477,8 +7480,8 @@ COPY public.message_statuses (id, message_id, status, error, occurred_at) FROM s
 --
 
 COPY public.messages (id, contact_id, direction, author, body, status, external_id, metadata, created_at, updated_at) FROM stdin;
-00661609-f264-8fa4-921e-240e24ef0a56	42	inbound	Ana	of before	sent	\N	{}	2026-11-29 01:57:55.107637+00	2026-11-29 01:57:55.107637+00
-00661609-f265-83de-bdc9-15e30127cee1	42	outbound	bot	and its answer	delivered	\N	{}	2026-11-29 01:57:55.10782+00	2026-11-29 01:57:55.112032+00
+0066160d-fd25-8966-81e8-6e582b133c68	42	inbound	Ana	of before	sent	\N	{}	2026-11-29 02:16:00.124443+00	2026-11-29 02:16:00.124443+00
+0066160d-fd25-8f38-8519-2877d51c1791	42	outbound	bot	and its answer	delivered	\N	{}	2026-11-29 02:16:00.124757+00	2026-11-29 02:16:00.129668+00
 \.
 
 
@@ -7496,7 +7499,7 @@ COPY public.notes (id, chat_id, body) FROM stdin;
 --
 
 COPY public.wa (wa_id, chat, ack, body, sent) FROM stdin;
-844197938335842305	7	1	of before	2026-11-29 01:57:55.106212
+844197938335842305	7	1	of before	2026-11-29 02:16:00.122286
 \.
 
 
@@ -7513,11 +7516,11 @@ COPY public.webhook_leftovers (id, kind, external_id, reason, item, received_at)
 --
 
 COPY rowcast.attached (source, capture, room, events, condition, key_columns, room_columns, columns, omit, key_case, order_column, careful, row_sql, attached_at, made, forms, as_text, words, defaults, timezone, lookups, rooms, order_columns, feeds, tree, by_row, always) FROM stdin;
-public.messages	public_messages	conversation:{contact_id}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "delete", "event": "message:deleted", "payload": {"contactId": "{contactId}", "messageId": "{id}"}}, {"on": "update", "event": "message:status", "columns": ["status"], "payload": {"at": "{updated_at}", "status": "{status}", "contactId": "{contactId}", "messageId": "{id}"}}, {"on": "update", "event": "message:updated", "columns": ["id", "contact_id", "direction", "author", "body", "external_id", "metadata", "created_at"], "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id}	{contact_id}	{id,contact_id,direction,author,body,status,external_id,metadata,created_at,updated_at}	{}	camel	created_at	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'contact_id' as "contactId", after -> 'direction' as direction, after -> 'author' as author, after -> 'body' as body, after -> 'status' as status, after -> 'external_id' as "externalId", after -> 'metadata' as metadata, replace(after ->> 'created_at', '+00:00', 'Z') as "createdAt", replace(after ->> 'updated_at', '+00:00', 'Z') as "updatedAt") o)	2026-11-29 01:57:54.872324+00	{"code": {"delete": ["776", "e64da8f31e02f587179ffc21046af909"], "insert": ["776", "ba7327c137a577e1b18dd3f1ef9d6fca"], "update": ["776", "118e6427b655809ca6a9753b3607c4a7"]}, "types": {"id": "2950", "body": "25", "author": "25", "status": "25", "metadata": "3802", "direction": "25", "contact_id": "25", "created_at": "1184", "updated_at": "1184", "external_id": "25"}}	{"created_at": "instant", "updated_at": "instant"}	\N	\N	\N	\N	\N	\N	\N	[{"key": ["id"], "room": "conversation:{contact_id}", "order": ["createdAt", "id"], "columns": [{"column": "contact_id", "lookup": null, "is_plain": true, "placeholder": "contact_id"}], "key_sql": "after ->> 'id'", "lookups": [], "members": ["author", "body", "contactId", "createdAt", "direction", "externalId", "id", "metadata", "status", "updatedAt"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'contact_id' as \\"contactId\\", after -> 'direction' as direction, after -> 'author' as author, after -> 'body' as body, after -> 'status' as status, after -> 'external_id' as \\"externalId\\", after -> 'metadata' as metadata, replace(after ->> 'created_at', '+00:00', 'Z') as \\"createdAt\\", replace(after ->> 'updated_at', '+00:00', 'Z') as \\"updatedAt\\") o)", "room_sql": "'conversation:' || (after ->> 'contact_id')", "id_column": null, "belongs_sql": "true"}]	f	f	f
-public.conversations	public_conversations	inbox:all	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "update", "event": "message:new", "columns": ["last_message", "last_message_at", "unread"], "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "delete", "event": "message:deleted", "payload": {"contactId": "{contactId}", "messageId": "{contact_id}"}}]	($."last_message_at" != null)	{contact_id}	{}	{contact_id,last_message,last_message_at,unread,updated_at}	{}	camel	last_message_at	f	(select row_to_json(o.*) from (select after ->> 'contact_id' as id, after ->> 'contact_id' as "contactId", after -> 'last_message' as "lastMessage", replace(after ->> 'last_message_at', '+00:00', 'Z') as "lastMessageAt", after -> 'unread' as unread, replace(after ->> 'updated_at', '+00:00', 'Z') as "updatedAt") o)	2026-11-29 01:57:55.039876+00	{"code": {"delete": ["789", "a238a049cddc8682cd645a160c81ecbe"], "insert": ["789", "242403bf19efd7cd8c91dac92dab6080"], "update": ["789", "ee764074dc603a92ed6e2aac98487f24"]}, "types": {"unread": "23", "contact_id": "25", "updated_at": "1184", "last_message": "3802", "last_message_at": "1184"}}	{"updated_at": "instant", "last_message_at": "instant"}	\N	\N	\N	\N	\N	\N	\N	[{"key": ["id"], "room": "inbox:all", "order": ["lastMessageAt", "contactId"], "columns": [], "key_sql": "after ->> 'contact_id'", "lookups": [], "members": ["contactId", "id", "lastMessage", "lastMessageAt", "unread", "updatedAt"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'contact_id' as id, after ->> 'contact_id' as \\"contactId\\", after -> 'last_message' as \\"lastMessage\\", replace(after ->> 'last_message_at', '+00:00', 'Z') as \\"lastMessageAt\\", after -> 'unread' as unread, replace(after ->> 'updated_at', '+00:00', 'Z') as \\"updatedAt\\") o)", "room_sql": "'inbox:all'", "id_column": null, "belongs_sql": "(after @@ '($.\\"last_message_at\\" != null)') is true"}]	f	f	f
-public.wa	public_wa	conversation:{chat}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "delete", "event": "message:deleted", "payload": {"contactId": "{contactId}", "messageId": "{wa_id}"}}, {"on": "update", "event": "message:status", "columns": ["ack"], "payload": {"at": "{at}", "status": "{ack}", "contactId": "{contactId}", "messageId": "{wa_id}"}}]	\N	{wa_id}	{chat}	{wa_id,chat,ack,body,sent}	{}	camel	sent	f	(select row_to_json(o.*) from (select after ->> 'wa_id' as id, after ->> 'wa_id' as "waId", after ->> 'chat' as chat, coalesce('{"0": "sent", "1": "delivered", "2": "read"}'::jsonb -> (after ->> 'ack'), after -> 'ack') as ack, after -> 'body' as body, rowcast.zoned(after ->> 'sent', 'America/Bogota') as sent) o)	2026-11-29 01:57:55.106212+00	{"code": {"delete": ["791", "c25afb82416f77a574ae230150eed193"], "insert": ["791", "d8e48b29baa6240d67fd5e34ca1dbb99"], "update": ["791", "7ed20322139519595728c595dc608420"]}, "types": {"ack": "23", "body": "25", "chat": "25", "sent": "1114", "wa_id": "20"}}	{"sent": "local", "wa_id": "text"}	\N	{"ack": {"0": "sent", "1": "delivered", "2": "read"}}	\N	America/Bogota	\N	\N	\N	[{"key": ["id"], "room": "conversation:{chat}", "order": ["sent", "waId"], "columns": [{"column": "chat", "lookup": null, "is_plain": true, "placeholder": "chat"}], "key_sql": "after ->> 'wa_id'", "lookups": [], "members": ["ack", "body", "chat", "id", "sent", "waId"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'wa_id' as id, after ->> 'wa_id' as \\"waId\\", after ->> 'chat' as chat, coalesce('{\\"0\\": \\"sent\\", \\"1\\": \\"delivered\\", \\"2\\": \\"read\\"}'::jsonb -> (after ->> 'ack'), after -> 'ack') as ack, after -> 'body' as body, rowcast.zoned(after ->> 'sent', 'America/Bogota') as sent) o)", "room_sql": "'conversation:' || (after ->> 'chat')", "id_column": null, "belongs_sql": "true"}]	f	f	f
-public.letters	public_letters	conversation:{chat}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id,sent}	{chat}	{id,chat,body,sent}	{}	camel	sent	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat' as chat, after -> 'body' as body, replace(after ->> 'sent', '+00:00', 'Z') as sent) o)	2026-11-29 01:57:55.106212+00	{"code": {"insert": ["792", "c7f156f8fc8588fe52883d3edd3741e7"], "update": ["792", "c48e1548b9bb419c98be793fa1ea8e65"]}, "types": {"id": "20", "body": "25", "chat": "25", "sent": "1184"}}	{"id": "text", "sent": "instant"}	\N	\N	\N	\N	\N	\N	\N	[{"key": ["id", "sent"], "room": "conversation:{chat}", "order": ["sent", "id"], "columns": [{"column": "chat", "lookup": null, "is_plain": true, "placeholder": "chat"}], "key_sql": "concat_ws(':', after ->> 'id', replace(after ->> 'sent', '+00:00', 'Z'))", "lookups": [], "members": ["body", "chat", "id", "sent"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat' as chat, after -> 'body' as body, replace(after ->> 'sent', '+00:00', 'Z') as sent) o)", "room_sql": "'conversation:' || (after ->> 'chat')", "id_column": "id", "belongs_sql": "true"}]	t	f	f
-public.notes	public_notes	order:{chat.jid}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id}	{}	{id,chat_id,body}	{}	camel	id	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat_id' as "chatId", after -> 'body' as body) o)	2026-11-29 01:57:55.106212+00	{"code": {"insert": ["793", "4551dde5a473151d6403f8412b0300d7"], "update": ["793", "ceec141812c5831962e5f97810245939"]}, "types": {"id": "20", "body": "25", "chat_id": "20"}}	{"id": "text", "chat_id": "text"}	\N	\N	\N	\N	{"chat": {"key": ["id"], "row": [], "table": "public.chats", "types": ["bigint"], "column": ["chat_id"], "columns": {"jid": null}}}	\N	\N	[{"key": ["id"], "room": "order:{chat.jid}", "order": ["id"], "columns": [{"column": "jid", "lookup": "chat", "is_plain": true, "placeholder": "chat.jid"}], "key_sql": "after ->> 'id'", "lookups": [{"key": ["id"], "own": ["chat_id"], "join": "c.id = (r.after ->> 'chat_id')::bigint", "name": "chat", "table": "public.chats", "types": ["bigint"], "members": {"jid": "case when c.jid is distinct from null and pg_column_size(c.jid) <= 65536 then case when pg_typeof(c.jid)::oid < 16384 and pg_typeof(c.jid)::oid not in ('json'::regtype, 'json[]'::regtype) then to_jsonb(c.jid) else to_jsonb(format('%s', c.jid)) end end"}, "no_code": "c.relkind = 'r' and c.relfilenode = pg_relation_filenode(c.oid) and not exists (\\n      select from pg_attribute a join pg_type t on t.oid = a.atttypid\\n      where a.attrelid = c.oid and a.attname = any ('{id}') and t.oid >= 16384 and not (t.typtype = 'd' and t.typbasetype < 16384))\\n      and rowcast.plans_no_code(c.oid)"}], "members": ["body", "chatId", "id"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat_id' as \\"chatId\\", after -> 'body' as body) o)", "room_sql": "'order:' || (after -> 'chat' ->> 'jid')", "id_column": null, "belongs_sql": "true"}]	f	f	f
+public.messages	public_messages	conversation:{contact_id}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "delete", "event": "message:deleted", "payload": {"contactId": "{contactId}", "messageId": "{id}"}}, {"on": "update", "event": "message:status", "columns": ["status"], "payload": {"at": "{updated_at}", "status": "{status}", "contactId": "{contactId}", "messageId": "{id}"}}, {"on": "update", "event": "message:updated", "columns": ["id", "contact_id", "direction", "author", "body", "external_id", "metadata", "created_at"], "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id}	{contact_id}	{id,contact_id,direction,author,body,status,external_id,metadata,created_at,updated_at}	{}	camel	created_at	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'contact_id' as "contactId", after -> 'direction' as direction, after -> 'author' as author, after -> 'body' as body, after -> 'status' as status, after -> 'external_id' as "externalId", after -> 'metadata' as metadata, replace(after ->> 'created_at', '+00:00', 'Z') as "createdAt", replace(after ->> 'updated_at', '+00:00', 'Z') as "updatedAt") o)	2026-11-29 02:15:59.892261+00	{"code": {"delete": ["776", "e64da8f31e02f587179ffc21046af909"], "insert": ["776", "ba7327c137a577e1b18dd3f1ef9d6fca"], "update": ["776", "118e6427b655809ca6a9753b3607c4a7"]}, "types": {"id": "2950", "body": "25", "author": "25", "status": "25", "metadata": "3802", "direction": "25", "contact_id": "25", "created_at": "1184", "updated_at": "1184", "external_id": "25"}}	{"created_at": "instant", "updated_at": "instant"}	\N	\N	\N	\N	\N	\N	\N	[{"key": ["id"], "room": "conversation:{contact_id}", "order": ["createdAt", "id"], "columns": [{"column": "contact_id", "lookup": null, "is_plain": true, "placeholder": "contact_id"}], "key_sql": "after ->> 'id'", "lookups": [], "members": ["author", "body", "contactId", "createdAt", "direction", "externalId", "id", "metadata", "status", "updatedAt"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'contact_id' as \\"contactId\\", after -> 'direction' as direction, after -> 'author' as author, after -> 'body' as body, after -> 'status' as status, after -> 'external_id' as \\"externalId\\", after -> 'metadata' as metadata, replace(after ->> 'created_at', '+00:00', 'Z') as \\"createdAt\\", replace(after ->> 'updated_at', '+00:00', 'Z') as \\"updatedAt\\") o)", "room_sql": "'conversation:' || (after ->> 'contact_id')", "id_column": null, "belongs_sql": "true"}]	f	f	f
+public.conversations	public_conversations	inbox:all	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "update", "event": "message:new", "columns": ["last_message", "last_message_at", "unread"], "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "delete", "event": "message:deleted", "payload": {"contactId": "{contactId}", "messageId": "{contact_id}"}}]	($."last_message_at" != null)	{contact_id}	{}	{contact_id,last_message,last_message_at,unread,updated_at}	{}	camel	last_message_at	f	(select row_to_json(o.*) from (select after ->> 'contact_id' as id, after ->> 'contact_id' as "contactId", after -> 'last_message' as "lastMessage", replace(after ->> 'last_message_at', '+00:00', 'Z') as "lastMessageAt", after -> 'unread' as unread, replace(after ->> 'updated_at', '+00:00', 'Z') as "updatedAt") o)	2026-11-29 02:16:00.056004+00	{"code": {"delete": ["789", "a238a049cddc8682cd645a160c81ecbe"], "insert": ["789", "242403bf19efd7cd8c91dac92dab6080"], "update": ["789", "ee764074dc603a92ed6e2aac98487f24"]}, "types": {"unread": "23", "contact_id": "25", "updated_at": "1184", "last_message": "3802", "last_message_at": "1184"}}	{"updated_at": "instant", "last_message_at": "instant"}	\N	\N	\N	\N	\N	\N	\N	[{"key": ["id"], "room": "inbox:all", "order": ["lastMessageAt", "contactId"], "columns": [], "key_sql": "after ->> 'contact_id'", "lookups": [], "members": ["contactId", "id", "lastMessage", "lastMessageAt", "unread", "updatedAt"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'contact_id' as id, after ->> 'contact_id' as \\"contactId\\", after -> 'last_message' as \\"lastMessage\\", replace(after ->> 'last_message_at', '+00:00', 'Z') as \\"lastMessageAt\\", after -> 'unread' as unread, replace(after ->> 'updated_at', '+00:00', 'Z') as \\"updatedAt\\") o)", "room_sql": "'inbox:all'", "id_column": null, "belongs_sql": "(after @@ '($.\\"last_message_at\\" != null)') is true"}]	f	f	f
+public.wa	public_wa	conversation:{chat}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}, {"on": "delete", "event": "message:deleted", "payload": {"contactId": "{contactId}", "messageId": "{wa_id}"}}, {"on": "update", "event": "message:status", "columns": ["ack"], "payload": {"at": "{at}", "status": "{ack}", "contactId": "{contactId}", "messageId": "{wa_id}"}}]	\N	{wa_id}	{chat}	{wa_id,chat,ack,body,sent}	{}	camel	sent	f	(select row_to_json(o.*) from (select after ->> 'wa_id' as id, after ->> 'wa_id' as "waId", after ->> 'chat' as chat, coalesce('{"0": "sent", "1": "delivered", "2": "read"}'::jsonb -> (after ->> 'ack'), after -> 'ack') as ack, after -> 'body' as body, rowcast.zoned(after ->> 'sent', 'America/Bogota') as sent) o)	2026-11-29 02:16:00.122286+00	{"code": {"delete": ["791", "c25afb82416f77a574ae230150eed193"], "insert": ["791", "d8e48b29baa6240d67fd5e34ca1dbb99"], "update": ["791", "7ed20322139519595728c595dc608420"]}, "types": {"ack": "23", "body": "25", "chat": "25", "sent": "1114", "wa_id": "20"}}	{"sent": "local", "wa_id": "text"}	\N	{"ack": {"0": "sent", "1": "delivered", "2": "read"}}	\N	America/Bogota	\N	\N	\N	[{"key": ["id"], "room": "conversation:{chat}", "order": ["sent", "waId"], "columns": [{"column": "chat", "lookup": null, "is_plain": true, "placeholder": "chat"}], "key_sql": "after ->> 'wa_id'", "lookups": [], "members": ["ack", "body", "chat", "id", "sent", "waId"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'wa_id' as id, after ->> 'wa_id' as \\"waId\\", after ->> 'chat' as chat, coalesce('{\\"0\\": \\"sent\\", \\"1\\": \\"delivered\\", \\"2\\": \\"read\\"}'::jsonb -> (after ->> 'ack'), after -> 'ack') as ack, after -> 'body' as body, rowcast.zoned(after ->> 'sent', 'America/Bogota') as sent) o)", "room_sql": "'conversation:' || (after ->> 'chat')", "id_column": null, "belongs_sql": "true"}]	f	f	f
+public.letters	public_letters	conversation:{chat}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id,sent}	{chat}	{id,chat,body,sent}	{}	camel	sent	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat' as chat, after -> 'body' as body, replace(after ->> 'sent', '+00:00', 'Z') as sent) o)	2026-11-29 02:16:00.122286+00	{"code": {"insert": ["792", "c7f156f8fc8588fe52883d3edd3741e7"], "update": ["792", "c48e1548b9bb419c98be793fa1ea8e65"]}, "types": {"id": "20", "body": "25", "chat": "25", "sent": "1184"}}	{"id": "text", "sent": "instant"}	\N	\N	\N	\N	\N	\N	\N	[{"key": ["id", "sent"], "room": "conversation:{chat}", "order": ["sent", "id"], "columns": [{"column": "chat", "lookup": null, "is_plain": true, "placeholder": "chat"}], "key_sql": "concat_ws(':', after ->> 'id', replace(after ->> 'sent', '+00:00', 'Z'))", "lookups": [], "members": ["body", "chat", "id", "sent"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat' as chat, after -> 'body' as body, replace(after ->> 'sent', '+00:00', 'Z') as sent) o)", "room_sql": "'conversation:' || (after ->> 'chat')", "id_column": "id", "belongs_sql": "true"}]	t	f	f
+public.notes	public_notes	order:{chat.jid}	[{"on": "insert", "event": "message:new", "payload": {"message": "{row}", "contactId": "{contactId}"}}]	\N	{id}	{}	{id,chat_id,body}	{}	camel	id	f	(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat_id' as "chatId", after -> 'body' as body) o)	2026-11-29 02:16:00.122286+00	{"code": {"insert": ["793", "4551dde5a473151d6403f8412b0300d7"], "update": ["793", "ceec141812c5831962e5f97810245939"]}, "types": {"id": "20", "body": "25", "chat_id": "20"}}	{"id": "text", "chat_id": "text"}	\N	\N	\N	\N	{"chat": {"key": ["id"], "row": [], "table": "public.chats", "types": ["bigint"], "column": ["chat_id"], "columns": {"jid": null}}}	\N	\N	[{"key": ["id"], "room": "order:{chat.jid}", "order": ["id"], "columns": [{"column": "jid", "lookup": "chat", "is_plain": true, "placeholder": "chat.jid"}], "key_sql": "after ->> 'id'", "lookups": [{"key": ["id"], "own": ["chat_id"], "join": "c.id = (r.after ->> 'chat_id')::bigint", "name": "chat", "table": "public.chats", "types": ["bigint"], "members": {"jid": "case when c.jid is distinct from null and pg_column_size(c.jid) <= 65536 then case when pg_typeof(c.jid)::oid < 16384 and pg_typeof(c.jid)::oid not in ('json'::regtype, 'json[]'::regtype) then to_jsonb(c.jid) else to_jsonb(format('%s', c.jid)) end end"}, "no_code": "c.relkind = 'r' and c.relfilenode = pg_relation_filenode(c.oid) and not exists (\\n      select from pg_attribute a join pg_type t on t.oid = a.atttypid\\n      where a.attrelid = c.oid and a.attname = any ('{id}') and t.oid >= 16384 and not (t.typtype = 'd' and t.typbasetype < 16384))\\n      and rowcast.plans_no_code(c.oid)"}], "members": ["body", "chatId", "id"], "row_sql": "(select row_to_json(o.*) from (select after ->> 'id' as id, after ->> 'chat_id' as \\"chatId\\", after -> 'body' as body) o)", "room_sql": "'order:' || (after -> 'chat' ->> 'jid')", "id_column": null, "belongs_sql": "true"}]	f	f	f
 \.
 
 
@@ -7526,9 +7529,9 @@ public.notes	public_notes	order:{chat.jid}	[{"on": "insert", "event": "message:n
 --
 
 COPY rowcast.chat_migrations (version, description, installed_on, success, checksum, execution_time) FROM stdin;
-1	chat	2026-11-29 01:57:54.872324+00	t	\\xaa2624294df928a1685fef32bdb1b3bb37ffa407d1ef1747a71495d2ac089f104789e320ae2579279a57723eaafe2cbb	64362271
-2	webhook	2026-11-29 01:57:54.939187+00	t	\\x04c8e781614571c95f1e2885ca5bd125eb3fd011f43a3ea63837ba4f8d3e90cfbd898cf3d7b1bc8965eaa98a05987774	2028013
-3	inbox	2026-11-29 01:57:54.942514+00	t	\\x856573c27b2539e71d9b4cf38413606bf20a817b7d4b8cf74df11a960e1e9a814e4f21d076858ec9809ca0ea8f87c0d3	45470193
+1	chat	2026-11-29 02:15:59.892261+00	t	\\xaa2624294df928a1685fef32bdb1b3bb37ffa407d1ef1747a71495d2ac089f104789e320ae2579279a57723eaafe2cbb	60417185
+2	webhook	2026-11-29 02:15:59.955174+00	t	\\x04c8e781614571c95f1e2885ca5bd125eb3fd011f43a3ea63837ba4f8d3e90cfbd898cf3d7b1bc8965eaa98a05987774	2052670
+3	inbox	2026-11-29 02:15:59.958526+00	t	\\x6db208ed0c4564c9fd2a4f2c9bae9286e64f64d85a2c3d49446c095b453b9cc858ce70a7ba9d0219d831d8539869b283	45276834
 \.
 
 
@@ -7537,7 +7540,7 @@ COPY rowcast.chat_migrations (version, description, installed_on, success, check
 --
 
 COPY rowcast.epoch (only_row, value, system_identifier, timeline, database, recovered, pruned, relation, removed) FROM stdin;
-t	3055945004582913930	7713406818912557471	1	16798	{}	\N	16410	\N
+t	3131382875993165478	7713411479033693506	1	16798	{}	\N	16410	\N
 \.
 
 
@@ -7546,16 +7549,16 @@ t	3055945004582913930	7713406818912557471	1	16798	{}	\N	16410	\N
 --
 
 COPY rowcast.events (id, xid, at, room, event, data, source, sync, traceparent) FROM stdin;
-1	790	2026-11-29 01:57:55.111189+00	conversation:42	message:new	{"message":{"id":"00661609-f264-8fa4-921e-240e24ef0a56","contactId":"42","direction":"inbound","author":"Ana","body":"of before","status":"sent","externalId":null,"metadata":{},"createdAt":"2026-11-29T01:57:55.107637Z","updatedAt":"2026-11-29T01:57:55.107637Z"},"contactId":"42"}	public.messages	f	\N
-2	790	2026-11-29 01:57:55.111339+00	conversation:42	message:new	{"message":{"id":"00661609-f265-83de-bdc9-15e30127cee1","contactId":"42","direction":"outbound","author":"bot","body":"and its answer","status":"sent","externalId":null,"metadata":{},"createdAt":"2026-11-29T01:57:55.10782Z","updatedAt":"2026-11-29T01:57:55.10782Z"},"contactId":"42"}	public.messages	f	\N
-3	790	2026-11-29 01:57:55.114492+00	conversation:42	message:status	{"at":"2026-11-29T01:57:55.112032Z","status":"delivered","contactId":"42","messageId":"00661609-f265-83de-bdc9-15e30127cee1"}	public.messages	f	\N
-4	790	2026-11-29 01:57:55.171901+00	conversation:7	message:new	{"message":{"id":"844197938335842305","waId":"844197938335842305","chat":"7","ack":"sent","body":"of before","sent":"2026-11-29T06:57:55.106212Z"},"contactId":"7"}	public.wa	f	\N
-5	790	2026-11-29 01:57:55.173205+00	conversation:7	message:status	{"at":"2026-11-29T01:57:55.173195Z","status":"delivered","contactId":"7","messageId":"844197938335842305"}	public.wa	f	\N
-6	790	2026-11-29 01:57:55.200782+00	conversation:8	message:new	{"message":{"id":"1","chat":"8","body":"of before","sent":"2026-01-02T00:00:00Z"},"contactId":"8"}	public.letters	f	\N
-7	790	2026-11-29 01:57:55.231641+00	order:9	message:new	{"message":{"id":"1","chatId":"1","body":"of before"},"contactId":"9"}	public.notes	f	\N
-8	790	2026-11-29 01:57:55.231948+00	conversation:42	note	{"n": 1}	\N	f	\N
-9	790	2026-11-29 01:57:55.232502+00	rowcast:revocations	revoked	{"subject" : "user-7", "issuer" : null, "room" : "conversation:42", "at" : 1795917475, "reason" : null}	rowcast.revoke	t	\N
-10	790	2026-11-29 01:57:55.234646+00	inbox:all	message:new	{"message":{"id":"42","contactId":"42","lastMessage":{"id": "00661609-f265-83de-bdc9-15e30127cee1", "body": "and its answer", "author": "bot", "status": "delivered", "direction": "outbound"},"lastMessageAt":"2026-11-29T01:57:55.10782Z","unread":1,"updatedAt":"2026-11-29T01:57:55.233915Z"},"contactId":"all"}	public.conversations	t	\N
+1	790	2026-11-29 02:16:00.12871+00	conversation:42	message:new	{"message":{"id":"0066160d-fd25-8966-81e8-6e582b133c68","contactId":"42","direction":"inbound","author":"Ana","body":"of before","status":"sent","externalId":null,"metadata":{},"createdAt":"2026-11-29T02:16:00.124443Z","updatedAt":"2026-11-29T02:16:00.124443Z"},"contactId":"42"}	public.messages	f	\N
+2	790	2026-11-29 02:16:00.128873+00	conversation:42	message:new	{"message":{"id":"0066160d-fd25-8f38-8519-2877d51c1791","contactId":"42","direction":"outbound","author":"bot","body":"and its answer","status":"sent","externalId":null,"metadata":{},"createdAt":"2026-11-29T02:16:00.124757Z","updatedAt":"2026-11-29T02:16:00.124757Z"},"contactId":"42"}	public.messages	f	\N
+3	790	2026-11-29 02:16:00.132323+00	conversation:42	message:status	{"at":"2026-11-29T02:16:00.129668Z","status":"delivered","contactId":"42","messageId":"0066160d-fd25-8f38-8519-2877d51c1791"}	public.messages	f	\N
+4	790	2026-11-29 02:16:00.192715+00	conversation:7	message:new	{"message":{"id":"844197938335842305","waId":"844197938335842305","chat":"7","ack":"sent","body":"of before","sent":"2026-11-29T07:16:00.122286Z"},"contactId":"7"}	public.wa	f	\N
+5	790	2026-11-29 02:16:00.194144+00	conversation:7	message:status	{"at":"2026-11-29T02:16:00.194132Z","status":"delivered","contactId":"7","messageId":"844197938335842305"}	public.wa	f	\N
+6	790	2026-11-29 02:16:00.222139+00	conversation:8	message:new	{"message":{"id":"1","chat":"8","body":"of before","sent":"2026-01-02T00:00:00Z"},"contactId":"8"}	public.letters	f	\N
+7	790	2026-11-29 02:16:00.253756+00	order:9	message:new	{"message":{"id":"1","chatId":"1","body":"of before"},"contactId":"9"}	public.notes	f	\N
+8	790	2026-11-29 02:16:00.254036+00	conversation:42	note	{"n": 1}	\N	f	\N
+9	790	2026-11-29 02:16:00.254655+00	rowcast:revocations	revoked	{"subject" : "user-7", "issuer" : null, "room" : "conversation:42", "at" : 1795918560, "reason" : null}	rowcast.revoke	t	\N
+10	790	2026-11-29 02:16:00.256898+00	inbox:all	message:new	{"message":{"id":"42","contactId":"42","lastMessage":{"id": "0066160d-fd25-8f38-8519-2877d51c1791", "body": "and its answer", "author": "bot", "status": "delivered", "direction": "outbound"},"lastMessageAt":"2026-11-29T02:16:00.124757Z","unread":1,"updatedAt":"2026-11-29T02:16:00.256124Z"},"contactId":"all"}	public.conversations	t	\N
 \.
 
 
@@ -7580,28 +7583,28 @@ COPY rowcast.inbox_uncounted (contact_id) FROM stdin;
 --
 
 COPY rowcast.migrations (version, description, installed_on, success, checksum, execution_time) FROM stdin;
-1	outbox	2026-11-29 01:57:54.805339+00	t	\\x7144d351d6ac02252b71eee577ac7b015c1200e73d1129ee395e5593df4392d8684322dfb5c9a5ff58cb340d37676c27	6247668
-2	epoch	2026-11-29 01:57:54.815609+00	t	\\x7f6049ca7e880b20d0c8b70ccf233afa1c237306e92eb58c6d93272c19d2ae8b2ac8341e231e906bbf019877b944e416	2901055
-3	secret	2026-11-29 01:57:54.819262+00	t	\\x4814df5c13ff08d7b04045bc7bb5db919a3d148441296274280f9466fbae11c78578b8a8b200be847755d106ff4432ed	1690890
-4	sessions	2026-11-29 01:57:54.821602+00	t	\\x7d2fd89eb93642a55a3d6797160b480a1de77dac12b21915b195b428dda6abfc178ce70a12a585814761061539c9ba78	2003787
-5	attached	2026-11-29 01:57:54.824447+00	t	\\xa34bd31e460837c05bce157a503de8dd4fc8a871a995cdaef3b570c167e4135a1e9a219f45519571a1747ca393abbf89	1967874
-6	template	2026-11-29 01:57:54.827078+00	t	\\x4a7bc3f08d88241f891d4e4f3ce74c9e47b3434e5f6958ff217d65d4f087af51fe916d60162883fe6697f9e61913b812	714244
-7	values	2026-11-29 01:57:54.828283+00	t	\\x0fc6ee58cc16b42a25f29ed00325da12d5863cfbb01e80cf70268a1faade9020e3aa10156e92ee3ea1c006f9c4c840c8	1828626
-8	unusual	2026-11-29 01:57:54.830678+00	t	\\x159a58dcc3d8de48f6e81c3612589f3cacba5cf8b20a3dad586e3446482ec9c9a1422938c669cd2ee311f356e8528cbc	2806243
-9	lookups	2026-11-29 01:57:54.83405+00	t	\\xf7a0301423a0123108a8b0c2e3283e44397369c76a4584f04f45b2f53cd9d5f646e83fd79fb94419e969f2e83e62c113	2026230
-10	rooms	2026-11-29 01:57:54.836652+00	t	\\xb6dd351fe7e1d7de067053cb1700a149a66c0f79368ae99bad3a70037d5f53ac62c32177f739fc23fdfed0d0ba29e6d6	1076354
-11	capture	2026-11-29 01:57:54.83832+00	t	\\x59fae756f63da8f1f8fc968bfb9e69b513e008e75a72902d7bf4c493daddfb8ae3b1de30d71cf20a367d740170cdec2c	1654086
-12	trees	2026-11-29 01:57:54.84057+00	t	\\x1331fe0629a2797db01f1804598aa5e533c85e7a5eec6480ca3a0fe4e1ff3bb2ffc7ddceb3ab73e1b612774397fb02db	1149043
-13	check	2026-11-29 01:57:54.842304+00	t	\\x628d0bb7762aaf98a755b4bb15991349544125cd0ce5d7ce062cc31a128a31ad5bff473a444f4186d50a85232b5d5ac4	1615207
-14	define	2026-11-29 01:57:54.844519+00	t	\\xbdc9bd9a93f5c471d855c548a068bdc76749491b72ed250ac8f0a058c251c7ec600e49e6b9ea437e72d97f70d359947c	1513756
-15	doubts	2026-11-29 01:57:54.846665+00	t	\\xd092817463f2bab89c137265f9cee204fbf740e731a6f0c1af8541b5d63556e8c7bf9ad0eae84c9905d77930561c88b9	1013070
-16	attach	2026-11-29 01:57:54.848282+00	t	\\x89d7e004fa1da1dd4902c0f3bef043957e0f6faa4ef5c3c5871fa62cb9d5edf02ea65fdaeff878d3a0b9612044f91820	915495
-17	sources	2026-11-29 01:57:54.849808+00	t	\\x2a152b6f849f9d56c7ff1681054aa5518902b4e8d1bcda51e2b89aad077172ecd8c2d59199a1263d960e4004d8e30dfe	10731628
-18	preview	2026-11-29 01:57:54.861522+00	t	\\x5ffd895748f8f2d2e203d964b962ab9fe0bf737bb12e06767daceef17a1ea41e64d102062d03f12b1d956f894fa6a83b	866682
-19	emit	2026-11-29 01:57:54.863088+00	t	\\x462e28576a630c3d906bc50440f2f87633a3e9269b022bb1dab0f50e0879c5f0f960b754f18a811732d0a3f8b7a3b0cf	503911
-20	policy	2026-11-29 01:57:54.864233+00	t	\\x57a727789f34476a188dcb35a7aa2c23a685821b4b633360da43849ee1fdd2044dabddb66de75eef786ba70ca38470dc	2427309
-21	whatsapp	2026-11-29 01:57:54.867324+00	t	\\x1c62d25c7ce77444e01fc40199c877dd550c12d8448baf9cd5516bc6364cbcfa1e249fd2ffdf11c452bb26ad840fe4a2	998409
-22	presence	2026-11-29 01:57:54.86902+00	t	\\xc482830592e1df21c0f53780f986314d973b07af0a28b4b9a05c2fa5e6591551e28748472c640a62922453b1e18f7be5	2143546
+1	outbox	2026-11-29 02:15:59.822574+00	t	\\x7144d351d6ac02252b71eee577ac7b015c1200e73d1129ee395e5593df4392d8684322dfb5c9a5ff58cb340d37676c27	2833974
+2	epoch	2026-11-29 02:15:59.828025+00	t	\\x7f6049ca7e880b20d0c8b70ccf233afa1c237306e92eb58c6d93272c19d2ae8b2ac8341e231e906bbf019877b944e416	2819092
+3	secret	2026-11-29 02:15:59.831588+00	t	\\x4814df5c13ff08d7b04045bc7bb5db919a3d148441296274280f9466fbae11c78578b8a8b200be847755d106ff4432ed	1830759
+4	sessions	2026-11-29 02:15:59.834046+00	t	\\x7d2fd89eb93642a55a3d6797160b480a1de77dac12b21915b195b428dda6abfc178ce70a12a585814761061539c9ba78	2126370
+5	attached	2026-11-29 02:15:59.836992+00	t	\\xa34bd31e460837c05bce157a503de8dd4fc8a871a995cdaef3b570c167e4135a1e9a219f45519571a1747ca393abbf89	2065359
+6	template	2026-11-29 02:15:59.839748+00	t	\\x4a7bc3f08d88241f891d4e4f3ce74c9e47b3434e5f6958ff217d65d4f087af51fe916d60162883fe6697f9e61913b812	788235
+7	values	2026-11-29 02:15:59.841091+00	t	\\x0fc6ee58cc16b42a25f29ed00325da12d5863cfbb01e80cf70268a1faade9020e3aa10156e92ee3ea1c006f9c4c840c8	1857529
+8	unusual	2026-11-29 02:15:59.843516+00	t	\\x159a58dcc3d8de48f6e81c3612589f3cacba5cf8b20a3dad586e3446482ec9c9a1422938c669cd2ee311f356e8528cbc	2913733
+9	lookups	2026-11-29 02:15:59.847016+00	t	\\xf7a0301423a0123108a8b0c2e3283e44397369c76a4584f04f45b2f53cd9d5f646e83fd79fb94419e969f2e83e62c113	1881805
+10	rooms	2026-11-29 02:15:59.849524+00	t	\\xb6dd351fe7e1d7de067053cb1700a149a66c0f79368ae99bad3a70037d5f53ac62c32177f739fc23fdfed0d0ba29e6d6	1011217
+11	capture	2026-11-29 02:15:59.851131+00	t	\\x59fae756f63da8f1f8fc968bfb9e69b513e008e75a72902d7bf4c493daddfb8ae3b1de30d71cf20a367d740170cdec2c	1689569
+12	trees	2026-11-29 02:15:59.853607+00	t	\\x1331fe0629a2797db01f1804598aa5e533c85e7a5eec6480ca3a0fe4e1ff3bb2ffc7ddceb3ab73e1b612774397fb02db	1297895
+13	check	2026-11-29 02:15:59.856141+00	t	\\x628d0bb7762aaf98a755b4bb15991349544125cd0ce5d7ce062cc31a128a31ad5bff473a444f4186d50a85232b5d5ac4	1394990
+14	define	2026-11-29 02:15:59.858534+00	t	\\xbdc9bd9a93f5c471d855c548a068bdc76749491b72ed250ac8f0a058c251c7ec600e49e6b9ea437e72d97f70d359947c	1580276
+15	doubts	2026-11-29 02:15:59.861151+00	t	\\xd092817463f2bab89c137265f9cee204fbf740e731a6f0c1af8541b5d63556e8c7bf9ad0eae84c9905d77930561c88b9	1172348
+16	attach	2026-11-29 02:15:59.863355+00	t	\\x89d7e004fa1da1dd4902c0f3bef043957e0f6faa4ef5c3c5871fa62cb9d5edf02ea65fdaeff878d3a0b9612044f91820	1075353
+17	sources	2026-11-29 02:15:59.86545+00	t	\\x2a152b6f849f9d56c7ff1681054aa5518902b4e8d1bcda51e2b89aad077172ecd8c2d59199a1263d960e4004d8e30dfe	11287527
+18	preview	2026-11-29 02:15:59.878182+00	t	\\x5ffd895748f8f2d2e203d964b962ab9fe0bf737bb12e06767daceef17a1ea41e64d102062d03f12b1d956f894fa6a83b	1078598
+19	emit	2026-11-29 02:15:59.880336+00	t	\\x462e28576a630c3d906bc50440f2f87633a3e9269b022bb1dab0f50e0879c5f0f960b754f18a811732d0a3f8b7a3b0cf	732111
+20	policy	2026-11-29 02:15:59.88211+00	t	\\x57a727789f34476a188dcb35a7aa2c23a685821b4b633360da43849ee1fdd2044dabddb66de75eef786ba70ca38470dc	2671943
+21	whatsapp	2026-11-29 02:15:59.885893+00	t	\\x1c62d25c7ce77444e01fc40199c877dd550c12d8448baf9cd5516bc6364cbcfa1e249fd2ffdf11c452bb26ad840fe4a2	1210755
+22	presence	2026-11-29 02:15:59.888345+00	t	\\xc482830592e1df21c0f53780f986314d973b07af0a28b4b9a05c2fa5e6591551e28748472c640a62922453b1e18f7be5	2447202
 \.
 
 
@@ -7634,7 +7637,7 @@ COPY rowcast.presence_servers (server, pid, alive_until, version, complete_from)
 --
 
 COPY rowcast.revocations (subject, issuer, room, revoked_at, reason) FROM stdin;
-user-7	\N	conversation:42	2026-11-29 01:57:55.232038+00	\N
+user-7	\N	conversation:42	2026-11-29 02:16:00.254125+00	\N
 \.
 
 
@@ -7643,7 +7646,7 @@ user-7	\N	conversation:42	2026-11-29 01:57:55.232038+00	\N
 --
 
 COPY rowcast.sessions (pid_hash, identity, owner, rooms, last_sent_offset, complete_to_offset, updated_at, ended_at, counted_for) FROM stdin;
-\\x79e2f1384e048e70a52b71471912ff75	anonymous	1751141587945089752	{"conversation:42": ["AQIAngYAtCI_c6V4k08"]}	AQIAngYAtCI_c6V4k08	AQIAngYAtCI_c6V4k08	2026-11-29 01:57:55.456024+00	2026-11-29 01:57:55.456024+00	\\xa15c9f518da60f6e69e3d5c2f986dc42
+\\xee5e1e5e68fa1d27ac1bda8d99d499a6	anonymous	-4411898158495382693	{"conversation:42": ["AQIAngYAsZVA4HaTFVM"]}	AQIAngYAsZVA4HaTFVM	AQIAoQYAAIPNQIcrthM	2026-11-29 02:16:00.485478+00	2026-11-29 02:16:00.485478+00	\\xa15c9f518da60f6e69e3d5c2f986dc42
 \.
 
 
@@ -9402,10 +9405,10 @@ REVOKE ALL ON FUNCTION rowcast.sets_style(definition rowcast.attached) FROM PUBL
 
 
 --
--- Name: FUNCTION settle_conversations(most integer, OUT settled bigint, OUT failed bigint, OUT problem text); Type: ACL; Schema: rowcast; Owner: postgres
+-- Name: FUNCTION settle_conversations(most integer); Type: ACL; Schema: rowcast; Owner: postgres
 --
 
-REVOKE ALL ON FUNCTION rowcast.settle_conversations(most integer, OUT settled bigint, OUT failed bigint, OUT problem text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION rowcast.settle_conversations(most integer) FROM PUBLIC;
 
 
 --
