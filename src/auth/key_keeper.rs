@@ -153,7 +153,7 @@ impl KeyKeeper {
             tracing::info!(
                 keys,
                 algorithms,
-                "tokens are verified with {keys} keys ({algorithms})"
+                "keys that tokens are verified with: {keys} ({algorithms})"
             );
             set = Arc::new(read);
         }

@@ -94,6 +94,11 @@ fn claims(jwt: Option<&Jwt>, args: &TokenArgs) -> anyhow::Result<Map<String, Val
     }
     claims.insert("sub".to_owned(), json!(subject));
     if !args.rooms.is_empty() {
+        for room in args.rooms.iter().filter(|room| is_like_a_list(room)) {
+            eprintln!(
+                "rowcast: warning: --rooms {room:?} is one room of that name; give --rooms once for each room"
+            );
+        }
         claims.insert("rooms".to_owned(), json!(args.rooms));
     }
     let settings = [
@@ -106,6 +111,12 @@ fn claims(jwt: Option<&Jwt>, args: &TokenArgs) -> anyhow::Result<Map<String, Val
         }
     }
     Ok(claims)
+}
+
+/// Whether this is "conversation:1,conversation:2": a name that a room may have, and hardly has.
+fn is_like_a_list(room: &str) -> bool {
+    room.split_once(',')
+        .is_some_and(|(_, rest)| rest.contains(':'))
 }
 
 /// Why the server would not let the bearer of a token in.

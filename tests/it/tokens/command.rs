@@ -49,6 +49,18 @@ async fn a_token_that_was_made_lets_its_bearer_in() {
     assert_eq!(life, 7200);
 }
 
+/// `rowcast attach` takes several rooms in one argument; a room of such a name may be meant all the same.
+#[tokio::test]
+async fn a_list_that_is_one_room_is_warned_of() {
+    let made = async |rooms: &str| {
+        let launch = command(&SECRETS).arg("--sub=user-7");
+        launch.arg(&format!("--rooms={rooms}")).succeed().await
+    };
+    let said = made("inbox:7,conversation:7/*").await.stderr;
+    assert!(said.contains("--rooms once for each room"), "{said}");
+    assert_eq!(made("conversation:a,b").await.stderr, "");
+}
+
 #[tokio::test]
 async fn a_token_is_checked_as_the_server_would() {
     let good = token(claims("user-7")).await;
