@@ -50,7 +50,12 @@ impl Relayed {
         let before = self.trial.server.metric(messages, applied).await;
         self.trial.flows().await;
         let server = &self.trial.server;
-        server.counted(messages, applied, before + 10.0).await;
+        // One that was cut off connects anew first.
+        until_for(Duration::from_secs(30), "an edge to be told", async || {
+            let told = server.metric(messages, applied).await;
+            (told >= before + 10.0).then_some(())
+        })
+        .await;
     }
 }
 

@@ -9,11 +9,12 @@ use tokio::sync::watch;
 
 use crate::config::{Login, RelayUrl};
 
-const CONNECT_PATIENCE: Duration = Duration::from_secs(2);
+/// Who waits reads by itself meanwhile, so it is tried again soon: an attempt that began while the network was away may hang until then.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(1);
 /// Two pings that are not answered end the connection.
 const PING_PAUSE: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// Messages that may wait to be heard.
 const MOST_WAITING: usize = 4_096;
 
