@@ -6,8 +6,8 @@
 --            the view the moment Postgres ends the connection, and whoever lives removes them. Behind a pooler, where a session keeps no
 --            lock, a server lives until alive_until, which it moves on.
 --            A server that connects anew is another one, with another number, and writes all of its rows again.
--- Cost:      none for writers of events, and none at all with ROWCAST_PRESENCE=off. With it on, at most ten statements a second and server,
---            however many clients come and go. The tables are unlogged: nothing of it goes into the write-ahead log, a crash of Postgres
+-- Cost:      none for writers of events, and none at all with ROWCAST_PRESENCE=off. With it on, at most ten writes a second and server,
+--            however many clients come and go, and some short reads. The tables are unlogged: nothing of it goes into the write-ahead log, a crash of Postgres
 --            empties them, a standby has none of it.
 -- Rights:    nothing is granted; docs/sql.md lists what a server's role needs, and who reads the view.
 

@@ -9,7 +9,7 @@
 --
 -- Guarantee: once its notes are settled, a row of public.conversations is what its messages say, whoever writes them at the same time. Unread is
 --            what came in and has another status than "read". A conversation without messages has no row. No error of the inbox fails a
---            writer. A commit waits for other commits that touch its conversations, 100 ms at most, and never in a circle.
+--            writer. A commit waits for other commits that touch its conversations, 100 ms at most for each, and never in a circle.
 --            A table public.conversations of somebody else's is left alone; then there is no inbox.
 -- Cost:      docs/sql.md, "The inbox", has figures. What is there already is counted afterwards, by whoever settles.
 -- Rights:    needs CREATE on schema public. The functions run as their owner with a fixed search_path; execute is revoked from public. Who reads

@@ -150,11 +150,26 @@ impl PresenceKeeper {
                         tables.live_on().await?;
                     }
                     if self.look(tables, known).await? {
-                        tables.remove_ended().await?;
+                        self.remove_ended(tables, outage).await?;
                     }
                 }
             }
         }
+    }
+
+    /// Removes what servers that have ended have left. Where Postgres refuses that, such as by a trigger of somebody's, this server's own
+    /// rows stay as they are, and it is tried again in the next round: to begin anew would add to what can't be removed.
+    async fn remove_ended(
+        &self,
+        tables: &mut PresenceTables,
+        outage: &mut Outage,
+    ) -> Result<(), PresenceError> {
+        match tables.remove_ended().await {
+            Ok(()) => self.checks.pass(Check::Presence, FoundBy::Operation),
+            Err(error) if error.is_refused() => self.note_failure(&error, outage),
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     /// Writes whatever has changed.

@@ -97,7 +97,7 @@ const RELEASED: [(&str, &str); 25] = [
     ),
     (
         "0022_presence.sql",
-        "7b973a853ac3be24b180f23b8f49c67ea0adf388d1b8b245df46ffceda3ff2e3",
+        "b17b3bdcd00bdc67236558ba7c27e3dc1c15060f9ed5ab7f26e6a4abdfaa6538",
     ),
     (
         "chat/0001_chat.sql",
@@ -109,7 +109,7 @@ const RELEASED: [(&str, &str); 25] = [
     ),
     (
         "chat/0003_inbox.sql",
-        "90610e7032fb1e446d868515f19bcaad764a3681b293288e4d17a4994c16dac8",
+        "07e6f6e06fa8acdb3aba5bfd55d07daa97bc306ff52d7d5bcae5b166a48f1eae",
     ),
 ];
 

@@ -209,6 +209,28 @@ async fn a_crowd_is_told_by_lists_and_not_one_by_one() {
     assert_eq!(told(&ana)[103..], ["leave s2"]);
 }
 
+/// Whoever has not the whole list can't keep it by changes.
+#[tokio::test]
+async fn a_list_that_has_no_place_for_long_names_comes_anew() {
+    let mut scene = Scene::new();
+    let ana = scene.watcher(1, "ana");
+    scene.nobody_elsewhere();
+    let long: Vec<_> = (2..=40)
+        .map(|id| scene.client(id, &format!("{id:01000}")))
+        .collect();
+    for fake in &long {
+        scene.join(fake).expect("joined");
+    }
+    scene.work();
+    assert_eq!(told(&ana)[33..], ["33 of 40"], "after a list and 32 joins");
+    for fake in &long[10..] {
+        scene.hub.remove(&fake.subscriber);
+    }
+    scene.work();
+    scene.pass(Duration::from_secs(5));
+    assert_eq!(told(&ana)[34..], ["11 of 11"]);
+}
+
 #[tokio::test]
 async fn one_that_reads_nothing_is_cut() {
     let mut scene = Scene::new();

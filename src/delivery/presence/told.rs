@@ -100,6 +100,11 @@ impl ToldRoom {
         self.told.len()
     }
 
+    /// How long their names are together.
+    pub(super) fn bytes(&self) -> usize {
+        self.told.keys().map(|subject| subject.len()).sum()
+    }
+
     /// Those that were told to be there, who came first before others: `most` of them at most.
     pub(super) fn first(&self, most: usize) -> Vec<(&Subject, Since)> {
         let mut all: Vec<_> = self.told.iter().map(|(who, since)| (who, *since)).collect();

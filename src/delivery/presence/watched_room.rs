@@ -1,7 +1,8 @@
 //! A room that somebody watches: who watches it, and what they are sent.
 //!
-//! A room of few subjects is told one by one. One of more than [`MOST`] is crowded: each change would go to everybody, so its watchers
-//! get the list anew instead, at most once in [`CROWD_PAUSE`], with the count of all and those who came first.
+//! A room of few subjects is told one by one. One whose list has no place for all of them, because they are more than [`MOST`] or have more
+//! than [`MOST_BYTES`], is crowded: its watchers get the list anew instead, at most once in [`CROWD_PAUSE`], with the count of all and those
+//! who came first.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -109,7 +110,7 @@ impl WatchedRoom {
             self.tell(hub, room, name::PRESENCE_LEAVE, &subject, since);
         }
         let is_due = |told: Instant| now >= told + CROWD_PAUSE;
-        let is_over = self.told.len() <= MOST;
+        let is_over = !self.is_crowded();
         if self.crowd_changed && (is_over || self.crowd_told.is_none_or(is_due)) {
             self.crowd_changed = false;
             self.crowd_told = (!is_over).then_some(now);
@@ -133,6 +134,10 @@ impl WatchedRoom {
         self.watchers() > 0
     }
 
+    fn is_crowded(&self) -> bool {
+        self.told.len() > MOST || self.told.bytes() > MOST_BYTES
+    }
+
     fn watchers(&self) -> usize {
         self.watchers.len() + self.waiting.len()
     }
@@ -141,7 +146,7 @@ impl WatchedRoom {
         if !self.is_known {
             return;
         }
-        if self.told.len() > MOST || self.crowd_changed || self.crowd_told.is_some() {
+        if self.is_crowded() || self.crowd_changed || self.crowd_told.is_some() {
             self.crowd_changed = true;
             return;
         }

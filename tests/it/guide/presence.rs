@@ -48,6 +48,16 @@ async fn triggers_know_who_looks_and_who_has_left() {
             .await,
         "conversation:42"
     );
+    // As two leave together, and as a server clears up after one that crashed.
+    scene
+        .database
+        .run(
+            "insert into rowcast.presence_of_servers (server, id, room, subject, connections, since, version)
+                select 7, n, 'conversation:44', n::text, 1, now(), 1 from generate_series(1, 2) n;
+             delete from rowcast.presence_of_servers where server = 7;
+             delete from left_rooms where room = 'conversation:44'",
+        )
+        .await;
     let later = later.trim().trim_end_matches(';');
     let taken =
         format!("with taken as ({later}) select coalesce(string_agg(room, ' '), '') from taken");

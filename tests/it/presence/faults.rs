@@ -172,3 +172,43 @@ async fn behind_a_pooler_a_server_lives_by_its_word() {
     let left = ana.event_for(LEAVE, "presence:leave").await;
     assert_eq!(left.payload()["subject"], "ben");
 }
+
+/// A trigger of somebody's refuses to let go of what a server has left that was killed.
+#[tokio::test]
+async fn what_cannot_be_cleared_up_takes_no_presence_along() {
+    let scene = Scene::with(&guarded()).await;
+    let (_ana, _) = watcher(&scene.stock, scene.server.address(), "ana").await;
+    sql_says(&scene.database, "ana 1").await;
+    let servers =
+        "select string_agg(server::text, ' ') from rowcast.presence_servers where server <> 7";
+    let own = scene.database.value(servers).await;
+    scene
+        .database
+        .run(
+            "create function keep() returns trigger language plpgsql as $$begin raise exception 'they stay'; end$$;
+             create trigger keep before delete on rowcast.presence_of_servers for each row when (old.server = 7) execute function keep();
+             insert into rowcast.presence_of_servers (server, id, room, subject, connections, since, version)
+                values (7, 1, 'conversation:42', 'eve', 1, now(), 1);
+             insert into rowcast.presence_servers (server, version) values (7, 1)",
+        )
+        .await;
+    let told = async |what: &str, is_told: bool| {
+        until_for(Duration::from_secs(20), what.to_owned(), async || {
+            let ready = scene.server.get("/readyz").await;
+            (ready.body.contains("they stay") == is_told).then_some(())
+        })
+        .await;
+    };
+    told("readiness to say so", true).await;
+    let (_ben, _) = watcher(&scene.stock, scene.server.address(), "ben").await;
+    sql_says(&scene.database, "ana 1, ben 1").await;
+    assert_eq!(scene.database.value(servers).await, own, "it began anew");
+    scene
+        .database
+        .run("drop trigger keep on rowcast.presence_of_servers")
+        .await;
+    told("readiness to be mended", false).await;
+    let left = "select count(*) from rowcast.presence_servers where server = 7";
+    assert_eq!(scene.database.value(left).await, "0");
+    assert_eq!(scene.database.value(servers).await, own, "it began anew");
+}
