@@ -276,11 +276,18 @@ async fn who_connects_and_disconnects_without_end_is_cut() {
         for packet in flood.iter().cycle().take(200) {
             socket.text(packet).await;
         }
-        assert_eq!(socket.closed().await, Some(1008), "{flood:?}");
+        // Whoever left by itself, and speaks on, may be let go before it is cut.
+        let codes = if flood[0] == "41" {
+            &[1008, 1005][..]
+        } else {
+            &[1008]
+        };
+        let code = socket.closed().await.expect("a code");
+        assert!(codes.contains(&code), "{flood:?}: {code}");
     }
     scene
         .server
-        .counted("rowcast_limits_total", &["ate"], 3.0)
+        .counted("rowcast_limits_total", &["ate"], 2.0)
         .await;
 }
 
