@@ -28,7 +28,6 @@ use crate::insert;
 use crate::process;
 use crate::report::{Combine, Figure};
 use crate::server::{Contender, Programs};
-use crate::table::Goal;
 use crate::tally::Tally;
 
 const CLIENTS: u32 = 200;
@@ -112,10 +111,7 @@ pub(crate) async fn measure(
     pool.close().await;
     cluster.remove(database).await?;
 
-    let mut tally = Tally::default();
-    for client in &heard {
-        tally.add(client.room, ROOMS, rows, &client.deliveries);
-    }
+    let tally = Tally::of(&heard, ROOMS, rows);
     let measured =
         parts
             .into_iter()
@@ -293,15 +289,8 @@ impl Outcome {
             median("p99, times that without them", times, 2);
             median("the server's memory, MB", measured.rss_mb, 0);
         }
-        let none = |what, value: u64| {
-            Figure::new(what, value as f64, 0, Combine::Sum).goal(Goal::AtMost(0.0))
-        };
-        figures.push(none("attacks: lost", self.tally.lost));
-        figures.push(none(
-            "attacks: doubled or in the wrong room",
-            self.tally.too_much(),
-        ));
-        figures.push(none("attacks: clients cut off", self.cut_off));
+        figures.extend(self.tally.figures("attacks"));
+        figures.push(Figure::none("attacks: clients cut off", self.cut_off));
         figures
     }
 }

@@ -111,12 +111,7 @@ pub(crate) async fn paced_until(
             Ok::<_, sqlx::Error>(written)
         });
     }
-    let mut all = Vec::new();
-    while let Some(written) = writers.join_next().await {
-        all.extend(written?.context("an insert failed")?);
-    }
-    all.sort_unstable_by_key(|written| written.row);
-    Ok(all)
+    all_in_order(writers).await
 }
 
 /// Inserts those rows at that rate in transactions of `at_once` rows, row by row into the next room, and returns them in order.
@@ -160,6 +155,11 @@ pub(crate) async fn paced_batches(
             Ok::<_, sqlx::Error>(written)
         });
     }
+    all_in_order(writers).await
+}
+
+/// What all writers have written, by the number of the row.
+async fn all_in_order(mut writers: JoinSet<sqlx::Result<Vec<Written>>>) -> Result<Vec<Written>> {
     let mut all = Vec::new();
     while let Some(written) = writers.join_next().await {
         all.extend(written?.context("an insert failed")?);

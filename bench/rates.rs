@@ -76,10 +76,7 @@ pub(crate) async fn measure(
     pool.close().await;
     cluster.remove(database).await?;
 
-    let mut tally = Tally::default();
-    for client in &heard {
-        tally.add(client.room, ROOMS, rows, &client.deliveries);
-    }
+    let tally = Tally::of(&heard, ROOMS, rows);
     let measured = parts.into_iter().map(|part| {
         let written = part.written.len() as f64;
         let from = part.written.first().map_or(0, |first| first.row);

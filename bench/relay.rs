@@ -80,10 +80,7 @@ pub(crate) async fn measure(
     pool.close().await;
     cluster.remove(database).await?;
 
-    let mut tally = Tally::default();
-    for client in &heard {
-        tally.add(client.room, ROOMS, rows, &client.deliveries);
-    }
+    let tally = Tally::of(&heard, ROOMS, rows);
     let (_, from_commit) = latencies(&heard, &written, measured_from);
     let an_insert = |before: Duration, after: Duration| {
         (after - before).as_secs_f64() * 1e6 / written.len() as f64

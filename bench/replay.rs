@@ -16,7 +16,6 @@ use crate::process;
 use crate::report::{Combine, Figure};
 use crate::server::{Contender, Programs};
 use crate::session::Session;
-use crate::table::Goal;
 use crate::tally::Tally;
 
 const WITHIN: Duration = Duration::from_secs(120);
@@ -133,24 +132,18 @@ impl Outcome {
                 Combine::Median,
             )
         };
-        let none = |what, value: u64| {
-            Figure::new(
-                format!("{}: {what}", self.name),
-                value as f64,
-                0,
-                Combine::Sum,
-            )
-            .goal(Goal::AtMost(0.0))
-        };
-        vec![
+        let mut figures = vec![
             median("s to the last", self.seconds, 2),
             median("events a second", self.per_second, 0),
             median("server CPU per event, µs", self.cpu_us, 1),
             median("Postgres CPU per event, µs", self.postgres_cpu_us, 1),
-            none("clients that had to begin anew", self.anew),
-            none("lost", self.tally.lost),
-            none("doubled or in the wrong room", self.tally.too_much()),
-        ]
+            Figure::none(
+                format!("{}: clients that had to begin anew", self.name),
+                self.anew,
+            ),
+        ];
+        figures.extend(self.tally.figures(self.name));
+        figures
     }
 }
 

@@ -21,7 +21,6 @@ use crate::figures::Latency;
 use crate::insert;
 use crate::report::{Combine, Figure};
 use crate::server::{Contender, Programs};
-use crate::table::Goal;
 use crate::tally::Tally;
 
 const CLIENTS: u32 = 1_000;
@@ -86,10 +85,7 @@ pub(crate) async fn measure(
     cluster.remove(database).await?;
 
     let (from_insert, _) = latencies(&heard, &written, measured_from);
-    let mut tally = Tally::default();
-    for client in &heard {
-        tally.add(client.room, ROOMS, rows, &client.deliveries);
-    }
+    let tally = Tally::of(&heard, ROOMS, rows);
     Ok(Outcome {
         beside_stuck,
         from_insert: Latency::of(from_insert),
@@ -121,17 +117,16 @@ impl Outcome {
         };
         let median =
             |what, value| Figure::new(format!("{name}: {what}"), value, 2, Combine::Median);
-        let none = |what, value: u64| {
-            Figure::new(format!("{name}: {what}"), value as f64, 0, Combine::Sum)
-                .goal(Goal::AtMost(0.0))
-        };
-        vec![
+        let mut figures = vec![
             median("insert to client p50, ms", self.from_insert.p50_ms),
             median("insert to client p99, ms", self.from_insert.p99_ms),
-            none("lost", self.tally.lost),
-            none("doubled or in the wrong room", self.tally.too_much()),
-            none("clients cut off", self.cut_off),
-        ]
+        ];
+        figures.extend(self.tally.figures(name));
+        figures.push(Figure::none(
+            format!("{name}: clients cut off"),
+            self.cut_off,
+        ));
+        figures
     }
 }
 

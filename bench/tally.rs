@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use crate::client::Delivery;
+use crate::client::{Delivery, Heard};
 use crate::report::Figure;
 
 /// Counts over all clients.
@@ -16,6 +16,15 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    /// Of clients that were in one of the rooms each, into which the rows from 0 to `rows` went in turn.
+    pub(crate) fn of(heard: &[Heard], rooms: u32, rows: u32) -> Self {
+        let mut tally = Self::default();
+        for client in heard {
+            tally.add(client.room, rooms, rows, &client.deliveries);
+        }
+        tally
+    }
+
     /// Counts one client of that room. The rows from 0 to `rows` went into the rooms in turn.
     pub(crate) fn add(&mut self, room: u32, rooms: u32, rows: u32, deliveries: &[Delivery]) {
         self.add_of(0..rows, |row| row % rooms == room, deliveries);

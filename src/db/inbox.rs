@@ -34,15 +34,14 @@ pub(crate) struct Settled {
 /// # Errors
 /// The database's own, or that there was no answer in time.
 pub(crate) async fn settle_some(pool: &Pool) -> sqlx::Result<Option<Settled>> {
-    if !within(pool, PATIENCE, async |connection| {
-        is_there(connection).await
+    within(pool, PATIENCE, async |connection| {
+        if is_there(&mut *connection).await? {
+            settle(connection).await.map(Some)
+        } else {
+            Ok(None)
+        }
     })
-    .await?
-    {
-        return Ok(None);
-    }
-    let settled = within(pool, PATIENCE, async |connection| settle(connection).await).await?;
-    Ok(Some(settled))
+    .await
 }
 
 /// Settles all of them, as far as it can.

@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use super::Database;
 use super::backend::Backend;
 use super::link::{Link, Settings, scoped};
+use super::query_batcher::column;
 use crate::event::Room;
 use crate::presence::{RemoteRow, Since, Unstored};
 pub(crate) use error::PresenceError;
@@ -277,8 +278,4 @@ impl PresenceTables {
         }
         let _ = timeout(Duration::from_secs(1), self.connection.close()).await;
     }
-}
-
-fn column<T, C>(rows: &[T], of: impl Fn(&T) -> C) -> Vec<C> {
-    rows.iter().map(of).collect()
 }

@@ -77,6 +77,11 @@ impl<Q: Clone, A> QueryBatcher<Q, A> {
     }
 }
 
+/// One value of each row, as a statement takes them: an array for each column.
+pub(super) fn column<T, C>(rows: &[T], of: impl Fn(&T) -> C) -> Vec<C> {
+    rows.iter().map(of).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use super::fault::{cause_of, is_refused};
 use super::pools::Pool;
-use super::query_batcher::QueryBatcher;
+use super::query_batcher::{QueryBatcher, column};
 use super::read_error::ReadError;
 use super::retry::within;
 use crate::status::{Check, Checks, FoundBy};
@@ -256,10 +256,6 @@ impl Sessions {
 fn same<Q, A, E>(asked: &[Q], error: E) -> Vec<Result<A, Arc<E>>> {
     let error = Arc::new(error);
     asked.iter().map(|_| Err(error.clone())).collect()
-}
-
-fn column<T, C>(rows: &[T], of: impl Fn(&T) -> C) -> Vec<C> {
-    rows.iter().map(of).collect()
 }
 
 fn hashes(sessions: &[ResumeSession]) -> Vec<&[u8]> {

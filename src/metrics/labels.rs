@@ -2,6 +2,12 @@
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 
+/// A label whose values are all known.
+pub(super) trait Values: Sized + 'static {
+    /// Each of them.
+    const ALL: &'static [Self];
+}
+
 macro_rules! label {
     ($(#[$doc:meta])* $name:ident { $($(#[$value_doc:meta])* $value:ident = $text:literal),+ $(,)? } as $label:ident in $set:ident) => {
         $(#[$doc])*
@@ -12,6 +18,10 @@ macro_rules! label {
             fn encode(&self, encoder: &mut LabelValueEncoder) -> Result<(), std::fmt::Error> {
                 match self { $(Self::$value => $text),+ }.encode(encoder)
             }
+        }
+
+        impl Values for $name {
+            const ALL: &'static [Self] = &[$(Self::$value),+];
         }
 
         #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]

@@ -2,20 +2,8 @@
 
 use prometheus_client::metrics::counter::Counter;
 
-use super::labels::{RelayLabels, RelayRoleLabels};
+use super::labels::{RelayLabels, RelayRoleLabels, Values as _};
 use super::{Metrics, RelayOutcome, RelayRole};
-
-const ROLES: [RelayRole; 3] = [RelayRole::Alone, RelayRole::Edge, RelayRole::Leader];
-const OUTCOMES: [RelayOutcome; 8] = [
-    RelayOutcome::Told,
-    RelayOutcome::Announced,
-    RelayOutcome::Untold,
-    RelayOutcome::Applied,
-    RelayOutcome::Known,
-    RelayOutcome::Gap,
-    RelayOutcome::Foreign,
-    RelayOutcome::Refused,
-];
 
 impl Metrics {
     /// A message of the relay was dealt with.
@@ -30,19 +18,19 @@ impl Metrics {
     }
 
     pub(super) fn show_relay_at_zero(&self) {
-        for role in ROLES {
+        for role in RelayRole::ALL.iter().copied() {
             self.relay_role
                 .get_or_create(&RelayRoleLabels { role })
                 .set(0);
         }
-        for outcome in OUTCOMES {
+        for outcome in RelayOutcome::ALL.iter().copied() {
             self.relay_count(outcome);
         }
     }
 
     /// What this server is on the relay.
     pub(crate) fn relay_role(&self, is: RelayRole) {
-        for role in ROLES {
+        for role in RelayRole::ALL.iter().copied() {
             let gauge = self.relay_role.get_or_create(&RelayRoleLabels { role });
             gauge.set((role == is).into());
         }

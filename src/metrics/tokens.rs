@@ -2,6 +2,7 @@
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 
+use super::labels::Values;
 use super::{Metrics, ReasonLabels, TlsReload, TlsReloadLabels};
 use crate::event::left;
 
@@ -28,12 +29,12 @@ impl Metrics {
             reason: left::FORBIDDEN,
         };
         self.rooms_left.get_or_create(&reason).inc_by(0);
-        for outcome in [KeyRead::Changed, KeyRead::Unchanged, KeyRead::Failed] {
+        for outcome in KeyRead::ALL.iter().copied() {
             self.key_reads
                 .get_or_create(&KeyReadLabels { outcome })
                 .inc_by(0);
         }
-        for outcome in [TlsReload::Changed, TlsReload::Failed] {
+        for outcome in TlsReload::ALL.iter().copied() {
             self.tls_reloads
                 .get_or_create(&TlsReloadLabels { outcome })
                 .inc_by(0);

@@ -5,7 +5,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{PATIENCE, ResumeSession, SessionProgress, Sessions, column, hashes, same};
+use super::{PATIENCE, ResumeSession, SessionProgress, Sessions, hashes, same};
+use crate::db::query_batcher::column;
 use crate::db::retry::within;
 
 /// About what a row takes: the fields that a client can make large, and beside them its head, the other fields, and index entries.

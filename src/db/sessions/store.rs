@@ -5,8 +5,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{PATIENCE, ResumeSession, StoredSession, column, hashes};
+use super::{PATIENCE, ResumeSession, StoredSession, hashes};
 use crate::db::pools::Pool;
+use crate::db::query_batcher::column;
 use crate::db::retry::within;
 
 const STORE: &str = "

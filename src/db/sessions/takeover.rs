@@ -8,10 +8,11 @@ use std::collections::HashMap;
 
 use sqlx::{Row as _, postgres::PgRow};
 
-use super::{PATIENCE, ResumeSession, SessionProgress, StoredSession, column, hashes};
+use super::{PATIENCE, ResumeSession, SessionProgress, StoredSession, hashes};
 use crate::db::numbers::notify_queue_limit;
 use crate::db::outbox::{database_state, database_state_columns};
 use crate::db::pools::Pool;
+use crate::db::query_batcher::column;
 use crate::db::read_error::ReadError;
 use crate::db::retry::within;
 use crate::offset::DatabaseState;

@@ -63,7 +63,7 @@ impl CatchUp {
     }
 
     /// Sends the next events of a step in one write, or finishes the step.
-    fn send_next(&mut self, mut events: StepEvents) -> WalkStep<()> {
+    fn send_next(&mut self, events: StepEvents) -> WalkStep<()> {
         let next = events.next(MAX_TOGETHER);
         let Some((first, _)) = next.first() else {
             let mut state = self.subscriber.state();
@@ -82,22 +82,9 @@ impl CatchUp {
             Some(reload) => self.send_reload(next, &reload),
             None => self.send_together(next, events.repeated_to()),
         };
-        let Some((done, outcome)) = sent else {
-            return WalkStep::Done(());
-        };
-        events.pop(done);
-        match outcome {
-            SendOutcome::Sent => {
-                self.state = StepState::Sending(events);
-                WalkStep::sent(done)
-            }
-            SendOutcome::Closed => WalkStep::Done(()),
-            SendOutcome::Full => {
-                self.state = StepState::Sending(events);
-                WalkStep::Backlogged {
-                    taken_bytes: Some(taken_bytes),
-                }
-            }
+        match sent {
+            Some(sent) => self.state.go_on(events, sent, taken_bytes, ()),
+            None => WalkStep::Done(()),
         }
     }
 

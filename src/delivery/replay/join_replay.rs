@@ -119,7 +119,7 @@ impl JoinReplay {
     }
 
     /// Sends the next events of a step in one write, or finishes the step.
-    fn send_next(&mut self, mut events: StepEvents) -> WalkStep<Outcome> {
+    fn send_next(&mut self, events: StepEvents) -> WalkStep<Outcome> {
         let next = events.next(MAX_TOGETHER);
         let Some((first, here)) = next.first() else {
             self.have = events.end();
@@ -153,20 +153,9 @@ impl JoinReplay {
         if let Some((_, here)) = next[..taken].last() {
             self.last_replayed = Some(Arc::new(here.clone()));
         }
-        events.pop(taken);
-        match outcome {
-            SendOutcome::Sent => {
-                self.state = StepState::Sending(events);
-                WalkStep::sent(taken)
-            }
-            SendOutcome::Closed => WalkStep::Done(Ok(JoinReplayOutcome::Gone)),
-            SendOutcome::Full => {
-                self.state = StepState::Sending(events);
-                WalkStep::Backlogged {
-                    taken_bytes: Some(taken_bytes),
-                }
-            }
-        }
+        let gone = Ok(JoinReplayOutcome::Gone);
+        self.state
+            .go_on(events, (taken, outcome), taken_bytes, gone)
     }
 
     /// Says how many of these events were sent, and what became of the next one.

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::delivery::position::ReplayStep;
-use crate::delivery::subscriber_transport::SubscriberTransport;
+use crate::delivery::subscriber_transport::{SendOutcome, SubscriberTransport};
 use crate::event::{Event, Room};
 use crate::offset::{Offset, ReplayPage, RoomRange, Seen, Snapshot};
 
@@ -88,6 +88,27 @@ impl StepState {
         let ranges = ranges_of(&step, rooms());
         *self = Self::Reading(step);
         WalkStep::NeedsPage(ranges)
+    }
+
+    /// So many of the events that are being sent are done with, and this became of the next one, before which the client had taken
+    /// `taken_bytes`. `gone`: how the walk ends where the client has gone.
+    pub(super) fn go_on<T>(
+        &mut self,
+        mut events: StepEvents,
+        (done, outcome): (usize, SendOutcome),
+        taken_bytes: u64,
+        gone: T,
+    ) -> WalkStep<T> {
+        events.pop(done);
+        let step = match outcome {
+            SendOutcome::Sent => WalkStep::sent(done),
+            SendOutcome::Full => WalkStep::Backlogged {
+                taken_bytes: Some(taken_bytes),
+            },
+            SendOutcome::Closed => return WalkStep::Done(gone),
+        };
+        *self = Self::Sending(events);
+        step
     }
 
     /// The step that is to be read, if one is.

@@ -40,6 +40,22 @@ async fn read(client: &mut TcpStream, bytes: usize) -> Vec<u8> {
     read
 }
 
+/// What a client reads while the task that reads from it drives what waits; the client sends nothing until it has everything.
+async fn drained(stream: &mut ConnectionStream, client: &mut TcpStream, bytes: usize) -> Vec<u8> {
+    let driver = async {
+        let mut one = [0];
+        stream.read_exact(&mut one).await.map(|_| ())
+    };
+    let peer = async {
+        let got = read(client, bytes).await;
+        client.write_all(b"x").await.expect("written");
+        got
+    };
+    let (driven, got) = tokio::join!(driver, peer);
+    driven.expect("the client's byte");
+    got
+}
+
 #[tokio::test]
 async fn nothing_of_ours_overtakes_connect() {
     let (connection, mut stream, mut client) = connected().await;
@@ -87,18 +103,7 @@ async fn what_waits_for_a_slow_client_arrives_whole_and_in_order() {
     let mut expected: Vec<u8> = frames[..=200].concat();
     expected.extend_from_slice(&ping);
     expected.extend(frames[201..].concat());
-    // The task that reads drives what waits; the client sends nothing until it has everything.
-    let driver = async {
-        let mut one = [0];
-        stream.read_exact(&mut one).await.map(|_| ())
-    };
-    let peer = async {
-        let got = read(&mut client, expected.len()).await;
-        client.write_all(b"x").await.expect("written");
-        got
-    };
-    let (driven, got) = tokio::join!(driver, peer);
-    driven.expect("the client's byte");
+    let got = drained(&mut stream, &mut client, expected.len()).await;
     assert!(got == expected, "altered or out of order");
     assert_eq!(connection.meter().0, 0);
 }
@@ -122,18 +127,7 @@ async fn frames_that_are_sent_together_arrive_whole_and_in_order() {
     assert!(taken > 0 && connection.meter().0 <= MAX_BACKLOG_BYTES);
     let greeted = frame::text(&[GREETED]);
     let expected = [&greeted[..], &frames[..300 + taken].concat()].concat();
-    // The task that reads drives what waits; the client sends nothing until it has everything.
-    let driver = async {
-        let mut one = [0];
-        stream.read_exact(&mut one).await.map(|_| ())
-    };
-    let peer = async {
-        let got = read(&mut client, expected.len()).await;
-        client.write_all(b"x").await.expect("written");
-        got
-    };
-    let (driven, got) = tokio::join!(driver, peer);
-    driven.expect("the client's byte");
+    let got = drained(&mut stream, &mut client, expected.len()).await;
     assert!(got == expected, "altered or out of order");
     connection.cut();
     assert_eq!(send(&frames), (0, SendOutcome::Closed));

@@ -9,6 +9,17 @@ use crate::pooler::TOLERANT;
 const BACKEND: &str = "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'rowcast presence'";
 const STORED: &str = "select coalesce(string_agg(subject, ', ' order by subject), '') from rowcast.presence_of_servers";
 
+/// Two servers, with a watcher at each: ana at the scene's own, and ben.
+async fn two_servers() -> (Scene, Server, Client, Client) {
+    let scene = Scene::with(&guarded()).await;
+    let second = Server::with(&scene.database, &guarded()).await;
+    let (mut ana, _) = watcher(&scene.stock, scene.server.address(), "ana").await;
+    let (ben, _) = watcher(&scene.stock, second.address(), "ben").await;
+    ana.event("presence:join").await;
+    sql_says(&scene.database, "ana 1, ben 1").await;
+    (scene, second, ana, ben)
+}
+
 /// Somebody really leaves, and that is the first leave which the watcher hears.
 async fn nobody_has_left(stock: &Stock, address: &str, watcher: &mut Client) {
     let (last, _) = self::watcher(stock, address, "zoe").await;
@@ -20,12 +31,7 @@ async fn nobody_has_left(stock: &Stock, address: &str, watcher: &mut Client) {
 
 #[tokio::test]
 async fn a_server_that_is_killed_is_gone_from_sql_though_nobody_clears_up() {
-    let scene = Scene::with(&guarded()).await;
-    let second = Server::with(&scene.database, &guarded()).await;
-    let (mut ana, _) = watcher(&scene.stock, scene.server.address(), "ana").await;
-    let (_ben, _) = watcher(&scene.stock, second.address(), "ben").await;
-    ana.event("presence:join").await;
-    sql_says(&scene.database, "ana 1, ben 1").await;
+    let (scene, second, mut ana, _ben) = two_servers().await;
     scene.server.freeze().await;
     second.crash().await;
     sql_says(&scene.database, "ana 1").await;
@@ -65,12 +71,7 @@ async fn whoever_moves_to_another_server_has_not_left() {
 
 #[tokio::test]
 async fn a_connection_that_is_lost_takes_no_presence_along() {
-    let scene = Scene::with(&guarded()).await;
-    let second = Server::with(&scene.database, &guarded()).await;
-    let (mut ana, _) = watcher(&scene.stock, scene.server.address(), "ana").await;
-    let (_ben, _) = watcher(&scene.stock, second.address(), "ben").await;
-    ana.event("presence:join").await;
-    sql_says(&scene.database, "ana 1, ben 1").await;
+    let (scene, _second, mut ana, _ben) = two_servers().await;
     let servers =
         "select string_agg(server::text, ' ' order by server) from rowcast.presence_servers";
     for broken in [
