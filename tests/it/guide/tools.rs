@@ -50,6 +50,8 @@ pub(crate) fn program(name: &str, folder: &Path) -> Command {
         .args(["-c", "exec \"$0\" \"$@\"", name])
         .current_dir(folder)
         .env("PATH", path)
+        // Many colour what they write wherever `CI` is set, and a colour parts a word from what follows it.
+        .env("NO_COLOR", "1")
         .stdin(Stdio::null());
     command
 }
