@@ -92,16 +92,20 @@ pub(super) async fn answer(
         // A page of nothing but what other rooms are to reload has more behind it.
         let news = (page.more || !page.events.is_empty()) && !known;
         drop(page);
-        let Some(watch) = watch.as_mut().filter(|_| !news) else {
+        let Some(watch) = watch.as_mut() else {
             return Ok(response);
         };
+        if news {
+            // The right to read the room may have ended while it waited, or while it read.
+            check_room(&api, &room, &identity).await?;
+            return Ok(response);
+        }
         // All of what it has already is read again for each event: whoever has used up what it may read waits no longer.
         if api.limits.may_read(&caller).is_err() {
             return Ok(response);
         }
         tokio::select! {
-            // The right to read the room may have ended meanwhile.
-            () = watch.next() => check_room(&api, &room, &identity).await?,
+            () = watch.next() => {}
             () = standing.shaken() => api.check_still_stands(&identity, &room)?,
             () = sleep_until(deadline) => return Ok(response),
             () = api.closing_clients.cancelled() => return Ok(response),
