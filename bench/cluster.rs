@@ -118,7 +118,7 @@ impl Cluster {
             .arg(&data.0)
             .arg("-k")
             .arg(&socket_folder.0)
-            .args(["-c", "listen_addresses="])
+            .args(["-c", "listen_addresses=", "-c", "max_connections=300"])
             .process_group(0)
             .stdout(Stdio::null())
             .stderr(log)
