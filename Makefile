@@ -45,8 +45,8 @@ test: pages ## Run every test (ARGS is handed to the test runner)
 test-all: test ## Run every test, then those of the database on Postgres 14 to 18
 	@$(call setup,rust) && scripts/test-majors
 
-soak: node ## Break things at random and count what is lost: make soak MINUTES=20 SEED=1
-	@$(call setup,rust postgres) && SOAK_MINUTES=$(or $(MINUTES),20) SOAK_SEED=$(SEED) \
+soak: node ## Break things at random and count what is lost: make soak MINUTES=20 SEED=1 SERVERS=2 RELAY=0
+	@$(call setup,rust postgres pooler relay) && SOAK_MINUTES=$(or $(MINUTES),20) SOAK_SEED=$(SEED) SOAK_SERVERS=$(SERVERS) SOAK_RELAY=$(RELAY) \
 		cargo test --locked --quiet --test it -- --exact soak::whatever_breaks_nothing_is_lost --nocapture
 
 fuzz: ## Throw what strangers might send at the code that reads it: make fuzz INPUTS=1500000 SEED=1

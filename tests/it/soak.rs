@@ -1,10 +1,11 @@
-//! Everything breaks at random, for as long as one likes: `make soak MINUTES=20 SEED=1`.
+//! Everything breaks at random, for as long as one likes: `make soak MINUTES=20 SEED=1 SERVERS=3 RELAY=1`.
 //!
-//! Among the other tests it lasts a few seconds. It prints its seed first and its tally last; a seed gives the same
+//! Among the other tests it lasts a few seconds, with each arrangement of servers. It prints its seed first and its tally last; a seed gives the same
 //! faults in the same order, though never at the same moments.
 
 mod faults;
 mod presence;
+mod relay;
 mod rights;
 mod swap;
 mod watch;
@@ -20,6 +21,7 @@ use crate::harness::trial::{BUSY, fence, judge};
 use crate::harness::witness::Witness;
 use crate::harness::writers::{Habit, Hand, Writers};
 use crate::harness::{Database, Kind, Launch, Pooler, Postgres, Proxy, Server, Stock};
+use relay::Relay;
 use rights::Rights;
 use watch::Watch;
 
@@ -42,6 +44,8 @@ struct Soak {
     excused: u64,
     networks: Vec<Network>,
     servers: Vec<Server>,
+    /// Between the servers, if there is one.
+    relay: Option<Relay>,
     _stock: Stock,
     database: Database,
     /// The database as the servers' role sees it.
@@ -68,13 +72,29 @@ struct Open {
 
 #[tokio::test]
 async fn whatever_breaks_nothing_is_lost() {
+    let servers = setting("SOAK_SERVERS").map_or(2, |servers| servers.try_into().expect("few"));
+    soak(servers, setting("SOAK_RELAY") == Some(1)).await;
+}
+
+#[tokio::test]
+async fn whatever_breaks_three_servers_lose_nothing() {
+    soak(3, false).await;
+}
+
+#[tokio::test]
+async fn whatever_breaks_three_servers_over_a_relay_lose_nothing() {
+    soak(3, true).await;
+}
+
+/// Breaks things under so many servers, counts, and judges.
+async fn soak(servers: usize, relayed: bool) {
     let minutes = setting("SOAK_MINUTES").map(|minutes| Duration::from_secs(60 * minutes));
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .expect("after 1970");
     let seed = setting("SOAK_SEED").unwrap_or_else(|| u64::from(now.subsec_nanos()));
-    eprintln!("seed {seed}");
-    let mut soak = Soak::new(seed).await;
+    eprintln!("seed {seed}, {servers} servers, relay: {relayed}");
+    let mut soak = Soak::new(seed, servers, relayed).await;
     let began = Instant::now();
     let mut told = Instant::now();
     while began.elapsed() < minutes.unwrap_or(SMOKE) {
@@ -92,6 +112,7 @@ async fn whatever_breaks_nothing_is_lost() {
     }
     let faults = soak.faults;
     soak.calm().await;
+    soak.relay_is_whole().await;
     soak.presence_is_right().await;
     soak.writers.stop().await;
     fence(&soak.witnesses, &soak.database).await;
@@ -121,15 +142,19 @@ fn setting(name: &str) -> Option<u64> {
 }
 
 impl Soak {
-    async fn new(seed: u64) -> Self {
+    async fn new(seed: u64, count: usize, relayed: bool) -> Self {
         let postgres = Postgres::start().await;
         let database = swap::make(&postgres).await;
         let pooler = Pooler::start(&postgres, "transaction", 4, POOLER).await;
         let server_url = server_role(&database).await;
+        let relay = match relayed {
+            true => Some(Relay::start(count).await),
+            false => None,
+        };
         let mut servers = Vec::new();
         let mut networks = Vec::new();
-        for _ in 0..2 {
-            servers.push(start(&server_url).await);
+        for number in 0..count {
+            servers.push(start(&server_url, relay.as_ref(), number).await);
         }
         for number in 0..3 {
             let server = number % servers.len();
@@ -166,6 +191,7 @@ impl Soak {
             excused: 0,
             networks,
             servers,
+            relay,
             _stock: stock,
             database,
             server_url,
@@ -178,6 +204,11 @@ impl Soak {
 }
 
 impl Soak {
+    /// Starts the server of that number anew.
+    async fn start_server(&mut self, number: usize) {
+        self.servers[number] = start(&self.server_url, self.relay.as_ref(), number).await;
+    }
+
     /// No write failed but by faults that fail writers, and none waited for us.
     fn writers_are_unharmed(&self) {
         let failed = self.ledger.failed() - self.excused;
@@ -209,12 +240,15 @@ async fn server_role(database: &Database) -> String {
     database.url_as("soak_server")
 }
 
-/// A server of that role.
-async fn start(url: &str) -> Server {
+/// The server of that number, in that role.
+async fn start(url: &str, relay: Option<&Relay>, number: usize) -> Server {
     let launch = Launch::serve().database(url);
-    let launch = BUSY
+    let mut launch = BUSY
         .iter()
         .chain(&rights::SETTINGS)
         .fold(launch, |launch, (name, value)| launch.env(name, value));
+    if let Some(relay) = relay {
+        launch = launch.env("ROWCAST_RELAY", &relay.url(number));
+    }
     launch.start().await
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rand::RngExt as _;
 use rustix::process::Signal;
 
-use super::{Open, Soak, start};
+use super::{Open, Soak};
 use crate::harness::wait::until_for;
 use crate::harness::writers::Hand;
 
@@ -22,6 +22,9 @@ impl Soak {
     /// Breaks something, and lets some events pass.
     pub(super) async fn fault(&mut self) {
         self.faults += 1;
+        if self.relay.is_some() && self.random.random_bool(0.15) {
+            self.break_relay();
+        }
         match self.random.random_range(0..100) {
             0..6 => self.restart(Signal::KILL).await,
             6..11 => self.restart(Signal::TERM).await,
@@ -49,6 +52,9 @@ impl Soak {
             network.proxy.delay(Duration::ZERO);
             network.proxy.limit(None);
             network.proxy.cut_after(None);
+        }
+        if let Some(relay) = &mut self.relay {
+            relay.mend();
         }
         self.allow().await;
         while let Some(open) = self.open.pop() {
@@ -98,7 +104,7 @@ impl Soak {
         if self.random.random_bool(0.5) {
             self.ledger.more(30).await;
         }
-        self.servers[number] = start(&self.server_url).await;
+        self.start_server(number).await;
         for network in self
             .networks
             .iter()

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rand::RngExt as _;
 use rustix::process::Signal;
 
-use super::{Soak, start};
+use super::Soak;
 use crate::harness::cluster::with_database;
 use crate::harness::database::{run, value};
 use crate::harness::dump::{dump, restore};
@@ -90,7 +90,7 @@ impl Soak {
         self.writers.forget();
         if stopped {
             for number in 0..self.servers.len() {
-                self.servers[number] = start(&self.server_url).await;
+                self.start_server(number).await;
             }
             for network in &self.networks {
                 network.proxy.lead(self.servers[network.server].address());
