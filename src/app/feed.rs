@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::database::Served;
 use super::delivery::FeedEnds;
-use super::tasks::{StopPhase, Tasks};
+use super::tasks::{Apart, StopPhase, Tasks};
 use crate::config::{Config, RelayUrl};
 use crate::db::{Follow, Pruner, SelfCheck};
 use crate::delivery::Broadcast;
@@ -113,7 +113,9 @@ async fn start_listener(
     tasks: &mut Tasks,
 ) -> anyhow::Result<()> {
     tasks
-        .start_apart("listener", StopPhase::Rest, |stop| listener.run(stop))
+        .start_apart(Apart::Feed, "listener", StopPhase::Rest, |stop| {
+            listener.run(stop)
+        })
         .context(NO_THREAD)?;
     let bound = state.wait_for(|status| status.bound || status.pooled);
     if timeout(LISTEN_PATIENCE, bound).await.is_err() {
@@ -157,7 +159,9 @@ fn start_reader(
         Reading::Direct(woken) => {
             let reader = Reader::new(outbox, broadcast, woken, poll, status, metrics);
             tasks
-                .start_apart("reader", StopPhase::Reader, |stop| reader.run(stop))
+                .start_apart(Apart::Feed, "reader", StopPhase::Reader, |stop| {
+                    reader.run(stop)
+                })
                 .context(NO_THREAD)
         }
         Reading::Relayed {
@@ -178,9 +182,15 @@ fn start_reader(
                 listener,
                 checks: checks.clone(),
             });
-            tasks.start("relay", StopPhase::Rest, |stop| link.run(stop));
             tasks
-                .start_apart("reader", StopPhase::Reader, |stop| reader.run(stop))
+                .start_apart(Apart::Relay, "relay", StopPhase::Rest, |stop| {
+                    link.run(stop)
+                })
+                .context(NO_THREAD)?;
+            tasks
+                .start_apart(Apart::Feed, "reader", StopPhase::Reader, |stop| {
+                    reader.run(stop)
+                })
                 .context(NO_THREAD)
         }
     }

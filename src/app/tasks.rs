@@ -6,6 +6,7 @@
 //!
 //! The reader, with the broadcast behind it, and the listener, which wakes it, have a thread of their own. On the threads of everybody
 //! else each of their steps would queue behind thousands of clients that come back at once; here the kernel shares the processors out.
+//! So has the relay, which stands between the two, and tells other servers while the reader broadcasts.
 
 #![expect(
     clippy::disallowed_methods,
@@ -29,21 +30,32 @@ pub(super) enum StopPhase {
     Rest,
 }
 
-/// The thread of the tasks that must not wait for clients.
-struct FeedThread(Option<Runtime>);
+/// A thread for tasks that must not wait for clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Apart {
+    /// The reader and the listener.
+    Feed,
+    /// The relay.
+    Relay,
+}
 
-impl FeedThread {
-    fn start() -> std::io::Result<Self> {
+struct OwnThread(Option<Runtime>);
+
+impl OwnThread {
+    fn start(which: Apart) -> std::io::Result<Self> {
         let thread = Builder::new_multi_thread()
             .worker_threads(1)
-            .thread_name("rowcast-feed")
+            .thread_name(match which {
+                Apart::Feed => "rowcast-feed",
+                Apart::Relay => "rowcast-relay",
+            })
             .enable_all()
             .build()?;
         Ok(Self(Some(thread)))
     }
 }
 
-impl Drop for FeedThread {
+impl Drop for OwnThread {
     /// Not by waiting: this may be a thread that must not block.
     fn drop(&mut self) {
         if let Some(thread) = self.0.take() {
@@ -55,7 +67,7 @@ impl Drop for FeedThread {
 /// Every background task, and what ends it.
 #[derive(Default)]
 pub(super) struct Tasks {
-    feed: Option<FeedThread>,
+    threads: Vec<(Apart, OwnThread)>,
     /// The server stops: it is unready, and accepts no connection. Ends no task.
     pub(super) draining: CancellationToken,
     /// Clients are being cut: nobody new is let in, and requests that wait are answered. Ends no task.
@@ -83,12 +95,13 @@ impl Tasks {
         self.spawn(name, phase, task, &Handle::current());
     }
 
-    /// The same, on the thread of the feed. Its connections to the database are served there, too.
+    /// The same, on a thread apart. Its connections are served there, too.
     ///
     /// # Errors
     /// There can't be another thread.
     pub(super) fn start_apart<T>(
         &mut self,
+        which: Apart,
         name: &'static str,
         phase: StopPhase,
         task: impl FnOnce(CancellationToken) -> T,
@@ -96,12 +109,11 @@ impl Tasks {
     where
         T: Future<Output = ()> + Send + 'static,
     {
-        let feed = match self.feed.take() {
-            Some(feed) => feed,
-            None => FeedThread::start()?,
-        };
-        let handle = feed.0.as_ref().map(|thread| thread.handle().clone());
-        self.feed = Some(feed);
+        if !self.threads.iter().any(|(one, _)| *one == which) {
+            self.threads.push((which, OwnThread::start(which)?));
+        }
+        let thread = self.threads.iter().find(|(one, _)| *one == which);
+        let handle = thread.and_then(|(_, thread)| Some(thread.0.as_ref()?.handle().clone()));
         let task = task(self.token(phase).clone());
         self.spawn(name, phase, task, &handle.unwrap_or_else(Handle::current));
         Ok(())

@@ -165,7 +165,10 @@ impl Link {
         match message::open(&heard.payload, seal) {
             Some(statement) => {
                 let bytes = heard.payload.len();
-                if self.shared.hear(statement, bytes, Instant::now()) {
+                if self
+                    .shared
+                    .hear(statement, seal.life(), bytes, Instant::now())
+                {
                     self.wake.send_replace(());
                 }
             }
@@ -219,7 +222,7 @@ impl Link {
             return false;
         };
         self.number += 1;
-        let heading = self.shared.heading(self.number, is_farewell);
+        let heading = self.shared.heading(seal.life(), self.number, is_farewell);
         let Some(heading) = heading else { return false };
         let Draft {
             before,

@@ -15,6 +15,7 @@ const TAG_BYTES: usize = 32;
 /// The key of a database's life, for the relay.
 #[derive(Clone, Debug)]
 pub(super) struct Seal {
+    life: EpochKey,
     key: hmac::Key,
     subject: String,
 }
@@ -28,7 +29,12 @@ impl Seal {
             write!(subject, "{byte:02x}").expect("a text takes more text");
         }
         let key = hmac::Key::new(hmac::HMAC_SHA256, derived("messages of the relay").as_ref());
-        Self { key, subject }
+        Self { life, key, subject }
+    }
+
+    /// The life of the database that it is of.
+    pub(super) fn life(&self) -> EpochKey {
+        self.life
     }
 
     /// Where the servers of this life speak.

@@ -34,6 +34,8 @@ pub(super) struct State {
     pub(super) inbox: Inbox,
     /// While this server leads.
     pub(super) speech: Speech,
+    /// The life that the reader follows. The link speaks and hears in an earlier one until it has noticed.
+    life: Option<EpochKey>,
     crashes: usize,
     /// `ROWCAST_MAX_PAYLOAD`, in bytes.
     pub(super) max_payload: u64,
@@ -73,6 +75,7 @@ impl Shared {
                 standing: Standing::new(now, chance),
                 inbox: Inbox::default(),
                 speech: Speech::default(),
+                life: None,
                 crashes: 0,
                 max_payload: max_payload as u64,
                 most_bytes: 0,
@@ -105,7 +108,7 @@ impl Shared {
         state.standing.connected(head.snapshot.clone(), now);
         state.speech = Speech::default();
         state.inbox.clear();
-        state.crashes = head.epoch.crashes;
+        (state.life, state.crashes) = (Some(head.epoch.value), head.epoch.crashes);
         // What was delivered before a crash is found again by a whole read, and by nothing less.
         state.must_read = true;
         state.log = LogPosition {
@@ -120,9 +123,19 @@ impl Shared {
         });
     }
 
-    /// Takes what was heard, of so many bytes. True: the reader has something to do.
-    pub(super) fn hear(&self, statement: Statement, bytes: usize, now: Instant) -> bool {
+    /// Takes what was heard in a life of the database, of so many bytes. True: the reader has something to do.
+    pub(super) fn hear(
+        &self,
+        statement: Statement,
+        life: EpochKey,
+        bytes: usize,
+        now: Instant,
+    ) -> bool {
         let mut state = self.state();
+        if state.life != Some(life) {
+            self.metrics.relay(RelayOutcome::Foreign);
+            return false;
+        }
         if statement.max_payload != state.max_payload {
             state.differs = true;
             self.metrics.relay(RelayOutcome::Foreign);
@@ -210,9 +223,15 @@ impl Shared {
         }
     }
 
-    /// What a message of the leader's begins with; `None` where this server does not lead.
-    pub(super) fn heading(&self, number: u64, is_farewell: bool) -> Option<Heading> {
+    /// What a message of the leader's begins with; `None` where this server does not lead in that life of the database.
+    pub(super) fn heading(
+        &self,
+        life: EpochKey,
+        number: u64,
+        is_farewell: bool,
+    ) -> Option<Heading> {
         let state = self.state();
+        (state.life == Some(life)).then_some(())?;
         Some(Heading {
             crashes: state.crashes(),
             max_payload: state.max_payload,

@@ -148,7 +148,8 @@ impl Server {
     fn hear(&self, bytes: &[u8], now: Instant) -> bool {
         let opened = message::open(bytes, &seal());
         opened.is_some_and(|statement| {
-            self.shared.hear(statement, bytes.len(), now);
+            let life = seal().life();
+            self.shared.hear(statement, life, bytes.len(), now);
             true
         })
     }
