@@ -1,7 +1,7 @@
 # The tasks of development; `make help` lists them. Options go through ARGS: make run ARGS='--port 4000'.
 
 .DEFAULT_GOAL := help
-.PHONY: help run doctor client demo inspector pages watch test test-all soak fuzz check bench audit
+.PHONY: help run doctor client demo inspector pages watch test test-all faults soak fuzz check bench audit
 
 # What scripts/setup prints is for the shell: where a Postgres is that the server would not find by itself.
 setup = out=$$(scripts/setup $(1)) && eval "$$out"
@@ -44,6 +44,9 @@ test: pages ## Run every test (ARGS is handed to the test runner)
 
 test-all: test ## Run every test, then those of the database on Postgres 14 to 18
 	@$(call setup,rust) && scripts/test-majors
+
+faults: pages ## Run the tests of faults with other servers on the database: make faults SERVERS=3 RELAY=1
+	@$(call setup,rust postgres pooler relay) && FAULTS_SERVERS=$(or $(SERVERS),3) FAULTS_RELAY=$(RELAY) scripts/test faults::
 
 soak: node ## Break things at random and count what is lost: make soak MINUTES=20 SEED=1 SERVERS=2 RELAY=0
 	@$(call setup,rust postgres pooler relay) && SOAK_MINUTES=$(or $(MINUTES),20) SOAK_SEED=$(SEED) SOAK_SERVERS=$(SERVERS) SOAK_RELAY=$(RELAY) \

@@ -17,6 +17,7 @@ use rand::rngs::StdRng;
 
 use crate::harness::cluster::with_database;
 use crate::harness::ledger::Ledger;
+use crate::harness::setting::number;
 use crate::harness::trial::{BUSY, fence, judge};
 use crate::harness::witness::Witness;
 use crate::harness::writers::{Habit, Hand, Writers};
@@ -72,8 +73,8 @@ struct Open {
 
 #[tokio::test]
 async fn whatever_breaks_nothing_is_lost() {
-    let servers = setting("SOAK_SERVERS").map_or(2, |servers| servers.try_into().expect("few"));
-    soak(servers, setting("SOAK_RELAY") == Some(1)).await;
+    let servers = number("SOAK_SERVERS").map_or(2, |servers| servers.try_into().expect("few"));
+    soak(servers, number("SOAK_RELAY") == Some(1)).await;
 }
 
 #[tokio::test]
@@ -88,11 +89,11 @@ async fn whatever_breaks_three_servers_over_a_relay_lose_nothing() {
 
 /// Breaks things under so many servers, counts, and judges.
 async fn soak(servers: usize, relayed: bool) {
-    let minutes = setting("SOAK_MINUTES").map(|minutes| Duration::from_secs(60 * minutes));
+    let minutes = number("SOAK_MINUTES").map(|minutes| Duration::from_secs(60 * minutes));
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .expect("after 1970");
-    let seed = setting("SOAK_SEED").unwrap_or_else(|| u64::from(now.subsec_nanos()));
+    let seed = number("SOAK_SEED").unwrap_or_else(|| u64::from(now.subsec_nanos()));
     eprintln!("seed {seed}, {servers} servers, relay: {relayed}");
     let mut soak = Soak::new(seed, servers, relayed).await;
     let began = Instant::now();
@@ -126,19 +127,6 @@ async fn soak(servers: usize, relayed: bool) {
     soak.writers_are_unharmed();
     soak.rights_were_kept();
     assert!(faults > 3, "{faults} faults");
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "how long, and with which seed, is said from outside"
-)]
-fn setting(name: &str) -> Option<u64> {
-    let value = std::env::var(name).ok().filter(|value| !value.is_empty())?;
-    Some(
-        value
-            .parse()
-            .unwrap_or_else(|_| panic!("{name} is a number: {value}")),
-    )
 }
 
 impl Soak {

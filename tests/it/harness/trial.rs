@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::company::Company;
 use super::database::{Database, run};
 use super::ledger::{Ledger, truth};
 use super::line::Kind;
@@ -28,6 +29,7 @@ pub(crate) struct Trial {
     pub(crate) ledger: Ledger,
     pub(crate) network: Proxy,
     pub(crate) server: Server,
+    _company: Company,
     pub(crate) stock: Stock,
     pub(crate) database: Database,
     variables: Vec<(String, String)>,
@@ -60,7 +62,10 @@ impl Trial {
         kinds: &[Kind],
         habit: &Habit,
     ) -> Self {
-        let variables = [&BUSY[..], variables].concat();
+        let mut variables = [&BUSY[..], variables].concat();
+        let company = Company::of(&database, &variables).await;
+        let relay = company.relay();
+        variables.extend(relay.iter().map(|url| ("ROWCAST_RELAY", url.as_str())));
         let server = Server::with(&database, &variables).await;
         let network = Proxy::to(server.address()).await;
         let stock = Stock::start();
@@ -78,6 +83,7 @@ impl Trial {
             ledger,
             network,
             server,
+            _company: company,
             stock,
             database,
             variables: variables
