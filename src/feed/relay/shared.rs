@@ -148,6 +148,10 @@ impl Shared {
             state.must_read |= statement.crashes > state.crashes;
             return state.must_read;
         }
+        if state.log.is_told() {
+            // Also of a statement that says nothing else: what is on disk stays there.
+            state.log.flushed = state.log.flushed.max(statement.log.flushed);
+        }
         state.standing.hears(&statement, now);
         if state.standing.term() == Some(statement.term) {
             return state.standing.turns(now);

@@ -1,5 +1,6 @@
 //! The relay without NATS: what is said is carried by the tests, which lose, double, delay and reorder it.
 
+mod lives;
 mod rules;
 mod storm;
 

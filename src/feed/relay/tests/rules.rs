@@ -104,31 +104,6 @@ fn nobody_but_a_server_of_the_database_is_heard() {
     assert!(edge.hear(&said, now));
 }
 
-/// The link goes on in the life that it knows until it is told of another one, which the reader has connected to.
-#[test]
-fn what_is_said_in_an_earlier_life_of_the_database_is_neither_heard_nor_said() {
-    let now = Instant::now();
-    let (mut database, mut leader, mut edge) = led(now);
-    database.write("r");
-    leader.read(&mut database, now);
-    let said = leader.say(now).remove(0);
-    database.epoch.value = EpochKey::of(8);
-    edge.connect(&mut database, now);
-    edge.read(&mut database, now);
-    edge.hear(&said, now);
-    assert!(edge.shared.state().inbox.is_empty());
-    assert_eq!(edge.role(now), Role::Alone);
-    leader.connect(&mut database, now);
-    leader.shared.state().standing.leads(2, now);
-    let says = |life| {
-        leader
-            .shared
-            .heading(EpochKey::of(life), 1, false)
-            .is_some()
-    };
-    assert_eq!([7, 8].map(says), [false, true]);
-}
-
 #[test]
 fn an_edge_that_hears_nothing_for_a_second_reads_by_itself() {
     let now = Instant::now();
