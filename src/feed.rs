@@ -34,7 +34,7 @@ pub(crate) use listener::Listener;
 pub(crate) use presence_keeper::PresenceKeeper;
 pub(crate) use probe::{Probe, Probes};
 pub(crate) use reader::Reader;
-pub(crate) use relay::{LinkEnds, Relay};
+pub(crate) use relay::{LinkEnds, Relay, RelayTrial, try_relay};
 pub(crate) use retention::run as run_retention;
 pub(crate) use self_check::run as run_self_check;
 pub(crate) use source_watch::SourceWatch;

@@ -1,6 +1,6 @@
 //! `rowcast doctor`: what is wrong with the database and with this machine, and how to mend it.
 //!
-//! `db` looks at the database; the limits of this process, and the files of the certificate, are looked at here. Prints a line for each check, with what it means and
+//! `db` looks at the database; the limits of this process, the files of the certificate, and NATS, are looked at here. Prints a line for each check, with what it means and
 //! what to paste where it is not well, or all of it as JSON. The exit code is the worst level.
 
 use std::process::ExitCode;
@@ -10,8 +10,9 @@ use rustix::process::{Resource, getrlimit};
 use serde_json::json;
 
 use super::find_database::reach_database;
-use crate::config::{Config, Tls};
+use crate::config::{Config, RelayUrl, Tls};
 use crate::db::{Doctor, Finding, Level};
+use crate::feed::{RelayTrial, try_relay};
 use crate::stdout::print_line;
 use crate::tls::{Pair, open_key};
 
@@ -44,6 +45,9 @@ pub(crate) async fn doctor(config: &Config, as_json: bool) -> anyhow::Result<Exi
     let after_disk = findings.iter().position(|f| f.check == "clock");
     findings.insert(after_disk.unwrap_or(findings.len()), file_limit());
     findings.extend(config.tls.as_ref().map(certificate));
+    if let Some(servers) = &config.relay {
+        findings.push(relay(servers).await);
+    }
     let worst = findings.iter().map(|finding| finding.level).max();
     let worst = worst.unwrap_or(Level::Ok);
     if as_json {
@@ -111,6 +115,32 @@ fn certificate(tls: &Tls) -> Finding {
         (None, None) => {
             let until = humantime::format_rfc3339_seconds(pair.not_after);
             Finding::ok("certificate", format!("good until {until}"))
+        }
+    }
+}
+
+/// Whether servers would hear each other from here.
+async fn relay(servers: &RelayUrl) -> Finding {
+    const MEANS: &str = "Every server reads the outbox by itself: nothing is lost, and Postgres works for each of them.";
+    let named = servers.servers().collect::<Vec<_>>().join(", ");
+    match try_relay(servers).await {
+        RelayTrial::Heard(most) => {
+            let said = format!("NATS at {named} brings back what is said, {most} bytes at a time");
+            Finding::ok("relay", said)
+        }
+        RelayTrial::Unreachable(why) => {
+            let said = format!("NATS at {named} can't be reached from here: {why}");
+            Finding::warning("relay", said, MEANS)
+                .paste("rowcast check # shows ROWCAST_RELAY: correct its address or its login, or start NATS, or let this machine through to it")
+        }
+        RelayTrial::Unheard(why) => {
+            let why = why.map_or_else(String::new, |why| format!(" ({why})"));
+            let said = format!(
+                "NATS at {named} is connected, and what is said there does not come back{why}"
+            );
+            Finding::warning("relay", said, MEANS).paste(
+                "permissions: { publish: \"rowcast.relay.>\", subscribe: \"rowcast.relay.>\" } # in nats.conf, at the user of ROWCAST_RELAY",
+            )
         }
     }
 }

@@ -4,6 +4,7 @@
 //! - `relayed`: the reader's feed, which is told by the leader, or tells; `inbox`: what was heard; `speech`: what is to be said
 //! - `message`: what is said, and its bytes; `seal`: who may say it
 //! - `link`: the task that speaks with NATS, by the client in `nats`; `shared`: what that task and the reader's feed know together
+//! - `trial`: one attempt to be heard, for the doctor
 //!
 //! The leader is the server that holds the advisory lock of the database. It reads as a server without a relay does, and says what each
 //! read found ([`Statement`](message::Statement)). The others, the edges, apply what follows on their own position, and read the outbox
@@ -25,6 +26,7 @@ mod speech;
 mod standing;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 use tokio::sync::watch;
 
@@ -33,6 +35,7 @@ use crate::metrics::Metrics;
 pub(crate) use link::{Link, LinkEnds};
 pub(crate) use relayed::Relayed;
 use shared::Shared;
+pub(crate) use trial::{RelayTrial, try_relay};
 
 /// The relay of this server, before its two sides begin.
 pub(crate) struct Relay {

@@ -212,3 +212,43 @@ async fn what_is_wrong_with_nats_is_said_and_its_password_is_not() {
         .filter(|line| line.contains("NATS can't be reached"));
     assert_eq!(told.count(), 1, "once");
 }
+
+/// What the doctor says of a relay: the level, and the words.
+async fn examined(database: &Database, url: &str) -> (String, String) {
+    let doctor = Launch::command(["doctor", "--json"]).database(&database.url);
+    let ended = doctor.env("ROWCAST_RELAY", url).end().await;
+    assert!(!ended.stdout.contains("right-one"), "no password");
+    let report: serde_json::Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    let findings = report["findings"].as_array().expect("a list");
+    let of_relay = |finding: &&serde_json::Value| finding["check"] == "relay";
+    let finding = findings.iter().find(of_relay).expect("it looks at NATS");
+    let level = finding["level"].as_str().expect("a text");
+    (level.to_owned(), finding.to_string())
+}
+
+#[tokio::test]
+async fn the_doctor_says_whether_servers_would_hear_each_other() {
+    let settings = "authorization { users: [\
+        { user: rowcast, password: right-one }, \
+        { user: mute, password: right-one, permissions: { publish: \"rowcast.relay.>\", subscribe: \"elsewhere\" } } ] }\n";
+    let mut nats = Nats::with(settings).await;
+    let database = Database::chat().await;
+    let url = |login: &str| format!("nats://{login}@{}", nats.address());
+    let [right, wrong, mute] = ["rowcast:right-one", "rowcast:wrong", "mute:right-one"].map(url);
+    let (level, said) = examined(&database, &right).await;
+    assert!(level == "ok" && said.contains("brings back"), "{said}");
+    for (url, words) in [
+        (&wrong, ["can't be reached", "authorization"]),
+        (&mute, ["does not come back", "permissions: {"]),
+    ] {
+        let (level, said) = examined(&database, url).await;
+        let is_said = words.iter().all(|word| said.contains(word));
+        assert!(level == "warning" && is_said, "{said}");
+    }
+    nats.crash();
+    let (level, said) = examined(&database, &right).await;
+    assert!(
+        level == "warning" && said.contains("can't be reached"),
+        "{said}"
+    );
+}

@@ -1,6 +1,6 @@
 //! The client of NATS: how it connects, and what it says of that.
 //!
-//! It connects by itself, for ever.
+//! A server's connects by itself, for ever.
 
 use std::time::Duration;
 
@@ -26,9 +26,24 @@ pub(super) async fn connect(
     servers: &RelayUrl,
     failure: watch::Sender<Option<String>>,
 ) -> Result<Client, String> {
+    let options = options(servers, failure).retry_on_initial_connect();
+    connect_with(options, servers).await
+}
+
+/// One that is connected to one of these servers, each of which was tried once.
+///
+/// # Errors
+/// Why there is none.
+pub(super) async fn connect_once(
+    servers: &RelayUrl,
+    failure: watch::Sender<Option<String>>,
+) -> Result<Client, String> {
+    connect_with(options(servers, failure), servers).await
+}
+
+fn options(servers: &RelayUrl, failure: watch::Sender<Option<String>>) -> ConnectOptions {
     let options = ConnectOptions::new()
         .name("rowcast")
-        .retry_on_initial_connect()
         .connection_timeout(CONNECT_PATIENCE)
         .ping_interval(PING_PAUSE)
         .subscription_capacity(MOST_WAITING)
@@ -42,13 +57,16 @@ pub(super) async fn connect(
             async move { note(&failure, &event) }
         });
     // The client heeds no login in an address.
-    let options = match servers.login() {
+    match servers.login() {
         Some(Login::User(user, password)) => {
             options.user_and_password(user.clone(), password.clone())
         }
         Some(Login::Token(token)) => options.token(token.clone()),
         None => options,
-    };
+    }
+}
+
+async fn connect_with(options: ConnectOptions, servers: &RelayUrl) -> Result<Client, String> {
     let addresses: Result<Vec<ServerAddr>, _> = servers.servers().map(str::parse).collect();
     match addresses {
         Ok(addresses) => {

@@ -44,7 +44,17 @@ const TABLE: [(&str, &[&str]); 16] = [
         ],
     ),
     ("auth", &["db::Policy", "db::Verdict"]),
-    ("cli", &["auth", "db", "embedded", "tls"]),
+    (
+        "cli",
+        &[
+            "auth",
+            "db",
+            "embedded",
+            "feed::RelayTrial",
+            "feed::try_relay",
+            "tls",
+        ],
+    ),
     ("db", &[]),
     ("delivery", &[]),
     ("demo", &["auth", "db", "delivery", "http"]),
