@@ -4,9 +4,12 @@
 //! of a range is sorted, and to sort it again for each page would take time by the square of its events. So the ids of many pages are
 //! found by one statement, and the pages are then read by their ids.
 //! Guarantees nothing of its own: what a range holds never changes, but for what is pruned, of which whoever reads a page is told.
-//! Bounded: [`MAX_KEPT`] times [`MAX_IDS`] ids, for all clients together, and a few pages. Clients at one place of a range share them.
+//! That is so in one life of the database, and up to a crash: afterwards transactions and events have numbers that others had. So all
+//! is forgotten where a page turns out to be of another one, and whoever asked for it by ids asks again.
+//! Bounded: [`MAX_KEPT`](known::MAX_KEPT) times [`MAX_IDS`] ids, for all clients together, and a few pages. Clients at one place of a range share them.
 
-use std::collections::VecDeque;
+mod known;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,13 +20,11 @@ use crate::db::pools::Pool;
 use crate::db::query_batcher::QueryBatcher;
 use crate::db::read_error::ReadError;
 use crate::db::retry::within;
-use crate::event::Room;
-use crate::offset::{ReplayPage, RoomRange, Snapshot};
+use crate::offset::{Epoch, ReplayPage, RoomRange};
+use known::{Known, Place};
 
 /// Ids that are found at once.
 const MAX_IDS: usize = 50_000;
-/// Places of ranges of which something is kept.
-const MAX_KEPT: usize = 64;
 /// Pages that are kept for whoever asks for the same, and for how long.
 const MAX_PAGES: usize = 4;
 const PAGE_AGE: Duration = Duration::from_secs(2);
@@ -68,6 +69,8 @@ pub(super) struct Segment {
 /// One read of long ranges, with the ids of their segments, and of others up to where the first of the segments ends.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct LongRead {
+    /// The life of the database that the ids are of.
+    pub(super) life: Option<Epoch>,
     pub(super) ids: Vec<i64>,
     pub(super) others: Vec<RoomRange>,
     /// Where it ends, if there is more.
@@ -78,20 +81,9 @@ pub(super) struct LongRead {
 pub(super) struct LongRanges {
     pool: Pool,
     max_payload: usize,
-    /// The last that was used comes last.
-    kept: Mutex<VecDeque<Place>>,
-    pages: Mutex<VecDeque<(Instant, LongRead, Read)>>,
+    known: Mutex<Known>,
     searches: QueryBatcher<RoomRange, Result<Arc<Ids>, Arc<ReadError>>>,
     reads: QueryBatcher<LongRead, Read>,
-}
-
-/// A place of a range.
-struct Place {
-    room: Room,
-    before: Arc<Snapshot>,
-    batch: Arc<Snapshot>,
-    /// `None`: it is known to be long, and its ids are to be found.
-    ids: Option<Arc<Ids>>,
 }
 
 /// The ids of a range after one of them.
@@ -107,28 +99,28 @@ impl LongRanges {
         Self {
             pool,
             max_payload,
-            kept: Mutex::default(),
-            pages: Mutex::default(),
+            known: Mutex::default(),
             searches: QueryBatcher::new(CONCURRENCY, 1),
             reads: QueryBatcher::new(CONCURRENCY, 1),
         }
     }
 
-    fn kept(&self) -> MutexGuard<'_, VecDeque<Place>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn pages(&self) -> MutexGuard<'_, VecDeque<(Instant, LongRead, Read)>> {
-        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The life of the database that is known of.
+    pub(super) fn life(&self) -> Option<Epoch> {
+        self.known().life
     }
 
-    /// Notes that a range is long.
-    pub(super) fn note(&self, range: &RoomRange) {
-        let mut kept = self.kept();
-        if !kept.iter().any(|place| place.is_of(range)) {
-            kept.extend(Place::new(range, None));
+    /// Notes that a range is long, in this life of the database.
+    pub(super) fn note(&self, range: &RoomRange, life: Epoch) {
+        let mut known = self.known();
+        known.follow(life);
+        if !known.has(range) {
+            known.keep(Place::new(range, None));
         }
-        forget_oldest(&mut kept);
     }
 
     /// What is to be read next of a range. `None`: it is not known to be long.
@@ -139,7 +131,7 @@ impl LongRanges {
         &self,
         range: &RoomRange,
     ) -> Result<Option<Segment>, Arc<ReadError>> {
-        if !self.kept().iter().any(|place| place.is_of(range)) {
+        if !self.known().has(range) {
             return Ok(None);
         }
         if let Some(ids) = self.ids_at_hand(range) {
@@ -158,14 +150,15 @@ impl LongRanges {
 
     /// The ids that a range goes on with, if they were found before.
     fn ids_at_hand(&self, range: &RoomRange) -> Option<Arc<Ids>> {
-        let mut kept = self.kept();
-        let index = kept.iter().position(|place| {
+        let mut known = self.known();
+        let places = &mut known.places;
+        let index = places.iter().position(|place| {
             let ids = place.ids.as_ref();
             place.is_of(range) && ids.is_some_and(|ids| ids.reaches_beyond(range.after))
         })?;
-        let place = kept.remove(index)?;
+        let place = places.remove(index)?;
         let ids = place.ids.clone();
-        kept.push_back(place);
+        places.push_back(place);
         ids
     }
 
@@ -174,6 +167,7 @@ impl LongRanges {
         if let Some(ids) = self.ids_at_hand(range) {
             return Ok(ids);
         }
+        let life = self.life();
         let query = sqlx::query_scalar(FIND_IDS)
             .bind(range.room.as_str())
             .bind(range.before.to_string())
@@ -191,9 +185,10 @@ impl LongRanges {
             ids,
             complete,
         });
-        let mut kept = self.kept();
-        kept.extend(Place::new(range, Some(ids.clone())));
-        forget_oldest(&mut kept);
+        let mut known = self.known();
+        if known.life == life {
+            known.keep(Place::new(range, Some(ids.clone())));
+        }
         Ok(ids)
     }
 
@@ -215,50 +210,35 @@ impl LongRanges {
     async fn read_or_share(&self, read: LongRead) -> Read {
         let now = Instant::now();
         {
-            let mut pages = self.pages();
+            let mut known = self.known();
+            let pages = &mut known.pages;
             pages.retain(|(at, ..)| now - *at < PAGE_AGE);
             if let Some((_, _, page)) = pages.iter().find(|(_, of, _)| *of == read) {
                 return page.clone();
             }
         }
-        let LongRead { ids, others, end } = &read;
+        let LongRead {
+            ids, others, end, ..
+        } = &read;
         let page = read_page(&self.pool, others, ids, MAX_EVENTS, self.max_payload).await;
         let page = page.map_err(Arc::new)?.page;
+        if read.life != Some(page.state.epoch) {
+            self.known().follow(page.state.epoch);
+            return Err(Arc::new(ReadError::Recovering));
+        }
         let upto = match (page.upto, *end) {
             (Some(upto), Some(end)) => Some(upto.min(end)),
             (one, other) => one.or(other),
         };
         let page = Ok(Arc::new(ReplayPage { upto, ..page }));
-        let mut pages = self.pages();
-        if pages.len() >= MAX_PAGES {
-            pages.pop_front();
+        let mut known = self.known();
+        if known.life == read.life {
+            if known.pages.len() >= MAX_PAGES {
+                known.pages.pop_front();
+            }
+            known.pages.push_back((now, read, page.clone()));
         }
-        pages.push_back((now, read, page.clone()));
         page
-    }
-}
-
-fn forget_oldest(kept: &mut VecDeque<Place>) {
-    while kept.len() > MAX_KEPT {
-        kept.pop_front();
-    }
-}
-
-impl Place {
-    /// `None` for what is visible when it is read: that is no range that could be kept.
-    fn new(range: &RoomRange, ids: Option<Arc<Ids>>) -> Option<Self> {
-        Some(Self {
-            room: range.room.clone(),
-            before: range.before.clone(),
-            batch: range.batch.clone()?,
-            ids,
-        })
-    }
-
-    fn is_of(&self, range: &RoomRange) -> bool {
-        range.batch.as_ref() == Some(&self.batch)
-            && range.before == self.before
-            && range.room == self.room
     }
 }
 

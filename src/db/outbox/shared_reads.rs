@@ -14,7 +14,7 @@ use super::replay_page::{MAX_EVENTS, Read, read_page};
 use crate::db::pools::{Pool, REPLAY_CONNECTIONS};
 use crate::db::query_batcher::QueryBatcher;
 use crate::event::Room;
-use crate::offset::{RoomRange, Snapshot};
+use crate::offset::{Epoch, RoomRange, Snapshot};
 
 /// Clients that share a read, and rooms of one read.
 const MAX_CLIENTS: usize = 500;
@@ -43,12 +43,13 @@ impl SharedReads {
     /// # Errors
     /// The database's own, and the moment after a crash.
     pub(crate) async fn read(&self, ranges: Vec<RoomRange>) -> Read {
+        let life = self.long.life();
         let mut segments = Vec::with_capacity(ranges.len());
         for range in &ranges {
             segments.push(self.long.segment(range).await?);
         }
         if segments.iter().any(Option::is_some) {
-            return self.long.read(long_read(ranges, segments)).await;
+            return self.long.read(long_read(life, ranges, segments)).await;
         }
         self.batcher
             .ask(ranges, async |asked| {
@@ -69,15 +70,19 @@ impl SharedReads {
                 .flatten()
                 .filter(|range| range.room == long.room);
             for range in same.filter(|range| range.before == long.before) {
-                self.long.note(range);
+                self.long.note(range, read.page.state.epoch);
             }
         }
         Ok(Arc::new(read.page))
     }
 }
 
-/// The read of these segments, and of the ranges that have none up to where the first segment ends.
-fn long_read(ranges: Vec<RoomRange>, segments: Vec<Option<Segment>>) -> LongRead {
+/// The read of these segments, found in this life of the database, and of the ranges that have none up to where the first segment ends.
+fn long_read(
+    life: Option<Epoch>,
+    ranges: Vec<RoomRange>,
+    segments: Vec<Option<Segment>>,
+) -> LongRead {
     let end = segments
         .iter()
         .flatten()
@@ -95,7 +100,12 @@ fn long_read(ranges: Vec<RoomRange>, segments: Vec<Option<Segment>>) -> LongRead
     }
     ids.retain(|id| end.is_none_or(|end| *id <= end));
     ids.sort_unstable();
-    LongRead { ids, others, end }
+    LongRead {
+        life,
+        ids,
+        others,
+        end,
+    }
 }
 
 /// Merges ranges of one room where the merged range holds little more than what is wanted.
@@ -201,11 +211,11 @@ mod tests {
         };
         let ranges = vec![range("10:10:", "30:30:", 1); 3];
         let segments = vec![segment(&[2, 9], Some(9)), None, segment(&[3, 5], Some(5))];
-        let read = long_read(ranges.clone(), segments);
+        let read = long_read(None, ranges.clone(), segments);
         assert_eq!((read.ids, read.end), (vec![2, 3, 5], Some(5)));
         let upto: Vec<_> = read.others.iter().map(|range| range.upto).collect();
         assert_eq!(upto, [5]);
-        let whole = long_read(ranges, vec![segment(&[2], None), None, None]);
+        let whole = long_read(None, ranges, vec![segment(&[2], None), None, None]);
         assert_eq!((whole.end, whole.others[0].upto), (None, i64::MAX));
     }
 }

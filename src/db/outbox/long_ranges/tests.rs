@@ -50,3 +50,19 @@ fn ids_serve_whoever_is_among_them() {
     let later = Ids { after: 4, ..part };
     assert!(!later.reaches_beyond(3));
 }
+
+/// A crash, or another database behind the same address: its transactions and events have numbers that others had.
+#[test]
+fn what_is_kept_is_forgotten_in_another_life_of_the_database() {
+    let life = |crashes| Epoch {
+        value: crate::offset::EpochKey::of(7),
+        crashes,
+    };
+    let (mut known, range) = (Known::default(), range(0, i64::MAX));
+    known.follow(life(0));
+    known.keep(Place::new(&range, Some(Arc::new(ids(5, true)))));
+    known.follow(life(0));
+    assert!(known.has(&range));
+    known.follow(life(1));
+    assert!(!known.has(&range));
+}
