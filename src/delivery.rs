@@ -68,7 +68,7 @@ pub(crate) use inspect::RecentView;
 pub(crate) use membership::{Membership, Progress};
 pub(crate) use outgoing::Outgoing;
 pub(crate) use replay::{JoinReplayOutcome, ReadFailed, Replay, ReplaySource};
-pub(crate) use room_notifier::RoomNotifier;
+pub(crate) use room_notifier::{RoomNotifier, RoomWatch};
 pub(crate) use rooms::{JoinError, Joined};
 pub(crate) use sink::{Affected, EventSink};
 #[cfg(test)]

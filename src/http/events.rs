@@ -15,11 +15,12 @@ use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep_until};
 
 use super::api::{Api, PathName, check_room, room, tagged};
-use super::api_limits::Caller;
+use super::api_limits::{Caller, LongPoll};
 use super::etag::{self, ETag};
 use super::query::Query;
 use crate::auth::Identity;
 use crate::db;
+use crate::delivery::RoomWatch;
 use crate::event::{Event, Reload, Room};
 use crate::http_error::Error;
 use crate::metrics::Limit;
@@ -73,16 +74,9 @@ pub(super) async fn answer(
     let after = api.unpack(after).await?;
     let deadline = Instant::now() + Duration::from_secs(wait.into());
     // It watches before it reads, so that an event is either in the read or announced.
-    let (mut watch, _place) = match wait {
-        0 => (None, None),
-        _ => {
-            let place = api.limits.begin_long_poll(&caller)?;
-            let watch = api.notifier.watch(&room).map_err(|_| {
-                api.metrics.limits(Limit::AllLongPolls);
-                Error::Crowded
-            })?;
-            (Some(watch), Some(place))
-        }
+    let mut waiting = match wait {
+        0 => None,
+        _ => Some(api.begin_wait(&caller, &room)?),
     };
     loop {
         let page = api.read(&room, &after, limit).await?;
@@ -92,7 +86,7 @@ pub(super) async fn answer(
         // A page of nothing but what other rooms are to reload has more behind it.
         let news = (page.more || !page.events.is_empty()) && !known;
         drop(page);
-        let Some(watch) = watch.as_mut() else {
+        let Some((watch, _)) = &mut waiting else {
             return Ok(response);
         };
         if news {
@@ -114,6 +108,16 @@ pub(super) async fn answer(
 }
 
 impl Api {
+    /// What wakes a long poll, and its place among them.
+    fn begin_wait(&self, caller: &Caller, room: &Room) -> Result<(RoomWatch, LongPoll), Error> {
+        let place = self.limits.begin_long_poll(caller)?;
+        let watch = self.notifier.watch(room).map_err(|_| {
+            self.metrics.limits(Limit::AllLongPolls);
+            Error::Crowded
+        })?;
+        Ok((watch, place))
+    }
+
     /// An empty page that ends where the database is.
     async fn present(&self) -> Result<Page, Error> {
         let page = self.replay_page(&[], 0).await?;
