@@ -4,7 +4,8 @@
 //! moment of its own, so that clients which came together are not asked about together.
 //! Asks outside the client's turn, where it is in nobody's way. Only if a room is refused does it take the client's turn, which asks
 //! once more and acts on that: a join that is handled meanwhile is not undone by an older answer.
-//! Guarantees that a database which is away puts nobody out: the lease stays, is counted, and is asked about again soon.
+//! Guarantees that a database which is away puts nobody out: the lease stays, is counted, and is asked about again soon. Meanwhile the
+//! reader is to look at the database: a server that can't reach it broadcasts nothing, also where a relay would tell it of events.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -81,6 +82,7 @@ impl<S: ReplaySource> Leases<S> {
                 self.next()
             } else {
                 self.requests.hub.metrics.policy_leases_kept.inc();
+                self.requests.hub.wake_reader();
                 RETRY.min(self.lease / 10)
             };
             due.insert(id, Instant::now() + pause);

@@ -3,6 +3,7 @@
 //! The clients are at an edge. What each of them got is compared with the tables, row by row, as where there is no relay.
 
 mod faults;
+mod rights;
 
 use std::time::Duration;
 
