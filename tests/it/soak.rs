@@ -4,6 +4,7 @@
 //! faults in the same order, though never at the same moments.
 
 mod faults;
+mod outage;
 mod presence;
 mod relay;
 mod rights;
@@ -49,12 +50,12 @@ struct Soak {
     relay: Option<Relay>,
     _stock: Stock,
     database: Database,
-    /// The database as the servers' role sees it.
-    server_url: String,
     /// Between the writers and the database. The servers have none.
     _pooler: Pooler,
     postgres: Postgres,
     faults: u64,
+    /// Servers that were away for a moment.
+    outages: u64,
     /// Dumps that were restored.
     restored: u64,
 }
@@ -119,8 +120,9 @@ async fn soak(servers: usize, relayed: bool) {
     fence(&soak.witnesses, &soak.database).await;
     let tally = judge(&soak.witnesses, &soak.ledger, &soak.database).await;
     eprintln!(
-        "seed {seed}, {} s, {faults} faults, {} dumps restored",
+        "seed {seed}, {} s, {faults} faults, {} outages, {} dumps restored",
         began.elapsed().as_secs(),
+        soak.outages,
         soak.restored
     );
     tally.assert_clean();
@@ -134,7 +136,7 @@ impl Soak {
         let postgres = Postgres::start().await;
         let database = swap::make(&postgres).await;
         let pooler = Pooler::start(&postgres, "transaction", 4, POOLER).await;
-        let server_url = server_role(&database).await;
+        make_roles(&database, count).await;
         let relay = match relayed {
             true => Some(Relay::start(count).await),
             false => None,
@@ -142,7 +144,7 @@ impl Soak {
         let mut servers = Vec::new();
         let mut networks = Vec::new();
         for number in 0..count {
-            servers.push(start(&server_url, relay.as_ref(), number).await);
+            servers.push(start(&database, relay.as_ref(), number).await);
         }
         for number in 0..3 {
             let server = number % servers.len();
@@ -182,10 +184,10 @@ impl Soak {
             relay,
             _stock: stock,
             database,
-            server_url,
             _pooler: pooler,
             postgres,
             faults: 0,
+            outages: 0,
             restored: 0,
         }
     }
@@ -194,7 +196,7 @@ impl Soak {
 impl Soak {
     /// Starts the server of that number anew.
     async fn start_server(&mut self, number: usize) {
-        self.servers[number] = start(&self.server_url, self.relay.as_ref(), number).await;
+        self.servers[number] = start(&self.database, self.relay.as_ref(), number).await;
     }
 
     /// No write failed but by faults that fail writers, and none waited for us.
@@ -218,19 +220,28 @@ impl Soak {
     }
 }
 
-/// A role that may do what a server must, so that a right of it can be taken away. Returns its URL.
-async fn server_role(database: &Database) -> String {
-    database.run("create role soak_server login").await;
+/// A role that may do what a server must, so that a right of it can be taken away, and one in it for each server.
+async fn make_roles(database: &Database, servers: usize) {
+    database.run("create role soak_server").await;
     Launch::command(["grant", "soak_server", "--apply"])
         .database(&database.url)
         .succeed()
         .await;
-    database.url_as("soak_server")
+    for number in 0..servers {
+        let role = role(number);
+        let make = format!("create role {role} login in role soak_server");
+        database.run(&make).await;
+    }
 }
 
-/// The server of that number, in that role.
-async fn start(url: &str, relay: Option<&Relay>, number: usize) -> Server {
-    let launch = Launch::serve().database(url);
+/// The role of the server of that number.
+fn role(number: usize) -> String {
+    format!("soak_server_{number}")
+}
+
+/// The server of that number, in its role.
+async fn start(database: &Database, relay: Option<&Relay>, number: usize) -> Server {
+    let launch = Launch::serve().database(&database.url_as(&role(number)));
     let mut launch = BUSY
         .iter()
         .chain(&rights::SETTINGS)

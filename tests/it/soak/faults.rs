@@ -37,7 +37,8 @@ impl Soak {
             28..34 => self.transaction().await,
             34..40 => self.travel(),
             40..50 => self.end_right().await,
-            50..70 => self.network(),
+            50..67 => self.network(),
+            67..73 => self.outage().await,
             _ => self.witness(),
         }
         let pause = self.random.random_range(0..40);
@@ -196,7 +197,7 @@ impl Soak {
     }
 
     /// A network leads to the other server.
-    fn travel(&mut self) {
+    pub(super) fn travel(&mut self) {
         let number = self.random.random_range(0..self.networks.len());
         let network = &mut self.networks[number];
         network.server = (network.server + 1) % self.servers.len();
@@ -206,7 +207,7 @@ impl Soak {
         }
     }
 
-    fn network(&mut self) {
+    pub(super) fn network(&mut self) {
         let number = self.random.random_range(0..self.networks.len());
         let proxy = &self.networks[number].proxy;
         let on = self.random.random_bool(0.5);
@@ -221,7 +222,7 @@ impl Soak {
         }
     }
 
-    fn witness(&mut self) {
+    pub(super) fn witness(&mut self) {
         let number = self.random.random_range(0..self.witnesses.len());
         let witness = &self.witnesses[number];
         let contact = ["a", "b", "c"][self.random.random_range(0..3)];
