@@ -13,7 +13,8 @@ export class View<M extends Row> {
   offset: string | undefined;
   /** @internal What identifies and sorts the messages. */
   shape: Shape = {};
-  #state: ConversationState<M> = NOTHING;
+  // Its own, so that a hook sees that there is a conversation before anything is known of it.
+  #state: ConversationState<M> = { ...NOTHING };
   readonly #subscribers = new Set<() => void>();
   /** @internal The events that came since older messages were asked for. Without it, what comes of those is dropped. */
   olderEvents: [event: string, payload: unknown][] | undefined;

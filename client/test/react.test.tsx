@@ -1,6 +1,8 @@
 // The hook, in React's strict mode.
 
 import "./dom.js";
+import { once } from "node:events";
+import { createServer, type AddressInfo } from "node:net";
 import { StrictMode, type ReactNode } from "react";
 import { createRoot } from "react-dom/client";
 import { renderToString } from "react-dom/server";
@@ -349,6 +351,24 @@ test("a burst of events is a few renderings of a composer, and what is sent in t
   const frames = (performance.now() - began) / 16;
   // The hook of the messages has frames of its own, and strict mode renders twice.
   expect(drawn - before).toBeLessThan(4 * frames + 20);
+});
+
+test("a message can be sent before anything is known of the conversation", async () => {
+  const silent = createServer(() => {}).listen(0, "127.0.0.1");
+  await once(silent, "listening");
+  onTestFinished(() => void silent.close());
+  const { port } = silent.address() as AddressInfo;
+  let send: ((body: string) => void) | undefined;
+  const Composed = () => {
+    const { conversation } = useConversationSocket("42", { url: `ws://127.0.0.1:${port}`, storage: null });
+    const composer = useComposer(conversation);
+    send = conversation && ((body) => composer.send({ body }, () => {}));
+    return <p>{composer.messages.map(({ body }) => body)}</p>;
+  };
+  const { says } = render(<Composed />);
+  await until("the conversation is there", () => send);
+  send!("mine");
+  await says("mine");
 });
 
 test("a component shows who is there, and in another room who is in that", async () => {

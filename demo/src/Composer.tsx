@@ -26,9 +26,9 @@ export function Composer({ contactId, problem, onProblem, send, startTyping, sto
       onProblem(texts.notSent(texts.tooLong(MOST_CHARACTERS.toLocaleString(locale))));
       return;
     }
+    send(body);
     setDraft(contactId, "");
     onProblem(null);
-    send(body);
   }
 
   function onKeyDown(event: KeyboardEvent): void {
