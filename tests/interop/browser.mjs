@@ -59,7 +59,11 @@ async function evaluate(page, script, arg) {
 
 // What a person would see, for messages.
 async function shown(page) {
-  const text = page.evaluate("document.body ? document.body.innerText : ''").catch((error) => `(${error.message})`);
+  const text = page.evaluate(`(() => {
+    const { body, activeElement } = document;
+    const fields = [...document.querySelectorAll("input, textarea")].map(({ id, value }) => "\\nfield " + id + ": " + value).join("");
+    return body ? body.innerText + fields + "\\nfocus: " + activeElement?.outerHTML.slice(0, 200) : "";
+  })()`).catch((error) => `(${error.message})`);
   const seen = await Promise.race([text, pause(2_000, "(it does not answer)")]);
   return `${page.url()} shows instead:\n${String(seen).slice(0, 3_000)}`;
 }
@@ -75,7 +79,7 @@ async function wait({ page, record }, { script, arg, ms }) {
     if (value) return value;
     if (Date.now() >= deadline) {
       const last = record.console.slice(-5).map(({ level, text }) => `\n  ${level}: ${text}`).join("");
-      throw new Error(`${await shown(page)}${last}`);
+      throw new Error(`${await shown(page)}${last}${record.errors.slice(-3).map((error) => `\n  ${error}`).join("")}`);
     }
     await pause(25);
   }

@@ -1,6 +1,8 @@
 //! Presence after everything that broke: whoever is in a room, and nobody else.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::time::Duration;
 
 use super::Soak;
@@ -14,13 +16,20 @@ impl Soak {
     /// `rowcast.presence` has who is really there: nobody is missing, nobody is a ghost. Clients still come and go, so both are looked at
     /// until they agree.
     pub(super) async fn presence_is_right(&self) {
-        let patience = Duration::from_secs(30);
-        let right = until_for(patience, "presence to be right", async || {
+        // A client of long polls that is gone is missed by the heartbeat alone, which takes 45 s.
+        let patience = Duration::from_secs(75);
+        let wrong = RefCell::new(String::new());
+        let what = fmt::from_fn(|f| write!(f, "presence to be right: {}", wrong.borrow()));
+        let right = until_for(patience, what, async || {
             let there = self.who_is_there();
             let said = self.database.value(IN_SQL).await;
             let said: BTreeSet<String> = said.lines().map(str::to_owned).collect();
             let rows = self.database.value(ROWS).await;
-            (said == there && rows == there.len().to_string()).then_some(there.len())
+            let ghosts: Vec<_> = said.difference(&there).collect();
+            let missing: Vec<_> = there.difference(&said).collect();
+            let is_right = said == there && rows == there.len().to_string();
+            *wrong.borrow_mut() = format!("ghosts {ghosts:?}, missing {missing:?}, {rows} rows");
+            is_right.then_some(there.len())
         });
         let right = right.await;
         eprintln!("presence: {right} are there, 0 ghosts, 0 missing");
