@@ -159,7 +159,8 @@ impl Fake {
     pub(super) fn behind(hub: &Hub, id: u64, xmax: u64, rooms: &[&str]) -> Self {
         let fake = Self::new(hub, id, DeliveryState::behind(offset_at(xmax)));
         let joined = |room: &&str| Membership::new(Room::from(*room), offset_at(xmax));
-        hub.restore(&fake.subscriber, rooms.iter().map(joined).collect());
+        let rooms = rooms.iter().map(joined).collect();
+        hub.restore(&fake.subscriber, rooms, Vec::new());
         fake
     }
 

@@ -203,7 +203,12 @@ impl Hub {
     }
 
     /// Makes a connected subscriber a member, and tells it if somebody types in the room.
-    fn add_member(&self, state: &mut HubState, subscriber: &Arc<Subscriber>, joined: Membership) {
+    pub(super) fn add_member(
+        &self,
+        state: &mut HubState,
+        subscriber: &Arc<Subscriber>,
+        joined: Membership,
+    ) {
         let entry: &mut RoomState = state.rooms.entry(joined.room.clone()).or_default();
         Arc::make_mut(&mut entry.members).push(subscriber.clone());
         let typing = entry.typers.shown_to_newcomer(subscriber.id, &joined.room);
@@ -212,30 +217,6 @@ impl Hub {
         if let Some(event) = typing {
             self.send(subscriber, &event);
         }
-    }
-
-    /// Puts a subscriber that resumes into its rooms. Returns those that were closed to it since it was asked for them.
-    pub(crate) fn restore(
-        &self,
-        subscriber: &Arc<Subscriber>,
-        rooms: Vec<Membership>,
-    ) -> Vec<Room> {
-        let _order = self.typing_order();
-        let mut state = self.state();
-        let mut closed = Vec::new();
-        if state.subscribers.contains_key(&subscriber.id) {
-            for joined in rooms {
-                if self.check_not_revoked(subscriber, &joined.room).is_ok() {
-                    self.add_member(&mut state, subscriber, joined);
-                } else {
-                    closed.push(joined.room);
-                }
-            }
-            if let (Some(position), false) = (&state.position, closed.is_empty()) {
-                subscriber.state().note_taken_out(&position.offset);
-            }
-        }
-        closed
     }
 
     /// Leaves a room. False: the subscriber was not in it, which is no error.

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use super::access::JoinBegun;
+use super::hub::Hub;
 use super::membership::Membership;
+use super::outgoing::Outgoing;
 use super::subscriber::{DeliveryState, Subscriber};
-use crate::event::Room;
+use crate::event::{Room, left};
 use crate::offset::Offset;
 use crate::revocations::Bearer;
 
@@ -33,6 +35,38 @@ impl DeliveryState {
             joined.must_be_after.get_or_insert_with(|| here.clone());
         }
         self.rooms.push(joined);
+    }
+}
+
+impl Hub {
+    /// Puts a subscriber that resumes into its rooms. It is told which of them it has `left`, each for its reason: because the policy
+    /// said so, or because the room was closed to it since. True: it has left one.
+    pub(crate) fn restore(
+        &self,
+        subscriber: &Arc<Subscriber>,
+        rooms: Vec<Membership>,
+        mut left: Vec<(Room, &'static str)>,
+    ) -> bool {
+        let _order = self.typing_order();
+        let mut state = self.state();
+        if !state.subscribers.contains_key(&subscriber.id) {
+            return false;
+        }
+        for joined in rooms {
+            if self.check_not_revoked(subscriber, &joined.room).is_ok() {
+                self.add_member(&mut state, subscriber, joined);
+            } else {
+                left.push((joined.room, left::REVOKED));
+            }
+        }
+        if let (Some(position), false) = (&state.position, left.is_empty()) {
+            subscriber.state().note_taken_out(&position.offset);
+        }
+        for (room, reason) in &left {
+            self.metrics.rooms_left(reason);
+            self.send(subscriber, &Outgoing::left(room, reason));
+        }
+        !left.is_empty()
     }
 }
 

@@ -36,7 +36,7 @@ use crate::db::ResumeSession;
 use crate::delivery::{
     DeliveryState, Hub, Outgoing, ReplaySource, Subscriber, SubscriberTransport as _,
 };
-use crate::event::{Room, left};
+use crate::event::Room;
 use crate::metrics::{Connect, Limit, Metrics};
 use crate::spans;
 use crate::transport::{ClientTransport, Connection, engine_session, own_connection};
@@ -257,22 +257,12 @@ impl<S: ReplaySource> Connector<S> {
             }
             ResumeOutcome::Resumed(resumed) => {
                 self.metrics.connects(Connect::Resumed);
-                for (room, reason) in &resumed.left {
-                    self.metrics.rooms_left(reason);
-                    let left = Outgoing::left(room, reason);
-                    self.hub().send(&client.subscriber, &left);
-                }
-                let rooms = resumed.rooms.clone();
-                let closed = self.hub().restore(&client.subscriber, rooms);
-                for room in &closed {
-                    self.metrics.rooms_left(left::REVOKED);
-                    let left = Outgoing::left(room, left::REVOKED);
-                    self.hub().send(&client.subscriber, &left);
-                }
+                let (rooms, left) = (resumed.rooms.clone(), resumed.left.clone());
+                let has_left = self.hub().restore(&client.subscriber, rooms, left);
                 for joined in resumed.rooms.iter().filter(|it| it.watches_presence) {
                     self.hub().presence.tell(&client.subscriber, &joined.room);
                 }
-                let must_store = resumed.must_store || !closed.is_empty();
+                let must_store = resumed.must_store || has_left;
                 // Stored before anything is replayed: what the client's present offset has proved, a later one may not.
                 if !must_store || self.requests.store_session(client).await.is_ok() {
                     self.hub().start_replay(&client.subscriber);

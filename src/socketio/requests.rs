@@ -27,7 +27,7 @@ use super::session::Clients;
 use super::session::store::stored_session;
 use crate::auth::{Authenticator, RoomPolicy};
 use crate::backoff::Backoff;
-use crate::db::{SessionProgress, Sessions, is_refused, is_transient};
+use crate::db::{SessionProgress, Sessions, StoredSession, is_refused, is_transient};
 use crate::delivery::{Hub, Outgoing, Replay, ReplaySource, SubscriberTransport as _};
 use crate::event::Room;
 use crate::metrics::Join;
@@ -253,8 +253,7 @@ impl<S: ReplaySource> Requests<S> {
         self.session_writes.charge(client, &stored);
         let (begun, mut backoff) = (Instant::now(), Backoff::default());
         while !client.transport.was_closed() {
-            let write = self.sessions.store(client.session.clone(), stored.clone());
-            match write.await {
+            match self.write_session(client, stored.clone()).await {
                 Ok(true) => {
                     if client.has_left() || self.hub.is_revoked(&client.subscriber) {
                         self.sessions.forget_or_log(&client.session).await;
@@ -283,6 +282,19 @@ impl<S: ReplaySource> Requests<S> {
 }
 
 impl<S: ReplaySource> Requests<S> {
+    async fn write_session(
+        &self,
+        client: &Client,
+        stored: StoredSession,
+    ) -> Result<bool, Arc<sqlx::Error>> {
+        let session = client.session.clone();
+        if client.subscriber.was_taken_out() {
+            self.sessions.store_or_forget(session, stored).await
+        } else {
+            self.sessions.store(session, stored).await
+        }
+    }
+
     /// The connection has ended, and a store that was under way has landed since.
     async fn end_session(&self, client: &Client, progress: SessionProgress) {
         let ended = self.sessions.end(client.session.clone(), progress);

@@ -1,5 +1,6 @@
 //! Who may join which room: what the shipped policy allows, what becomes of one that misbehaves, and what ends when a right ends.
 
+mod away;
 mod documented;
 mod hostile;
 mod lease;
@@ -24,6 +25,8 @@ begin
   if act = 'null' then return null; end if;
   return act is distinct from 'deny';
 end $$";
+
+const SHORT: (&str, &str) = ("ROWCAST_POLICY_LEASE", "1s");
 
 /// A server that asks for tokens, with these variables beside.
 async fn guarded(variables: &[(&str, &str)]) -> Scene {

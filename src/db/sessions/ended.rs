@@ -8,7 +8,7 @@ use crate::db::revocations;
 
 impl Sessions {
     /// Stores the session of a client that was taken out of a room; removes it where it has no other, so that a client which was not told
-    /// in time does not go on without knowing.
+    /// in time does not go on without knowing. False: another connection has the session by now.
     ///
     /// # Errors
     /// The database's own.
@@ -16,11 +16,12 @@ impl Sessions {
         &self,
         session: ResumeSession,
         stored: StoredSession,
-    ) -> Result<(), Arc<sqlx::Error>> {
+    ) -> Result<bool, Arc<sqlx::Error>> {
         if stored.rooms.is_empty() {
-            return self.forget(&session).await.map_err(Arc::new);
+            self.forget(&session).await?;
+            return Ok(true);
         }
-        self.store(session, stored).await.map(|_| ())
+        self.store(session, stored).await
     }
 
     /// Ends the sessions of those whose rights have ended: of `subjects`, or of everybody. Says how many.

@@ -201,7 +201,7 @@ fn after_a_crash_whoever_may_have_had_what_is_undone_begins_here() {
     }
     // Of the third it is only the room that was joined at what may be undone.
     let joined = Membership::new("a".into(), in_memory);
-    hub.restore(&fakes[2].subscriber, vec![joined]);
+    hub.restore(&fakes[2].subscriber, vec![joined], Vec::new());
     let told = hub.set_back(after_crash(8, false), &[12].into(), snapshot(20));
     let told: Vec<_> = told
         .into_iter()

@@ -10,7 +10,7 @@ use crate::delivery::room_notifier::RoomNotifier;
 use crate::delivery::rooms::Joined;
 use crate::delivery::sink::EventSink as _;
 use crate::delivery::subscriber::DeliveryState;
-use crate::event::Event;
+use crate::event::{Event, left, name};
 use serde_json::value::RawValue;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -188,9 +188,23 @@ fn a_session_that_was_read_before_the_revocation_is_not_restored_with_its_room()
     };
     hub.revoke_all(&[revocation("a:1"), revocation("c:1")]);
     let joined = |room: &str| Membership::new(room.into(), offset_at(5));
-    let closed = hub.restore(&ana.subscriber, vec![joined("a:1"), joined("b:1")]);
-    assert_eq!(closed, [Room::from("a:1")]);
+    let rooms = vec![joined("a:1"), joined("b:1")];
+    assert!(hub.restore(&ana.subscriber, rooms, Vec::new()));
     assert!(ana.subscriber.is_in(&"b:1".into()) && !ana.subscriber.is_in(&"a:1".into()));
+}
+
+#[test]
+fn whoever_comes_back_to_fewer_rooms_proves_that_it_heard_so() {
+    let (hub, _behind) = hub_at(10);
+    let ana = client(&hub, 1, "ana", -9);
+    let b = Membership::new("b:1".into(), offset_at(5));
+    let left = vec![("a:1".into(), left::FORBIDDEN)];
+    assert!(hub.restore(&ana.subscriber, vec![b], left));
+    assert_eq!(ana.sent_names(), [name::LEFT]);
+    let (rooms, progress) = hub.rooms_and_progress(&ana.subscriber).expect("connected");
+    assert_eq!(rooms[0].must_be_after, Some(offset_at(10)));
+    assert_eq!(progress.last_sent_offset, None);
+    assert!(ana.subscriber.was_taken_out());
 }
 
 #[test]

@@ -116,6 +116,7 @@ fn whoever_is_removed_joins_nothing() {
     hub.restore(
         &ana.subscriber,
         vec![Membership::new("a".into(), offset_at(10))],
+        Vec::new(),
     );
     assert!(hub.state().rooms.is_empty());
 }

@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::{CLIENTS, ROOMS, World, room};
 use crate::auth::Identity;
-use crate::db::{PidHash, ResumeSession, StoredSession, Takeover};
-use crate::delivery::{DeliveryState, Outgoing, Subscriber, SubscriberTransport as _};
+use crate::db::{PidHash, ResumeSession, Takeover};
+use crate::delivery::{DeliveryState, Membership, Subscriber, SubscriberTransport as _};
 use crate::event::{Room, left};
 use crate::model::client::{Sent, Wire};
 use crate::model::server::Connection;
@@ -90,13 +90,12 @@ impl World {
                     "{room:?} of client {client} was answered and is forgotten"
                 );
             }
-            for room in self.server.hub.restore(&subscriber, resumed.rooms) {
-                let left = Outgoing::left(&room, left::REVOKED);
-                self.server.hub.send(&subscriber, &left);
-            }
+            let (rooms, left) = self.ask_policy(resumed.rooms);
+            let has_left = self.server.hub.restore(&subscriber, rooms, left);
             let stored = stored_session(&self.server.hub, &subscriber).expect("it is there");
-            if resumed.must_store {
+            if resumed.must_store || has_left {
                 self.sessions.insert(session.pid, (owner, stored));
+                self.end_without_rooms(session.pid, &subscriber);
             }
             self.server.hub.start_replay(&subscriber);
         }
@@ -202,12 +201,9 @@ impl World {
                     None => row.1.progress = session_progress(&progress),
                 }
             }
-            // Who may not have heard that it is in no room any more begins anew.
-            let pid = connection.session.pid;
-            if is_ended(self.sessions.get(&pid), subscriber) {
-                self.sessions.remove(&pid);
-                self.ended.insert(pid);
-            }
+            let (pid, subscriber) = (connection.session.pid, subscriber.clone());
+            self.end_without_rooms(pid, &subscriber);
+            let connection = &self.server.connections[&id];
             connection.wire.close();
             self.server.connections.remove(&id);
             if !gone {
@@ -215,8 +211,24 @@ impl World {
             }
         }
     }
-}
 
-fn is_ended(row: Option<&(i64, StoredSession)>, subscriber: &Subscriber) -> bool {
-    row.is_some_and(|row| row.1.rooms.is_empty()) && subscriber.was_taken_out()
+    /// Of the rooms of a client that comes back, those that the policy lets it be in, and the others.
+    fn ask_policy(
+        &mut self,
+        rooms: Vec<Membership>,
+    ) -> (Vec<Membership>, Vec<(Room, &'static str)>) {
+        let is_allowed = |_: &Membership| !self.random.one_in(16);
+        let (allowed, denied): (Vec<_>, Vec<_>) = rooms.into_iter().partition(is_allowed);
+        let left = denied.into_iter().map(|it| (it.room, left::FORBIDDEN));
+        (allowed, left.collect())
+    }
+
+    /// Who may not have heard that it is in no room any more begins anew.
+    fn end_without_rooms(&mut self, pid: PidHash, subscriber: &Subscriber) {
+        let row = self.sessions.get(&pid);
+        if subscriber.was_taken_out() && row.is_some_and(|row| row.1.rooms.is_empty()) {
+            self.sessions.remove(&pid);
+            self.ended.insert(pid);
+        }
+    }
 }

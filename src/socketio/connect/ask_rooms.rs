@@ -48,7 +48,6 @@ impl<S: ReplaySource> Connector<S> {
             resumed.left.push((joined.room.clone(), reason));
             false
         });
-        resumed.must_store |= !resumed.left.is_empty();
         Ok(resumed)
     }
 }

@@ -41,7 +41,7 @@ impl<S: ReplaySource> Connector<S> {
         }
         let stored = match whole {
             Some(whole) => sessions.store_or_forget(session.clone(), whole).await,
-            None => Ok(()),
+            None => Ok(true),
         };
         let ended = sessions.end(session, session_progress(&progress));
         if let Err(error) = stored.and(ended.await) {

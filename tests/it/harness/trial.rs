@@ -239,7 +239,8 @@ pub(crate) async fn fence(witnesses: &[Witness], database: &Database) {
                 rooms.any(|(contact, room)| room.fences <= before.rooms[contact].fences)
             })
         });
-        late.map(|(witness, _)| witness.kind).collect::<Vec<_>>()
+        late.map(|(witness, _)| (witness.kind, witness.view()))
+            .collect::<Vec<_>>()
     };
     let write = "select rowcast.emit('conversation:' || c, 'fence', json_build_object('contactId', c)) \
                  from (select distinct contact_id c from messages) m";
@@ -260,7 +261,7 @@ pub(crate) async fn fence(witnesses: &[Witness], database: &Database) {
         }
         assert!(
             round < 3,
-            "these clients don't see what is written any more: {:?}",
+            "these clients don't see what is written any more: {:#?}",
             behind()
         );
     }

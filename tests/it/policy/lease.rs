@@ -5,12 +5,10 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::json;
 
-use super::{bearer, bearer_at, joining, metric, rule, ruled};
+use super::{SHORT, bearer, bearer_at, joining, metric, rule, ruled};
 use crate::harness::token::token;
 use crate::harness::wait::{until, until_for};
 use crate::harness::{Proxy, http};
-
-const SHORT: (&str, &str) = ("ROWCAST_POLICY_LEASE", "1s");
 
 async fn stored_rooms(scene: &crate::harness::Scene) -> String {
     let stored = "select coalesce(string_agg(room, ' ' order by room), '') from rowcast.sessions, jsonb_object_keys(rooms) room";
