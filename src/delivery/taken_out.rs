@@ -19,8 +19,15 @@ impl DeliveryState {
     }
 
     /// The server takes it out of a room, and tells it so at this place of the broadcast. A client that comes back has heard of that for
-    /// certain only if its offset is a later one; else it is told to load its other rooms again.
+    /// certain only if its offset is a later one; else it is told to load its other rooms again. Later also than what it had of another
+    /// server, which may be ahead of this one.
     pub(super) fn note_taken_out(&mut self, here: &Arc<Offset>) {
+        let is_ahead = self.complete_to_offset.seen.reaches(&here.seen);
+        let here = if is_ahead {
+            &self.complete_to_offset
+        } else {
+            here
+        };
         self.access.renew();
         self.access.taken_out_at = Some(here.clone());
         self.last_sent_offset = None;

@@ -208,6 +208,15 @@ fn whoever_comes_back_to_fewer_rooms_proves_that_it_heard_so() {
 }
 
 #[test]
+fn what_another_server_sent_proves_nothing_of_what_this_one_says() {
+    let (hub, _behind) = hub_at(10);
+    let ana = Fake::behind(&hub, 1, 20, &["a:1", "b:1"]);
+    assert!(hub.put_out(&ana.subscriber, &"a:1".into(), left::FORBIDDEN));
+    let (rooms, _) = hub.rooms_and_progress(&ana.subscriber).expect("connected");
+    assert_eq!(rooms[0].must_be_after, Some(offset_at(20)));
+}
+
+#[test]
 fn a_join_is_not_answered_whose_room_was_closed_meanwhile() {
     let (hub, _behind) = hub_at(10);
     let ana = client(&hub, 1, "ana", -9);
