@@ -204,10 +204,11 @@ impl HubState {
         self.subscribers.get(&subscriber.id)?;
         let subscriber = subscriber.state();
         let complete_to = match &self.position {
-            Some(position) if !subscriber.is_behind() => match position
-                .in_flight()
-                .find(|event| subscriber.awaits(event.number) && subscriber.is_concerned_by(event))
-            {
+            Some(position) if !subscriber.is_behind() => match position.in_flight().find(|event| {
+                subscriber.awaits(event.number)
+                    && subscriber.is_concerned_by(event)
+                    && !subscriber.has_had(event)
+            }) {
                 // That event is on its way to the room's members, and perhaps not to this one any more.
                 Some(next) => &next.before,
                 // After a crash the broadcast goes on from before what it may have.
