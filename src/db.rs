@@ -90,8 +90,8 @@ pub(crate) use retry::is_transient;
 pub(crate) use self_check::SelfCheck;
 pub(crate) use servers::{ServerEntry, servers};
 pub(crate) use sessions::{
-    CountedFor, PidHash, ResumeSession, SessionProgress, Sessions, StoredSession, Takeover,
-    parse_takeovers,
+    CountedFor, PidHash, ResumeSession, SessionProgress, Sessions, StoreError, StoredSession,
+    Takeover, parse_takeovers,
 };
 pub(crate) use shapes::{ColumnType, Shape, shapes};
 pub(crate) use sources::{Source, follow_tables, sources};

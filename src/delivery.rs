@@ -37,6 +37,7 @@ mod burst;
 mod hub;
 mod hub_presence;
 mod inspect;
+mod leaving;
 mod membership;
 mod outgoing;
 mod position;

@@ -86,13 +86,16 @@ pub(crate) struct StoredSession {
     pub progress: SessionProgress,
 }
 
+/// Why sessions could not be stored: it concerns all that were written together.
+pub(crate) type StoreError = Arc<sqlx::Error>;
+
 /// Reads and writes resume sessions, many by one statement.
 pub(crate) struct Sessions {
     pool: Pool,
     checks: Checks,
     takeovers: QueryBatcher<ResumeSession, Result<Takeover, Arc<ReadError>>>,
-    stores: QueryBatcher<(ResumeSession, StoredSession), Result<bool, Arc<sqlx::Error>>>,
-    ends: QueryBatcher<(ResumeSession, SessionProgress), Result<Option<u64>, Arc<sqlx::Error>>>,
+    stores: QueryBatcher<(ResumeSession, StoredSession), Result<bool, StoreError>>,
+    ends: QueryBatcher<(ResumeSession, SessionProgress), Result<Option<u64>, StoreError>>,
     ended_shares: EndedShares,
     /// `ROWCAST_MAX_SESSIONS_SIZE`
     share_bytes: u64,
@@ -164,7 +167,7 @@ impl Sessions {
         &self,
         session: ResumeSession,
         stored: StoredSession,
-    ) -> Result<bool, Arc<sqlx::Error>> {
+    ) -> Result<bool, StoreError> {
         let together = async |writes: Vec<(ResumeSession, StoredSession)>| match store::store(
             &self.pool, &writes,
         )

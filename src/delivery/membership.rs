@@ -22,6 +22,9 @@ pub(crate) struct Membership {
     pub(super) last_reload: u32,
     /// Whether the client is told who else is in the room.
     pub watches_presence: bool,
+    /// Whether the client has asked to leave. It is served until its resume session is stored without the room: whatever becomes of the
+    /// store, and of the connection, it has missed nothing of a room that it comes back to.
+    pub is_leaving: bool,
 }
 
 impl Membership {
@@ -34,6 +37,7 @@ impl Membership {
             has_repeated: false,
             last_reload: 0,
             watches_presence: false,
+            is_leaving: false,
         }
     }
 

@@ -162,13 +162,16 @@ impl Hub {
             has_repeated: false,
             last_reload: 0,
             watches_presence: false,
+            is_leaving: false,
         };
         self.add_member(&mut state, subscriber, joined);
         Ok(JoinProgress::Entered)
     }
 
     fn check_room_count(&self, subscriber: &Subscriber) -> Result<(), JoinError> {
-        if subscriber.state().rooms.len() >= self.max_rooms {
+        let state = subscriber.state();
+        let stays = state.rooms.iter().filter(|joined| !joined.is_leaving);
+        if stays.count() >= self.max_rooms {
             self.metrics.limits(Limit::Rooms);
             return Err(JoinError::TooManyRooms(self.max_rooms));
         }

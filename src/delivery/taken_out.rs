@@ -123,8 +123,7 @@ impl Subscriber {
         true
     }
 
-    /// Whether the server has taken it out of a room. Of such a one, how far it was served may be stored only together with its
-    /// rooms: its resume session may have more of them, of which it was not served what came since.
+    /// Whether the server has taken it out of a room.
     pub(crate) fn was_taken_out(&self) -> bool {
         self.state().access.taken_out_at.is_some()
     }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::inbox::Inbox;
 use super::protocol::Refusal;
 use crate::auth::Identity;
-use crate::db::ResumeSession;
+use crate::db::{ResumeSession, Sessions, StoreError, StoredSession};
 use crate::delivery::{SendOutcome, Subscriber, SubscriberTransport as _};
 use crate::quota::{Holder, Pace};
 use crate::transport::{Ack, ClientTransport};
@@ -134,6 +134,25 @@ impl Client {
 
     pub(super) fn set_ended(&self) {
         self.has_ended.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether how far it was served may be stored only together with its rooms: the row may have more of them, of which it was not
+    /// served what came since.
+    pub(super) fn must_be_stored_whole(&self) -> bool {
+        self.is_session_dirty() || self.subscriber.was_taken_out()
+    }
+
+    /// Stores all of its session. False: another connection has it by now.
+    ///
+    /// # Errors
+    /// The database's own.
+    pub(super) fn write_session(
+        &self,
+        sessions: &Sessions,
+        stored: StoredSession,
+    ) -> impl Future<Output = Result<bool, StoreError>> {
+        let was_taken_out = self.subscriber.was_taken_out();
+        sessions.store_or_forget(self.session.clone(), stored, was_taken_out)
     }
 
     pub(super) fn is_session_dirty(&self) -> bool {

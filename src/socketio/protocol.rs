@@ -56,7 +56,7 @@ pub(super) enum Refusal {
     #[error("it can't be told at the moment whether you may, try again")]
     PolicyUnavailable,
     #[error(
-        "the server can't store sessions at the moment, so it can't let you in: its log and /readyz say why; try again"
+        "the server can't store sessions at the moment, so no room can be entered or left: its log and /readyz say why; try again"
     )]
     CantStore,
     #[error("a socket may be in {0} rooms, leave one first")]

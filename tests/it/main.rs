@@ -53,6 +53,7 @@ mod kit_order;
 mod kit_rooms;
 mod large_commits;
 mod layers;
+mod leave;
 mod left_sessions;
 mod limits;
 mod logs;

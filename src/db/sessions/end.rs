@@ -3,9 +3,8 @@
 //! Owns the row's size: what is counted against a share ([`super::ended_share`]) is what Postgres keeps of the row, compressed.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use super::{PATIENCE, ResumeSession, SessionProgress, Sessions, hashes, same};
+use super::{PATIENCE, ResumeSession, SessionProgress, Sessions, StoreError, hashes, same};
 use crate::db::query_batcher::column;
 use crate::db::retry::within;
 
@@ -37,7 +36,7 @@ impl Sessions {
         &self,
         session: ResumeSession,
         progress: SessionProgress,
-    ) -> Result<(), Arc<sqlx::Error>> {
+    ) -> Result<(), StoreError> {
         let counted_for = session.counted_for;
         let together =
             async |ended: Vec<(ResumeSession, SessionProgress)>| match self.end_all(&ended).await {

@@ -1,14 +1,13 @@
 //! Sessions of rights that have ended: of clients that were taken out of a room, and of those who may nothing any more.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ResumeSession, Sessions, StoredSession};
+use super::{ResumeSession, Sessions, StoreError, StoredSession};
 use crate::db::revocations;
 
 impl Sessions {
-    /// Stores the session of a client that was taken out of a room; removes it where it has no other, so that a client which was not told
-    /// in time does not go on without knowing. False: another connection has the session by now.
+    /// Stores a session. That of a client which `was_taken_out` of its last room is removed instead: if it was not told in time, it must not
+    /// go on without knowing. False: another connection has the session by now.
     ///
     /// # Errors
     /// The database's own.
@@ -16,8 +15,9 @@ impl Sessions {
         &self,
         session: ResumeSession,
         stored: StoredSession,
-    ) -> Result<bool, Arc<sqlx::Error>> {
-        if stored.rooms.is_empty() {
+        was_taken_out: bool,
+    ) -> Result<bool, StoreError> {
+        if was_taken_out && stored.rooms.is_empty() {
             self.forget(&session).await?;
             return Ok(true);
         }

@@ -224,7 +224,7 @@ impl World {
     }
 
     /// Who may not have heard that it is in no room any more begins anew.
-    fn end_without_rooms(&mut self, pid: PidHash, subscriber: &Subscriber) {
+    pub(super) fn end_without_rooms(&mut self, pid: PidHash, subscriber: &Subscriber) {
         let row = self.sessions.get(&pid);
         if subscriber.was_taken_out() && row.is_some_and(|row| row.1.rooms.is_empty()) {
             self.sessions.remove(&pid);

@@ -78,7 +78,7 @@ impl World {
             return self.join_replayed(id, room, begun, Ok(JoinReplayOutcome::Lost));
         }
         if is_in {
-            hub.leave(&connection.subscriber, &room);
+            connection.subscriber.begin_leave(&room);
             self.clients[client].asks_to_leave(&room);
             connection.unstored.push(Answer::Left { room });
             return;
@@ -170,9 +170,13 @@ impl World {
             return;
         }
         row.1 = stored;
+        let (pid, subscriber) = (session.pid, connection.subscriber.clone());
         for answer in connection.unstored.drain(..) {
             match answer {
-                Answer::Left { room } => connection.wire.push(Sent::Left { room }),
+                Answer::Left { room } => {
+                    server.hub.leave(&connection.subscriber, &room);
+                    connection.wire.push(Sent::Left { room });
+                }
                 Answer::Joined { room, lost, begun } => {
                     let at = self.database.clock;
                     let is_in = connection.subscriber.with_join_offset(
@@ -194,6 +198,7 @@ impl World {
                 }
             }
         }
+        self.end_without_rooms(pid, &subscriber);
     }
 }
 

@@ -23,8 +23,7 @@ impl<S: ReplaySource> Connector<S> {
             client.set_ended();
         }
         let whole = client
-            .subscriber
-            .was_taken_out()
+            .must_be_stored_whole()
             .then(|| stored_session(self.hub(), &client.subscriber))
             .flatten();
         let progress = self.hub().remove(&client.subscriber);
@@ -40,7 +39,7 @@ impl<S: ReplaySource> Connector<S> {
             return sessions.forget_or_log(&session).await;
         }
         let stored = match whole {
-            Some(whole) => sessions.store_or_forget(session.clone(), whole).await,
+            Some(whole) => client.write_session(sessions, whole).await,
             None => Ok(true),
         };
         let ended = sessions.end(session, session_progress(&progress));

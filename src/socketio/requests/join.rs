@@ -16,7 +16,7 @@ use crate::offset::Offset;
 use crate::presence::Subject;
 use crate::quota::Holder;
 use crate::socketio::client::Client;
-use crate::socketio::protocol::{JoinArgs, Refusal, RoomForm};
+use crate::socketio::protocol::{JoinArgs, Refusal};
 use crate::spans;
 
 /// What a replay costs beside what it finds.
@@ -68,14 +68,13 @@ impl<S: ReplaySource> Requests<S> {
     pub(super) async fn join(
         &self,
         client: &Arc<Client>,
-        form: RoomForm,
-        args: Result<Vec<Value>, Refusal>,
+        asked: Result<JoinArgs, Refusal>,
     ) -> Result<Option<(Room, JoinResult)>, Refusal> {
         let JoinArgs {
             room,
             after,
             presence,
-        } = JoinArgs::parse(form, &args?)?;
+        } = asked?;
         spans::set_current_room(&room);
         if !self.session_writes.may_write(client) {
             self.hub.metrics.limits(Limit::SessionRate);

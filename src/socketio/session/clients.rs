@@ -84,11 +84,10 @@ impl Clients {
             if !client.has_stored_session() {
                 continue;
             }
-            if client.subscriber.was_taken_out() {
-                let stored = stored_session(hub, &client.subscriber);
-                whole.extend(
-                    stored.map(|stored| sessions.store_or_forget(client.session.clone(), stored)),
-                );
+            if client.must_be_stored_whole() {
+                if let Some(stored) = stored_session(hub, &client.subscriber) {
+                    whole.push(async move { client.write_session(sessions, stored).await });
+                }
             } else if let Some(served) = hub.progress(&client.subscriber) {
                 progress.push((client.session.clone(), session_progress(&served)));
             }

@@ -71,10 +71,8 @@ impl EndedRightsKeeper {
         let writes = left.into_iter().filter_map(|subscriber| {
             let client = self.clients.get(subscriber.id)?;
             let stored = stored_session(&self.hub, &subscriber)?;
-            client.has_stored_session().then(|| {
-                self.sessions
-                    .store_or_forget(client.session.clone(), stored)
-            })
+            let is_stored = client.has_stored_session();
+            is_stored.then_some(async move { client.write_session(&self.sessions, stored).await })
         });
         for written in join_all(writes).await {
             if let Err(error) = written {

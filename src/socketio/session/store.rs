@@ -30,15 +30,18 @@ pub(super) fn split_stored(stored: &[String]) -> (&[String], bool) {
     }
 }
 
-/// What is to be stored of a subscriber: its rooms, and how far it was served. `None` once it is gone.
+/// What is to be stored of a subscriber: the rooms that it means to stay in, and how far it was served. `None` once it is gone.
 pub(crate) fn stored_session(hub: &Hub, subscriber: &Subscriber) -> Option<StoredSession> {
     let (rooms, progress) = hub.rooms_and_progress(subscriber)?;
-    let rooms = rooms.iter().map(|joined| {
-        let offsets = std::iter::once(&joined.at).chain(&joined.must_be_after);
-        let watches = joined.watches_presence.then(|| WATCHES_PRESENCE.to_owned());
-        let offsets = offsets.map(|offset| offset.pack()).chain(watches).collect();
-        (joined.room.as_str().to_owned(), offsets)
-    });
+    let rooms = rooms
+        .iter()
+        .filter(|joined| !joined.is_leaving)
+        .map(|joined| {
+            let offsets = std::iter::once(&joined.at).chain(&joined.must_be_after);
+            let watches = joined.watches_presence.then(|| WATCHES_PRESENCE.to_owned());
+            let offsets = offsets.map(|offset| offset.pack()).chain(watches).collect();
+            (joined.room.as_str().to_owned(), offsets)
+        });
     Some(StoredSession {
         rooms: rooms.collect(),
         progress: session_progress(&progress),
