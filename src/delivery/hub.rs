@@ -209,7 +209,8 @@ impl HubState {
                     && subscriber.is_concerned_by(event)
                     && !subscriber.has_had(event)
             }) {
-                // That event is on its way to the room's members, and perhaps not to this one any more.
+                // That event is on its way to the room's members, and perhaps not to this one any more. One that it had before a crash is
+                // not missing: an offset from before it would bring it what came after that again.
                 Some(next) => &next.before,
                 // After a crash the broadcast goes on from before what it may have.
                 _ if !position

@@ -1,9 +1,10 @@
 //! A leave that can't be stored, and one that a join of the same room follows at once.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::harness::raw::offset_of;
 use crate::harness::{Scene, Wire};
+use crate::unable::NO_ROOM;
 
 async fn told(scene: &Scene, wire: &mut Wire, contact: &str, body: &str) -> String {
     scene.database.say(contact, body).await;
@@ -11,25 +12,13 @@ async fn told(scene: &Scene, wire: &mut Wire, contact: &str, body: &str) -> Stri
         .await
 }
 
-async fn in_rooms(scene: &Scene, contacts: &[&str]) -> (Value, Wire) {
-    let (connect, mut wire) = Wire::connect_with(scene.server.address(), &json!({})).await;
-    for (ack, contact) in (1..).zip(contacts) {
-        let answer = wire.ask("join:conversation", &json!([contact]), ack).await;
-        assert_eq!(answer["ok"], true, "{answer}");
-    }
-    (connect, wire)
-}
-
 /// Or what came meanwhile would be missing when it comes back: its session has the room, and its offset is that of a later event of
 /// another room.
 #[tokio::test]
 async fn whoever_can_not_leave_is_served_on() {
     let scene = Scene::new().await;
-    let (connect, mut wire) = in_rooms(&scene, &["a", "b"]).await;
-    let full = "create function no_room() returns trigger language plpgsql as $$ begin
-          raise exception 'could not extend file: No space left on device' using errcode = '53100'; end $$;
-        create trigger no_room before insert on rowcast.sessions for each row execute function no_room()";
-    scene.database.run(full).await;
+    let (connect, mut wire) = Wire::in_rooms(scene.server.address(), &json!({}), &["a", "b"]).await;
+    scene.database.run(NO_ROOM).await;
     let answer = wire.ask("leave:conversation", &json!(["a"]), 9).await;
     assert_eq!(answer["error"]["code"], "unavailable", "{answer}");
     told(&scene, &mut wire, "a", "one").await;
@@ -60,7 +49,7 @@ async fn whoever_can_not_leave_is_served_on() {
 #[tokio::test]
 async fn a_join_may_follow_a_leave_at_once() {
     let scene = Scene::new().await;
-    let (_, mut wire) = in_rooms(&scene, &["a"]).await;
+    let (_, mut wire) = Wire::in_rooms(scene.server.address(), &json!({}), &["a"]).await;
     for ack in [20, 30, 40] {
         wire.emit("leave:conversation", &json!(["a"]), Some(ack))
             .await;

@@ -9,6 +9,11 @@ use crate::doctor::Role;
 use crate::harness::wait::until_for;
 use crate::harness::{BackEnd, Database, Launch, Server, Stock};
 
+/// From here on no session can be stored.
+pub(crate) const NO_ROOM: &str = "create function no_room() returns trigger language plpgsql as $$ begin
+       raise exception 'could not extend file: No space left on device' using errcode = '53100'; end $$;
+     create trigger no_room before insert on rowcast.sessions for each row execute function no_room()";
+
 /// A server with a role of its own.
 struct Stage {
     server: Server,
@@ -144,13 +149,7 @@ async fn a_server_that_may_not_store_sessions_says_so_at_once() {
 #[tokio::test]
 async fn a_server_finds_out_by_itself_that_joins_would_fail() {
     let stage = Stage::new().await;
-    stage
-        .run(
-            "create function no_room() returns trigger language plpgsql as $$ begin
-               raise exception 'could not extend file: No space left on device' using errcode = '53100'; end $$;
-             create trigger no_room before insert on rowcast.sessions for each row execute function no_room()",
-        )
-        .await;
+    stage.run(NO_ROOM).await;
     stage
         .tells(503, "failing", "sessions", "No space left on device")
         .await;

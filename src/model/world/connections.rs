@@ -201,11 +201,9 @@ impl World {
                     None => row.1.progress = session_progress(&progress),
                 }
             }
-            let (pid, subscriber) = (connection.session.pid, subscriber.clone());
-            self.end_without_rooms(pid, &subscriber);
-            let connection = &self.server.connections[&id];
             connection.wire.close();
-            self.server.connections.remove(&id);
+            let ended = self.server.connections.remove(&id).expect("it is there");
+            self.end_without_rooms(ended.session.pid, &ended.subscriber);
             if !gone {
                 self.lose(client);
             }

@@ -88,6 +88,16 @@ impl Wire {
         (serde_json::from_str(&frame[2..]).expect("JSON"), wire)
     }
 
+    /// The same, and it has joined these conversations.
+    pub(crate) async fn in_rooms(address: &str, auth: &Value, contacts: &[&str]) -> (Value, Self) {
+        let (connect, mut wire) = Self::connect_with(address, auth).await;
+        for (ack, contact) in (1..).zip(contacts) {
+            let answer = wire.ask("join:conversation", &json!([contact]), ack).await;
+            assert_eq!(answer["ok"], true, "{answer}");
+        }
+        (connect, wire)
+    }
+
     /// Sends a text frame. What the server closed meanwhile shows when a frame is read.
     pub(crate) async fn send(&mut self, frame: &str) {
         self.message(Message::text(frame)).await;

@@ -12,11 +12,7 @@ use crate::harness::wait::until;
 async fn in_rooms(scene: &Scene, contacts: &[&str]) -> (Wire, Value) {
     let token = token("one", &json!({}));
     let auth = json!({ "token": token });
-    let (connect, mut wire) = Wire::connect_with(scene.server.address(), &auth).await;
-    for (ack, contact) in (1..).zip(contacts) {
-        let answer = wire.ask("join:conversation", &json!([contact]), ack).await;
-        assert_eq!(answer["ok"], true, "{answer}");
-    }
+    let (connect, mut wire) = Wire::in_rooms(scene.server.address(), &auth, contacts).await;
     scene.database.say(contacts[0], "told").await;
     let told = wire
         .find("a message", |frame| frame.contains("message:new"))
